@@ -1,0 +1,1 @@
+"""Dandelion's online half: serves trained artifacts over HTTP."""

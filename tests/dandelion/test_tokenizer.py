@@ -1,0 +1,80 @@
+"""The text path's first step: golden examples, and properties over any string."""
+
+import sys
+import time
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from dandelion.tokenizer import normalize, tokenize
+
+# `st.text()` never draws surrogates, so they are named.
+ANY_TEXT = st.text(st.one_of(st.characters(), st.characters(categories=["Cs"]), st.just("\0")))
+
+
+@pytest.mark.parametrize(
+    ("text", "tokens"),
+    [
+        ("", []),
+        (" \t\n\u3000", []),
+        ("Free entry!!!!!", ["free", "entry", "!!!"]),
+        ("£1,000 cash", ["£", "1", ",", "000", "cash"]),
+        ("call 09012345678 or 87121", ["call", "<11 digits>", "or", "<5 digits>"]),
+        ("9" * 40, ["<16 digits>"]),
+        ("txt STOP 2 end", ["txt", "stop", "2", "end"]),
+        ("see https://a.example/b?c=1 and www.b.example", ["see", "<url>", "and", "<url>"]),
+        ("@Some_one hi @you", ["<mention>", "hi", "<mention>"]),
+        ("me@example.org", ["me", "@", "example", ".", "org"]),
+        ("a literal <url>", ["a", "literal", "<", "url", ">"]),
+        ("Mike's, don’t, 'quoted'", ["mike", "'s", ",", "don", "'t", ",", "'", "quoted", "'"]),
+        ("#tag_name", ["#", "tag", "_", "name"]),
+        ("😂😂😂😂 ❤️", ["😂😂😂", "❤"]),
+        ("ｆｕｌｌｗｉｄｔｈ ﬁne ①", ["fullwidth", "fine", "1"]),
+        ("cafe\u0301 CAFÉ", ["café", "café"]),
+        ("fr\u200bee\u00ad", ["free"]),
+        ("\ud83d\ude00", ["😀"]),
+        ("a\ud800b", ["a", "\ufffd", "b"]),
+        ("a\0\0b", ["a", "\0\0", "b"]),
+    ],
+)
+def test_golden(text: str, tokens: list[str]) -> None:
+    assert tokenize(text) == tokens
+
+
+@given(ANY_TEXT)
+def test_any_string_gives_clean_tokens(text: str) -> None:
+    for token in tokenize(text):
+        assert token
+        assert "\n" not in token
+        token.encode()  # no lone surrogate is left
+
+
+@given(ANY_TEXT)
+def test_same_tokens_as_the_normalized_text(text: str) -> None:
+    if "\u0130" not in text:  # İ lower-cases to two characters, which NFKC then joins otherwise
+        assert tokenize(normalize(text)) == tokenize(text)
+
+
+@given(ANY_TEXT, ANY_TEXT)
+def test_white_space_separates(left: str, right: str) -> None:
+    assert tokenize(f"{left} {right}")[: len(tokenize(left))] == tokenize(left)
+
+
+@pytest.mark.parametrize(
+    "unit",
+    ["a", "!", "1", "a'", "@", "http", "www.", "\u0301\u0316", "\ufdfa", "Σ", "_a", "\ud800", "😂"],
+)
+def test_linear_in_length(unit: str) -> None:
+    def instructions(repeats: int) -> int:
+        """Count the regular expression's and Python's work by time, at its quietest."""
+        text = unit * repeats
+        best = sys.maxsize
+        for _ in range(5):
+            started = time.perf_counter_ns()
+            tokenize(text)
+            best = min(best, time.perf_counter_ns() - started)
+        return best
+
+    # 32 times the text: linear work takes about 32 times as long, quadratic work 1,024 times.
+    assert instructions(64_000) < 200 * max(instructions(2_000), 1)
