@@ -79,9 +79,17 @@ class Classifier:
             ThresholdError: the threshold is not a number in [0, 1].
             TypeError: ``texts`` is one string, or an item is not a string.
         """
-        scores = self.scores(texts)
-        threshold = self.manifest.threshold if threshold is None else threshold
-        positive = decide(scores, threshold)
+        return self.label(self.scores(texts), threshold)
+
+    def label(
+        self, scores: NDArray[np.float32], threshold: float | None = None
+    ) -> list[Prediction]:
+        """Label scored texts: the second half of `classify`.
+
+        Raises:
+            ThresholdError: the threshold is not a number in [0, 1].
+        """
+        positive = decide(scores, self.manifest.threshold if threshold is None else threshold)
         negative_label, positive_label = self.manifest.labels
         return [
             Prediction(positive_label if is_positive else negative_label, score)

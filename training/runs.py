@@ -1,0 +1,151 @@
+"""Many runs: side by side, each kept once it is made."""
+
+import hashlib
+import json
+import os
+import shutil
+import tempfile
+from collections.abc import Callable, Sequence
+from concurrent.futures import ProcessPoolExecutor, as_completed
+from dataclasses import asdict, dataclass
+from functools import cache
+from multiprocessing import get_context
+from pathlib import Path
+from typing import TypeVar
+
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    Progress,
+    TextColumn,
+    TimeElapsedColumn,
+    TimeRemainingColumn,
+)
+
+import dandelion
+
+from .datasets import source_of
+from .experiment import Result, Run, train
+from .storage import cache_directory
+
+# A run is made again when any file changes that its numbers depend on.
+_CODE = (
+    *("tokenizer", "vocabulary", "network", "artifact", "decision"),
+    *("datasets", "embeddings", "splits", "losses", "network", "trainer"),
+    *("vocabulary", "evaluation", "experiment"),
+)
+
+
+J = TypeVar("J")
+R = TypeVar("R")
+
+
+@dataclass(frozen=True, slots=True)
+class Kept:
+    """A finished run in the cache.
+
+    Attributes:
+        result: its figures.
+        artifact: its artifact's directory.
+    """
+
+    result: Result
+    artifact: Path
+
+
+def run_all(runs: Sequence[Run], title: str, workers: int | None = None) -> list[Kept]:
+    """Carry runs out, as many side by side as there are processors, with a progress bar.
+
+    Finished runs are kept by the hash of everything they depend on, so that an interrupted series
+    goes on where it broke off.
+
+    Raises:
+        TrainingError: data set or word vectors are missing or wrong.
+    """
+    homes = {_home(run): run for run in runs}
+    missing = [run for home, run in homes.items() if not (home / "result.json").exists()]
+    side_by_side(_carry_out, missing, title, workers=workers, done=len(homes) - len(missing))
+    return [_read(run) for run in runs]
+
+
+def side_by_side(
+    job: Callable[[J], R],
+    jobs: Sequence[J],
+    title: str,
+    *,
+    workers: int | None = None,
+    done: int = 0,
+) -> list[R]:
+    """Do jobs in processes of their own, with a progress bar; the first failure ends them all.
+
+    Args:
+        job: a function of a module.
+        jobs: its arguments.
+        title: beside the bar.
+        workers: processes; by default one a processor.
+        done: jobs that the bar counts as done already.
+
+    Returns:
+        What ``job`` returned, in the order of ``jobs``.
+    """
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn())
+    with (
+        Progress(*columns, TimeElapsedColumn(), TimeRemainingColumn()) as progress,
+        ProcessPoolExecutor(
+            max_workers=workers or os.cpu_count(), mp_context=get_context("spawn")
+        ) as pool,
+    ):
+        task = progress.add_task(title, total=done + len(jobs), completed=done)
+        futures = [pool.submit(job, one) for one in jobs]
+        try:
+            for future in as_completed(futures):
+                future.result()
+                progress.advance(task)
+        except BaseException:
+            pool.shutdown(wait=False, cancel_futures=True)
+            raise
+    return [future.result() for future in futures]
+
+
+def _carry_out(run: Run) -> None:
+    home = _home(run)
+    home.parent.mkdir(parents=True, exist_ok=True)
+    aside = Path(tempfile.mkdtemp(prefix=".run-", dir=home.parent))
+    try:
+        _, result = train(run, aside / "artifact")
+        (aside / "result.json").write_text(json.dumps(asdict(result)), encoding="utf-8")
+        shutil.rmtree(home, ignore_errors=True)
+        aside.rename(home)
+    finally:
+        shutil.rmtree(aside, ignore_errors=True)
+
+
+def _read(run: Run) -> Kept:
+    home = _home(run)
+    return Kept(Result(**json.loads((home / "result.json").read_text())), home / "artifact")
+
+
+def _home(run: Run) -> Path:
+    key = [
+        # A variant's name does not change what is fitted.
+        run.config.model_copy(update={"variant": "any"}).model_dump(),
+        run.protocol,
+        run.seed,
+        run.read_test,
+        str(run.glove),
+        source_of(run.config.model).sha256,
+        _code_sha256(),
+    ]
+    digest = hashlib.sha256(json.dumps(key, sort_keys=True).encode()).hexdigest()
+    return cache_directory() / "runs" / digest[:24]
+
+
+@cache
+def _code_sha256() -> str:
+    digest = hashlib.sha256()
+    for package in (Path(dandelion.__file__).parent, Path(__file__).parent):
+        for name in sorted(set(_CODE)):
+            path = package / f"{name}.py"
+            if path.exists():
+                digest.update(path.read_bytes())
+    return digest.hexdigest()
