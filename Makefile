@@ -1,0 +1,63 @@
+# On a fresh machine with Python 3.11 or newer: `make serve`, `make test`. `make help` lists the rest.
+
+PYTHON ?= python3
+VENV ?= .venv
+HOST ?= $(or $(DANDELION_HOST),127.0.0.1)
+PORT ?= $(or $(DANDELION_PORT),8000)
+# Where pip finds torch. On Linux, https://download.pytorch.org/whl/cpu saves gigabytes of CUDA.
+TORCH_INDEX ?=
+
+BIN := $(VENV)/bin
+TORCH := $(if $(TORCH_INDEX),--extra-index-url $(TORCH_INDEX))
+
+.DEFAULT_GOAL := help
+.PHONY: help serve test train-all report lint format types clean
+
+help: ## List the targets
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "%-10s %s\n", $$1, $$2}'
+
+serve: $(VENV)/.service ## Start the service (HOST=, PORT=)
+	DANDELION_HOST=$(HOST) DANDELION_PORT=$(PORT) exec $(BIN)/python -m app
+
+test: $(VENV)/.dev ## Run the tests and show their coverage (PYTEST_ARGS=)
+	$(BIN)/python -m pytest --cov --cov-report=term $(PYTEST_ARGS)
+
+train-all: $(VENV)/.training ## Get the data sets if need be; train configs/ into artifacts/
+	$(BIN)/python -m training download
+	$(BIN)/python -m training train-all
+
+report: $(VENV)/.training ## Run every reported seed; write docs/results/ and the README's tables
+	$(BIN)/python -m training report
+
+lint: $(VENV)/.dev ## Check style and who imports whom
+	$(BIN)/ruff check .
+	$(BIN)/lint-imports --no-logo
+
+format: $(VENV)/.dev ## Format the code
+	$(BIN)/ruff format .
+	$(BIN)/ruff check --fix-only .
+
+types: $(VENV)/.dev ## Check types
+	$(BIN)/mypy -p dandelion -p app -p training
+
+clean: ## Remove the virtual environment and every cache
+	rm -rf $(VENV) .cache .coverage* .hypothesis .import_linter_cache .mypy_cache .pytest_cache \
+		.ruff_cache build dist *.egg-info
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
+
+# A stamp a stage: nothing is installed again until pyproject.toml changes.
+$(BIN)/python:
+	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is needed: make PYTHON=python3.12 ...")'
+	$(PYTHON) -m venv $(VENV)
+
+$(VENV)/.service: pyproject.toml | $(BIN)/python
+	$(BIN)/python -m pip install --quiet --editable .
+	touch $@
+
+$(VENV)/.training: pyproject.toml | $(BIN)/python
+	$(BIN)/python -m pip install --quiet $(TORCH) --editable '.[training]'
+	touch $@ $(VENV)/.service
+
+$(VENV)/.dev: pyproject.toml | $(BIN)/python
+	$(BIN)/python -m pip install --quiet $(TORCH) --editable '.[training,dev]'
+	touch $@ $(VENV)/.training $(VENV)/.service

@@ -1,0 +1,58 @@
+"""Log lines, for the console or as JSON. No line ever holds a text that a client sent."""
+
+import logging
+import logging.config
+import traceback
+from types import TracebackType
+from typing import Literal
+
+from pythonjsonlogger.core import RESERVED_ATTRS
+from pythonjsonlogger.json import JsonFormatter
+
+# `color_message`: uvicorn's second copy of a message.
+_NOT_EXTRAS = [*RESERVED_ATTRS, "color_message"]
+
+
+class ConsoleFormatter(logging.Formatter):
+    """A line for people: time, level, message, then each extra as ``key=value``."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        """Format ``record``."""
+        extras = [f"{key}={value}" for key, value in vars(record).items() if key not in _NOT_EXTRAS]
+        return " ".join([super().format(record), *extras])
+
+
+def configure(log_format: Literal["console", "json"], level: str) -> None:
+    """Send every log line to standard error in one format."""
+    formatters = {
+        "console": {
+            "()": ConsoleFormatter,
+            "format": "%(asctime)s %(levelname)-7s %(message)s",
+        },
+        "json": {
+            "()": JsonFormatter,
+            "format": "%(levelname)s %(name)s %(message)s",
+            "rename_fields": {"levelname": "level", "name": "logger"},
+            "reserved_attrs": _NOT_EXTRAS,
+            "timestamp": True,
+        },
+    }
+    logging.config.dictConfig(
+        {
+            "version": 1,
+            "disable_existing_loggers": False,
+            "formatters": {"chosen": formatters[log_format]},
+            "handlers": {"stderr": {"class": "logging.StreamHandler", "formatter": "chosen"}},
+            "root": {"handlers": ["stderr"], "level": level.upper()},
+        }
+    )
+
+
+def where(trace: TracebackType | None) -> list[str]:
+    """List the places of a traceback, innermost last, without the error's message.
+
+    A message may quote what the client sent.
+    """
+    return [
+        f"{frame.filename}:{frame.lineno} {frame.name}" for frame in traceback.extract_tb(trace)
+    ]

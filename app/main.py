@@ -1,0 +1,98 @@
+"""The application: everything is put together here."""
+
+import asyncio
+import logging
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from importlib import metadata
+from typing import Any
+
+from fastapi import FastAPI
+from starlette.exceptions import HTTPException
+from threadpoolctl import threadpool_limits
+
+from . import errors
+from .errors import Problem, ProblemDetails
+from .metrics import Metrics
+from .middleware import RequestMiddleware
+from .registry import Registry, choose
+from .routes import classify, health, models
+from .routes import metrics as metrics_route
+from .settings import Settings
+
+_log = logging.getLogger("dandelion")
+
+_DESCRIPTION = """\
+Classifies texts with small networks made for imbalanced data. Submitted texts are never stored,
+logged, put into a metric or echoed in an error.
+"""
+
+
+def create_app(settings: Settings, on_load_failure: Callable[[Exception], None]) -> FastAPI:
+    """Make the application; the models are loaded once it runs.
+
+    Args:
+        settings: of the service.
+        on_load_failure: called in the event loop when an artifact cannot be loaded.
+
+    Raises:
+        ServingError: ``serving.toml`` is missing or wrong, or a chosen variant does not exist.
+        ArtifactError: an artifact's ``model.json`` cannot be used.
+    """
+    metrics = Metrics()
+    registry = Registry(choose(settings.artifacts, settings.models), metrics)
+
+    async def load() -> None:
+        try:
+            await asyncio.to_thread(registry.load)
+        except Exception as error:  # noqa: BLE001 - whatever it is, the service can't go on
+            on_load_failure(error)
+        else:
+            _log.info("ready", extra={"models": ",".join(registry.names)})
+
+    @asynccontextmanager
+    async def lifespan(_: FastAPI) -> AsyncIterator[None]:
+        # Other threads than these would fight over the processors that the event loop needs.
+        with threadpool_limits(settings.blas_threads, user_api="blas"):
+            loading = asyncio.create_task(load())
+            yield
+            await loading
+
+    app = FastAPI(
+        title="Dandelion",
+        version=metadata.version("dandelion-text"),
+        description=_DESCRIPTION,
+        lifespan=lifespan,
+        redoc_url=None,
+        exception_handlers={Problem: errors.on_problem, HTTPException: errors.on_http_exception},
+    )
+    app.add_middleware(
+        RequestMiddleware, registry=registry, metrics=metrics, access_log=settings.access_log
+    )
+    app.include_router(classify.router(settings, registry))
+    app.include_router(models.router(registry))
+    app.include_router(health.router(registry))
+    app.include_router(metrics_route.router(metrics))
+    _describe_problems(app)
+    return app
+
+
+def _describe_problems(app: FastAPI) -> None:
+    """Put our problem's schema into OpenAPI, in place of the framework's own error."""
+    generate = app.openapi
+
+    def openapi() -> dict[str, Any]:
+        description = generate()
+        components = description.setdefault("components", {}).setdefault("schemas", {})
+        for name in ("HTTPValidationError", "ValidationError"):
+            components.pop(name, None)
+        schema = ProblemDetails.model_json_schema(ref_template="#/components/schemas/{model}")
+        components |= schema.pop("$defs") | {"ProblemDetails": schema}
+        for operations in description["paths"].values():
+            for operation in operations.values():
+                answers = operation["responses"]
+                if "application/json" in answers.get("422", {}).get("content", {}):
+                    del answers["422"]  # the framework's guess; no such answer is ever given
+        return description
+
+    app.openapi = openapi  # type: ignore[method-assign]

@@ -1,0 +1,174 @@
+"""Every Prometheus series of the service."""
+
+from bisect import bisect_left
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Final
+
+from prometheus_client import (
+    CollectorRegistry,
+    Counter,
+    Gauge,
+    Histogram,
+    PlatformCollector,
+    ProcessCollector,
+)
+
+from dandelion.artifact import Manifest
+
+# Model names that nobody serves are all counted under this one.
+UNKNOWN: Final = "unknown"
+
+# The client went away before its answer (nginx's convention).
+CLIENT_CLOSED: Final = 499
+
+_STATUSES: Final = (200, 400, 404, 405, 413, 415, 422, CLIENT_CLOSED, 500, 503)
+_STAGES: Final = ("tokenize", "infer")
+
+_SECONDS: Final = (
+    *(50e-6, 100e-6, 150e-6, 200e-6, 300e-6, 400e-6, 500e-6, 750e-6),
+    *(1e-3, 1.5e-3, 2e-3, 3e-3, 5e-3, 7.5e-3),
+    *(10e-3, 15e-3, 20e-3, 30e-3, 50e-3, 100e-3, 250e-3, 500e-3, 1.0),
+)
+_TEXTS: Final = tuple(float(2**power) for power in range(13))  # 1 … 4096
+_SCORES: Final = tuple(step / 20 for step in range(1, 21))  # 0.05 … 1
+
+
+class ScoreHistogram(Histogram):
+    """A histogram that takes a whole batch at once."""
+
+    def observe_many(self, values: Sequence[float]) -> None:
+        """Observe every value; one locked addition a bucket instead of two a value."""
+        counts: dict[int, int] = {}
+        for value in values:
+            bucket = bisect_left(self._upper_bounds, value)
+            counts[bucket] = counts.get(bucket, 0) + 1
+        for bucket, count in counts.items():
+            self._buckets[bucket].inc(count)
+        self._sum.inc(sum(values))
+
+
+@dataclass(frozen=True, slots=True)
+class ModelMetrics:
+    """One model's series, bound to its name."""
+
+    tokenize: Histogram
+    infer: Histogram
+    batch_size: Histogram
+    score: ScoreHistogram
+    texts: dict[str, Counter]
+
+    def observe(
+        self, labels: Iterable[str], scores: Sequence[float], tokenize_s: float, infer_s: float
+    ) -> None:
+        """Record one answered batch.
+
+        Args:
+            labels: one a text.
+            scores: one a text.
+            tokenize_s: seconds from texts to token ids.
+            infer_s: seconds from token ids to scores.
+        """
+        self.tokenize.observe(tokenize_s)
+        self.infer.observe(infer_s)
+        self.batch_size.observe(len(scores))
+        self.score.observe_many(scores)
+        counts = dict.fromkeys(self.texts, 0)
+        for label in labels:
+            counts[label] += 1
+        for label, count in counts.items():
+            if count:
+                self.texts[label].inc(count)
+
+
+class Metrics:
+    """The service's series, in a registry of their own.
+
+    They exist from the start, with zeros, for every model that `add_model` was told of.
+    """
+
+    def __init__(self) -> None:
+        self.registry = CollectorRegistry()
+        ProcessCollector(registry=self.registry)
+        PlatformCollector(registry=self.registry)
+        self._request_seconds = Histogram(
+            "dandelion_request_duration_seconds",
+            "From the first byte of a request's body to the last of its answer, failures included.",
+            ["model"],
+            buckets=_SECONDS,
+            registry=self.registry,
+        )
+        self._requests = Counter(
+            "dandelion_requests",
+            "Requests to classify, by the status of the answer.",
+            ["model", "status"],
+            registry=self.registry,
+        )
+        self._stage_seconds = Histogram(
+            "dandelion_stage_duration_seconds",
+            "Part of a request: tokenize (texts to ids) or infer (ids to scores).",
+            ["model", "stage"],
+            buckets=_SECONDS,
+            registry=self.registry,
+        )
+        self._texts = Counter(
+            "dandelion_texts",
+            "Classified texts, by the label they were given.",
+            ["model", "label"],
+            registry=self.registry,
+        )
+        self._batch_size = Histogram(
+            "dandelion_batch_size",
+            "Texts in a request.",
+            ["model"],
+            buckets=_TEXTS,
+            registry=self.registry,
+        )
+        self._score = ScoreHistogram(
+            "dandelion_score",
+            "Scores of classified texts.",
+            ["model"],
+            buckets=_SCORES,
+            registry=self.registry,
+        )
+        self._model_info = Gauge(
+            "dandelion_model_info",
+            "1 for every artifact that is served.",
+            ["model", "variant", "version"],
+            registry=self.registry,
+        )
+        self._load_seconds = Gauge(
+            "dandelion_model_load_seconds",
+            "Time to load, check and warm up a model's artifact.",
+            ["model"],
+            registry=self.registry,
+        )
+        self._add_requests(UNKNOWN)
+
+    def add_model(self, manifest: Manifest) -> ModelMetrics:
+        """Create every series of a model, and return those of its answers."""
+        model = manifest.model
+        self._add_requests(model)
+        self._load_seconds.labels(model)
+        stages = {stage: self._stage_seconds.labels(model, stage) for stage in _STAGES}
+        return ModelMetrics(
+            **stages,
+            batch_size=self._batch_size.labels(model),
+            score=self._score.labels(model),
+            texts={label: self._texts.labels(model, label) for label in manifest.labels},
+        )
+
+    def loaded(self, manifest: Manifest, seconds: float) -> None:
+        """Record that an artifact is served from now on."""
+        self._model_info.labels(manifest.model, manifest.variant, manifest.version).set(1)
+        self._load_seconds.labels(manifest.model).set(seconds)
+
+    def answered(self, model: str, status: int, seconds: float) -> None:
+        """Record an answer to a request to classify; `UNKNOWN` for a model nobody serves."""
+        self._requests.labels(model, str(status)).inc()
+        self._request_seconds.labels(model).observe(seconds)
+
+    def _add_requests(self, model: str) -> None:
+        self._request_seconds.labels(model)
+        for status in _STATUSES:
+            self._requests.labels(model, str(status))

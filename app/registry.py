@@ -1,0 +1,154 @@
+"""The models that are served: chosen once, loaded behind the open door, swapped in atomically."""
+
+import time
+import tomllib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from types import MappingProxyType
+from typing import Any, Final
+
+from dandelion import ArtifactError, Classifier
+from dandelion.artifact import Manifest, load_manifest
+
+from .errors import NotReadyProblem, UnknownModelProblem
+from .metrics import Metrics, ModelMetrics
+
+SERVING_FILE: Final = "serving.toml"
+
+
+class ServingError(Exception):
+    """``serving.toml`` is missing or wrong, or a chosen variant does not exist."""
+
+
+@dataclass(frozen=True, slots=True)
+class Served:
+    """A model that is ready to answer.
+
+    Attributes:
+        classifier: its artifact, checked and warm.
+        metrics: its series.
+    """
+
+    classifier: Classifier
+    metrics: ModelMetrics
+
+    @property
+    def manifest(self) -> Manifest:
+        """What is known about the artifact."""
+        return self.classifier.manifest
+
+
+def choose(artifacts: Path, overrides: Mapping[str, str]) -> dict[str, Path]:
+    """Tell which artifact serves each model, by ``serving.toml`` and what overrides it.
+
+    Returns:
+        Model → directory of the artifact, sorted by model.
+
+    Raises:
+        ServingError: the file is missing or wrong, or no model is chosen.
+    """
+    path = artifacts / SERVING_FILE
+    try:
+        values = tomllib.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise ServingError(
+            f"{path}: cannot be read ({error.strerror}). "
+            "Set DANDELION_ARTIFACTS to the directory that holds it."
+        ) from error
+    except ValueError as error:
+        raise ServingError(f"{path}: not TOML: {error}") from error
+    chosen = _chosen(path, values) | dict(overrides)
+    if not chosen:
+        raise ServingError(f"{path}: chooses no model; add one under [models]: spam = 'dice'")
+    for model, variant in chosen.items():
+        known = sorted(file.parent.name for file in (artifacts / model).glob("*/model.json"))
+        if variant not in known:
+            raise ServingError(
+                f"{path} or DANDELION_MODELS chooses {model} = {variant!r}, but the variants in "
+                f"{artifacts / model} are: {', '.join(known) or 'none'}. "
+                "Choose one of them, or train it: make train-all"
+            )
+    return {model: artifacts / model / chosen[model] for model in sorted(chosen)}
+
+
+def _chosen(path: Path, values: Mapping[str, Any]) -> dict[str, str]:
+    models = values.get("models", {})
+    if set(values) - {"models"} or not isinstance(models, dict):
+        raise ServingError(f"{path}: expected one table, [models], with lines: spam = 'dice'")
+    for model, variant in models.items():
+        if not isinstance(variant, str):
+            raise ServingError(f"{path}: {model} = {variant!r}; expected a variant's name")
+    return models
+
+
+class Registry:
+    """The served models by name.
+
+    Raises:
+        ArtifactError: an artifact's ``model.json`` cannot be used.
+    """
+
+    def __init__(self, chosen: Mapping[str, Path], metrics: Metrics) -> None:
+        self._chosen = dict(chosen)
+        self._metrics = metrics
+        self._of_model = {}
+        for model, directory in self._chosen.items():
+            manifest = load_manifest(directory)
+            if manifest.model != model:
+                raise ArtifactError(
+                    f"{directory}: is an artifact of {manifest.model!r}, not of {model!r}. "
+                    "Choose another one in serving.toml."
+                )
+            self._of_model[model] = metrics.add_model(manifest)
+        self._served: Mapping[str, Served] = MappingProxyType({})
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Every model that is or will be served."""
+        return tuple(self._chosen)
+
+    @property
+    def is_ready(self) -> bool:
+        """Whether every chosen model answers."""
+        return len(self._served) == len(self._chosen)
+
+    def load(self) -> None:
+        """Load every chosen artifact, reproduce its golden scores, warm it up; then serve all.
+
+        Raises:
+            ArtifactError: one is damaged or does not give its golden scores.
+        """
+        served = {}
+        for model, directory in self._chosen.items():
+            started = time.perf_counter()
+            classifier = Classifier.load(directory)
+            classifier.check_golden()
+            classifier.scores(["warm up"])
+            served[model] = Served(classifier, self._of_model[model])
+            self._metrics.loaded(classifier.manifest, time.perf_counter() - started)
+        self._served = MappingProxyType(served)
+
+    def get(self, model: str) -> Served:
+        """Return a served model.
+
+        Raises:
+            UnknownModelProblem: there is none of this name.
+            NotReadyProblem: it is being loaded.
+        """
+        served = self._served.get(model)
+        if served is not None:
+            return served
+        if model not in self._chosen:
+            raise UnknownModelProblem(self.names)
+        raise NotReadyProblem
+
+    def all(self) -> tuple[Served, ...]:
+        """Return every served model, sorted by name.
+
+        Raises:
+            NotReadyProblem: they are being loaded.
+        """
+        if not self.is_ready:
+            raise NotReadyProblem
+        return tuple(self._served.values())

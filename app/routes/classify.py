@@ -1,0 +1,96 @@
+"""``POST /classify/{model}``."""
+
+import asyncio
+import time
+from concurrent.futures import ThreadPoolExecutor
+from http import HTTPStatus
+from typing import Annotated, Final
+
+from fastapi import APIRouter, Path, Request
+from pydantic_core import to_json
+from starlette.responses import Response
+
+from .. import body, errors, schemas
+from ..registry import Registry, Served
+from ..schemas import ClassifyAnswer, ClassifyRequest
+from ..settings import Settings
+
+# A batch of more characters takes milliseconds: it leaves the event loop, so that small ones and
+# health checks need not wait for it. Two threads: NumPy releases the interpreter, tokens do not.
+_INLINE_CHARS: Final = 20_000
+_THREADS: Final = 2
+
+
+def router(settings: Settings, registry: Registry) -> APIRouter:
+    """Make the route."""
+    routes = APIRouter(tags=["classify"])
+    schema = schemas.limited_request(settings.max_texts, settings.max_text_chars)
+    pool = ThreadPoolExecutor(_THREADS, thread_name_prefix="classify")
+
+    @routes.post(
+        "/classify/{model}",
+        name="classify",
+        response_model=ClassifyAnswer,
+        responses=errors.documented(
+            HTTPStatus.BAD_REQUEST,
+            HTTPStatus.NOT_FOUND,
+            HTTPStatus.METHOD_NOT_ALLOWED,
+            HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
+            HTTPStatus.UNSUPPORTED_MEDIA_TYPE,
+            HTTPStatus.UNPROCESSABLE_ENTITY,
+            HTTPStatus.INTERNAL_SERVER_ERROR,
+            HTTPStatus.SERVICE_UNAVAILABLE,
+        ),
+        openapi_extra={
+            "requestBody": {
+                "required": True,
+                "content": {
+                    "application/json": {
+                        "schema": schema.model_json_schema(),
+                        "examples": schemas.EXAMPLES,
+                    }
+                },
+            }
+        },
+    )
+    async def classify(
+        request: Request,
+        model: Annotated[str, Path(description="Such as `spam` or `cyberbullying`.")],
+    ) -> Response:
+        """Label a batch of texts, in their order."""
+        served = registry.get(model)
+        asked = await body.read(request, schema, settings.max_body_bytes)
+        if sum(map(len, asked.texts)) <= _INLINE_CHARS:
+            answer = _answer(served, asked)
+        else:
+            answer = await asyncio.get_running_loop().run_in_executor(pool, _answer, served, asked)
+        return Response(answer, media_type="application/json")
+
+    return routes
+
+
+def _answer(served: Served, asked: ClassifyRequest) -> bytes:
+    """Classify the texts and write a `ClassifyAnswer`."""
+    manifest = served.manifest
+    threshold = manifest.threshold if asked.threshold is None else asked.threshold
+    started = time.perf_counter()
+    tokens = served.classifier.encode(asked.texts)
+    tokenized = time.perf_counter()
+    scores = served.classifier.infer(tokens)
+    inferred = time.perf_counter()
+    predictions = served.classifier.label(scores, threshold)
+    served.metrics.observe(
+        [label for label, _ in predictions],
+        [score for _, score in predictions],
+        tokenized - started,
+        inferred - tokenized,
+    )
+    return to_json(
+        {
+            "model": manifest.model,
+            "variant": manifest.variant,
+            "version": manifest.version,
+            "threshold": threshold,
+            "results": [{"label": label, "score": score} for label, score in predictions],
+        }
+    )

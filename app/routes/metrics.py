@@ -1,0 +1,20 @@
+"""``GET /metrics``."""
+
+from fastapi import APIRouter, Request
+from prometheus_client.exposition import choose_encoder
+from starlette.responses import Response
+
+from ..metrics import Metrics
+
+
+def router(metrics: Metrics) -> APIRouter:
+    """Make the route."""
+    routes = APIRouter(tags=["metrics"])
+
+    @routes.get("/metrics", response_class=Response)
+    async def exposition(request: Request) -> Response:
+        """Show every series, in the format that the scraper asks for."""
+        encode, content_type = choose_encoder(request.headers.get("accept", ""))
+        return Response(encode(metrics.registry), headers={"Content-Type": content_type})
+
+    return routes

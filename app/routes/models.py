@@ -1,0 +1,47 @@
+"""``GET /models`` and ``GET /models/{model}``."""
+
+from http import HTTPStatus
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Path
+
+from dandelion.artifact import Manifest
+
+from .. import errors
+from ..registry import Registry
+from ..schemas import ModelDetails, ModelList
+
+
+def router(registry: Registry) -> APIRouter:
+    """Make the routes."""
+    routes = APIRouter(tags=["models"])
+
+    @routes.get(
+        "/models",
+        response_model=ModelList,
+        responses=errors.documented(HTTPStatus.SERVICE_UNAVAILABLE),
+    )
+    async def models() -> dict[str, Any]:
+        """List every model that is served."""
+        return {"models": [_facts(served.manifest) for served in registry.all()]}
+
+    @routes.get(
+        "/models/{model}",
+        response_model=ModelDetails,
+        responses=errors.documented(HTTPStatus.NOT_FOUND, HTTPStatus.SERVICE_UNAVAILABLE),
+    )
+    async def model(
+        model: Annotated[str, Path(description="Such as `spam` or `cyberbullying`.")],
+    ) -> dict[str, Any]:
+        """Tell everything known about a model: labels, threshold, metrics, training."""
+        return _facts(registry.get(model).manifest)
+
+    return routes
+
+
+def _facts(manifest: Manifest) -> dict[str, Any]:
+    names = set(ModelDetails.model_fields) - {"version", "labels"}
+    return {name: getattr(manifest, name) for name in names} | {
+        "version": manifest.version,
+        "labels": list(manifest.labels),
+    }

@@ -1,0 +1,115 @@
+"""Requests and answers."""
+
+from typing import Annotated, Any
+
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints, create_model
+
+EXAMPLES: dict[str, dict[str, Any]] = {
+    "one text": {"value": {"texts": ["Are we still meeting for lunch tomorrow at 12?"]}},
+    "a batch with a threshold": {
+        "value": {
+            "texts": [
+                "WINNER!! Claim your free £1000 prize now, call 09012345678",
+                "The garden looks lovely this spring",
+            ],
+            "threshold": 0.5,
+        }
+    },
+}
+
+
+class ClassifyRequest(BaseModel):
+    """Texts to classify."""
+
+    model_config = ConfigDict(strict=True, extra="forbid")
+
+    texts: list[str] = Field(min_length=1, description="Texts to classify.")
+    threshold: float | None = Field(
+        None,
+        ge=0,
+        le=1,
+        description="A text is positive at `score >= threshold`. "
+        "Default: the artifact's own, fitted on validation.",
+    )
+
+
+def limited_request(max_texts: int, max_text_chars: int) -> type[ClassifyRequest]:
+    """Return `ClassifyRequest` with its limits, so that OpenAPI shows them too."""
+    text = Annotated[str, StringConstraints(max_length=max_text_chars)]
+    texts = Annotated[
+        list[text],
+        Field(min_length=1, max_length=max_texts, description="Texts to classify."),
+    ]
+    return create_model("ClassifyRequest", __base__=ClassifyRequest, texts=(texts, ...))
+
+
+class Result(BaseModel):
+    """The decision on one text."""
+
+    label: str = Field(description="One of the model's labels.")
+    score: float = Field(description="In [0, 1]; compared with the threshold.")
+
+
+class ClassifyAnswer(BaseModel):
+    """The decisions on a batch, in the order of its texts."""
+
+    model: str
+    variant: str
+    version: str = Field(description="Of the artifact: the start of its content hash.")
+    threshold: float = Field(description="The one that was used.")
+    results: list[Result]
+
+    model_config = ConfigDict(
+        json_schema_extra={
+            "example": {
+                "model": "spam",
+                "variant": "dice",
+                "version": "0c7a5d1f3b2e",
+                "threshold": 0.5,
+                "results": [
+                    {"label": "spam", "score": 0.9991},
+                    {"label": "ham", "score": 0.0004},
+                ],
+            }
+        }
+    )
+
+
+class ModelSummary(BaseModel):
+    """A model that is served."""
+
+    model: str
+    variant: str
+    version: str = Field(description="Of the artifact: the start of its content hash.")
+    labels: list[str] = Field(description="The negative label, then the positive one.")
+    threshold: float = Field(description="Used when a request names none.")
+
+
+class ModelList(BaseModel):
+    """Every model that is served."""
+
+    models: list[ModelSummary]
+
+
+class ModelDetails(ModelSummary):
+    """Everything known about a served model."""
+
+    task: str
+    loss: str
+    score_kind: str
+    precision: str = Field(description="How the embedding is stored.")
+    content_hash: str
+    metrics: dict[str, Any] = Field(description="Fold → threshold → metric.")
+    dataset: dict[str, Any]
+    protocol: str = Field(description="How the data set was split.")
+    split: dict[str, Any]
+    seed: int
+    config: dict[str, Any]
+    library_versions: dict[str, str]
+    timings: dict[str, Any]
+
+
+class Health(BaseModel):
+    """The service's state."""
+
+    status: str
