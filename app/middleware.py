@@ -8,6 +8,7 @@ from collections.abc import Callable
 from typing import Final
 
 from starlette.datastructures import Headers, MutableHeaders
+from starlette.requests import ClientDisconnect
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from . import errors, logs
@@ -54,6 +55,8 @@ class RequestMiddleware:
         exchange = _Exchange(receive, send, request_id, lambda: self._record(scope, exchange))
         try:
             await self._app(scope, exchange.receive, exchange.send)
+        except ClientDisconnect:
+            _log.debug("the client went away", extra={"request_id": request_id})
         except Exception as error:  # noqa: BLE001 - the last catch: a client never sees a traceback
             _log.error(  # no traceback: its message may quote a text
                 "unexpected error",

@@ -11,6 +11,13 @@ from pathlib import Path
 
 import httpx2
 import pytest
+from hypothesis import HealthCheck, settings
+
+# Two shared processors are no clock: no test fails for being slow once.
+settings.register_profile(
+    "dandelion", deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
+settings.load_profile("dandelion")
 
 ROOT = Path(__file__).parent.parent
 

@@ -206,7 +206,7 @@ def _fetch(url: str, part: Path, title: str) -> None:
         httpx2.stream("GET", url, headers=headers, follow_redirects=True, timeout=30) as answer,
         Progress(*columns, TransferSpeedColumn()) as progress,
     ):
-        if answer.status_code == httpx2.codes.REQUESTED_RANGE_NOT_SATISFIABLE:
+        if answer.status_code == httpx2.codes.RANGE_NOT_SATISFIABLE:
             return  # all of it was here already; the checksum decides
         answer.raise_for_status()
         resumed = answer.status_code == httpx2.codes.PARTIAL_CONTENT

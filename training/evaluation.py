@@ -97,7 +97,8 @@ def fit_threshold(
         values = (f1_positive + f1_negative) / 2
     upper = np.concatenate([[1.0], ranked])
     lower = np.concatenate([ranked, [0.0]])
-    values = np.where(upper > lower, values, -1)  # equal scores cannot be parted
+    # Equal scores cannot be parted; the last cut, at 0, can always be made.
+    values = np.where((upper > lower) | (predicted == len(labels)), values, -1)
     best = np.flatnonzero(values == values.max())
     widths = (upper - lower)[best]
     cut = best[np.flatnonzero(widths == widths.max())[-1]]

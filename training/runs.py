@@ -62,10 +62,15 @@ def run_all(runs: Sequence[Run], title: str, workers: int | None = None) -> list
     Raises:
         TrainingError: data set or word vectors are missing or wrong.
     """
-    homes = {_home(run): run for run in runs}
-    missing = [run for home, run in homes.items() if not (home / "result.json").exists()]
-    side_by_side(_carry_out, missing, title, workers=workers, done=len(homes) - len(missing))
-    return [_read(run) for run in runs]
+    homes = [_home(run) for run in runs]
+    missing = {
+        home: run
+        for home, run in zip(homes, runs, strict=True)
+        if not (home / "result.json").exists()
+    }
+    done = len(set(homes)) - len(missing)
+    side_by_side(_carry_out, list(missing.items()), title, workers=workers, done=done)
+    return [_read(home) for home in homes]
 
 
 def side_by_side(
@@ -107,8 +112,8 @@ def side_by_side(
     return [future.result() for future in futures]
 
 
-def _carry_out(run: Run) -> None:
-    home = _home(run)
+def _carry_out(job: tuple[Path, Run]) -> None:
+    home, run = job
     home.parent.mkdir(parents=True, exist_ok=True)
     aside = Path(tempfile.mkdtemp(prefix=".run-", dir=home.parent))
     try:
@@ -120,8 +125,7 @@ def _carry_out(run: Run) -> None:
         shutil.rmtree(aside, ignore_errors=True)
 
 
-def _read(run: Run) -> Kept:
-    home = _home(run)
+def _read(home: Path) -> Kept:
     return Kept(Result(**json.loads((home / "result.json").read_text())), home / "artifact")
 
 

@@ -2,8 +2,7 @@
 
 import pytest
 from fastapi.testclient import TestClient
-from hypothesis import HealthCheck, given
-from hypothesis import settings as hypothesis_settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from app.settings import Settings
@@ -66,7 +65,6 @@ def test_null_threshold_is_the_artifacts_own(client: TestClient) -> None:
 
 
 @given(st.lists(st.text(max_size=200), min_size=1, max_size=8), st.floats(0, 1))
-@hypothesis_settings(deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_any_text_gets_a_label_that_agrees_with_its_score(
     client: TestClient, texts: list[str], threshold: float
 ) -> None:

@@ -8,8 +8,7 @@ from typing import Any
 import httpx2
 import pytest
 from fastapi.testclient import TestClient
-from hypothesis import HealthCheck, given
-from hypothesis import settings as hypothesis_settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from app.main import create_app
@@ -241,7 +240,6 @@ ALMOST = st.fixed_dictionaries(
 
 
 @given(st.binary(max_size=300) | (JSON | ALMOST).map(json.dumps).map(str.encode))
-@hypothesis_settings(deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_any_body_gets_an_answer_or_a_clear_problem(client: TestClient, body: bytes) -> None:
     answer = post(client, body)
     if answer.status_code != 200:

@@ -1,0 +1,177 @@
+"""The service as a process: start, signals, sockets, what it imports."""
+
+import json
+import shutil
+import socket
+import subprocess
+import sys
+import threading
+import time
+from pathlib import Path
+
+import httpx2
+import pytest
+
+from ..conftest import ROOT, StartService
+
+BODY = b'{"texts": ["Are we still meeting for lunch?"]}'
+HEAD = (
+    b"POST /classify/spam HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n"
+    b"%s\r\n\r\n"
+)
+
+
+def test_it_answers_and_stops(start_service: StartService) -> None:
+    service = start_service()
+    service.wait_until_ready()
+    answer = httpx2.post(f"{service.url}/classify/spam", json={"texts": ["WINNER!! claim £1000"]})
+    assert answer.json()["results"][0]["label"] == "spam"
+    service.stop()
+    assert "ready" in [line["message"] for line in service.lines()]
+
+
+def test_serving_imports_neither_torch_nor_pandas() -> None:
+    code = (
+        "import sys, app.__main__; "
+        "print(*sorted({'torch', 'pandas', 'sklearn', 'training', 'scipy'} & set(sys.modules)))"
+    )
+    found = subprocess.run(
+        [sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True
+    )
+    assert found.stdout.strip() == ""
+
+
+def test_sigterm_lets_a_request_in_flight_finish(start_service: StartService) -> None:
+    service = start_service()
+    service.wait_until_ready()
+    with socket.create_connection(("127.0.0.1", service.port), timeout=10) as connection:
+        connection.sendall(HEAD % f"Content-Length: {len(BODY)}".encode() + BODY[:10])
+        time.sleep(0.2)  # the request has begun
+        service.process.terminate()
+        service.wait(lambda: any(line["message"] == "Shutting down" for line in service.lines()))
+        connection.sendall(BODY[10:])
+        answer = connection.recv(65536)
+    assert answer.startswith(b"HTTP/1.1 200 OK")
+    assert b'"label":"ham"' in answer
+    service.process.wait(10)
+
+
+def test_413_is_answered_before_a_declared_body_is_sent(start_service: StartService) -> None:
+    service = start_service(max_body_bytes=1000)
+    service.wait_until_ready()
+    with socket.create_connection(("127.0.0.1", service.port), timeout=10) as connection:
+        connection.sendall(HEAD % b"Content-Length: 1001")
+        answer = connection.recv(65536)
+    assert answer.startswith(b"HTTP/1.1 413 ")
+    assert b"1000 bytes" in answer
+
+
+def test_413_is_answered_at_the_byte_that_passes_the_limit(start_service: StartService) -> None:
+    service = start_service(max_body_bytes=1000)
+    service.wait_until_ready()
+    with socket.create_connection(("127.0.0.1", service.port), timeout=10) as connection:
+        connection.sendall(HEAD % b"Transfer-Encoding: chunked")
+        connection.sendall(b"3e8\r\n" + b"a" * 1000 + b"\r\n")
+        connection.settimeout(0.3)
+        with pytest.raises(TimeoutError):
+            connection.recv(65536)  # 1000 bytes are within the limit
+        connection.settimeout(10)
+        connection.sendall(b"1\r\na\r\n")
+        answer = connection.recv(65536)
+    assert answer.startswith(b"HTTP/1.1 413 ")
+
+
+def test_a_client_that_goes_away_is_counted(start_service: StartService) -> None:
+    service = start_service()
+    service.wait_until_ready()
+    with socket.create_connection(("127.0.0.1", service.port), timeout=10) as connection:
+        connection.sendall(HEAD % b"Content-Length: 100" + BODY[:10])
+        time.sleep(0.2)
+    counted = 'dandelion_requests_total{model="spam",status="499"} 1.0'
+    service.wait(lambda: counted in httpx2.get(f"{service.url}/metrics").text)
+    assert not [line for line in service.lines() if line["level"] == "ERROR"]
+
+
+def test_health_answers_while_a_large_batch_is_classified(start_service: StartService) -> None:
+    service = start_service()
+    service.wait_until_ready()
+    text = "Sorry, I'll be home a bit later tonight. " * 10
+    took: list[float] = []
+
+    def classify() -> None:
+        answer = httpx2.post(
+            f"{service.url}/classify/spam", json={"texts": [text] * 4096}, timeout=60
+        )
+        took.append(answer.elapsed.total_seconds())
+        assert len(answer.json()["results"]) == 4096
+
+    batch = threading.Thread(target=classify)
+    batch.start()
+    answered = 0
+    while batch.is_alive():
+        assert httpx2.get(f"{service.url}/livez").status_code == 200
+        answered += 1
+    batch.join()
+    assert took
+    assert answered > 3
+
+
+def test_wrong_settings_end_it_at_once(start_service: StartService) -> None:
+    service = start_service(max_txts=3)
+    assert service.process.wait(20) == 2
+    assert service.log.read_text() == (
+        "error: DANDELION_MAX_TXTS: no such setting; did you mean DANDELION_MAX_TEXTS?\n"
+    )
+
+
+def test_a_missing_variant_ends_it_at_once(start_service: StartService) -> None:
+    service = start_service(models='{"spam": "none"}')
+    assert service.process.wait(20) == 1
+    assert service.log.read_text().startswith("error: ")
+    assert "make train-all" in service.log.read_text()
+
+
+@pytest.mark.parametrize("damage", ["weights", "golden"])
+def test_a_damaged_artifact_ends_it_with_one_line(
+    start_service: StartService, tmp_path: Path, damage: str
+) -> None:
+    artifacts = tmp_path / "artifacts"
+    shutil.copytree(ROOT / "artifacts", artifacts)
+    if damage == "weights":
+        for weights in (artifacts / "spam").glob("*/model.safetensors"):
+            weights.write_bytes(weights.read_bytes()[:-1])
+    else:
+        for golden in (artifacts / "spam").glob("*/golden.json"):
+            golden.write_text(golden.read_text().replace("lunch", "dinner"))
+    service = start_service(artifacts=artifacts)
+    assert service.process.wait(20) == 1
+    *_, last = service.log.read_text().splitlines()
+    assert last.startswith("error: ")
+    assert "spam" in last
+    assert "Traceback" not in service.log.read_text()
+
+
+def test_nothing_of_a_request_is_logged(start_service: StartService) -> None:
+    service = start_service(log_level="debug")
+    service.wait_until_ready()
+    canary = "canary-7f3a9"
+    for body in (
+        json.dumps({"texts": [canary]}),
+        json.dumps({canary: canary}),
+        f'{{"texts": ["{canary} \\ud800"]}}',
+        canary,
+    ):
+        headers = {"Content-Type": "application/json"}
+        httpx2.post(f"{service.url}/classify/spam", content=body, headers=headers)
+    httpx2.post(f"{service.url}/classify/{canary}?q={canary}", json={"texts": [canary]})
+    service.stop()
+    log = service.log.read_text()
+    assert log.count('"message": "request"') == 5
+    assert canary not in log
+
+
+def test_console_lines_carry_their_facts(start_service: StartService) -> None:
+    service = start_service(log_format="console", access_log=False, port=0)
+    service.wait(lambda: "ready models=cyberbullying,spam" in service.log.read_text())
+    service.stop()
+    assert "\x1b[" not in service.log.read_text()

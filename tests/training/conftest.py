@@ -1,0 +1,69 @@
+"""Data for training tests: the real sets where they are, and a tiny made-up one."""
+
+import hashlib
+import os
+import zipfile
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from training import datasets, experiment
+from training.datasets import Source, _read_sms
+
+
+@pytest.fixture(scope="session")
+def data_dir() -> Path:
+    """Directory of the real archives."""
+    if "DATA_DIR" not in os.environ:
+        pytest.skip("needs the data sets: set DATA_DIR (python -m training download gets them)")
+    return Path(os.environ["DATA_DIR"])
+
+
+@pytest.fixture(autouse=True)
+def cache(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """One cache for the whole session, so that slow splits are made once."""
+    directory = tmp_path_factory.getbasetemp() / "cache"
+    monkeypatch.setenv("TRAINING_CACHE", str(directory))
+    return directory
+
+
+def tiny_lines() -> bytes:
+    rng = np.random.default_rng(0)
+    words = {"ham": ["lunch", "home", "mum", "later"], "spam": ["prize", "win", "free", "claim"]}
+    lines = [
+        f"{label}\t{' '.join(rng.choice(words[label], 4))} {number}"
+        for label, count in (("ham", 160), ("spam", 40))
+        for number in range(count)
+    ]
+    return "\n".join(lines).encode() + b"\n"
+
+
+def write_archive(path: Path, member: str, data: bytes) -> None:
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr(member, data)
+
+
+@pytest.fixture
+def tiny(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Source:
+    """A made-up data set named ``tiny`` in a DATA_DIR of its own."""
+    data = tiny_lines()
+    source = Source(
+        name="Tiny",
+        archive="tiny.zip",
+        member="tiny.tsv",
+        sha256=hashlib.sha256(data).hexdigest(),
+        url="http://127.0.0.1:9/tiny.zip",
+        rows=200,
+        licence="none",
+        label_names=("ham", "spam"),
+        read=_read_sms,
+    )
+    directory = tmp_path / "data"
+    directory.mkdir()
+    write_archive(directory / "tiny.zip", "tiny.tsv", data)
+    monkeypatch.setenv("DATA_DIR", str(directory))
+    monkeypatch.setitem(datasets.SOURCES, "tiny", source)
+    experiment._load_dataset.cache_clear()
+    experiment._tokens.cache_clear()
+    return source
