@@ -8,7 +8,6 @@ FROM ${BASE_IMAGE} AS builder
 ARG PIP_CERT
 WORKDIR /src
 RUN python3 -m venv /opt/dandelion
-# Dependencies first: they change less often than the code.
 COPY pyproject.toml README.md LICENSE ./
 COPY dandelion dandelion
 COPY app app

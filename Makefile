@@ -48,7 +48,7 @@ clean: ## Remove the virtual environment and every cache
 # A stamp a stage: nothing is installed again until pyproject.toml changes.
 $(BIN)/python:
 	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is needed: make PYTHON=python3.12 ...")'
-	$(PYTHON) -m venv $(VENV)
+	$(PYTHON) -m venv $(VENV) || { rm -rf $(VENV); echo 'On Debian: apt-get install python3-venv'; exit 1; }
 
 $(VENV)/.service: pyproject.toml | $(BIN)/python
 	$(BIN)/python -m pip install --quiet --editable .

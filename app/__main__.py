@@ -28,11 +28,13 @@ def main() -> int:
     def stop(error: Exception) -> None:
         failures.append(error)
         server.should_exit = True
+        expected = isinstance(error, ArtifactError)
+        _log.critical("%s", error, exc_info=None if expected else error)
 
     try:
         app = create_app(chosen, stop)
     except (ServingError, ArtifactError) as error:
-        sys.stderr.write(f"error: {error}\n")
+        _log.critical("%s", error)
         return 1
     server = uvicorn.Server(
         uvicorn.Config(
@@ -46,8 +48,6 @@ def main() -> int:
         )
     )
     server.run()
-    for failure in failures:
-        sys.stderr.write(f"error: {failure}\n")
     return 1 if failures else 0
 
 

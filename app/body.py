@@ -1,25 +1,22 @@
 """Reading a request's body: bytes under a limit, then JSON, then the request's shape."""
 
-from http import HTTPStatus
 from typing import Any, Final, TypeVar
 
 from pydantic import BaseModel, ValidationError
-from pydantic_core import ErrorDetails, from_json
+from pydantic_core import from_json
 from starlette.requests import Request
 
-from .errors import Mistake, Problem
+from . import errors
+from .errors import Mistake
 
 T = TypeVar("T", bound=BaseModel)
 
-_MAX_MISTAKES: Final = 20
-
-# Where pydantic's words speak of Python, or name what the client sent.
+# Where pydantic's words speak of Python.
 _WORDS: Final = {
     "model_type": "Input should be an object",
     "list_type": "Input should be an array",
     "string_type": "Input should be a string",
     "float_type": "Input should be a number",
-    "extra_forbidden": "There is a field that is not known",
 }
 
 
@@ -31,58 +28,52 @@ async def read(request: Request, schema: type[T], max_bytes: int) -> T:
     """
     media_type = request.headers.get("content-type", "").partition(";")[0].strip().lower()
     if media_type != "application/json":
-        raise Problem(
-            HTTPStatus.UNSUPPORTED_MEDIA_TYPE, "The Content-Type must be application/json."
-        )
+        raise errors.unsupported_media_type()
     return _validated(_parsed(await _limited(request, max_bytes)), schema)
 
 
 async def _limited(request: Request, max_bytes: int) -> bytes:
     """Read the body; stop at the byte that passes the limit, or before the first if it is told."""
-    too_large = Problem(
-        HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
-        f"The body is larger than {max_bytes} bytes.",
-        # What is left of the body must not be read as the connection's next request.
-        headers={"Connection": "close"},
-    )
     declared = request.headers.get("content-length", "")
     if declared.isdecimal() and int(declared) > max_bytes:
-        raise too_large
+        raise errors.too_large(max_bytes)
     chunks = []
     size = 0
     async for chunk in request.stream():
         size += len(chunk)
         if size > max_bytes:
-            raise too_large
+            raise errors.too_large(max_bytes)
         chunks.append(chunk)
     return b"".join(chunks)
 
 
 def _parsed(body: bytes) -> Any:
     try:
-        return from_json(body, allow_inf_nan=False)
+        # Values are not cached: a text must not outlive its request.
+        return from_json(body, allow_inf_nan=False, cache_strings="keys")
     except ValueError as error:  # tells what was expected and where, never what was found
-        raise Problem(
-            HTTPStatus.BAD_REQUEST, f"The body is not JSON (RFC 8259, UTF-8): {error}."
-        ) from None
+        raise errors.not_json(error) from None
 
 
 def _validated(value: Any, schema: type[T]) -> T:
+    mistakes = []
+    if isinstance(value, dict) and not value.keys() <= schema.model_fields.keys():
+        # One mistake however many they are, and without their names, which are the client's.
+        known = ", ".join(schema.model_fields)
+        mistakes.append(
+            Mistake(pointer="#", detail=f"There is an unknown field; known are: {known}")
+        )
+        value = {name: value[name] for name in schema.model_fields if name in value}
     try:
-        return schema.model_validate(value)
+        request = schema.model_validate(value)
     except ValidationError as error:
-        found = error.errors(include_url=False, include_context=False, include_input=False)
-        mistakes = [
-            Mistake(pointer=_pointer(mistake), detail=_WORDS.get(mistake["type"], mistake["msg"]))
-            for mistake in found[:_MAX_MISTAKES]
+        mistakes += [
+            Mistake(
+                pointer="#" + "".join(f"/{part}" for part in found["loc"]),
+                detail=_WORDS.get(found["type"], found["msg"]),
+            )
+            for found in error.errors(include_url=False, include_context=False, include_input=False)
         ]
-    detail = "The body is not a valid request."
-    if len(found) > _MAX_MISTAKES:
-        detail += f" It has {len(found)} mistakes; the first {_MAX_MISTAKES} are listed."
-    raise Problem(HTTPStatus.UNPROCESSABLE_ENTITY, detail, errors=mistakes)
-
-
-def _pointer(mistake: ErrorDetails) -> str:
-    """Point to a mistake; to the object that holds it where its name is the client's own."""
-    path = mistake["loc"][: -1 if mistake["type"] == "extra_forbidden" else None]
-    return "#" + "".join(f"/{part}" for part in path)
+    if mistakes:
+        raise errors.invalid(mistakes)
+    return request

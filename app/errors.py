@@ -14,7 +14,9 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 MEDIA_TYPE: Final = "application/problem+json"
-RETRY_AFTER_S: Final = 1
+
+_RETRY_AFTER_S: Final = 1
+_MAX_MISTAKES: Final = 20
 
 
 class Mistake(BaseModel):
@@ -60,40 +62,76 @@ class Problem(Exception):  # noqa: N818 - RFC 9457's word
         self.headers = headers
 
 
-class NotReadyProblem(Problem):
+def not_json(reason: object) -> Problem:
+    """400: the body is not JSON; ``reason`` tells what was expected and where."""
+    return Problem(HTTPStatus.BAD_REQUEST, f"The body is not JSON (RFC 8259, UTF-8): {reason}.")
+
+
+def unknown_model(models: Sequence[str]) -> Problem:
+    """404: there is no such model; names those there are."""
+    return Problem(HTTPStatus.NOT_FOUND, f"There is no such model. There are: {', '.join(models)}.")
+
+
+def method_not_allowed(headers: Mapping[str, str] | None = None) -> Problem:
+    """405: ``headers`` tell what is allowed."""
+    detail = "The header Allow names the methods of this path."
+    return Problem(HTTPStatus.METHOD_NOT_ALLOWED, detail, headers=headers)
+
+
+def too_large(max_bytes: int) -> Problem:
+    """413: the body is over the limit."""
+    return Problem(
+        HTTPStatus.REQUEST_ENTITY_TOO_LARGE, f"The body is larger than {max_bytes} bytes."
+    )
+
+
+def unsupported_media_type() -> Problem:
+    """415: the body is said to be something else."""
+    return Problem(HTTPStatus.UNSUPPORTED_MEDIA_TYPE, "The Content-Type must be application/json.")
+
+
+def invalid(mistakes: Sequence[Mistake]) -> Problem:
+    """422: the body is JSON of a wrong shape; names the first mistakes."""
+    detail = "The body is not a valid request."
+    if len(mistakes) > _MAX_MISTAKES:
+        detail += f" It has {len(mistakes)} mistakes; the first {_MAX_MISTAKES} are listed."
+    return Problem(HTTPStatus.UNPROCESSABLE_ENTITY, detail, errors=mistakes[:_MAX_MISTAKES])
+
+
+def internal() -> Problem:
+    """500: a defect of the service, without a word of its inside."""
+    return Problem(
+        HTTPStatus.INTERNAL_SERVER_ERROR,
+        "The service failed. Its log has more under this request id.",
+    )
+
+
+def not_ready() -> Problem:
     """503: the models are still being loaded."""
-
-    def __init__(self) -> None:
-        super().__init__(
-            HTTPStatus.SERVICE_UNAVAILABLE,
-            "The models are being loaded. Try again in a moment.",
-            headers={"Retry-After": str(RETRY_AFTER_S)},
-        )
+    return Problem(
+        HTTPStatus.SERVICE_UNAVAILABLE,
+        "The models are being loaded. Try again in a moment.",
+        headers={"Retry-After": str(_RETRY_AFTER_S)},
+    )
 
 
-class UnknownModelProblem(Problem):
-    """404: no such model; names those there are."""
-
-    def __init__(self, models: Sequence[str]) -> None:
-        super().__init__(
-            HTTPStatus.NOT_FOUND, f"There is no such model. There are: {', '.join(models)}."
-        )
-
-
-def response(problem: Problem, request_id: str | None) -> Response:
+def response(problem: Problem, request_id: str) -> Response:
     """Write a problem as an answer."""
-    details = ProblemDetails(
+    return Response(
+        to_json(_details(problem, request_id), exclude_none=True),
+        status_code=problem.status,
+        headers=dict(problem.headers or {}),
+        media_type=MEDIA_TYPE,
+    )
+
+
+def _details(problem: Problem, request_id: str) -> ProblemDetails:
+    return ProblemDetails(
         title=problem.status.phrase,
         status=problem.status,
         detail=problem.detail,
         request_id=request_id,
-        errors=list(problem.errors) if problem.errors is not None else None,
-    )
-    return Response(
-        to_json(details, exclude_none=True),
-        status_code=problem.status,
-        headers=dict(problem.headers or {}),
-        media_type=MEDIA_TYPE,
+        errors=None if problem.errors is None else list(problem.errors),
     )
 
 
@@ -109,54 +147,40 @@ async def on_http_exception(request: Request, error: Exception) -> Response:
     if not isinstance(error, HTTPException):
         raise error
     status = HTTPStatus(error.status_code)
-    details = {
-        HTTPStatus.NOT_FOUND: "There is nothing at this path. GET /docs shows what there is.",
-        HTTPStatus.METHOD_NOT_ALLOWED: "The header Allow names the methods of this path.",
-    }
-    detail = details.get(status, status.description)
-    return response(Problem(status, detail, headers=error.headers), request.scope["request_id"])
+    if status is HTTPStatus.METHOD_NOT_ALLOWED:
+        problem = method_not_allowed(error.headers)
+    elif status is HTTPStatus.NOT_FOUND:
+        problem = Problem(status, "There is nothing at this path. GET /docs shows what there is.")
+    else:
+        problem = Problem(status, status.description, headers=error.headers)
+    return response(problem, request.scope["request_id"])
 
 
-def internal(request_id: str) -> Response:
-    """Answer a defect of the service, without a word of its inside."""
-    detail = "The service failed. Its log has more under this request id."
-    return response(Problem(HTTPStatus.INTERNAL_SERVER_ERROR, detail), request_id)
-
-
-_EXAMPLES: Final[dict[HTTPStatus, str]] = {
-    HTTPStatus.BAD_REQUEST: "The body is not JSON (RFC 8259, UTF-8): trailing comma at line 1 "
-    "column 14.",
-    HTTPStatus.NOT_FOUND: "There is no such model. There are: cyberbullying, spam.",
-    HTTPStatus.METHOD_NOT_ALLOWED: "The header Allow names the methods of this path.",
-    HTTPStatus.REQUEST_ENTITY_TOO_LARGE: "The body is larger than 8000000 bytes.",
-    HTTPStatus.UNSUPPORTED_MEDIA_TYPE: "The Content-Type must be application/json.",
-    HTTPStatus.UNPROCESSABLE_ENTITY: "The body is not a valid request.",
-    HTTPStatus.INTERNAL_SERVER_ERROR: "The service failed. Its log has more under this request id.",
-    HTTPStatus.SERVICE_UNAVAILABLE: "The models are being loaded. Try again in a moment.",
-}
+_EXAMPLES: Final = (
+    not_json("trailing comma at line 1 column 14"),
+    unknown_model(["cyberbullying", "spam"]),
+    method_not_allowed(),
+    too_large(8_000_000),
+    unsupported_media_type(),
+    invalid([Mistake(pointer="#/threshold", detail="Input should be a number")]),
+    internal(),
+    not_ready(),
+)
 
 
 def documented(*statuses: HTTPStatus) -> dict[int | str, dict[str, Any]]:
     """Describe problems for OpenAPI, each with an example."""
     described: dict[int | str, dict[str, Any]] = {}
-    for status in statuses:
-        errors = None
-        if status is HTTPStatus.UNPROCESSABLE_ENTITY:
-            errors = [Mistake(pointer="#/threshold", detail="Input should be a valid number")]
-        example = ProblemDetails(
-            title=status.phrase,
-            status=status,
-            detail=_EXAMPLES[status],
-            request_id="0f8fad5bd9cb469fa16570867728950e",
-            errors=errors,
-        )
-        described[status.value] = {
-            "description": status.phrase,
-            "content": {
-                MEDIA_TYPE: {
-                    "schema": {"$ref": "#/components/schemas/ProblemDetails"},
-                    "example": example.model_dump(mode="json", exclude_none=True),
-                }
-            },
-        }
+    for problem in _EXAMPLES:
+        if problem.status in statuses:
+            example = _details(problem, "0f8fad5bd9cb469fa16570867728950e")
+            described[problem.status.value] = {
+                "description": problem.status.phrase,
+                "content": {
+                    MEDIA_TYPE: {
+                        "schema": {"$ref": "#/components/schemas/ProblemDetails"},
+                        "example": example.model_dump(mode="json", exclude_none=True),
+                    }
+                },
+            }
     return described

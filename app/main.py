@@ -64,6 +64,7 @@ def create_app(settings: Settings, on_load_failure: Callable[[Exception], None])
         description=_DESCRIPTION,
         lifespan=lifespan,
         redoc_url=None,
+        redirect_slashes=False,
         exception_handlers={Problem: errors.on_problem, HTTPException: errors.on_http_exception},
     )
     app.add_middleware(

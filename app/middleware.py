@@ -67,7 +67,8 @@ class RequestMiddleware:
                 },
             )
             if not exchange.status:
-                await errors.internal(request_id)(scope, receive, exchange.send)
+                answer = errors.response(errors.internal(), request_id)
+                await answer(scope, receive, exchange.send)
         if not exchange.is_answered:
             self._record(scope, exchange)
 

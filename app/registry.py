@@ -11,7 +11,7 @@ from typing import Any, Final
 from dandelion import ArtifactError, Classifier
 from dandelion.artifact import Manifest, load_manifest
 
-from .errors import NotReadyProblem, UnknownModelProblem
+from .errors import not_ready, unknown_model
 from .metrics import Metrics, ModelMetrics
 
 SERVING_FILE: Final = "serving.toml"
@@ -133,22 +133,21 @@ class Registry:
         """Return a served model.
 
         Raises:
-            UnknownModelProblem: there is none of this name.
-            NotReadyProblem: it is being loaded.
+            Problem: 404, there is none of this name; 503, it is being loaded.
         """
         served = self._served.get(model)
         if served is not None:
             return served
         if model not in self._chosen:
-            raise UnknownModelProblem(self.names)
-        raise NotReadyProblem
+            raise unknown_model(self.names)
+        raise not_ready()
 
     def all(self) -> tuple[Served, ...]:
         """Return every served model, sorted by name.
 
         Raises:
-            NotReadyProblem: they are being loaded.
+            Problem: 503, they are being loaded.
         """
         if not self.is_ready:
-            raise NotReadyProblem
+            raise not_ready()
         return tuple(self._served.values())

@@ -1,7 +1,9 @@
 """Requests and answers."""
 
+from collections.abc import Sequence
 from typing import Annotated, Any
 
+from fastapi.openapi.models import Example
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, create_model
 
 EXAMPLES: dict[str, dict[str, Any]] = {
@@ -16,6 +18,11 @@ EXAMPLES: dict[str, dict[str, Any]] = {
         }
     },
 }
+
+
+def model_examples(names: Sequence[str]) -> dict[str, Example]:
+    """Return the models' names as examples of a path's parameter."""
+    return {name: Example(value=name) for name in names}
 
 
 class ClassifyRequest(BaseModel):

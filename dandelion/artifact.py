@@ -13,6 +13,7 @@ can run: no pickle. Whatever does not fit is refused with an `ArtifactError`.
 
 import hashlib
 import json
+import math
 import shutil
 import tempfile
 from collections.abc import Mapping
@@ -172,7 +173,12 @@ def save(artifact: Artifact, directory: Path) -> Manifest:
             (new / name).write_bytes(data)
         if directory.exists():
             directory.rename(aside / "old")
-        new.rename(directory)
+        try:
+            new.rename(directory)
+        except BaseException:
+            if (aside / "old").exists():
+                (aside / "old").rename(directory)
+            raise
     finally:
         shutil.rmtree(aside)
     return manifest
@@ -251,11 +257,11 @@ def _check_manifest(path: Path, values: Mapping[str, Any]) -> None:
     threshold = values["threshold"]
     checks = {
         "'task' is 'binary'": values["task"] == "binary",
+        "'score_kind' is 'sigmoid'": values["score_kind"] == "sigmoid",
         "'labels' are two different strings": isinstance(labels, list)
-        and len(set(labels)) == len(labels) == 2
-        and all(isinstance(label, str) for label in labels),
-        "'threshold' is a number in [0, 1]": isinstance(threshold, int | float)
-        and 0 <= threshold <= 1,
+        and all(isinstance(label, str) for label in labels)
+        and len(set(labels)) == len(labels) == 2,
+        "'threshold' is a number in [0, 1]": _is_number(threshold) and 0 <= threshold <= 1,
         f"'precision' is one of {', '.join(PRECISIONS)}": values["precision"] in PRECISIONS,
         "'files' is an object": isinstance(values["files"], dict),
     }
@@ -272,19 +278,28 @@ def _golden(directory: Path, data: bytes) -> Golden:
         raise _damaged(directory / GOLDEN_FILE, error) from error
     if len(golden.texts) != len(golden.scores):
         raise _damaged(directory / GOLDEN_FILE, "it has another number of texts than of scores")
+    if not all(isinstance(text, str) for text in golden.texts):
+        raise _damaged(directory / GOLDEN_FILE, "a text is not a string")
+    if not all(map(_is_number, (*golden.scores, golden.tolerance))):
+        raise _damaged(directory / GOLDEN_FILE, "a score or the tolerance is not a number")
     return golden
+
+
+def _is_number(value: object) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
 
 
 def _pack(embedding: NDArray[np.float32], precision: Precision) -> dict[str, NDArray[Any]]:
     """Store float32[v, d]; int8 keeps one scale a row, the row's largest value ÷ 127.
 
     A scale has 16 significant bits, so that its product with an int8 is exact in float32 and
-    packing what was unpacked gives the same bytes again.
+    packing what was unpacked gives the same bytes again. A row of denormals becomes zeros.
     """
     if precision != "int8":
         return {"embedding": embedding.astype(precision)}
     scale = np.abs(embedding).max(axis=1, keepdims=True) / np.float32(127)  # [v, 1]
     scale = (scale.view(np.uint32) & np.uint32(0xFFFFFF00)).view(np.float32)
+    scale[scale < np.finfo(np.float32).tiny] = 0
     rows = np.rint(embedding / np.where(scale > 0, scale, 1)).astype(np.int8)
     return {"embedding": rows, _SCALE: scale}
 

@@ -1,7 +1,5 @@
 """From scores to decisions."""
 
-import math
-
 import numpy as np
 from numpy.typing import NDArray
 
@@ -19,8 +17,8 @@ def decide(scores: NDArray[np.float32], threshold: float) -> NDArray[np.bool_]:
     Raises:
         ThresholdError: the threshold is not a number in [0, 1].
     """
-    if isinstance(threshold, bool) or not isinstance(threshold, int | float):
+    if isinstance(threshold, bool) or not isinstance(threshold, int | float | np.number):
         raise ThresholdError(f"the threshold is {threshold!r}; expected a number in [0, 1]")
-    if math.isnan(threshold) or not 0 <= threshold <= 1:
+    if not 0 <= threshold <= 1:  # NaN is not either
         raise ThresholdError(f"the threshold is {threshold}; expected a number in [0, 1]")
-    return scores.astype(np.float64) >= threshold
+    return scores.astype(np.float64) >= float(threshold)

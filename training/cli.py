@@ -1,8 +1,9 @@
 """The command line: ``python -m training``."""
 
 import tomllib
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from itertools import groupby
 from pathlib import Path
 from typing import Annotated
 
@@ -19,7 +20,7 @@ from . import collapse as naive
 from .configuration import Configuration
 from .errors import ConfigurationError, TrainingError
 from .evaluation import FITTED, METRICS, evaluate
-from .experiment import Run, test_fold, train
+from .experiment import Result, Run, majority_metrics, test_fold, train
 from .losses import LOSSES
 from .runs import side_by_side
 from .splits import Protocol
@@ -89,11 +90,12 @@ def train_one(  # noqa: PLR0913, PLR0917
                     description=f"{model}/{config.variant}: macro-F1 {epoch.macro_f1:.4f}",
                 )
 
-            manifest, _ = train(
+            done = train(
                 Run(config, protocol, seed, glove=glove), output / model / config.variant, show
             )
-        _print_test_metrics([manifest])
-        _console.print(f"Written: {output / model / config.variant} (version {manifest.version})")
+        _print_test_metrics([done])
+        version = done[0].version
+        _console.print(f"Written: {output / model / config.variant} (version {version})")
 
 
 @app.command()
@@ -107,14 +109,13 @@ def train_all(output: _Output = ARTIFACTS, glove: _Glove = None, workers: _Worke
         # A missing data set is told before the first fit, not after the last.
         for model in {run.config.model for run, _ in jobs}:
             datasets.load(model)
-        manifests = side_by_side(_train_job, jobs, "Training", workers=workers)
-        _print_test_metrics(manifests)
+        _print_test_metrics(side_by_side(_train_job, jobs, "Training", workers=workers))
         size = sum(file.stat().st_size for _, directory in jobs for file in directory.iterdir())
         _console.print(f"{len(jobs)} artifacts in {output}, {size / 1e6:.1f} MB together")
 
 
-def _train_job(job: tuple[Run, Path]) -> Manifest:
-    return train(*job)[0]
+def _train_job(job: tuple[Run, Path]) -> tuple[Manifest, Result]:
+    return train(*job)
 
 
 @app.command("evaluate")
@@ -131,13 +132,16 @@ def evaluate_artifact(
         texts, labels = test_fold(manifest)
         cut = manifest.threshold if threshold is None else threshold
         found = evaluate(labels, classifier.scores(texts), cut)
+        constant = majority_metrics(manifest)
     table = Table(title=f"{manifest.model}/{manifest.variant}, test fold, {len(texts)} texts")
     table.add_column("metric")
     table.add_column(f"at {cut:.4f}", justify="right")
     table.add_column(f"recorded at {manifest.threshold:.4f}", justify="right")
+    table.add_column("majority class", justify="right")
     for metric in METRICS:
         recorded = manifest.metrics["test"][FITTED][metric]
-        table.add_row(metric, f"{found[metric]:.4f}", f"{recorded:.4f}")
+        always = pages.figure(constant[metric]) if metric in constant else ""
+        table.add_row(metric, pages.figure(found[metric]), pages.figure(recorded), always)
     _console.print(table)
 
 
@@ -193,6 +197,9 @@ def _configuration(model: str, loss: str, variant: str, settings: list[str]) -> 
         overrides = tomllib.loads("\n".join(settings))
     except tomllib.TOMLDecodeError as error:
         raise ConfigurationError(f"--set: {error}; expected FIELD=VALUE") from error
+    fixed = {"model", "variant", "loss"} & set(overrides)
+    if fixed:
+        raise ConfigurationError(f"--set: {', '.join(sorted(fixed))}: use the option of that name")
     values = {"model": model, "variant": variant, "loss": loss}
     if configuration.path_of(model, variant).exists():
         committed = configuration.load(model, variant)
@@ -205,17 +212,22 @@ def _configuration(model: str, loss: str, variant: str, settings: list[str]) -> 
     return configuration.parse(values | overrides, "--set")
 
 
-def _print_test_metrics(manifests: list[Manifest]) -> None:
+def _print_test_metrics(trained: Sequence[tuple[Manifest, Result]]) -> None:
+    """Print a line an artifact, and one a model for the majority class."""
     shown = ("accuracy", "f1", "macro_f1", "mcc", "auroc", "average_precision")
-    table = Table(title="Test fold, at the fitted threshold")
-    for column in ("", "version", "threshold", *(pages.COLUMNS[metric] for metric in shown)):
+    table = Table(title="Test fold, at the fitted threshold", box=None, padding=(0, 1, 0, 0))
+    for column in ("", "threshold", *(pages.COLUMNS[metric] for metric in shown)):
         table.add_column(column, no_wrap=True)
-    for manifest in manifests:
-        metrics = manifest.metrics["test"][FITTED]
-        table.add_row(
-            f"{manifest.model}/{manifest.variant}",
-            manifest.version[:7],
-            f"{manifest.threshold:.4f}",
-            *(f"{metrics[metric]:.4f}" for metric in shown),
-        )
+    for model, group in groupby(trained, key=lambda pair: pair[0].model):
+        artifacts = list(group)
+        constant = majority_metrics(artifacts[0][0])
+        figures = [pages.figure(constant[metric]) for metric in shown if metric in constant]
+        table.add_row(f"{model}: majority", "", *figures)
+        for manifest, result in artifacts:
+            metrics = manifest.metrics["test"][FITTED]
+            table.add_row(
+                f"{model}/{manifest.variant}{' (collapsed)' if result.collapsed else ''}",
+                pages.figure(manifest.threshold),
+                *(pages.figure(metrics[metric]) for metric in shown),
+            )
     _console.print(table)

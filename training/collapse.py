@@ -11,7 +11,7 @@ from collections.abc import Sequence
 
 from .configuration import Configuration
 from .experiment import Run
-from .runs import Kept, run_all
+from .runs import Kept, run_cells
 from .splits import Protocol
 
 NAME = "dice, naive recipe"
@@ -37,18 +37,18 @@ def naive(rate: float) -> Configuration:
 
 def search(seeds: Sequence[int] = SEARCH_SEEDS) -> dict[float, list[Kept]]:
     """Run the naive recipe at every rate, validation only."""
-    runs = [
-        Run(naive(rate), Protocol.PAPER, seed, read_test=False) for rate in RATES for seed in seeds
+    cells = [
+        [Run(naive(rate), Protocol.PAPER, seed, read_test=False) for seed in seeds]
+        for rate in RATES
     ]
-    kept = run_all(runs, "Naive Dice")
-    return {
-        rate: kept[position * len(seeds) : (position + 1) * len(seeds)]
-        for position, rate in enumerate(RATES)
-    }
+    return dict(zip(RATES, run_cells(cells, "Naive Dice"), strict=True))
 
 
 def lowest_collapsing_rate(found: dict[float, list[Kept]]) -> float | None:
-    """Return the lowest rate at which every seed collapsed."""
-    return next(
-        (rate for rate, kept in found.items() if all(run.result.collapsed for run in kept)), None
-    )
+    """Return the lowest rate from which on every seed collapsed."""
+    lowest = None
+    for rate, kept in sorted(found.items(), reverse=True):
+        if not all(run.result.collapsed for run in kept):
+            break
+        lowest = rate
+    return lowest

@@ -1,18 +1,16 @@
 """How a variant is trained: one readable TOML file each, ``configs/<model>/<variant>.toml``."""
 
-import hashlib
-import json
 import tomllib
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
 from dandelion.artifact import Precision
 
 from .errors import ConfigurationError
-from .losses import LOSSES
+from .losses import LOSSES, options_of
 
 CONFIGS = Path("configs")
 
@@ -55,7 +53,7 @@ class Configuration(BaseModel):
     embedding_rate: _Rate = 1e-3
     """Adam's learning rate for the embedding."""
     weight_decay: float = Field(0.0, ge=0)
-    """AdamW's decoupled weight decay, on the layers' weights."""
+    """AdamW's decoupled weight decay, on the layers."""
     batch_size: int = Field(64, ge=1)
     """Texts in a batch."""
     stratified: bool = False
@@ -74,9 +72,16 @@ class Configuration(BaseModel):
             raise ValueError(f"no loss {name!r}; there are: {', '.join(LOSSES)}")
         return name
 
-    def sha256(self) -> str:
-        """Identify the configuration, whatever the file's layout."""
-        return hashlib.sha256(json.dumps(self.model_dump(), sort_keys=True).encode()).hexdigest()
+    @model_validator(mode="after")
+    def _known_options(self) -> Self:
+        known = options_of(self.loss)
+        unknown = sorted(set(self.loss_options) - known)
+        if unknown:
+            raise ValueError(
+                f"loss_options: {self.loss!r} has no {', '.join(unknown)}; "
+                f"there are: {', '.join(sorted(known)) or 'none'}"
+            )
+        return self
 
 
 def path_of(model: str, variant: str, directory: Path = CONFIGS) -> Path:

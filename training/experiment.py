@@ -15,6 +15,8 @@ from dandelion.tokenizer import tokenize
 
 from . import datasets, embeddings, vocabulary
 from .configuration import Configuration
+from .datasets import Dataset
+from .errors import DatasetError
 from .evaluation import (
     FITTED,
     FITTED_TO_ACCURACY,
@@ -23,8 +25,9 @@ from .evaluation import (
     evaluate_at,
     fit_threshold,
     is_collapsed,
+    majority,
 )
-from .splits import Protocol, split
+from .splits import Protocol, Split, split
 from .trainer import Fold, OnEpoch, fit, ignore_epoch
 
 # Made up, harmless; an empty text and unknown words are among them on purpose.
@@ -147,8 +150,7 @@ def train(run: Run, directory: Path, on_epoch: OnEpoch = ignore_epoch) -> tuple[
         split=folds.sizes() | {"sha256": folds.sha256()},
         seed=run.seed,
         metrics=metrics,
-        library_versions={"python": platform.python_version()}
-        | {name: metadata.version(name) for name in _LIBRARIES},
+        library_versions=library_versions(),
         timings={
             "trained_at": datetime.now(UTC).isoformat(timespec="seconds"),
             "train_seconds": round(fitted.seconds, 2),
@@ -171,11 +173,42 @@ def test_fold(manifest: Manifest) -> tuple[tuple[str, ...], Labels]:
     """Return the texts and labels that an artifact's test metrics were computed on.
 
     Raises:
-        TrainingError: the data set is missing.
+        TrainingError: the data set is missing, or another one than the artifact learnt from.
     """
+    dataset, folds = _split_of(manifest)
+    return _pick(dataset.texts, folds.test), dataset.labels[folds.test]
+
+
+def majority_metrics(manifest: Manifest) -> dict[str, float]:
+    """Compute the metrics of the majority class on an artifact's test fold.
+
+    Raises:
+        TrainingError: the data set is missing, or another one than the artifact learnt from.
+    """
+    dataset, folds = _split_of(manifest)
+    return majority(dataset.labels[folds.train], dataset.labels[folds.test])
+
+
+def _split_of(manifest: Manifest) -> tuple[Dataset, Split]:
     dataset = _load_dataset(manifest.model)
-    rows = split(dataset, Protocol(manifest.protocol), manifest.seed).test
-    return _pick(dataset.texts, rows), dataset.labels[rows]
+    folds = split(dataset, Protocol(manifest.protocol), manifest.seed)
+    for what, found, expected in (
+        ("data set", dataset.sha256, manifest.dataset["sha256"]),
+        ("split", folds.sha256(), manifest.split["sha256"]),
+    ):
+        if found != expected:
+            raise DatasetError(
+                f"{manifest.model}/{manifest.variant}: its {what} has SHA-256 {expected}, the one "
+                f"here {found}, so its test fold may hold texts it was trained on. "
+                "Restore the file (and scikit-learn's version), or train the artifact again."
+            )
+    return dataset, folds
+
+
+def library_versions() -> dict[str, str]:
+    """Name the versions of what a run's numbers depend on."""
+    versions = {name: metadata.version(name) for name in _LIBRARIES}
+    return {"python": platform.python_version()} | versions
 
 
 def _pick(items: Sequence[T], rows: Labels) -> tuple[T, ...]:

@@ -5,6 +5,7 @@ share of positives in the training fold; it returns a scalar that is finite, wit
 for any finite logits and any mix of classes.
 """
 
+import inspect
 from collections.abc import Callable
 from functools import partial
 from typing import Final
@@ -26,8 +27,13 @@ def dice(logits: Tensor, targets: Tensor, prior: float, *, smoothing: float = 1.
 
     The value is one ratio over the whole batch, not a mean over its texts: small batches make it
     noisy, and where positives are the majority, predicting all of them is nearly free.
+
+    Raises:
+        ValueError: the smoothing is not positive.
     """
     del prior
+    if smoothing <= 0:
+        raise ValueError(f"the smoothing is {smoothing}; it must be positive")
     scores = torch.sigmoid(logits)
     overlap = (targets * scores).sum()
     return 1 - (2 * overlap + smoothing) / (targets.sum() + scores.sum() + smoothing)
@@ -62,6 +68,12 @@ LOSSES: Final[dict[str, Callable[..., Tensor]]] = {
     "weighted_bce": weighted_bce,
     "mse": mse,
 }
+
+
+def options_of(name: str) -> set[str]:
+    """Name the options of a registered loss."""
+    parameters = inspect.signature(LOSSES[name]).parameters.values()
+    return {one.name for one in parameters if one.kind is one.KEYWORD_ONLY}
 
 
 def loss_named(name: str, **options: float) -> Loss:

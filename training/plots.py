@@ -8,7 +8,6 @@ import matplotlib as mpl
 from matplotlib.figure import Figure
 
 _CURVES = {"accuracy": "Accuracy", "f1": "F1", "loss": "Loss"}
-_TITLES = {"spam": "SMS Spam", "cyberbullying": "Cyberbullying"}
 _TRAINING, _VALIDATION = "#0072b2", "#d55e00"  # told apart by colour-blind readers too
 
 
@@ -19,7 +18,7 @@ def learning_curves(
 
     Args:
         title: above all panels.
-        histories: model → an entry an epoch, see `training.trainer.Epoch`.
+        histories: data set → an entry an epoch, see `training.trainer.Epoch`.
         numbered: whether the panels carry the paper's figure numbers.
 
     Returns:
@@ -29,14 +28,14 @@ def learning_curves(
     figure.suptitle(title)
     axes = figure.subplots(len(_CURVES), len(histories), squeeze=False)
     for row, (curve, label) in enumerate(_CURVES.items()):
-        for column, (model, history) in enumerate(histories.items()):
+        for column, (name, history) in enumerate(histories.items()):
             panel = axes[row][column]
             epochs = range(1, len(history) + 1)
             for fold, color in (("train", _TRAINING), ("validation", _VALIDATION)):
                 values = [epoch[fold][curve] for epoch in history]
                 panel.plot(epochs, values, color=color, marker=".", label=fold)
             number = f"Figure {row * len(histories) + column + 1}: " if numbered else ""
-            panel.set_title(f"{number}{label}, {_TITLES[model]}", fontsize="medium")
+            panel.set_title(f"{number}{label}, {name}", fontsize="medium")
             panel.set_xlabel("Epoch")
             panel.xaxis.get_major_locator().set_params(integer=True)
             panel.grid(alpha=0.3)

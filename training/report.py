@@ -11,7 +11,7 @@ from .configuration import Configuration, load_all
 from .evaluation import FITTED, majority
 from .experiment import Run
 from .results import Row
-from .runs import Kept, run_all
+from .runs import Kept, run_all, run_cells
 from .splits import Protocol, split
 from .storage import write_whole
 
@@ -60,14 +60,14 @@ def make(output: Path = RESULTS, readme: Path = README) -> None:
     write_whole(output / "results.json", (json.dumps(written, indent=1) + "\n").encode())
     for loss, title in pages.LOSS_TITLES.items():
         histories = {
-            model: cells[model, loss, Protocol.PAPER][0].result.history
-            for model in datasets.SOURCES
+            source.title: cells[model, loss, Protocol.PAPER][0].result.history
+            for model, source in datasets.SOURCES.items()
         }
         figure = plots.learning_curves(
             f"DAN, {title} loss (paper protocol, seed 0)", histories, numbered=loss == "dice"
         )
         write_whole(output / f"learning-curves-{loss}.svg", figure)
-    page = pages.results_page(written, by_rate, naive_rate)
+    page = pages.results_page(written, by_rate, naive_rate, naive)
     write_whole(output / "README.md", page.encode())
     pages.update_readme(readme, pages.readme_tables(written))
 
@@ -81,8 +81,7 @@ def _run(configs: Sequence[Configuration]) -> Cells:
         for protocol in Protocol
         for config in configs
     }
-    kept = iter(run_all([run for cell in runs.values() for run in cell], "Reported runs"))
-    return {cell: [next(kept) for _ in mine] for cell, mine in runs.items()}
+    return dict(zip(runs, run_cells(list(runs.values()), "Reported runs"), strict=True))
 
 
 def _run_naive(rate: float | None) -> list[Kept]:

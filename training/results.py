@@ -8,6 +8,7 @@ from typing import Any, Literal
 
 import numpy as np
 from scipy import stats
+from threadpoolctl import threadpool_limits
 
 from dandelion import Classifier
 
@@ -244,7 +245,8 @@ def microseconds_per_text(classifier: Classifier, texts: Sequence[str]) -> tuple
             seconds.append((time.perf_counter() - started) / len(batch))
         return round(statistics.median(seconds) * 1e6, 2)
 
-    classifier.scores(texts[:256])  # warm
-    alone = median([[text] for text in texts[:512]])
-    batch = median([texts[start : start + 256] for start in range(0, len(texts) - 255, 256)])
+    with threadpool_limits(1, user_api="blas"):  # as it is served
+        classifier.scores(texts[:256])  # warm
+        alone = median([[text] for text in texts[:512]])
+        batch = median([texts[start : start + 256] for start in range(0, len(texts) - 255, 256)])
     return alone, batch

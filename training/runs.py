@@ -24,17 +24,21 @@ from rich.progress import (
 
 import dandelion
 
-from .datasets import source_of
-from .experiment import Result, Run, train
+from . import datasets, embeddings
+from .experiment import Result, Run, library_versions, train
 from .storage import cache_directory
 
 # A run is made again when any file changes that its numbers depend on.
 _CODE = (
-    *("tokenizer", "vocabulary", "network", "artifact", "decision"),
-    *("datasets", "embeddings", "splits", "losses", "network", "trainer"),
-    *("vocabulary", "evaluation", "experiment"),
+    *sorted(Path(dandelion.__file__).parent.glob("*.py")),
+    *(
+        Path(__file__).with_name(f"{name}.py")
+        for name in (
+            *("datasets", "embeddings", "splits", "evaluation", "losses", "network"),
+            *("vocabulary", "trainer", "experiment"),
+        )
+    ),
 )
-
 
 J = TypeVar("J")
 R = TypeVar("R")
@@ -73,6 +77,12 @@ def run_all(runs: Sequence[Run], title: str, workers: int | None = None) -> list
     return [_read(home) for home in homes]
 
 
+def run_cells(cells: Sequence[Sequence[Run]], title: str) -> list[list[Kept]]:
+    """Carry out the runs of every cell of a table in one series, see `run_all`."""
+    kept = iter(run_all([run for runs in cells for run in runs], title))
+    return [[next(kept) for _ in runs] for runs in cells]
+
+
 def side_by_side(
     job: Callable[[J], R],
     jobs: Sequence[J],
@@ -81,7 +91,9 @@ def side_by_side(
     workers: int | None = None,
     done: int = 0,
 ) -> list[R]:
-    """Do jobs in processes of their own, with a progress bar; the first failure ends them all.
+    """Do jobs in processes of their own, with a progress bar.
+
+    After a failure none is begun any more.
 
     Args:
         job: a function of a module.
@@ -136,8 +148,9 @@ def _home(run: Run) -> Path:
         run.protocol,
         run.seed,
         run.read_test,
-        str(run.glove),
-        source_of(run.config.model).sha256,
+        embeddings.identify(run.glove),
+        _data_sha256(run.config.model, datasets.data_directory()),
+        library_versions(),
         _code_sha256(),
     ]
     digest = hashlib.sha256(json.dumps(key, sort_keys=True).encode()).hexdigest()
@@ -146,10 +159,9 @@ def _home(run: Run) -> Path:
 
 @cache
 def _code_sha256() -> str:
-    digest = hashlib.sha256()
-    for package in (Path(dandelion.__file__).parent, Path(__file__).parent):
-        for name in sorted(set(_CODE)):
-            path = package / f"{name}.py"
-            if path.exists():
-                digest.update(path.read_bytes())
-    return digest.hexdigest()
+    return hashlib.sha256(b"".join(path.read_bytes() for path in _CODE)).hexdigest()
+
+
+@cache
+def _data_sha256(model: str, directory: Path) -> str:
+    return datasets.load(model, directory).sha256

@@ -9,6 +9,7 @@ import io
 import re
 from dataclasses import dataclass
 from enum import StrEnum
+from pathlib import Path
 
 import numpy as np
 import sklearn
@@ -64,7 +65,8 @@ def split(dataset: Dataset, protocol: Protocol, seed: int) -> Split:
     Grouping tens of thousands of texts takes seconds, so the folds are cached.
     """
     key = f"{dataset.sha256}:{len(dataset.texts)}:{protocol}:{seed}:{sklearn.__version__}"
-    name = f"{hashlib.sha256(key.encode()).hexdigest()[:16]}.npz"
+    digest = hashlib.sha256(key.encode() + Path(__file__).read_bytes())
+    name = f"{digest.hexdigest()[:16]}.npz"
     cached = cache_directory() / "splits" / name
     if not cached.exists():
         make = _paper if protocol is Protocol.PAPER else _grouped

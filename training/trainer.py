@@ -3,6 +3,7 @@
 import copy
 import time
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 
 import numpy as np
@@ -92,41 +93,55 @@ def fit(  # noqa: PLR0913
 
     Torch is held to one thread: the network is too small for more, and fits run side by side.
     """
-    torch.set_num_threads(1)
-    torch.set_flush_denormal(True)  # a fading moment must not slow the loop down
-    torch.use_deterministic_algorithms(True)
-    torch.manual_seed(seed)
     rng = np.random.default_rng(seed)
     started = time.perf_counter()
     loss = loss_named(config.loss, **config.loss_options)
     prior = float(train.labels.mean())
-    module = DeepAveragingNetwork(embedding, config.hidden, fine_tune=config.fine_tune)
-    optimizers = _optimizers(config, module)
+    with _reproducible(seed):
+        module = DeepAveragingNetwork(embedding, config.hidden, fine_tune=config.fine_tune)
+        optimizers = _optimizers(config, module)
 
-    history: list[Epoch] = []
-    best: tuple[int, dict[str, Tensor]] | None = None
-    for number in range(1, config.epochs + 1):
-        module.train()
-        for rows in _batches(train.labels, config, rng):
-            ids, offsets = _drop_words(_take(train.tokens, rows), config.word_dropout, rng)
-            targets = torch.from_numpy(train.labels[rows].astype(np.float32))
-            module.zero_grad()
-            logits = module(torch.from_numpy(ids), torch.from_numpy(offsets))
-            torch.autograd.backward(loss(logits, targets, prior))
-            for optimizer in optimizers:
-                optimizer.step()
-        epoch = _measure(module.export(), train, validation, loss, prior)
-        history.append(epoch)
-        on_epoch(number, epoch)
-        if best is None or epoch.rank > history[best[0] - 1].rank:
-            best = number, copy.deepcopy(module.state_dict())
-        elif config.restore == "best" and number - best[0] >= config.patience:
-            break
-    kept = len(history)
-    if config.restore == "best" and best is not None:
-        kept, state = best
-        module.load_state_dict(state)
-    return Fit(module.export(), tuple(history), kept, time.perf_counter() - started)
+        history: list[Epoch] = []
+        best: tuple[int, dict[str, Tensor]] | None = None
+        for number in range(1, config.epochs + 1):
+            module.train()
+            for rows in _batches(train.labels, config, rng):
+                ids, offsets = _drop_words(_take(train.tokens, rows), config.word_dropout, rng)
+                targets = torch.from_numpy(train.labels[rows].astype(np.float32))
+                module.zero_grad()
+                logits = module(torch.from_numpy(ids), torch.from_numpy(offsets))
+                torch.autograd.backward(loss(logits, targets, prior))
+                for optimizer in optimizers:
+                    optimizer.step()
+            epoch = _measure(module.export(), train, validation, loss, prior)
+            history.append(epoch)
+            on_epoch(number, epoch)
+            if best is None or epoch.rank > history[best[0] - 1].rank:
+                best = number, copy.deepcopy(module.state_dict())
+            elif config.restore == "best" and number - best[0] >= config.patience:
+                break
+        kept = len(history)
+        if config.restore == "best" and best is not None:
+            kept, state = best
+            module.load_state_dict(state)
+        return Fit(module.export(), tuple(history), kept, time.perf_counter() - started)
+
+
+@contextmanager
+def _reproducible(seed: int) -> Iterator[None]:
+    """Make torch deterministic and single-threaded, and leave it as it was."""
+    threads = torch.get_num_threads()
+    deterministic = torch.are_deterministic_algorithms_enabled()
+    torch.set_num_threads(1)
+    torch.use_deterministic_algorithms(True)
+    torch.set_flush_denormal(True)  # a fading moment must not slow the loop down
+    torch.manual_seed(seed)
+    try:
+        yield
+    finally:
+        torch.set_flush_denormal(False)
+        torch.use_deterministic_algorithms(deterministic)
+        torch.set_num_threads(threads)
 
 
 def _optimizers(config: Configuration, module: DeepAveragingNetwork) -> list[torch.optim.Optimizer]:

@@ -7,8 +7,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from .configuration import CONFIGS, Configuration
+from .evaluation import FITTED
 from .experiment import Run
-from .runs import Kept, run_all
+from .runs import Kept, run_cells
 from .splits import Protocol
 from .storage import write_whole
 
@@ -19,8 +20,9 @@ GRID = {
     "word_dropout": (0.3, 0.5),
 }
 
-# Reported seeds are 0 to 9. Cyberbullying has eight times the rows, and its validation fold too.
-SEEDS = {"spam": (100, 101, 102), "cyberbullying": (100,)}
+# Reported seeds are 0 to 9. A validation fold as large as Cyberbullying's needs one seed alone.
+_SEEDS = (100, 101, 102)
+_SEEDS_OF_LARGE = {"cyberbullying": (100,)}
 
 _BASE = {"epochs": 20, "patience": 4}
 
@@ -44,9 +46,13 @@ class Candidate:
     seconds: float
 
 
+def seeds_of(model: str) -> tuple[int, ...]:
+    """Return the seeds that choices for a model are made on, never reported."""
+    return _SEEDS_OF_LARGE.get(model, _SEEDS)
+
+
 def tune(model: str, losses: Sequence[str]) -> dict[str, list[Candidate]]:
     """Try the grid for some losses; the best candidate of each comes first."""
-    seeds = SEEDS[model]
     points = [dict(zip(GRID, point, strict=True)) for point in itertools.product(*GRID.values())]
     configs = [
         Configuration.model_validate(
@@ -55,14 +61,14 @@ def tune(model: str, losses: Sequence[str]) -> dict[str, list[Candidate]]:
         for loss in losses
         for point in points
     ]
-    runs = [
-        Run(config, Protocol.GROUPED, seed, read_test=False) for config in configs for seed in seeds
+    seeds = seeds_of(model)
+    cells = [
+        [Run(config, Protocol.GROUPED, seed, read_test=False) for seed in seeds]
+        for config in configs
     ]
-    kept = run_all(runs, f"Tuning {model}")
     found: dict[str, list[Candidate]] = {loss: [] for loss in losses}
-    for position, config in enumerate(configs):
-        mine = kept[position * len(seeds) : (position + 1) * len(seeds)]
-        found[config.loss].append(_candidate(config, mine))
+    for config, kept in zip(configs, run_cells(cells, f"Tuning {model}"), strict=True):
+        found[config.loss].append(_candidate(config, kept))
     for candidates in found.values():
         candidates.sort(key=lambda one: (-one.macro_f1, -one.average_precision))
     return found
@@ -70,7 +76,7 @@ def tune(model: str, losses: Sequence[str]) -> dict[str, list[Candidate]]:
 
 def _candidate(config: Configuration, kept: Sequence[Kept]) -> Candidate:
     def mean(metric: str) -> float:
-        return statistics.fmean(run.result.metrics["validation"]["fitted"][metric] for run in kept)
+        return statistics.fmean(run.result.metrics["validation"][FITTED][metric] for run in kept)
 
     return Candidate(
         config,
@@ -91,7 +97,7 @@ def write(model: str, found: dict[str, list[Candidate]], results: Path) -> None:
 def _config_file(best: Candidate) -> str:
     config = best.config
     chosen = {name: getattr(config, name) for name in (*GRID, *_BASE)}
-    seeds = ", ".join(map(str, SEEDS[config.model]))
+    seeds = ", ".join(map(str, seeds_of(config.model)))
     lines = "\n".join(f"{name} = {value}" for name, value in chosen.items())
     return f"""\
 # The plain three-layer DAN on {config.model}, trained under {config.loss}.
@@ -104,7 +110,7 @@ loss = "{config.loss}"
 
 
 def _page(model: str, found: dict[str, list[Candidate]]) -> str:
-    seeds = ", ".join(map(str, SEEDS[model]))
+    seeds = ", ".join(map(str, seeds_of(model)))
     heading = f"""\
 # Tuning, {model}
 

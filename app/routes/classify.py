@@ -15,9 +15,10 @@ from ..registry import Registry, Served
 from ..schemas import ClassifyAnswer, ClassifyRequest
 from ..settings import Settings
 
-# A batch of more characters takes milliseconds: it leaves the event loop, so that small ones and
-# health checks need not wait for it. Two threads: NumPy releases the interpreter, tokens do not.
-_INLINE_CHARS: Final = 20_000
+# A larger batch takes more than a few milliseconds: it leaves the event loop, so that small ones
+# and health checks need not wait for it. Two threads: NumPy releases the interpreter, tokens don't.
+_INLINE_TEXTS: Final = 256
+_INLINE_CHARS: Final = 10_000
 _THREADS: Final = 2
 
 
@@ -55,12 +56,12 @@ def router(settings: Settings, registry: Registry) -> APIRouter:
     )
     async def classify(
         request: Request,
-        model: Annotated[str, Path(description="Such as `spam` or `cyberbullying`.")],
+        model: Annotated[str, Path(openapi_examples=schemas.model_examples(registry.names))],
     ) -> Response:
         """Label a batch of texts, in their order."""
         served = registry.get(model)
         asked = await body.read(request, schema, settings.max_body_bytes)
-        if sum(map(len, asked.texts)) <= _INLINE_CHARS:
+        if len(asked.texts) <= _INLINE_TEXTS and sum(map(len, asked.texts)) <= _INLINE_CHARS:
             answer = _answer(served, asked)
         else:
             answer = await asyncio.get_running_loop().run_in_executor(pool, _answer, served, asked)

@@ -9,7 +9,7 @@ from dandelion.artifact import Manifest
 
 from .. import errors
 from ..registry import Registry
-from ..schemas import ModelDetails, ModelList
+from ..schemas import ModelDetails, ModelList, model_examples
 
 
 def router(registry: Registry) -> APIRouter:
@@ -31,7 +31,7 @@ def router(registry: Registry) -> APIRouter:
         responses=errors.documented(HTTPStatus.NOT_FOUND, HTTPStatus.SERVICE_UNAVAILABLE),
     )
     async def model(
-        model: Annotated[str, Path(description="Such as `spam` or `cyberbullying`.")],
+        model: Annotated[str, Path(openapi_examples=model_examples(registry.names))],
     ) -> dict[str, Any]:
         """Tell everything known about a model: labels, threshold, metrics, training."""
         return _facts(registry.get(model).manifest)

@@ -13,7 +13,10 @@ done
 work=$(mktemp -d)
 service=
 finish() {
-  [ -z "$service" ] || kill "$service" 2> /dev/null || true
+  if [ -n "$service" ]; then
+    kill -- "-$service" 2> /dev/null || true
+    wait "$service" 2> /dev/null || true
+  fi
   buildah "${storage[@]}" rm --all > /dev/null 2>&1 || true
   rm -rf "$work"
 }
@@ -54,7 +57,9 @@ mapfile -t entrypoint < <(buildah "${storage[@]}" inspect --type image --format 
 mapfile -t health < <(buildah "${storage[@]}" inspect --type image --format \
   '{{range .Docker.Config.Healthcheck.Test}}{{println .}}{{end}}' localhost/dandelion | sed '/^$/d')
 touch "$work/started"
-run --env "DANDELION_PORT=$port" "$container" -- "${entrypoint[@]}" &
+# A process group of its own, so that all of it can be stopped.
+setsid buildah "${storage[@]}" run --isolation chroot --env "DANDELION_PORT=$port" "$container" -- \
+  "${entrypoint[@]}" &
 service=$!
 for _ in $(seq 100); do
   curl --silent --fail "$url/readyz" > /dev/null && break

@@ -11,9 +11,12 @@ from fastapi.testclient import TestClient
 from hypothesis import given
 from hypothesis import strategies as st
 
+from app.body import _parsed
 from app.main import create_app
 from app.settings import Settings
 from dandelion import Classifier
+
+from .conftest import fail, wait_until_ready
 
 CANARY = "canary-7f3a9"  # stands for a text that no answer, log line or metric may hold
 
@@ -83,8 +86,9 @@ def test_404_unknown_model_names_those_there_are(client: TestClient, path: str) 
     assert_problem(answer, 404, "cyberbullying", "spam")
 
 
-def test_404_unknown_path(client: TestClient) -> None:
-    assert_problem(client.get("/canary-7f3a9"), 404)
+@pytest.mark.parametrize("path", ["/canary-7f3a9", "/classify/spam/", "/"])
+def test_404_unknown_path(client: TestClient, path: str) -> None:
+    assert_problem(client.post(path, json={"texts": [CANARY]}), 404)
 
 
 @pytest.mark.parametrize("method", ["GET", "PUT", "DELETE", "PATCH"])
@@ -151,7 +155,7 @@ def test_parameters_of_the_content_type_are_allowed(client: TestClient) -> None:
         (b'{"texts": ["a"], "threshold": 1e999}', "#/threshold", "less than or equal to 1"),
         (b'{"texts": ["a"], "threshold": -1e999}', "#/threshold", "greater than or equal to 0"),
         (b'{"texts": ["a"], "threshold": 1' + b"0" * 400 + b"}", "#/threshold", "a number"),
-        (b'{"texts": ["a"], "canary-7f3a9": 1}', "#", "not known"),
+        (b'{"texts": ["a"], "canary-7f3a9": 1}', "#", "unknown field; known are: texts, threshold"),
         (b'{"texts": ["a","a","a","a","a","a","a","a","a"]}', "#/texts", "at most 8"),
         (b'{"texts": ["a", "' + b"a" * 2001 + b'"]}', "#/texts/1", "at most 2000 characters"),
     ],
@@ -163,13 +167,28 @@ def test_422_wrong_shape(client: TestClient, body: bytes, pointer: str, detail: 
     assert detail in mistake["detail"]
 
 
-def test_422_names_every_mistake_up_to_twenty(client: TestClient) -> None:
-    body = b'{"texts": [1, 2], "threshold": 2, "more": 1}'
+def test_422_names_every_mistake_up_to_twenty(settings: Settings) -> None:
+    with TestClient(create_app(settings.model_copy(update={"max_texts": 50}), fail)) as client:
+        wait_until_ready(client)
+        body = b'{"texts": [1, 2], "threshold": 2, "more": 1}'
+        problem = assert_problem(post(client, body), 422)
+        assert len(problem["errors"]) == 4
+        body = json.dumps({"texts": list(range(40))}).encode()
+        problem = assert_problem(post(client, body), 422, "40 mistakes")
+        assert len(problem["errors"]) == 20
+
+
+def test_many_unknown_fields_are_one_mistake(client: TestClient) -> None:
+    body = json.dumps({f"{CANARY}-{number}": 1 for number in range(500)}).encode()
     problem = assert_problem(post(client, body), 422)
-    assert len(problem["errors"]) == 4
-    body = json.dumps({"texts": list(range(8)), **dict.fromkeys(map(str, range(20)))}).encode()
-    problem = assert_problem(post(client, body), 422, "28 mistakes")
-    assert len(problem["errors"]) == 20
+    assert [mistake["pointer"] for mistake in problem["errors"]] == ["#", "#/texts"]
+
+
+def test_a_text_does_not_outlive_its_request() -> None:
+    body = b'{"texts": ["canary-7f3a9"]}'
+    first, second = (_parsed(body)["texts"][0] for _ in range(2))
+    assert first == second
+    assert first is not second  # neither was kept in a cache
 
 
 def test_500_tells_nothing(
@@ -221,10 +240,7 @@ def test_503_until_every_model_is_loaded(
             )
         finally:
             released = True
-        deadline = time.monotonic() + 20
-        while client.get("/readyz").status_code != 200:
-            assert time.monotonic() < deadline
-            time.sleep(0.01)
+        wait_until_ready(client)
         assert client.get("/readyz").json() == {"status": "ready"}
 
 

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
@@ -59,6 +59,7 @@ def test_the_content_hash_covers_all_but_timings(
     assert version() != save(make_artifact(seed=1), tmp_path / "any").content_hash
 
 
+@example(np.array([[7.354e-41, 0]], dtype=np.float32), "int8")
 @given(
     hnp.arrays(
         np.float32, hnp.array_shapes(min_dims=2, max_dims=2), elements=st.floats(-8, 8, width=32)
@@ -83,6 +84,25 @@ def test_refuses_to_save_what_is_not_quantized(make_artifact: MakeArtifact, tmp_
         save(wrong, tmp_path / "tiny")
     assert list(tmp_path.iterdir()) == []
     save(replace(wrong, network=quantize(wrong.network, "int8")), tmp_path / "tiny")
+
+
+def test_an_interrupted_rename_keeps_the_old_artifact(
+    make_artifact: MakeArtifact, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    save(make_artifact(), tmp_path / "tiny")
+    before = files_of(tmp_path / "tiny")
+    rename = Path.rename
+
+    def interrupt(path: Path, target: Path) -> Path:
+        if path.name == "new":
+            raise KeyboardInterrupt
+        return rename(path, target)
+
+    monkeypatch.setattr(Path, "rename", interrupt)
+    with pytest.raises(KeyboardInterrupt):
+        save(make_artifact(seed=1), tmp_path / "tiny")
+    assert files_of(tmp_path / "tiny") == before
+    assert [path.name for path in tmp_path.iterdir()] == ["tiny"]
 
 
 def test_a_failed_save_keeps_the_old_artifact(
@@ -117,7 +137,10 @@ def edit_manifest(directory: Path, changes: dict[str, Any]) -> None:
         ({"surprise": 1}, "fields differ in .'surprise'"),
         ({"labels": ["ham"]}, "'labels' are two different strings"),
         ({"labels": ["ham", "ham"]}, "'labels' are two different strings"),
+        ({"labels": [["ham"], ["spam"]]}, "'labels' are two different strings"),
         ({"threshold": 2}, "'threshold' is a number in"),
+        ({"threshold": True}, "'threshold' is a number in"),
+        ({"score_kind": "margin"}, "'score_kind' is 'sigmoid'"),
         ({"task": "regression"}, "'task' is 'binary'"),
         ({"precision": "int4"}, "'precision' is one of float32, float16, int8"),
         ({"precision": "float16"}, "embedding is int8, but model.json says float16"),
@@ -170,6 +193,8 @@ def test_refuses_a_damaged_file(
         ("golden.json", b"{}", "texts"),
         ("golden.json", b"[]", "indices"),
         ("golden.json", b'{"texts": ["a"], "scores": [], "tolerance": 1}', "number of texts"),
+        ("golden.json", b'{"texts": [3], "scores": [0.5], "tolerance": 1}', "not a string"),
+        ("golden.json", b'{"texts": ["a"], "scores": [NaN], "tolerance": 1}', "not a number"),
     ],
 )
 def test_refuses_content_with_a_right_checksum(

@@ -50,11 +50,11 @@ def tiny(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Source:
     data = tiny_lines()
     source = Source(
         name="Tiny",
+        title="Tiny",
         archive="tiny.zip",
         member="tiny.tsv",
         sha256=hashlib.sha256(data).hexdigest(),
         url="http://127.0.0.1:9/tiny.zip",
-        rows=200,
         licence="none",
         label_names=("ham", "spam"),
         read=_read_sms,

@@ -5,7 +5,6 @@ from pathlib import Path
 import pytest
 
 from training import configuration
-from training.configuration import Configuration
 from training.errors import ConfigurationError
 
 CONFIGS = Path(__file__).parent.parent.parent / "configs"
@@ -39,6 +38,8 @@ def test_a_file_is_read(tmp_path: Path) -> None:
     [
         ('loss = "dise"\nhiden = 3\nbatch_size = 0', r"loss: .*dise.*batch_size: .*hiden: Extra"),
         ("loss = dice", "not TOML"),
+        ('loss = "dice"\nloss_options = {smoothin = 1}', "has no smoothin; there are: smoothing"),
+        ('loss = "mse"\nloss_options = {smoothing = 1}', "has no smoothing; there are: none"),
         ("", "loss: Field required"),
     ],
 )
@@ -54,9 +55,3 @@ def test_missing_files_name_the_others(tmp_path: Path) -> None:
         configuration.load("spam", "none", tmp_path)
     with pytest.raises(ConfigurationError, match="holds no configuration"):
         configuration.load_all(tmp_path / "empty")
-
-
-def test_the_hash_follows_the_values() -> None:
-    base = Configuration(model="spam", variant="dice", loss="dice")
-    assert base.sha256() == base.model_copy().sha256()
-    assert base.sha256() != base.model_copy(update={"hidden": 3}).sha256()

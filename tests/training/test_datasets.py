@@ -89,6 +89,16 @@ def test_what_is_not_a_zip(tiny: Source, tmp_path: Path) -> None:
         datasets.load("tiny", tmp_path)
 
 
+def test_a_flipped_byte_is_told(tiny: Source, tmp_path: Path) -> None:
+    whole = (tmp_path / "data" / "tiny.zip").read_bytes()
+    for position in range(40, 120, 3):
+        flipped = bytearray(whole)
+        flipped[position] ^= 0xFF
+        (tmp_path / "tiny.zip").write_bytes(flipped)
+        with pytest.raises(DatasetError, match=r"not a readable ZIP archive|holds no"):
+            datasets.load("tiny", tmp_path)
+
+
 class Home(ThreadingHTTPServer):
     """A server of one file that speaks Range, and may break off."""
 

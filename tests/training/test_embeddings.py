@@ -78,16 +78,18 @@ def test_a_missing_file_is_refused(tmp_path: Path) -> None:
         embeddings.load(tmp_path / "none.txt")
 
 
-def test_a_zip_of_several_is_refused(file: Path, tmp_path: Path) -> None:
-    path = tmp_path / "glove.zip"
+def test_a_zip_of_several_gives_the_one_of_the_dimensions(file: Path, tmp_path: Path) -> None:
+    path = tmp_path / "glove.6B.zip"
     with zipfile.ZipFile(path, "w") as archive:
-        archive.write(file, "a.txt")
-        archive.write(file, "b.txt")
-    with pytest.raises(EmbeddingError, match=r"holds 2 text files \(a\.txt, b\.txt\)"):
-        embeddings.load(path)
+        archive.write(file, "glove.6B.3d.txt")
+        archive.writestr("glove.6B.2d.txt", "the 1 2\n")
+    assert embeddings.load(path, dimensions=3).words == ("the", ". . .", "café")
+    assert embeddings.load(path, dimensions=2).words == ("the",)
+    with pytest.raises(EmbeddingError, match=r"none named \*\.5d\.txt \(glove\.6B\.3d\.txt, "):
+        embeddings.load(path, dimensions=5)
     path.write_bytes(b"no archive")
     with pytest.raises(EmbeddingError, match="not a readable ZIP"):
-        embeddings.load(path)
+        embeddings.load(path, dimensions=3)
 
 
 def test_a_missing_package_tells_the_command(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -16,6 +16,8 @@ from training.errors import TrainingError
 from training.experiment import Run, train
 from training.splits import Protocol
 
+from .conftest import tiny_lines, write_archive
+
 pytestmark = pytest.mark.usefixtures("tiny")
 
 CONFIG = Configuration(
@@ -116,8 +118,22 @@ def test_train_then_evaluate(command: CliRunner, tmp_path: Path) -> None:
     evaluated = command.invoke(cli.app, ["evaluate", "out/tiny/dice"])
     assert evaluated.exit_code == 0, evaluated.output
     accuracy = next(line for line in evaluated.output.splitlines() if "accuracy" in line)
-    cells = [cell.strip() for cell in accuracy.split("│") if cell.strip()]
-    assert cells[1] == cells[2]
+    _, found, recorded, majority = [cell.strip() for cell in accuracy.split("│") if cell.strip()]
+    assert found == recorded
+    assert majority == ".8000"
+    assert "tiny: majority" in done.output
+
+
+def test_evaluate_refuses_another_data_set(
+    command: CliRunner, tmp_path: Path, tiny: Source
+) -> None:
+    command.invoke(cli.app, [*TRAIN, "--output=out"])
+    write_archive(tmp_path / "data" / "tiny.zip", tiny.member, tiny_lines()[:-1])
+    experiment._load_dataset.cache_clear()
+    with pytest.warns(UserWarning, match="not the known file"):
+        done = command.invoke(cli.app, ["evaluate", "out/tiny/dice"])
+    assert done.exit_code == 1
+    assert "may hold texts it was trained on" in done.output
 
 
 def test_train_takes_the_variants_file(command: CliRunner, tmp_path: Path) -> None:
@@ -143,6 +159,7 @@ def test_train_takes_the_variants_file(command: CliRunner, tmp_path: Path) -> No
         (["train", "--model=tiny", "--loss=dise"], "no loss 'dise'"),
         ([*TRAIN, "--set=hidden"], "expected FIELD=VALUE"),
         ([*TRAIN, "--set=hiden=3"], "hiden: Extra inputs"),
+        ([*TRAIN, "--set=model='spam'"], "--set: model: use the option of that name"),
         ([*TRAIN, "--glove=none.txt"], "none.txt: cannot be read"),
         (["evaluate", "none"], "none: no such directory"),
         (["train-all"], "configs: holds no configuration"),

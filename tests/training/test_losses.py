@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from sklearn.metrics import f1_score
 from torch import Tensor
 
-from training.losses import LOSSES, dice, loss_named, weighted_bce
+from training.losses import LOSSES, dice, loss_named, options_of, weighted_bce
 
 PRIOR = 0.25
 
@@ -28,7 +28,7 @@ LN3 = math.log(3)
 BY_HAND = [
     # Σyσ = 3/4, Σy = 1, Σσ = 5/4: 1 − (3/2 + 1) / (9/4 + 1)
     ("dice", {}, [LN3, 0.0], [1.0, 0.0], 1 - 2.5 / 3.25),
-    ("dice", {"smoothing": 0.0}, [LN3, 0.0], [1.0, 0.0], 1 - 1.5 / 2.25),
+    ("dice", {"smoothing": 2.0}, [LN3, 0.0], [1.0, 0.0], 1 - 3.5 / 4.25),
     # the positive's −ln 3/4 weighs (1 − 1/4) / (1/4) = 3, the negative's −ln 1/2 weighs 1
     ("weighted_bce", {}, [LN3, 0.0], [1.0, 0.0], (3 * math.log(4 / 3) + math.log(2)) / 2),
     ("mse", {}, [LN3, 0.0], [1.0, 0.0], (1 / 16 + 1 / 4) / 2),
@@ -119,6 +119,16 @@ def test_dice_gradient_vanishes_where_every_logit_is_large() -> None:
 def test_weighted_bce_needs_both_classes(prior: float) -> None:
     with pytest.raises(ValueError, match="both classes are needed"):
         weighted_bce(tensor([1.0]), tensor([1.0]), prior)
+
+
+def test_dice_needs_smoothing() -> None:
+    with pytest.raises(ValueError, match="must be positive"):
+        dice(tensor([1.0]), tensor([0.0]), PRIOR, smoothing=0)
+
+
+def test_options_are_named() -> None:
+    assert options_of("dice") == {"smoothing"}
+    assert options_of("mse") == set()
 
 
 def test_unknown_loss() -> None:

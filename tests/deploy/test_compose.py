@@ -1,0 +1,64 @@
+"""Compose file, image and Prometheus configuration fit together and fit their specifications."""
+
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+from ruamel.yaml import YAML
+
+from ..conftest import ROOT
+
+
+def check_compose(path: Path) -> subprocess.CompletedProcess[str]:
+    """Hold a file against the Compose Specification's schema."""
+    tool = Path(sys.executable).parent / "check-jsonschema"
+    return subprocess.run(
+        [tool, "--builtin-schema", "vendor.compose-spec", path],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+
+def read(path: str) -> Any:
+    return YAML(typ="safe").load(ROOT / path)
+
+
+def test_compose_file_is_valid() -> None:
+    found = check_compose(ROOT / "docker-compose.yml")
+    assert found.returncode == 0, found.stdout
+
+
+def test_the_check_can_fail(tmp_path: Path) -> None:
+    wrong = tmp_path / "docker-compose.yml"
+    text = (ROOT / "docker-compose.yml").read_text()
+    wrong.write_text(text.replace("read_only: true", "read_only: [1]"))
+    assert check_compose(wrong).returncode == 1
+
+
+def test_what_is_mounted_exists() -> None:
+    compose = read("docker-compose.yml")
+    for service in compose["services"].values():
+        for volume in service.get("volumes", []):
+            source = volume.split(":")[0]
+            assert source in compose["volumes"] or (ROOT / source).is_file(), volume
+
+
+def test_prometheus_scrapes_the_service_by_its_name_and_port() -> None:
+    (job,) = read("deploy/prometheus/prometheus.yml")["scrape_configs"]
+    (target,) = job["static_configs"][0]["targets"]
+    name, port = target.split(":")
+    service = read("docker-compose.yml")["services"][name]
+    assert service["ports"][0].endswith(f":{port}")
+    assert f"DANDELION_PORT={port}" in (ROOT / "Dockerfile").read_text()
+
+
+def test_prometheus_configuration_is_valid() -> None:
+    promtool = shutil.which("promtool")
+    if promtool is None:
+        pytest.skip("needs promtool: apt-get install prometheus")
+    path = ROOT / "deploy" / "prometheus" / "prometheus.yml"
+    subprocess.run([promtool, "check", "config", path], check=True)
