@@ -90,9 +90,9 @@ Protocol `paper`: random split, 80/10/10, stratified; seeds 0–9. Copies of tes
 training, as in the paper; the grouped table below is the one to trust.
 
 {_table1(results, THRESHOLDS)}
-{_not_beaten(results)} Where the positives are the majority, weighted BCE makes a positive count for
-less than a negative, and so does macro-F1: both give up accuracy and F1 of the positive class for
-the minority.
+{_not_beaten(results)}
+Where the positives are the majority, weighted BCE makes a positive count for less than a negative,
+and so does macro-F1: both give up accuracy and F1 of the positive class for the minority.
 
 On Cyberbullying the larger class is the positive one: answering "cyberbullying" to everything has
 accuracy .833 and F1 .909. The paper's Dice row is that constant answer.
