@@ -4,8 +4,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from . import collapse
-from .datasets import SOURCES
+from . import collapse, datasets
 from .evaluation import FITTED, FITTED_TO_ACCURACY, HALF
 from .runs import Kept
 from .storage import write_whole
@@ -15,7 +14,6 @@ THRESHOLDS = (FITTED_TO_ACCURACY, FITTED, HALF)
 README_START = "<!-- results: made by `make report`, do not edit -->"
 README_END = "<!-- end of results -->"
 
-TITLES = {model: source.title for model, source in SOURCES.items()}
 LOSS_TITLES = {"dice": "Dice", "weighted_bce": "weighted BCE", "mse": "MSE"}
 
 COLUMNS = {
@@ -136,7 +134,7 @@ def _is_beaten(entry: Json, threshold: str) -> bool:
 def _not_beaten(results: Json) -> str:
     """Name the rows of Table 1 that do not pass the paper's, and their thresholds."""
     found = [
-        f"{TITLES[entry['model']]} under {_name(entry['name'])} ({', '.join(missed)})"
+        f"{_title(entry['model'])} under {_name(entry['name'])} ({', '.join(missed)})"
         for entry in results["table1"]
         if not entry["collapsed"]
         and (missed := [cut for cut in THRESHOLDS if not _is_beaten(entry, cut)])
@@ -153,7 +151,7 @@ def _table1(results: Json, thresholds: Sequence[str]) -> str:
             beaten = _is_beaten(entry, threshold)
             lines.append(
                 [
-                    TITLES[entry["model"]],
+                    _title(entry["model"]),
                     _name(entry["name"]),
                     f"{figure(paper['accuracy'])} / {figure(paper['f1'])}",
                     *([threshold] if len(thresholds) > 1 else []),
@@ -184,7 +182,7 @@ def _grouped(
         is_majority = row["kind"] == "majority"
         if row["protocol"] != "grouped" or not (is_majority or row["threshold"] in thresholds):
             continue
-        line = [TITLES[row["model"]], _name(row["name"])]
+        line = [_title(row["model"]), _name(row["name"])]
         if costs:
             line.append("" if is_majority else row["threshold"])
         line += [_mean(row["metrics"][metric]) for metric in metrics]
@@ -200,7 +198,8 @@ def _grouped(
         if row["collapsed"] and not is_majority:
             line[1] += " (collapsed)"
         lines.append(line)
-    lines.sort(key=lambda line: list(TITLES.values()).index(line[0]))
+    titles = [source.title for source in datasets.SOURCES.values()]
+    lines.sort(key=lambda line: titles.index(line[0]))
     return markdown_table(header, lines)
 
 
@@ -250,7 +249,7 @@ so no later batch leads back.
 def _comparisons(results: Json) -> str:
     lines = [
         [
-            TITLES[one["model"]],
+            _title(one["model"]),
             f"{_name(one['a'])} − {_name(one['b'])}",
             COLUMNS[one["metric"]],
             f"{one['diff']:+.4f}",
@@ -265,6 +264,10 @@ def markdown_table(header: Sequence[str], lines: Iterable[Sequence[str]]) -> str
     """Lay out a table."""
     rule = ["---"] * len(header)
     return "".join(f"| {' | '.join(line)} |\n" for line in (header, rule, *lines))
+
+
+def _title(model: str) -> str:
+    return datasets.SOURCES[model].title
 
 
 def _name(name: str) -> str:

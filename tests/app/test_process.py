@@ -1,6 +1,7 @@
 """The service as a process: start, signals, sockets, what it imports."""
 
 import json
+import os
 import shutil
 import signal
 import socket
@@ -135,6 +136,19 @@ def test_health_answers_while_a_large_batch_is_classified(start_service: StartSe
     batch.join()
     assert took
     assert answered > 3
+
+
+def test_the_probe_tells_whether_it_is_ready(start_service: StartService) -> None:
+    service = start_service()
+    service.wait_until_ready()
+    for port, code in ((service.port, 0), (9, 1)):
+        probe = subprocess.run(
+            [sys.executable, "-m", "app.probe"],
+            cwd=ROOT,
+            env=os.environ | {"DANDELION_PORT": str(port)},
+            check=False,
+        )
+        assert probe.returncode == code
 
 
 def test_wrong_settings_end_it_at_once(start_service: StartService) -> None:

@@ -33,7 +33,7 @@ def tiny_lines() -> bytes:
     words = {"ham": ["lunch", "home", "mum", "later"], "spam": ["prize", "win", "free", "claim"]}
     lines = [
         f"{label}\t{' '.join(rng.choice(words[label], 4))} {number}"
-        for label, count in (("ham", 160), ("spam", 40))
+        for label, count in (("ham", 240), ("spam", 60))
         for number in range(count)
     ]
     return "\n".join(lines).encode() + b"\n"

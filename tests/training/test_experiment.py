@@ -35,8 +35,8 @@ def test_what_is_measured_is_what_is_shipped(tmp_path: Path) -> None:
     found = experiment.evaluate_at(labels, classifier.scores(texts), {"fitted": manifest.threshold})
     assert found["fitted"] == pytest.approx(manifest.metrics["test"]["fitted"])
     assert result.metrics == manifest.metrics
-    assert manifest.split["train"] == 160
-    assert manifest.dataset["rows"] == 200
+    assert manifest.split["train"] == 240
+    assert manifest.dataset["rows"] == 300
     assert manifest.labels == ("ham", "spam")
     assert manifest.config["loss"] == "dice"
 
