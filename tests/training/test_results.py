@@ -21,7 +21,9 @@ from training.tuning import Candidate
 ROOT = Path(__file__).parent.parent.parent
 ARTIFACTS = ROOT / "artifacts"
 RESULTS = json.loads((ROOT / "docs" / "results" / "results.json").read_text())
-DIRECTORIES = sorted(path.parent for path in ARTIFACTS.glob("*/*/model.json"))
+DIRECTORIES = [
+    ARTIFACTS / one.model / one.variant for one in configuration.load_all(ROOT / "configs")
+]
 
 
 def kept(*, accuracy: float, collapsed: bool = False) -> Kept:
@@ -174,9 +176,8 @@ def test_results_page_shows_the_committed_results() -> None:
         assert (ROOT / "docs" / "results" / f"learning-curves-{loss}.svg").exists()
 
 
-def test_six_artifacts_are_small_and_those_configured() -> None:
-    configured = {(one.model, one.variant) for one in configuration.load_all(ROOT / "configs")}
-    assert {(path.parent.name, path.name) for path in DIRECTORIES} == configured
+def test_six_artifacts_are_small_and_nothing_in_them_can_run() -> None:
+    assert len(DIRECTORIES) == 6
     files = [file for path in DIRECTORIES for file in path.iterdir()]
     assert sum(file.stat().st_size for file in files) < 20e6
     assert {file.suffix for file in files} == {".json", ".safetensors", ".txt"}
