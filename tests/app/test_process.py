@@ -55,7 +55,7 @@ def test_sigterm_lets_a_request_in_flight_finish(start_service: StartService) ->
     service.wait_until_ready()
     with socket.create_connection(("127.0.0.1", service.port), timeout=10) as connection:
         connection.sendall(HEAD % f"Content-Length: {len(BODY)}".encode() + BODY[:10])
-        time.sleep(0.2)  # the request has begun
+        time.sleep(0.5)  # the request has begun
         service.process.terminate()
         service.wait(lambda: any(line["message"] == "Shutting down" for line in service.lines()))
         connection.sendall(BODY[10:])
