@@ -2,7 +2,7 @@
 
 An artifact is a directory ``artifacts/<model>/<variant>/`` of four files:
 
-- ``model.safetensors``: the weights; the embedding in its stored precision;
+- ``model.safetensors``: the weights; embedding, grams and surface in their stored precision;
 - ``vocabulary.txt``: the known tokens, UTF-8, a line each, in the order of the embedding's rows;
 - ``golden.json``: harmless made-up texts and the scores that whoever loads the artifact must get;
 - ``model.json``: everything there is to know about the three, with their checksums.
@@ -27,11 +27,13 @@ from safetensors import SafetensorError
 from safetensors.numpy import load as load_safetensors
 from safetensors.numpy import save as save_safetensors
 
+from . import surface
+from .grams import Features
 from .network import Network
 from .vocabulary import Vocabulary
 
 FORMAT: Final = "dandelion"
-FORMAT_VERSION: Final = 1
+FORMAT_VERSION: Final = 2
 GOLDEN_TOLERANCE: Final = 1e-4
 
 MANIFEST_FILE: Final = "model.json"
@@ -42,7 +44,20 @@ GOLDEN_FILE: Final = "golden.json"
 Precision = Literal["float32", "float16", "int8"]
 PRECISIONS: Final[tuple[Precision, ...]] = get_args(Precision)
 
-_SCALE = "embedding_scale"
+Task = Literal["binary", "multiclass"]
+SCORE_KINDS: Final[dict[Task, tuple[str, ...]]] = {
+    "binary": ("sigmoid", "margin"),
+    "multiclass": ("softmax",),
+}
+
+_SCALE: Final = "_scale"
+
+# Packed tables and the axis along which int8 has one scale: a row of the embedding is a word's
+# vector; a column of grams or surface is a class's weights, thousands of them, of one size.
+_PACKED: Final = {"embedding": 1, "grams": 0, "surface": 0}
+
+# What version 1 did not know, and what it meant by that.
+_ADDED_IN_2: Final[Mapping[str, Any]] = {"features": None, "sampling": None}
 
 
 class ArtifactError(Exception):
@@ -59,18 +74,24 @@ class Manifest:
     Attributes:
         model: the task served, such as ``spam``.
         variant: the name of the configuration, such as ``dice``.
-        task: ``binary``: one logit, two labels.
-        labels: the negative label, then the positive one.
+        task: ``binary``, two labels and one score a text; or ``multiclass``, a score a label.
+        labels: the negative label, then the positive one; or all of them, in the scores' order.
         loss: the loss it was trained under.
-        threshold: the label is positive at ``score >= threshold``; fitted on validation.
-        score_kind: what the score is; ``sigmoid`` of the logit.
-        precision: how the embedding is stored.
+        threshold: the label is positive at ``score >= threshold``; fitted on validation. None for
+            ``multiclass``: the label with the highest score is given.
+        score_kind: what the score is: ``sigmoid`` of the logit, ``margin`` for the sigmoid of a
+            margin (0.5 is margin 0, and it is no probability), ``softmax`` of the logits.
+        precision: how embedding, grams and surface are stored.
+        features: what the wide path reads, see `Features`; None without a wide path.
+        sampling: how training changed the classes' shares, if it did: ``method``, and ``prior`` and
+            ``sampled_prior``, the share of each label before and after. Scores follow the latter.
         config: the whole configuration of the training run.
         dataset: name, SHA-256 and number of rows of the data set.
         protocol: how the data set was split.
         split: rows per fold and the SHA-256 of the rows' assignment.
         seed: of split and initialisation.
-        metrics: by fold (``validation``, ``test``) and by threshold.
+        metrics: by fold (``validation``, ``test``) and by threshold; ``slices``, where there are
+            any, by slice of the test fold.
         library_versions: of what trained it.
         files: SHA-256 of each other file.
         content_hash: SHA-256 over everything here but ``timings``.
@@ -82,7 +103,7 @@ class Manifest:
     task: str
     labels: tuple[str, ...]
     loss: str
-    threshold: float
+    threshold: float | None
     score_kind: str
     precision: Precision
     config: Mapping[str, Any]
@@ -92,6 +113,8 @@ class Manifest:
     seed: int
     metrics: Mapping[str, Any]
     library_versions: Mapping[str, str]
+    features: Mapping[str, Any] | None = None
+    sampling: Mapping[str, Any] | None = None
     files: Mapping[str, str] = field(default_factory=dict)
     content_hash: str = ""
     timings: Mapping[str, Any] = field(default_factory=dict)
@@ -110,31 +133,38 @@ class Golden:
 
     Attributes:
         texts: harmless, made up.
-        scores: one a text.
+        scores: one a text; of a multiclass task one a text and label.
         tolerance: the largest difference allowed.
     """
 
     texts: tuple[str, ...]
-    scores: tuple[float, ...]
+    scores: tuple[Any, ...]
     tolerance: float = GOLDEN_TOLERANCE
 
 
 @dataclass(frozen=True, slots=True)
 class Artifact:
-    """One artifact in memory, the embedding in float32."""
+    """One artifact in memory, its tables in float32."""
 
     manifest: Manifest
     vocabulary: Vocabulary
     network: Network
     golden: Golden
 
+    @property
+    def features(self) -> Features | None:
+        """What the network's wide path reads; None without one."""
+        values = self.manifest.features
+        return None if values is None else Features.from_json(values)
+
 
 def quantize(network: Network, precision: Precision) -> Network:
-    """Round the embedding to what ``precision`` can store; the other weights stay float32.
+    """Round the tables to what ``precision`` can store; the other weights stay float32.
 
     What is measured is what is shipped: call this before any metric is computed.
     """
-    return replace(network, embedding=_unpack(_pack(network.embedding, precision), precision))
+    weights = network.weights()
+    return Network.from_weights(weights | _unpack(_pack(weights, precision), precision))
 
 
 def save(artifact: Artifact, directory: Path) -> Manifest:
@@ -144,16 +174,17 @@ def save(artifact: Artifact, directory: Path) -> Manifest:
     are computed here; returned is the manifest as written.
 
     Raises:
-        ValueError: the embedding does not survive its stored precision unchanged.
+        ValueError: a table does not survive its stored precision unchanged, or the network is not
+            one that the manifest tells of.
         OSError: the directory cannot be written.
     """
     precision = artifact.manifest.precision
-    embedding = artifact.network.embedding
-    packed = _pack(embedding, precision)
-    if not np.array_equal(_unpack(packed, precision), embedding):
-        raise ValueError(f"the embedding is not quantized to {precision}; call quantize() first")
     weights = artifact.network.weights()
-    del weights["embedding"]
+    packed = _pack(weights, precision)
+    for name, table in _unpack(packed, precision).items():
+        if not np.array_equal(table, weights[name]):
+            raise ValueError(f"{name!r} is not quantized to {precision}; call quantize() first")
+    _check_fit(artifact.manifest, artifact.network)
     contents = {
         WEIGHTS_FILE: save_safetensors(weights | packed, metadata={"format": FORMAT}),
         VOCABULARY_FILE: artifact.vocabulary.to_bytes(),
@@ -203,9 +234,14 @@ def load(directory: Path) -> Artifact:
         raise _damaged(directory / VOCABULARY_FILE, error) from error
     try:
         tensors = load_safetensors(contents[WEIGHTS_FILE])
-        packed = {name: tensors.pop(name) for name in ("embedding", _SCALE) if name in tensors}
-        tensors["embedding"] = _unpack(packed, manifest.precision)
-        network = Network.from_weights(tensors)
+        tables = _unpack(tensors, manifest.precision)
+        layers = {
+            name: tensor
+            for name, tensor in tensors.items()
+            if name.removesuffix(_SCALE) not in tables
+        }
+        network = Network.from_weights(layers | tables)
+        _check_fit(manifest, network)
     except (SafetensorError, KeyError, TypeError, ValueError) as error:
         raise _damaged(directory / WEIGHTS_FILE, error) from error
     if len(network.embedding) != len(vocabulary):
@@ -213,7 +249,12 @@ def load(directory: Path) -> Artifact:
             directory / VOCABULARY_FILE,
             f"{len(vocabulary)} tokens for {len(network.embedding)} rows of the embedding",
         )
-    return Artifact(manifest, vocabulary, network, _golden(directory, contents[GOLDEN_FILE]))
+    return Artifact(
+        manifest,
+        vocabulary,
+        network,
+        _golden(directory / GOLDEN_FILE, contents[GOLDEN_FILE], manifest),
+    )
 
 
 def load_manifest(directory: Path) -> Manifest:
@@ -237,51 +278,97 @@ def load_manifest(directory: Path) -> Manifest:
             "Point to a directory written by training."
         )
     version = values.get("format_version")
-    if version != FORMAT_VERSION:
+    if version not in range(1, FORMAT_VERSION + 1):
         raise ArtifactError(
-            f"{path}: format version {version!r}, but this Dandelion reads {FORMAT_VERSION}. "
+            f"{path}: format version {version!r}, but this Dandelion reads 1 to {FORMAT_VERSION}. "
             "Upgrade Dandelion, or train the artifact again: make train-all"
         )
     names = {field.name for field in fields(Manifest)}
+    if version == 1:
+        names -= set(_ADDED_IN_2)
     if set(values) != names:
         raise _damaged(path, f"its fields differ in {sorted(set(values) ^ names)}")
     if values["content_hash"] != _content_hash(values):
         raise _damaged(path, "its content hash does not match its content")
+    values = {**_ADDED_IN_2, **values}
     _check_manifest(path, values)
     return Manifest(**values | {"labels": tuple(values["labels"])})
 
 
 def _check_manifest(path: Path, values: Mapping[str, Any]) -> None:
     """Refuse a manifest that is whole but not one this code can serve."""
+    task = values["task"]
+    if task not in (*SCORE_KINDS,):  # a tuple, for the value may be anything, a list even
+        raise _damaged(path, f"expected that 'task' is one of {', '.join(SCORE_KINDS)}")
+    score_kinds = SCORE_KINDS[task]
     labels = values["labels"]
     threshold = values["threshold"]
+    is_binary = task == "binary"
     checks = {
-        "'task' is 'binary'": values["task"] == "binary",
-        "'score_kind' is 'sigmoid'": values["score_kind"] == "sigmoid",
-        "'labels' are two different strings": isinstance(labels, list)
-        and all(isinstance(label, str) for label in labels)
-        and len(set(labels)) == len(labels) == 2,
-        "'threshold' is a number in [0, 1]": _is_number(threshold) and 0 <= threshold <= 1,
+        f"'score_kind' of a {task} task is one of {', '.join(score_kinds)}": (
+            values["score_kind"] in score_kinds
+        ),
+        "'labels' are different strings, two of a binary task, more of another": (
+            isinstance(labels, list)
+            and all(isinstance(label, str) for label in labels)
+            and len(set(labels)) == len(labels)
+            and (len(labels) == 2 if is_binary else len(labels) > 2)
+        ),
+        "'threshold' is a number in [0, 1], or null beyond two labels": (
+            _is_number(threshold) and 0 <= threshold <= 1 if is_binary else threshold is None
+        ),
         f"'precision' is one of {', '.join(PRECISIONS)}": values["precision"] in PRECISIONS,
         "'files' is an object": isinstance(values["files"], dict),
+        "'sampling' is an object or null": isinstance(values["sampling"], dict | None),
     }
     for expectation, holds in checks.items():
         if not holds:
             raise _damaged(path, f"expected that {expectation}")
+    if values["features"] is not None:
+        try:
+            Features.from_json(values["features"])
+        except ValueError as error:
+            raise _damaged(path, f"its 'features' are wrong: {error}") from error
 
 
-def _golden(directory: Path, data: bytes) -> Golden:
+def _check_fit(manifest: Manifest, network: Network) -> None:
+    """Hold manifest and network together.
+
+    Raises:
+        ValueError: the tables are not those of the features, or the logits not those of the labels.
+    """
+    features = None if manifest.features is None else Features.from_json(manifest.features)
+    surface_rows = surface.LEVELS * surface.COUNTS
+    for name, table, expected in (
+        ("grams", network.grams, 0 if features is None else 2**features.bits),
+        ("surface", network.surface, surface_rows if features and features.surface else 0),
+    ):
+        rows = 0 if table is None else len(table)
+        if rows != expected:
+            raise ValueError(f"{name!r} has {rows} rows, but the features say {expected}")
+    outputs = len(network.output_bias)
+    if manifest.task == "multiclass" and outputs != len(manifest.labels):
+        raise ValueError(f"{outputs} logits for {len(manifest.labels)} labels")
+
+
+def _golden(path: Path, data: bytes, manifest: Manifest) -> Golden:
     try:
         values = json.loads(data)
         golden = Golden(tuple(values["texts"]), tuple(values["scores"]), values["tolerance"])
     except (KeyError, TypeError, ValueError) as error:
-        raise _damaged(directory / GOLDEN_FILE, error) from error
+        raise _damaged(path, error) from error
     if len(golden.texts) != len(golden.scores):
-        raise _damaged(directory / GOLDEN_FILE, "it has another number of texts than of scores")
+        raise _damaged(path, "it has another number of texts than of scores")
     if not all(isinstance(text, str) for text in golden.texts):
-        raise _damaged(directory / GOLDEN_FILE, "a text is not a string")
-    if not all(map(_is_number, (*golden.scores, golden.tolerance))):
-        raise _damaged(directory / GOLDEN_FILE, "a score or the tolerance is not a number")
+        raise _damaged(path, "a text is not a string")
+    scores = golden.scores
+    if manifest.task == "multiclass":
+        labels = len(manifest.labels)
+        if not all(isinstance(row, list) and len(row) == labels for row in scores):
+            raise _damaged(path, f"a text has not one score for each of {labels} labels")
+        scores = tuple(score for row in scores for score in row)
+    if not all(map(_is_number, (*scores, golden.tolerance))):
+        raise _damaged(path, "a score or the tolerance is not a number")
     return golden
 
 
@@ -289,31 +376,52 @@ def _is_number(value: object) -> bool:
     return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
 
 
-def _pack(embedding: NDArray[np.float32], precision: Precision) -> dict[str, NDArray[Any]]:
-    """Store float32[v, d]; int8 keeps one scale a row, the row's largest value ÷ 127.
+def _pack(
+    weights: Mapping[str, NDArray[np.float32]], precision: Precision
+) -> dict[str, NDArray[Any]]:
+    """Store the tables among some weights.
 
-    A scale has 16 significant bits, so that its product with an int8 is exact in float32 and
-    packing what was unpacked gives the same bytes again. A row of denormals becomes zeros.
+    int8 has a scale for every row or column: its largest value ÷ 127. A scale has 16 significant
+    bits, so that its product with an int8 is exact in float32 and packing what was unpacked gives
+    the same bytes again. A row or column of denormals becomes zeros.
     """
-    if precision != "int8":
-        return {"embedding": embedding.astype(precision)}
-    scale = np.abs(embedding).max(axis=1, keepdims=True) / np.float32(127)  # [v, 1]
-    scale = (scale.view(np.uint32) & np.uint32(0xFFFFFF00)).view(np.float32)
-    scale[scale < np.finfo(np.float32).tiny] = 0
-    rows = np.rint(embedding / np.where(scale > 0, scale, 1)).astype(np.int8)
-    return {"embedding": rows, _SCALE: scale}
+    packed: dict[str, NDArray[Any]] = {}
+    for name, axis in _PACKED.items():
+        if name not in weights:
+            continue
+        table = weights[name]
+        if precision != "int8":
+            packed[name] = table.astype(precision)
+            continue
+        scale = np.abs(table).max(axis=axis, keepdims=True) / np.float32(127)
+        scale = (scale.view(np.uint32) & np.uint32(0xFFFFFF00)).view(np.float32)
+        scale[scale < np.finfo(np.float32).tiny] = 0
+        packed[name] = np.rint(table / np.where(scale > 0, scale, 1)).astype(np.int8)
+        packed[name + _SCALE] = scale
+    return packed
 
 
-def _unpack(packed: Mapping[str, NDArray[Any]], precision: Precision) -> NDArray[np.float32]:
-    embedding = packed["embedding"]
-    if embedding.dtype != precision:
-        raise ValueError(f"the embedding is {embedding.dtype}, but model.json says {precision}")
+def _unpack(
+    packed: Mapping[str, NDArray[Any]], precision: Precision
+) -> dict[str, NDArray[np.float32]]:
+    """Return the tables among some stored weights, float32."""
+    return {name: _unpack_table(packed, name, precision) for name in _PACKED if name in packed}
+
+
+def _unpack_table(
+    packed: Mapping[str, NDArray[Any]], name: str, precision: Precision
+) -> NDArray[np.float32]:
+    table = packed[name]
+    if table.dtype != precision or table.ndim != 2:
+        raise ValueError(f"{name!r} is {table.dtype}, but model.json says {precision}")
     if precision != "int8":
-        return embedding.astype(np.float32)
-    scale = packed[_SCALE]
-    if scale.shape != (len(embedding), 1) or scale.dtype != np.float32:
-        raise ValueError(f"{_SCALE!r} is {scale.dtype}{list(scale.shape)}")
-    unpacked: NDArray[np.float32] = embedding.astype(np.float32) * scale
+        return table.astype(np.float32)
+    scale = packed[name + _SCALE]
+    rows, columns = table.shape
+    expected = (rows, 1) if _PACKED[name] else (1, columns)
+    if scale.shape != expected or scale.dtype != np.float32:
+        raise ValueError(f"{name + _SCALE!r} is {scale.dtype}{list(scale.shape)}")
+    unpacked: NDArray[np.float32] = table.astype(np.float32) * scale
     return unpacked
 
 

@@ -1,14 +1,16 @@
 """From scores to decisions."""
 
+from typing import Any
+
 import numpy as np
 from numpy.typing import NDArray
 
 
 class ThresholdError(ValueError):
-    """A threshold is not a number in [0, 1]."""
+    """A threshold is not a number in [0, 1], or there are more than two labels."""
 
 
-def decide(scores: NDArray[np.float32], threshold: float) -> NDArray[np.bool_]:
+def decide(scores: NDArray[np.floating[Any]], threshold: float) -> NDArray[np.bool_]:
     """Tell which scores are positive: ``score >= threshold``, bool[n] from float32[n].
 
     The comparison is made in float64, as anyone who reads score and threshold from an answer

@@ -1,35 +1,59 @@
-"""The forward pass of the 3-layer Deep Averaging Network (Iyyer et al. 2015), in NumPy.
+"""The forward pass of the wide and deep averaging network, in NumPy.
 
-average of embeddings → two hidden layers (ReLU) → one logit → sigmoid
+    deep: average of embeddings → two hidden layers (ReLU) → logits   (Iyyer et al. 2015)
+    wide: sum of the grams' weights ÷ √(number of grams) → added to the logits
+                                                                       (Cheng et al. 2016)
+    surface: average of its rows → added to the logits, and beside the average of embeddings
+
+The plain three-layer DAN has neither wide path nor surface.
 """
 
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
+from typing import NamedTuple, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
+from .grams import GramBatch
 from .vocabulary import TokenBatch
 
 Float32 = NDArray[np.float32]
+T = TypeVar("T")
 
 # Tokens gathered at a time: their vectors (8,192 × 50 float32, 1.6 MB) stay in the processor's
 # cache, and a body full of tokens never asks for gigabytes.
 _BLOCK_TOKENS = 8192
 
 
+class Encoded(NamedTuple):
+    """A batch of texts as the network reads it.
+
+    Attributes:
+        tokens: for the deep path.
+        grams: for the wide path; None where the network has none.
+        surface: int32[n, counts], rows of the surface table; None where the network has none.
+    """
+
+    tokens: TokenBatch
+    grams: GramBatch | None = None
+    surface: NDArray[np.int32] | None = None
+
+
 @dataclass(frozen=True, slots=True)
 class Network:
-    """The weights of a DAN; v tokens, d dimensions, h hidden units, all float32.
+    """The weights; v tokens, d dimensions, h hidden units, k logits, b buckets, all float32.
 
     Attributes:
         embedding: float32[v, d]; row 0 belongs to the unknown token.
-        hidden1_weight: float32[h, d].
+        hidden1_weight: float32[h, d + e].
         hidden1_bias: float32[h].
         hidden2_weight: float32[h, h].
         hidden2_bias: float32[h].
-        output_weight: float32[1, h].
-        output_bias: float32[1].
+        output_weight: float32[k, h].
+        output_bias: float32[k].
+        grams: float32[b, k], or None: a gram's weight for each logit.
+        surface: float32[s, k + e], or None: a weight for each logit, then a vector of e numbers.
 
     Raises:
         ValueError: a weight's shape does not fit the others', is not float32 or not finite.
@@ -42,20 +66,36 @@ class Network:
     hidden2_bias: Float32
     output_weight: Float32
     output_bias: Float32
+    grams: Float32 | None = None
+    surface: Float32 | None = None
 
     def __post_init__(self) -> None:
         if self.embedding.ndim != 2 or self.hidden1_weight.ndim != 2 or not len(self.embedding):
             raise ValueError("'embedding' and 'hidden1_weight' are matrices with at least one row")
         hidden = len(self.hidden1_weight)
+        outputs = self.output_bias.size
+        if not outputs:
+            raise ValueError("'output_bias' is empty; expected a number for each logit")
+        dimensions = self.embedding.shape[1]
+        extra = self.hidden1_weight.shape[1] - dimensions
+        if extra < 0 or (extra and self.surface is None):
+            raise ValueError(
+                f"'hidden1_weight' reads {dimensions + extra} numbers, but 'embedding' has "
+                f"{dimensions}; the surface alone may add to them"
+            )
         expected = {
             "embedding": self.embedding.shape,
-            "hidden1_weight": (hidden, self.embedding.shape[1]),
+            "hidden1_weight": self.hidden1_weight.shape,
             "hidden1_bias": (hidden,),
             "hidden2_weight": (hidden, hidden),
             "hidden2_bias": (hidden,),
-            "output_weight": (1, hidden),
-            "output_bias": (1,),
+            "output_weight": (outputs, hidden),
+            "output_bias": (outputs,),
         }
+        if self.grams is not None:
+            expected["grams"] = (*self.grams.shape[:1], outputs)
+        if self.surface is not None:
+            expected["surface"] = (*self.surface.shape[:1], outputs + extra)
         for name, weight in self.weights().items():
             if weight.shape != expected[name]:
                 raise ValueError(f"{name!r} has shape {weight.shape}, expected {expected[name]}")
@@ -71,26 +111,35 @@ class Network:
         Raises:
             ValueError: a weight is missing, unknown or does not fit.
         """
-        names = [field.name for field in fields(cls)]
-        if set(names) != set(weights):
-            raise ValueError(f"the weights are {sorted(weights)}, expected {sorted(names)}")
+        optional = {"grams", "surface"}
+        needed = {field.name for field in fields(cls)} - optional
+        if not needed <= set(weights) <= needed | optional:
+            raise ValueError(
+                f"the weights are {sorted(weights)}, expected {sorted(needed)} "
+                f"and maybe {sorted(optional)}"
+            )
         return cls(**weights)
 
     def weights(self) -> dict[str, Float32]:
-        """Name every weight, in the order of the data's way."""
-        return {field.name: getattr(self, field.name) for field in fields(self)}
+        """Name every weight that there is, in the order of the data's way."""
+        values = {field.name: getattr(self, field.name) for field in fields(self)}
+        return {name: value for name, value in values.items() if value is not None}
 
-    def logits(self, batch: TokenBatch) -> Float32:
-        """Compute float32[n], one logit a text. A text without tokens averages to zeros."""
-        hidden = self._averages(batch)  # [n, d]
+    def logits(self, batch: Encoded) -> Float32:
+        """Compute float32[n, k]. A text without tokens averages to zeros."""
+        outputs = len(self.output_bias)
+        hidden = self._averages(batch.tokens)  # [n, d]
+        wide = np.broadcast_to(self.output_bias, (len(hidden), outputs))  # [n, k]
+        if self.grams is not None:
+            wide = wide + _gram_sums(self.grams, _given(batch.grams, "grams"))
+        if self.surface is not None:
+            rows = self.surface[_given(batch.surface, "surface")].mean(axis=1)  # [n, k + e]
+            wide = wide + rows[:, :outputs]
+            hidden = np.concatenate([hidden, rows[:, outputs:]], axis=1)  # [n, d + e]
         hidden = np.maximum(hidden @ self.hidden1_weight.T + self.hidden1_bias, 0)  # [n, h]
         hidden = np.maximum(hidden @ self.hidden2_weight.T + self.hidden2_bias, 0)  # [n, h]
-        logits: Float32 = (hidden @ self.output_weight.T + self.output_bias)[:, 0]  # [n]
+        logits: Float32 = hidden @ self.output_weight.T + wide  # [n, k]
         return logits
-
-    def scores(self, batch: TokenBatch) -> Float32:
-        """Compute float32[n], one score in [0, 1] a text: the sigmoid of its logit."""
-        return sigmoid(self.logits(batch))
 
     def _averages(self, batch: TokenBatch) -> Float32:
         """Average each text's embeddings: float32[n, d], summed in float64 across blocks."""
@@ -109,8 +158,46 @@ class Network:
         return (sums / counts[:, None]).astype(np.float32)
 
 
+def _given(part: T | None, name: str) -> T:
+    if part is None:
+        raise ValueError(f"the network reads {name!r}, but the batch has none")
+    return part
+
+
+def _gram_sums(table: Float32, batch: GramBatch) -> Float32:
+    """Sum each text's grams, divided by the root of their number: float32[n, k]."""
+    counts = np.bincount(batch.rows, minlength=batch.texts)
+    sums = np.empty((batch.texts, table.shape[1]), dtype=np.float64)
+    for column in range(table.shape[1]):
+        weights = table[:, column][batch.ids]
+        sums[:, column] = np.bincount(batch.rows, weights, minlength=batch.texts)
+    return (sums / np.sqrt(np.maximum(counts, 1))[:, None]).astype(np.float32)
+
+
+def binary_logits(logits: Float32) -> Float32:
+    """Reduce float32[n, k] logits to float32[n]: the log-odds of not being of the first class.
+
+    With one logit that is the logit itself. With more they are a softmax's, over the negative class
+    and k − 1 kinds of the positive one: log Σ e^(other logits) − first logit.
+    """
+    if logits.shape[1] == 1:
+        return logits[:, 0]
+    # Subtracted first: large logits that are alike leave no digits for their difference otherwise.
+    others = logits[:, 1:] - logits[:, :1]
+    largest = others.max(axis=1)
+    reduced: Float32 = largest + np.log(np.exp(others - largest[:, None]).sum(axis=1))
+    return reduced
+
+
 def sigmoid(logits: Float32) -> Float32:
     """Compute 1 / (1 + e^-x) without overflow, float32[n] from float32[n]."""
     decay = np.exp(-np.abs(logits))
     scores: Float32 = np.where(logits >= 0, 1, decay) / (1 + decay)
     return scores.astype(np.float32, copy=False)
+
+
+def softmax(logits: Float32) -> Float32:
+    """Compute e^x / Σ e^x without overflow, float32[n, k] from float32[n, k]."""
+    powers = np.exp(logits - logits.max(axis=1, keepdims=True))
+    scores: Float32 = powers / powers.sum(axis=1, keepdims=True)
+    return scores

@@ -45,8 +45,8 @@ _TOKEN = re.compile(
 )
 
 
-def normalize(text: str) -> str:
-    """Lower-case ``text`` in Unicode's NFKC form, without invisible characters.
+def clean(text: str) -> str:
+    """Return ``text`` in Unicode's NFKC form, without invisible characters.
 
     A lone surrogate becomes U+FFFD, so that what comes out is always valid UTF-8.
     """
@@ -58,7 +58,12 @@ def normalize(text: str) -> str:
             unicodedata.normalize("NFKC", text[start : start + _NORMALIZE_CHARS])
             for start in range(0, len(text), _NORMALIZE_CHARS)
         )
-    return text.lower()
+    return text
+
+
+def normalize(text: str) -> str:
+    """Lower-case a `clean` text."""
+    return clean(text).lower()
 
 
 def tokenize(text: str) -> list[str]:

@@ -2,8 +2,7 @@
 
 import json
 import shutil
-from collections.abc import Callable
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
@@ -12,43 +11,79 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
+from numpy.typing import NDArray
+from safetensors.numpy import load_file, save_file
 
 from dandelion import artifact as artifacts
-from dandelion.artifact import PRECISIONS, Artifact, ArtifactError, Precision, load, quantize, save
+from dandelion.artifact import PRECISIONS, ArtifactError, Precision, load, quantize, save
+from dandelion.classifier import Classifier
+from dandelion.network import Network
 
-MakeArtifact = Callable[..., Artifact]
+from .examples import FEATURES, THREE, make_artifact
 
 OLD = Path(__file__).parent / "artifact-v1"
+KINDS: dict[str, dict[str, Any]] = {
+    "plain": {},
+    "wide": {"features": FEATURES},
+    "without surface": {"features": replace(FEATURES, chars=None, surface=False)},
+    "multiclass": {"labels": THREE},
+    "wide multiclass": {"labels": THREE, "features": FEATURES},
+    "binary of three logits": {"outputs": 3, "features": FEATURES},
+}
 
 
 def files_of(directory: Path) -> dict[str, bytes]:
     return {path.name: path.read_bytes() for path in directory.iterdir()}
 
 
+@pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize("precision", PRECISIONS)
-def test_round_trip(make_artifact: MakeArtifact, tmp_path: Path, precision: Precision) -> None:
-    original = make_artifact(precision)
+def test_round_trip(tmp_path: Path, precision: Precision, kind: str) -> None:
+    original = make_artifact(precision, **KINDS[kind])
     manifest = save(original, tmp_path / "spam" / "tiny")
     loaded = load(tmp_path / "spam" / "tiny")
     assert loaded.manifest == manifest
+    assert loaded.features == KINDS[kind].get("features")
     assert loaded.vocabulary.tokens == original.vocabulary.tokens
     assert loaded.golden == original.golden
+    assert list(loaded.network.weights()) == list(original.network.weights())
     for name, weight in original.network.weights().items():
         assert loaded.network.weights()[name].dtype == np.float32
         np.testing.assert_array_equal(loaded.network.weights()[name], weight)
     assert list(files_of(tmp_path / "spam" / "tiny")) != []
     assert [path.name for path in (tmp_path / "spam").iterdir()] == ["tiny"]  # nothing aside
+    Classifier(loaded).check_golden()
 
 
-def test_saving_again_gives_the_same_bytes(make_artifact: MakeArtifact, tmp_path: Path) -> None:
-    save(make_artifact("int8"), tmp_path / "one")
+@pytest.mark.parametrize("precision", PRECISIONS)
+def test_tables_are_stored_in_their_precision(tmp_path: Path, precision: Precision) -> None:
+    save(make_artifact(precision, labels=THREE, features=FEATURES), tmp_path / "tiny")
+    stored = load_file(tmp_path / "tiny" / "model.safetensors")
+    for name in ("embedding", "grams", "surface"):
+        assert stored[name].dtype == precision
+    scales = {name: tensor.shape for name, tensor in stored.items() if name.endswith("_scale")}
+    expected = {"embedding_scale": (10, 1), "grams_scale": (1, 3), "surface_scale": (1, 5)}
+    assert scales == (expected if precision == "int8" else {})
+    assert stored["hidden1_weight"].dtype == np.float32
+
+
+def test_unpacking_int8_rounds_nothing(tmp_path: Path) -> None:
+    save(make_artifact("int8", labels=THREE, features=FEATURES), tmp_path / "tiny")
+    stored = load_file(tmp_path / "tiny" / "model.safetensors")
+    weights = load(tmp_path / "tiny").network.weights()
+    for name in ("embedding", "grams", "surface"):
+        exact = stored[name].astype(np.float64) * stored[f"{name}_scale"].astype(np.float64)
+        np.testing.assert_array_equal(weights[name], exact)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_saving_again_gives_the_same_bytes(tmp_path: Path, kind: str) -> None:
+    save(make_artifact("int8", **KINDS[kind]), tmp_path / "one")
     save(load(tmp_path / "one"), tmp_path / "two")
     assert files_of(tmp_path / "one") == files_of(tmp_path / "two")
 
 
-def test_the_content_hash_covers_all_but_timings(
-    make_artifact: MakeArtifact, tmp_path: Path
-) -> None:
+def test_the_content_hash_covers_all_but_timings(tmp_path: Path) -> None:
     def version(**changes: Any) -> str:
         original = make_artifact()
         changed = replace(original, manifest=replace(original.manifest, **changes))
@@ -59,25 +94,51 @@ def test_the_content_hash_covers_all_but_timings(
     assert version() != save(make_artifact(seed=1), tmp_path / "any").content_hash
 
 
-@example(np.array([[7.354e-41, 0]], dtype=np.float32), "int8")
+def network_of(name: str, table: NDArray[np.float32]) -> Network:
+    """Build a network around one table, the other weights zeros."""
+    columns = table.shape[1]
+    dimensions = columns if name == "embedding" else 1
+    outputs = columns if name == "grams" else 1
+    extra = columns - 1 if name == "surface" else 0
+    shapes = {
+        "embedding": (1, dimensions),
+        "hidden1_weight": (1, dimensions + extra),
+        "hidden1_bias": (1,),
+        "hidden2_weight": (1, 1),
+        "hidden2_bias": (1,),
+        "output_weight": (outputs, 1),
+        "output_bias": (outputs,),
+    }
+    zeros = {name: np.zeros(shape, dtype=np.float32) for name, shape in shapes.items()}
+    return Network.from_weights(zeros | {name: table})
+
+
+@example("embedding", np.array([[7.354e-41, 0]], dtype=np.float32), "int8")
+@example("grams", np.array([[7.354e-41, 1], [0, 0]], dtype=np.float32), "int8")
 @given(
+    st.sampled_from(["embedding", "grams", "surface"]),
     hnp.arrays(
         np.float32, hnp.array_shapes(min_dims=2, max_dims=2), elements=st.floats(-8, 8, width=32)
     ),
     st.sampled_from(PRECISIONS),
 )
-def test_quantizing_twice_changes_nothing(embedding: Any, precision: Precision) -> None:
-    packed = artifacts._pack(embedding, precision)
-    once = artifacts._unpack(packed, precision)
-    np.testing.assert_array_equal(
-        artifacts._unpack(artifacts._pack(once, precision), precision), once
-    )
-    # int8 steps are the row's largest value / 127, and rounding is off by half a step.
-    allowed = {"float32": 0.0, "float16": 0.005, "int8": np.abs(embedding).max() / 127 * 0.51}
-    assert np.abs(once - embedding).max() <= allowed[precision] + 1e-30
+def test_quantizing_twice_changes_nothing(
+    name: str, table: NDArray[np.float32], precision: Precision
+) -> None:
+    original = network_of(name, table)
+    once = quantize(original, precision)
+    twice = quantize(once, precision)
+    for found, weight in twice.weights().items():
+        np.testing.assert_array_equal(weight, once.weights()[found])
+        if found != name:
+            np.testing.assert_array_equal(weight, original.weights()[found])
+    # int8 steps are the row's or column's largest value / 127; rounding is off by half a step.
+    largest = np.abs(table).max(axis=1 if name == "embedding" else 0, keepdims=True)
+    allowed = {"float32": 0.0, "float16": 0.005, "int8": largest / 127 * 0.51}
+    assert (np.abs(once.weights()[name] - table) <= allowed[precision] + 1e-30).all()
 
 
-def test_refuses_to_save_what_is_not_quantized(make_artifact: MakeArtifact, tmp_path: Path) -> None:
+def test_refuses_to_save_what_is_not_quantized(tmp_path: Path) -> None:
     original = make_artifact("float32")
     wrong = replace(original, manifest=replace(original.manifest, precision="int8"))
     with pytest.raises(ValueError, match=r"call quantize\(\) first"):
@@ -87,7 +148,7 @@ def test_refuses_to_save_what_is_not_quantized(make_artifact: MakeArtifact, tmp_
 
 
 def test_an_interrupted_rename_keeps_the_old_artifact(
-    make_artifact: MakeArtifact, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     save(make_artifact(), tmp_path / "tiny")
     before = files_of(tmp_path / "tiny")
@@ -106,7 +167,7 @@ def test_an_interrupted_rename_keeps_the_old_artifact(
 
 
 def test_a_failed_save_keeps_the_old_artifact(
-    make_artifact: MakeArtifact, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     save(make_artifact(), tmp_path / "tiny")
     before = files_of(tmp_path / "tiny")
@@ -129,34 +190,128 @@ def edit_manifest(directory: Path, changes: dict[str, Any]) -> None:
     path.write_text(json.dumps(values))
 
 
+@pytest.mark.parametrize("name", ["embedding", "grams", "surface"])
+def test_refuses_to_save_a_table_that_is_not_quantized(tmp_path: Path, name: str) -> None:
+    original = make_artifact("int8", features=FEATURES)
+    weights = original.network.weights()
+    weights[name] = weights[name] + np.float32(1e-3)
+    wrong = replace(original, network=Network.from_weights(weights))
+    with pytest.raises(ValueError, match=rf"'{name}' is not quantized to int8; call quantize\(\)"):
+        save(wrong, tmp_path / "tiny")
+
+
 @pytest.mark.parametrize(
-    ("changes", "message"),
+    ("kind", "changes", "message"),
     [
-        ({"format": "other"}, "not a Dandelion artifact"),
-        ({"format_version": 2}, "format version 2, but this Dandelion reads 1. Upgrade"),
-        ({"surprise": 1}, "fields differ in .'surprise'"),
-        ({"labels": ["ham"]}, "'labels' are two different strings"),
-        ({"labels": ["ham", "ham"]}, "'labels' are two different strings"),
-        ({"labels": [["ham"], ["spam"]]}, "'labels' are two different strings"),
-        ({"threshold": 2}, "'threshold' is a number in"),
-        ({"threshold": True}, "'threshold' is a number in"),
-        ({"score_kind": "margin"}, "'score_kind' is 'sigmoid'"),
-        ({"task": "regression"}, "'task' is 'binary'"),
-        ({"precision": "int4"}, "'precision' is one of float32, float16, int8"),
-        ({"precision": "float16"}, "embedding is int8, but model.json says float16"),
-        ({"files": []}, "'files' is an object"),
+        ("plain", {"features": asdict(FEATURES)}, "'grams' has 0 rows, but the features say 64"),
+        ("wide", {"features": None}, "'grams' has 64 rows, but the features say 0"),
+        ("wide", {"features": asdict(replace(FEATURES, bits=5))}, "64 rows, .* say 32"),
+        ("wide", {"features": asdict(replace(FEATURES, bits=7))}, "64 rows, .* say 128"),
+        (
+            "wide",
+            {"features": asdict(replace(FEATURES, surface=False))},
+            "'surface' has 2496 rows, but the features say 0",
+        ),
+        (
+            "without surface",
+            {"features": asdict(FEATURES)},
+            "'surface' has 0 rows, but the features say 2496",
+        ),
+        ("multiclass", {"labels": ("a", "b", "c", "d")}, "3 logits for 4 labels"),
     ],
 )
-def test_refuses_a_manifest(
-    make_artifact: MakeArtifact, tmp_path: Path, changes: dict[str, Any], message: str
+def test_manifest_and_network_must_fit(
+    tmp_path: Path, kind: str, changes: dict[str, Any], message: str
 ) -> None:
-    save(make_artifact("int8"), tmp_path / "tiny")
+    original = make_artifact(**KINDS[kind])
+    with pytest.raises(ValueError, match=message):
+        save(replace(original, manifest=replace(original.manifest, **changes)), tmp_path / "tiny")
+    assert list(tmp_path.iterdir()) == []
+    save(original, tmp_path / "tiny")
+    edit_manifest(tmp_path / "tiny", changes)
+    with pytest.raises(ArtifactError, match=rf"model\.safetensors: damaged: .*{message}"):
+        load(tmp_path / "tiny")
+
+
+BINARY = [
+    ({"format": "other"}, "not a Dandelion artifact"),
+    ({"format_version": 3}, "format version 3, but this Dandelion reads 1 to 2. Upgrade"),
+    ({"format_version": 0}, "format version 0"),
+    ({"format_version": "2"}, "format version '2'"),
+    ({"format_version": 1}, "fields differ in .'features', 'sampling'"),
+    ({"surprise": 1}, "fields differ in .'surprise'"),
+    ({"labels": ["ham"]}, "'labels' are different strings, two of a binary task"),
+    ({"labels": ["ham", "ham"]}, "'labels' are different strings"),
+    ({"labels": [["ham"], ["spam"]]}, "'labels' are different strings"),
+    ({"labels": ["ham", "spam", "other"]}, "'labels' are different strings, two of"),
+    ({"labels": "ab"}, "'labels' are different strings"),
+    ({"threshold": 2}, "'threshold' is a number in"),
+    ({"threshold": True}, "'threshold' is a number in"),
+    ({"threshold": None}, "'threshold' is a number in"),
+    ({"score_kind": "softmax"}, "'score_kind' of a binary task is one of sigmoid, margin"),
+    ({"score_kind": ["sigmoid"]}, "'score_kind' of a binary task"),
+    ({"task": "regression"}, "'task' is one of binary, multiclass"),
+    ({"task": ["binary"]}, "'task' is one of binary, multiclass"),
+    ({"task": "multiclass"}, "'score_kind' of a multiclass task is one of softmax"),
+    ({"precision": "int4"}, "'precision' is one of float32, float16, int8"),
+    ({"precision": "float16"}, "'embedding' is int8, but model.json says float16"),
+    ({"files": []}, "'files' is an object"),
+    ({"sampling": ["oversample"]}, "'sampling' is an object or null"),
+    ({"features": []}, "'features' are wrong: expected the fields bits"),
+    ({"features": {"bits": 6}}, "'features' are wrong: expected the fields bits"),
+    ({"features": asdict(FEATURES) | {"more": 1}}, "'features' are wrong: expected the fields"),
+    ({"features": asdict(FEATURES) | {"bits": 99}}, "'features' are wrong: bits is 99"),
+    ({"features": asdict(FEATURES) | {"chars": 3}}, "'features' are wrong: chars is 3"),
+]
+MULTICLASS = [
+    ({"labels": ["calm", "glad"]}, "'labels' are different strings, two of a binary task, more"),
+    ({"labels": ["calm", "glad", "calm"]}, "'labels' are different strings"),
+    ({"threshold": 0.5}, "'threshold' is a number in .*, or null beyond two labels"),
+    ({"score_kind": "sigmoid"}, "'score_kind' of a multiclass task is one of softmax"),
+    ({"task": "binary"}, "'score_kind' of a binary task is one of sigmoid, margin"),
+    ({"task": "binary", "score_kind": "margin"}, "'labels' are different strings, two"),
+]
+
+
+@pytest.mark.parametrize(
+    ("kind", "changes", "message"),
+    [("plain", *row) for row in BINARY] + [("multiclass", *row) for row in MULTICLASS],
+)
+def test_refuses_a_manifest(
+    tmp_path: Path, kind: str, changes: dict[str, Any], message: str
+) -> None:
+    save(make_artifact("int8", **KINDS[kind]), tmp_path / "tiny")
     edit_manifest(tmp_path / "tiny", changes)
     with pytest.raises(ArtifactError, match=message):
         load(tmp_path / "tiny")
 
 
-def test_refuses_an_edited_manifest(make_artifact: MakeArtifact, tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"grams": np.zeros((64, 1), dtype=np.float32)}, "'grams' is float32, but .* says int8"),
+        ({"grams": np.zeros(64, dtype=np.int8)}, "'grams'"),
+        ({"grams_scale": np.ones((64, 1), dtype=np.float32)}, r"'grams_scale' is float32\[64, 1\]"),
+        ({"surface_scale": np.ones((1, 3))}, r"'surface_scale' is float64\[1, 3\]"),
+        ({"embedding_scale": np.ones((1, 4), dtype=np.float32)}, "'embedding_scale' is float32"),
+        ({"grams_scale": None}, "grams_scale"),
+        ({"grams": None}, "weights are"),
+        ({"surface": None, "surface_scale": None}, "may add to them"),
+        ({"other_scale": np.ones((1, 1), dtype=np.float32)}, "weights are .*'other_scale'"),
+    ],
+)
+def test_refuses_tensors(tmp_path: Path, changes: dict[str, Any], message: str) -> None:
+    manifest = save(make_artifact("int8", features=FEATURES), tmp_path / "tiny")
+    path = tmp_path / "tiny" / "model.safetensors"
+    tensors = load_file(path) | changes
+    save_file({name: tensor for name, tensor in tensors.items() if tensor is not None}, path)
+    files = dict(manifest.files) | {path.name: artifacts._sha256(path.read_bytes())}
+    edit_manifest(tmp_path / "tiny", {"files": files})
+    with pytest.raises(ArtifactError, match=rf"model\.safetensors: damaged: .*{message}"):
+        load(tmp_path / "tiny")
+
+
+def test_refuses_an_edited_manifest(tmp_path: Path) -> None:
     save(make_artifact(), tmp_path / "tiny")
     path = tmp_path / "tiny" / "model.json"
     path.write_text(path.read_text().replace('"threshold": 0.5', '"threshold": 0.25'))
@@ -168,9 +323,7 @@ def test_refuses_an_edited_manifest(make_artifact: MakeArtifact, tmp_path: Path)
     "name", ["model.json", "model.safetensors", "vocabulary.txt", "golden.json"]
 )
 @pytest.mark.parametrize("damage", ["missing", "empty", "cut", "flipped"])
-def test_refuses_a_damaged_file(
-    make_artifact: MakeArtifact, tmp_path: Path, name: str, damage: str
-) -> None:
+def test_refuses_a_damaged_file(tmp_path: Path, name: str, damage: str) -> None:
     save(make_artifact("int8"), tmp_path / "tiny")
     path = tmp_path / "tiny" / name
     data = path.read_bytes()
@@ -184,23 +337,34 @@ def test_refuses_a_damaged_file(
         load(tmp_path / "tiny")
 
 
+def golden(**changes: Any) -> bytes:
+    """Write golden.json."""
+    return json.dumps({"texts": ["a"], "scores": [0.5], "tolerance": 1} | changes).encode()
+
+
 @pytest.mark.parametrize(
-    ("name", "data", "message"),
+    ("kind", "name", "data", "message"),
     [
-        ("vocabulary.txt", b"a\na\n", "twice"),
-        ("vocabulary.txt", b"a\n", "2 tokens for 10 rows"),
-        ("model.safetensors", b"no tensors", ""),
-        ("golden.json", b"{}", "texts"),
-        ("golden.json", b"[]", "indices"),
-        ("golden.json", b'{"texts": ["a"], "scores": [], "tolerance": 1}', "number of texts"),
-        ("golden.json", b'{"texts": [3], "scores": [0.5], "tolerance": 1}', "not a string"),
-        ("golden.json", b'{"texts": ["a"], "scores": [NaN], "tolerance": 1}', "not a number"),
+        ("plain", "vocabulary.txt", b"a\na\n", "twice"),
+        ("plain", "vocabulary.txt", b"a\n", "2 tokens for 10 rows"),
+        ("plain", "model.safetensors", b"no tensors", ""),
+        ("plain", "golden.json", b"{}", "texts"),
+        ("plain", "golden.json", b"[]", "indices"),
+        ("plain", "golden.json", golden(scores=[]), "number of texts"),
+        ("plain", "golden.json", golden(texts=[3]), "not a string"),
+        ("plain", "golden.json", golden(scores=[float("nan")]), "not a number"),
+        ("plain", "golden.json", golden(scores=[[0.1, 0.2, 0.7]]), "not a number"),
+        ("plain", "golden.json", golden(tolerance="1"), "not a number"),
+        ("multiclass", "golden.json", golden(), "not one score for each of 3 labels"),
+        ("multiclass", "golden.json", golden(scores=["abc"]), "not one score for each of 3"),
+        ("multiclass", "golden.json", golden(scores=[[0.5, 0.5]]), "not one score for each of 3"),
+        ("multiclass", "golden.json", golden(scores=[[0, 1, None]]), "not a number"),
     ],
 )
 def test_refuses_content_with_a_right_checksum(
-    make_artifact: MakeArtifact, tmp_path: Path, name: str, data: bytes, message: str
+    tmp_path: Path, kind: str, name: str, data: bytes, message: str
 ) -> None:
-    manifest = save(make_artifact(), tmp_path / "tiny")
+    manifest = save(make_artifact(**KINDS[kind]), tmp_path / "tiny")
     (tmp_path / "tiny" / name).write_bytes(data)
     edit_manifest(
         tmp_path / "tiny", {"files": dict(manifest.files) | {name: artifacts._sha256(data)}}
@@ -217,5 +381,8 @@ def test_refuses_a_missing_directory(tmp_path: Path) -> None:
 def test_an_old_artifact_still_loads(tmp_path: Path) -> None:
     """The format's first version, as it was written then."""
     loaded = load(Path(shutil.copytree(OLD, tmp_path / "old")))
-    scores = loaded.network.scores(loaded.vocabulary.encode(loaded.golden.texts))
+    assert loaded.manifest.format_version == 1
+    assert loaded.manifest.features is None
+    assert loaded.manifest.sampling is None
+    scores = Classifier(loaded).scores(loaded.golden.texts)
     np.testing.assert_allclose(scores, loaded.golden.scores, atol=loaded.golden.tolerance)

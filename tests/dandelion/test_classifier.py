@@ -1,73 +1,195 @@
 """An artifact made callable."""
 
-from collections.abc import Callable
 from dataclasses import replace
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
+from numpy.typing import NDArray
 
 import dandelion
 from dandelion import ArtifactError, Classifier, Prediction, ThresholdError
-from dandelion.artifact import Artifact, Golden, save
+from dandelion import classifier as classifier_module
+from dandelion.artifact import Golden, load, save
+from dandelion.classifier import chunks
+from dandelion.network import binary_logits, sigmoid, softmax
 
-MakeArtifact = Callable[..., Artifact]
+from .examples import FEATURES, THREE, make_artifact
+from .strategies import ANY_TEXTS
 
 OLD = Path(__file__).parent / "artifact-v1"
-ANY_TEXT = st.text(st.one_of(st.characters(), st.characters(categories=["Cs"]), st.just("\0")))
+
+ARTIFACTS = {
+    "first format": load(OLD),
+    "plain": make_artifact(),
+    "wide": make_artifact(features=FEATURES),
+    "multiclass": make_artifact(labels=THREE),
+    "wide multiclass": make_artifact(labels=THREE, features=FEATURES),
+    "binary of three logits": make_artifact(outputs=3, features=FEATURES),
+}
+KINDS = st.sampled_from(sorted(ARTIFACTS))
+SOME = ["Free prize!", "", "Lunch tomorrow? 😂", "xyzzy"]
 
 
-@pytest.fixture
-def classifier(make_artifact: MakeArtifact, tmp_path: Path) -> Classifier:
-    save(make_artifact(), tmp_path / "tiny")
-    return Classifier.load(tmp_path / "tiny")
+def scores_of(kind: str, texts: list[str]) -> NDArray[np.float32]:
+    """Score texts, and hold the scores against what every kind promises."""
+    classifier = Classifier(ARTIFACTS[kind])
+    scores = classifier.scores(texts)
+    assert scores.dtype == np.float32
+    is_binary = classifier.manifest.task == "binary"
+    assert scores.shape == ((len(texts),) if is_binary else (len(texts), 3))
+    assert ((scores >= 0) & (scores <= 1)).all()
+    if not is_binary:
+        np.testing.assert_allclose(scores.sum(axis=1), 1, atol=1e-6)
+    return scores
 
 
 def test_public_names() -> None:
     assert dandelion.__all__ == ["ArtifactError", "Classifier", "Prediction", "ThresholdError"]
 
 
-def test_scores_and_labels_agree(classifier: Classifier) -> None:
-    texts = ["Free prize!", "", "Lunch tomorrow? 😂", "xyzzy"]
-    scores = classifier.scores(texts)
-    assert scores.dtype == np.float32
-    assert scores.shape == (4,)
+@pytest.mark.parametrize("kind", ["plain", "wide multiclass"])
+def test_loading_gives_the_same_scores(tmp_path: Path, kind: str) -> None:
+    save(ARTIFACTS[kind], tmp_path / "tiny")
+    loaded = Classifier.load(tmp_path / "tiny")
+    np.testing.assert_array_equal(loaded.scores(SOME), scores_of(kind, SOME))
+
+
+@pytest.mark.parametrize("kind", ["plain", "wide", "binary of three logits"])
+def test_scores_and_labels_agree(kind: str) -> None:
+    classifier = Classifier(ARTIFACTS[kind])
+    scores = scores_of(kind, SOME)
     for threshold in (None, 0.0, float(scores[0]), 1.0):
         cut = classifier.manifest.threshold if threshold is None else threshold
-        assert classifier.classify(texts, threshold) == [
+        assert classifier.classify(SOME, threshold) == [
             Prediction("spam" if score >= cut else "ham", score) for score in scores.tolist()
         ]
 
 
-@given(st.lists(ANY_TEXT, max_size=6))
-def test_any_texts_have_scores(texts: list[str]) -> None:
-    classifier = Classifier.load(OLD)
-    scores = classifier.scores(texts)
-    assert scores.dtype == np.float32
-    assert ((scores >= 0) & (scores <= 1)).all()
-    for text, score in zip(texts, scores, strict=True):
-        assert abs(classifier.scores([text])[0] - score) <= 1e-6
+@pytest.mark.parametrize("kind", ["multiclass", "wide multiclass"])
+def test_the_label_of_many_is_the_likeliest(kind: str) -> None:
+    scores = scores_of(kind, SOME)
+    predictions = Classifier(ARTIFACTS[kind]).classify(SOME)
+    for prediction, row in zip(predictions, scores.tolist(), strict=True):
+        assert prediction.scores == dict(zip(THREE, row, strict=True))
+        assert prediction.score == prediction.scores[prediction.label] == max(row)
 
 
+def test_of_equal_scores_the_first_label_is_given() -> None:
+    scores = np.array([[0.2, 0.4, 0.4], [0.4, 0.2, 0.4]], dtype=np.float32)
+    labels = [one.label for one in Classifier(ARTIFACTS["multiclass"]).label(scores)]
+    assert labels == ["glad", "calm"]
+
+
+def test_scores_are_those_of_the_logits() -> None:
+    for kind, score in (
+        ("wide", lambda logits: sigmoid(logits[:, 0])),
+        ("wide multiclass", softmax),
+        ("binary of three logits", lambda logits: sigmoid(binary_logits(logits))),
+    ):
+        classifier = Classifier(ARTIFACTS[kind])
+        encoded = classifier.encode(SOME)
+        assert encoded.grams is not None
+        assert encoded.surface is not None
+        logits = ARTIFACTS[kind].network.logits(encoded)
+        np.testing.assert_array_equal(scores_of(kind, SOME), score(logits))
+
+
+def test_only_what_the_network_reads_is_encoded() -> None:
+    plain = Classifier(ARTIFACTS["plain"]).encode(SOME)
+    assert (plain.grams, plain.surface) == (None, None)
+    without = Classifier(make_artifact(features=replace(FEATURES, surface=False))).encode(SOME)
+    assert without.grams is not None
+    assert without.surface is None
+
+
+@example("wide multiclass", [])
+@example("binary of three logits", [])
+@given(KINDS, ANY_TEXTS)
+def test_any_texts_have_scores(kind: str, texts: list[str]) -> None:
+    scores_of(kind, texts)
+    assert len(Classifier(ARTIFACTS[kind]).classify(texts)) == len(texts)
+
+
+@given(KINDS, ANY_TEXTS)
+def test_a_score_does_not_depend_on_its_neighbours(kind: str, texts: list[str]) -> None:
+    together = scores_of(kind, texts)
+    for text, score in zip(texts, together, strict=True):
+        assert np.abs(scores_of(kind, [text])[0] - score).max() <= 1e-6
+
+
+@given(KINDS, ANY_TEXTS, st.integers(1, 40), st.integers(1, 4))
+def test_a_score_does_not_depend_on_the_chunks(
+    kind: str, texts: list[str], chunk_chars: int, chunk_texts: int
+) -> None:
+    whole = scores_of(kind, texts)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(classifier_module, "_CHUNK_CHARS", chunk_chars)
+        patch.setattr(classifier_module, "_CHUNK_TEXTS", chunk_texts)
+        np.testing.assert_allclose(scores_of(kind, texts), whole, atol=1e-6)
+
+
+@given(st.lists(st.text(max_size=12), max_size=12), st.integers(1, 20), st.integers(1, 5))
+def test_chunks_are_as_large_as_allowed(
+    texts: list[str], chunk_chars: int, chunk_texts: int
+) -> None:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(classifier_module, "_CHUNK_CHARS", chunk_chars)
+        patch.setattr(classifier_module, "_CHUNK_TEXTS", chunk_texts)
+        pieces = list(chunks(texts))
+
+    def fits(piece: list[str]) -> bool:
+        return len(piece) == 1 or (
+            len(piece) <= chunk_texts and sum(map(len, piece)) <= chunk_chars
+        )
+
+    assert [text for piece in pieces for text in piece] == texts
+    if not texts:
+        assert pieces == [[]]
+        return
+    assert all(map(fits, pieces))
+    for piece, following in pairwise(pieces):
+        assert not fits([*piece, following[0]])
+
+
+def test_a_large_batch_is_cut() -> None:
+    assert [len(piece) for piece in chunks(["a"] * 2500)] == [1024, 1024, 452]
+    long = ("a" * 50_000, "b" * 90_000, "c" * 200_000, "")
+    assert [len(piece) for piece in chunks(long)] == [1, 1, 1, 1]
+
+
+@pytest.mark.parametrize("kind", ["plain", "wide multiclass"])
 @pytest.mark.parametrize(
     ("texts", "message"), [("one text", "one string"), ([b"bytes"], r"texts\[0\] is bytes")]
 )
-def test_refuses_what_are_not_texts(classifier: Classifier, texts: Any, message: str) -> None:
-    with pytest.raises(TypeError, match=message):
-        classifier.scores(texts)
+def test_refuses_what_are_not_texts(kind: str, texts: Any, message: str) -> None:
+    classifier = Classifier(ARTIFACTS[kind])
+    for function in (classifier.scores, classifier.encode, classifier.classify):
+        with pytest.raises(TypeError, match=message):
+            function(texts)
 
 
-def test_refuses_a_threshold(classifier: Classifier) -> None:
+def test_refuses_a_threshold() -> None:
     with pytest.raises(ThresholdError, match="the threshold is 2"):
-        classifier.classify(["a"], 2)
+        Classifier(ARTIFACTS["plain"]).classify(["a"], 2)
 
 
-def test_golden_scores(make_artifact: MakeArtifact, classifier: Classifier) -> None:
-    classifier.check_golden()
-    original = make_artifact()
-    wrong = replace(original, golden=Golden(("free",), (-1.0,)))
-    with pytest.raises(ArtifactError, match=r"golden\.json of spam/tiny: scores differ"):
+@pytest.mark.parametrize("threshold", [0, 0.5, 2])
+def test_refuses_any_threshold_between_many_labels(threshold: float) -> None:
+    with pytest.raises(ThresholdError, match="there is no threshold between 3 labels"):
+        Classifier(ARTIFACTS["multiclass"]).classify(["a"], threshold)
+
+
+@pytest.mark.parametrize("kind", sorted(ARTIFACTS))
+def test_golden_scores(kind: str) -> None:
+    original = ARTIFACTS[kind]
+    Classifier(original).check_golden()
+    scores = np.array(original.golden.scores)
+    scores[-1] += 2e-4
+    wrong = replace(original, golden=Golden(original.golden.texts, tuple(scores.tolist())))
+    with pytest.raises(ArtifactError, match=r"golden\.json of .*/tiny: scores differ by up to"):
         Classifier(wrong).check_golden()

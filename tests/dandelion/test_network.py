@@ -1,92 +1,141 @@
 """The forward pass against a plain one, a text at a time."""
 
+from typing import NamedTuple
+
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from hypothesis.extra import numpy as hnp
 from numpy.typing import NDArray
 
 from dandelion import network as network_module
-from dandelion.network import Network, sigmoid
+from dandelion.grams import GramBatch
+from dandelion.network import Encoded, Network, binary_logits, sigmoid, softmax
 from dandelion.vocabulary import TokenBatch
 
-ROWS, DIMENSIONS, HIDDEN = 30, 5, 4
+from .examples import make_network
+
+ROWS, DIMENSIONS, HIDDEN, BUCKETS, SURFACE_ROWS, COUNTS = 30, 5, 4, 16, 12, 3
+
+PLAIN = make_network(rows=ROWS, dimensions=DIMENSIONS, hidden=HIDDEN)
+THREE_LOGITS = make_network(rows=ROWS, dimensions=DIMENSIONS, hidden=HIDDEN, outputs=3)
+WIDE = make_network(rows=ROWS, dimensions=DIMENSIONS, hidden=HIDDEN, buckets=BUCKETS)
+FULL = make_network(
+    rows=ROWS,
+    dimensions=DIMENSIONS,
+    hidden=HIDDEN,
+    outputs=3,
+    buckets=BUCKETS,
+    surface_rows=SURFACE_ROWS,
+)
+NETWORKS = st.sampled_from([PLAIN, THREE_LOGITS, WIDE, FULL])
 
 
-def make_network(seed: int = 0) -> Network:
-    rng = np.random.default_rng(seed)
-
-    def draw(*shape: int) -> NDArray[np.float32]:
-        return rng.normal(size=shape).astype(np.float32)
-
-    return Network(
-        embedding=draw(ROWS, DIMENSIONS),
-        hidden1_weight=draw(HIDDEN, DIMENSIONS),
-        hidden1_bias=draw(HIDDEN),
-        hidden2_weight=draw(HIDDEN, HIDDEN),
-        hidden2_bias=draw(HIDDEN),
-        output_weight=draw(1, HIDDEN),
-        output_bias=draw(1),
-    )
+class Text(NamedTuple):
+    tokens: list[int]
+    grams: list[int]
+    surface: list[int]
 
 
-def make_batch(texts: list[list[int]]) -> TokenBatch:
+def token_batch(texts: list[list[int]]) -> TokenBatch:
     ids = np.array([token for text in texts for token in text], dtype=np.int32)
     return TokenBatch(ids, np.cumsum([0, *map(len, texts)], dtype=np.int64))
 
 
-def plain_logit(network: Network, text: list[int]) -> float:
-    """Compute one text's logit in float64, as the paper writes it."""
+def make_batch(texts: list[Text]) -> Encoded:
+    """Encode texts with everything; their grams stand in no particular order."""
+    pairs = [(gram, row) for row, text in enumerate(texts) for gram in text.grams]
+    np.random.default_rng(0).shuffle(pairs)
+    ids, rows = np.array(pairs, dtype=np.int32).reshape(-1, 2).T
+    return Encoded(
+        token_batch([text.tokens for text in texts]),
+        GramBatch(ids, rows, len(texts)),
+        np.array([text.surface for text in texts], dtype=np.int32).reshape(-1, COUNTS),
+    )
+
+
+def plain_logits(network: Network, text: Text) -> NDArray[np.float64]:
+    """Compute one text's logits in float64, as the formulas are written."""
+    outputs = len(network.output_bias)
     hidden = np.zeros(DIMENSIONS)
-    if text:
-        hidden = np.mean([network.embedding[token].astype(np.float64) for token in text], axis=0)
+    if text.tokens:
+        hidden = np.mean([network.embedding[one].astype(np.float64) for one in text.tokens], axis=0)
+    wide = np.zeros(outputs)
+    if network.grams is not None and text.grams:
+        wide += sum(network.grams[one].astype(np.float64) for one in text.grams) / np.sqrt(
+            len(text.grams)
+        )
+    if network.surface is not None:
+        surface = np.mean([network.surface[one].astype(np.float64) for one in text.surface], axis=0)
+        wide += surface[:outputs]
+        hidden = np.append(hidden, surface[outputs:])
     hidden = np.maximum(network.hidden1_weight @ hidden + network.hidden1_bias, 0)
     hidden = np.maximum(network.hidden2_weight @ hidden + network.hidden2_bias, 0)
-    return (network.output_weight @ hidden + network.output_bias).item()
+    logits: NDArray[np.float64] = network.output_weight @ hidden + network.output_bias + wide
+    return logits
 
 
-TEXTS = st.lists(st.lists(st.integers(0, ROWS - 1), max_size=40), max_size=12)
+TEXT = st.builds(
+    Text,
+    st.lists(st.integers(0, ROWS - 1), max_size=40),
+    st.lists(st.integers(0, BUCKETS - 1), max_size=60),
+    st.lists(st.integers(0, SURFACE_ROWS - 1), min_size=COUNTS, max_size=COUNTS),
+)
+TEXTS = st.lists(TEXT, max_size=12)
+NO_TEXT = Text([], [], [0, 4, 8])
 
 
+@pytest.mark.parametrize("network", [PLAIN, THREE_LOGITS, WIDE, FULL])
 @pytest.mark.parametrize(
     "texts",
     [[], [[]], [[], [], []], [[], [1]], [[1], [], [2, 3]], [[1], []], [[], [1], [], [], [2], []]],
 )
-def test_empty_texts(texts: list[list[int]]) -> None:
-    network = make_network()
-    logits = network.logits(make_batch(texts))
+def test_empty_texts(network: Network, texts: list[list[int]]) -> None:
+    encoded = [NO_TEXT._replace(tokens=ids, grams=ids) for ids in texts]
+    logits = network.logits(make_batch(encoded))
     assert logits.dtype == np.float32
-    assert logits.shape == (len(texts),)
-    np.testing.assert_allclose(logits, [plain_logit(network, text) for text in texts], atol=1e-5)
+    assert logits.shape == (len(texts), len(network.output_bias))
+    for found, text in zip(logits, encoded, strict=True):
+        np.testing.assert_allclose(found, plain_logits(network, text), atol=1e-5)
 
 
-@given(TEXTS, st.integers(1, 50))
+@given(NETWORKS, TEXTS, st.integers(1, 50))
 def test_agrees_with_the_plain_pass_whatever_the_block(
-    texts: list[list[int]], block_tokens: int
+    network: Network, texts: list[Text], block_tokens: int
 ) -> None:
-    network = make_network()
-    expected = [plain_logit(network, text) for text in texts]
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(network_module, "_BLOCK_TOKENS", block_tokens)
-        np.testing.assert_allclose(network.logits(make_batch(texts)), expected, atol=1e-5)
+        logits = network.logits(make_batch(texts))
+    for found, text in zip(logits, texts, strict=True):
+        np.testing.assert_allclose(found, plain_logits(network, text), atol=2e-5)
 
 
-@given(TEXTS.filter(bool), st.data())
+@given(NETWORKS, TEXTS.filter(bool), st.data())
 def test_a_score_does_not_depend_on_its_neighbours(
-    texts: list[list[int]], data: st.DataObject
+    network: Network, texts: list[Text], data: st.DataObject
 ) -> None:
-    network = make_network()
-    order = data.draw(st.permutations(range(len(texts))))
-    together = network.scores(make_batch([texts[position] for position in order]))
-    for score, position in zip(together, order, strict=True):
-        alone = network.scores(make_batch([texts[position]]))[0]
-        assert abs(score - alone) <= 1e-6
+    order = data.draw(st.permutations(texts))
+    together = sigmoid(network.logits(make_batch(order)))
+    for scores, text in zip(together, order, strict=True):
+        alone = sigmoid(network.logits(make_batch([text])))[0]
+        assert np.abs(scores - alone).max() <= 1e-6
+
+
+def test_a_network_reads_its_own_parts_alone() -> None:
+    text = Text([1], [2, 3], [0, 4, 8])
+    batch = make_batch([text])
+    tokens_alone = Encoded(batch.tokens)
+    np.testing.assert_array_equal(PLAIN.logits(tokens_alone), PLAIN.logits(batch))
+    with pytest.raises(ValueError, match="the network reads 'grams', but the batch has none"):
+        WIDE.logits(tokens_alone)
+    with pytest.raises(ValueError, match="the network reads 'surface', but the batch has none"):
+        FULL.logits(batch._replace(surface=None))
 
 
 def test_a_long_text_is_its_average() -> None:
-    network = make_network()
-    once, often = make_batch([[3, 4, 5]]), make_batch([[3, 4, 5] * 100_000])
-    np.testing.assert_allclose(network.logits(often), network.logits(once), atol=1e-4)
+    once, often = (Encoded(token_batch([[3, 4, 5] * times])) for times in (1, 100_000))
+    np.testing.assert_allclose(PLAIN.logits(often), PLAIN.logits(once), atol=1e-4)
 
 
 def test_sigmoid() -> None:
@@ -97,21 +146,101 @@ def test_sigmoid() -> None:
     np.testing.assert_allclose(scores, expected, rtol=1e-6)
 
 
+# Logits of every size, and near one another at every size.
+LOGITS = hnp.arrays(
+    np.float32,
+    st.tuples(st.integers(0, 4), st.integers(2, 6)),
+    elements=st.floats(-1e4, 1e4, width=32) | st.sampled_from([-1e4, -9999.5, 9999.5, 1e4]),
+)
+
+
+@given(LOGITS)
+def test_softmax(logits: NDArray[np.float32]) -> None:
+    scores = softmax(logits)
+    assert scores.dtype == np.float32
+    exact = logits.astype(np.float64)
+    powers = np.exp(exact - exact.max(axis=1, keepdims=True))
+    np.testing.assert_allclose(scores, powers / powers.sum(axis=1, keepdims=True), atol=1e-6)
+
+
+@given(LOGITS)
+def test_binary_logits_are_the_log_odds_against_the_first(logits: NDArray[np.float32]) -> None:
+    reduced = binary_logits(logits)
+    assert reduced.dtype == np.float32
+    exact = logits.astype(np.float64)
+    expected = np.logaddexp.reduce(exact[:, 1:], axis=1) - exact[:, 0]
+    np.testing.assert_allclose(reduced, expected, rtol=1e-6, atol=1e-6)
+
+
+@given(LOGITS)
+def test_binary_logits_of_two_give_the_softmax_of_the_rest(logits: NDArray[np.float32]) -> None:
+    rest = softmax(logits)[:, 1:].sum(axis=1)
+    np.testing.assert_allclose(sigmoid(binary_logits(logits)), rest, atol=1e-6)
+
+
+def test_one_logit_is_its_own_log_odds() -> None:
+    logits = np.array([[-1e4], [0.5], [1e4]], dtype=np.float32)
+    np.testing.assert_array_equal(binary_logits(logits), logits[:, 0])
+
+
+def test_saturated_logits() -> None:
+    logits = np.array([[1e4, -1e4, -1e4], [-1e4, 1e4, -1e4], [1e4] * 3], dtype=np.float32)
+    np.testing.assert_allclose(softmax(logits), [[1, 0, 0], [0, 1, 0], [1 / 3] * 3], rtol=1e-6)
+    np.testing.assert_allclose(binary_logits(logits), [-2e4 + np.log(2), 2e4, np.log(2)], rtol=1e-6)
+
+
+def float32(*shape: int) -> NDArray[np.float32]:
+    return np.zeros(shape, dtype=np.float32)
+
+
 @pytest.mark.parametrize(
-    ("name", "value", "message"),
+    ("network", "name", "value", "message"),
     [
-        ("output_bias", np.zeros(2, dtype=np.float32), r"'output_bias' has shape \(2,\)"),
-        ("hidden1_bias", np.zeros(HIDDEN), "'hidden1_bias' has dtype float64"),
-        ("hidden2_bias", np.full(HIDDEN, np.nan, dtype=np.float32), "not finite"),
-        ("embedding", np.zeros(3, dtype=np.float32), "matrices"),
-        ("embedding", np.zeros((0, DIMENSIONS), dtype=np.float32), "at least one row"),
+        (PLAIN, "output_bias", float32(2), r"'output_weight' has shape \(1, 4\), expected \(2, 4"),
+        (PLAIN, "output_bias", float32(0), "'output_bias' is empty"),
+        (PLAIN, "output_bias", float32(), r"'output_bias' has shape \(\), expected \(1,\)"),
+        (PLAIN, "hidden1_bias", np.zeros(HIDDEN), "'hidden1_bias' has dtype float64"),
+        (PLAIN, "hidden2_bias", np.full_like(float32(HIDDEN), np.nan), "not finite"),
+        (PLAIN, "embedding", float32(3), "matrices"),
+        (PLAIN, "embedding", float32(0, DIMENSIONS), "at least one row"),
+        (PLAIN, "embedding", float32(ROWS, 3), "reads 5 numbers, but 'embedding' has 3"),
+        (FULL, "embedding", float32(ROWS, 8), "reads 7 numbers, but 'embedding' has 8"),
+        (WIDE, "grams", float32(BUCKETS, 2), r"'grams' has shape \(16, 2\), expected \(16, 1\)"),
+        (WIDE, "grams", float32(BUCKETS), r"'grams' has shape \(16,\), expected \(16, 1\)"),
+        (WIDE, "grams", float32(), r"'grams' has shape \(\), expected"),
+        (WIDE, "grams", np.zeros((BUCKETS, 1)), "'grams' has dtype float64"),
+        (WIDE, "grams", np.full_like(float32(BUCKETS, 1), np.inf), "'grams' holds a value that is"),
+        (FULL, "surface", float32(9, 3), r"'surface' has shape \(9, 3\), expected \(9, 5\)"),
+        (FULL, "surface", float32(), r"'surface' has shape \(\), expected"),
     ],
 )
-def test_refuses_weights(name: str, value: NDArray[np.float32], message: str) -> None:
+def test_refuses_weights(
+    network: Network, name: str, value: NDArray[np.float32], message: str
+) -> None:
     with pytest.raises(ValueError, match=message):
-        Network.from_weights(make_network().weights() | {name: value})
+        Network.from_weights(network.weights() | {name: value})
 
 
-def test_refuses_missing_weights() -> None:
-    with pytest.raises(ValueError, match="expected"):
-        Network.from_weights({})
+@pytest.mark.parametrize("network", [PLAIN, WIDE, FULL])
+def test_weights_round_trip(network: Network) -> None:
+    weights = network.weights()
+    assert ("grams" in weights, "surface" in weights) == (
+        network.grams is not None,
+        network is FULL,
+    )
+    again = Network.from_weights(weights).weights()
+    assert list(again) == list(weights)
+    assert all(again[name] is weight for name, weight in weights.items())
+
+
+@pytest.mark.parametrize("missing", ["embedding", "output_bias"])
+def test_refuses_missing_weights(missing: str) -> None:
+    weights = FULL.weights()
+    del weights[missing]
+    with pytest.raises(ValueError, match=r"expected .*'embedding'.* and maybe .'grams'"):
+        Network.from_weights(weights)
+
+
+def test_refuses_unknown_weights() -> None:
+    with pytest.raises(ValueError, match=r"weights are .*'other'.*expected"):
+        Network.from_weights(PLAIN.weights() | {"other": float32(1)})

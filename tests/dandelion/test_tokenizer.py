@@ -5,12 +5,10 @@ import time
 
 import pytest
 from hypothesis import given
-from hypothesis import strategies as st
 
 from dandelion.tokenizer import normalize, tokenize
 
-# `st.text()` never draws surrogates, so they are named.
-ANY_TEXT = st.text(st.one_of(st.characters(), st.characters(categories=["Cs"]), st.just("\0")))
+from .strategies import ANY_TEXT
 
 
 @pytest.mark.parametrize(
