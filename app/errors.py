@@ -98,6 +98,12 @@ def invalid(mistakes: Sequence[Mistake]) -> Problem:
     return Problem(HTTPStatus.UNPROCESSABLE_ENTITY, detail, errors=mistakes[:_MAX_MISTAKES])
 
 
+def needless_threshold(labels: int) -> Problem:
+    """422: a threshold was given, but there are more than two labels."""
+    detail = f"This model tells {labels} labels apart and gives the likeliest; leave threshold out."
+    return invalid([Mistake(pointer="#/threshold", detail=detail)])
+
+
 def internal() -> Problem:
     """500: a defect of the service, without a word of its inside."""
     return Problem(

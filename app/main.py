@@ -18,6 +18,7 @@ from .middleware import RequestMiddleware
 from .registry import Registry, choose
 from .routes import classify, health, models
 from .routes import metrics as metrics_route
+from .schemas import ANSWER_EXAMPLES
 from .settings import Settings
 
 _log = logging.getLogger("dandelion")
@@ -74,12 +75,15 @@ def create_app(settings: Settings, on_load_failure: Callable[[Exception], None])
     app.include_router(models.router(registry))
     app.include_router(health.router(registry))
     app.include_router(metrics_route.router(metrics))
-    _describe_problems(app)
+    _complete_description(app)
     return app
 
 
-def _describe_problems(app: FastAPI) -> None:
-    """Put our problem's schema into OpenAPI, in place of the framework's own error."""
+def _complete_description(app: FastAPI) -> None:
+    """Put our problem's schema into OpenAPI, in place of the framework's own error.
+
+    And examples of answers, from which the framework would drop each null.
+    """
     generate = app.openapi
 
     def openapi() -> dict[str, Any]:
@@ -94,6 +98,8 @@ def _describe_problems(app: FastAPI) -> None:
                 answers = operation["responses"]
                 if "application/json" in answers.get("422", {}).get("content", {}):
                     del answers["422"]  # the framework's guess; no such answer is ever given
+        answer = description["paths"]["/classify/{model}"]["post"]["responses"]["200"]
+        answer["content"]["application/json"]["examples"] = ANSWER_EXAMPLES
         return description
 
     app.openapi = openapi  # type: ignore[method-assign]

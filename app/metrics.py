@@ -66,8 +66,8 @@ class ModelMetrics:
         Args:
             labels: one a text.
             scores: one a text.
-            tokenize_s: seconds from texts to token ids.
-            infer_s: seconds from token ids to scores.
+            tokenize_s: seconds from texts to the ids of tokens and grams.
+            infer_s: seconds from ids to scores.
         """
         self.tokenize.observe(tokenize_s)
         self.infer.observe(infer_s)
@@ -126,7 +126,7 @@ class Metrics:
         )
         self._score = ScoreHistogram(
             "dandelion_score",
-            "Scores of classified texts.",
+            "Scores of classified texts: the positive label's; of more than two, the given one's.",
             ["model"],
             buckets=_SCORES,
             registry=self.registry,

@@ -8,7 +8,7 @@ from pydantic import BaseModel, ConfigDict, Field, StringConstraints, create_mod
 
 EXAMPLES: dict[str, dict[str, Any]] = {
     "one text": {"value": {"texts": ["Are we still meeting for lunch tomorrow at 12?"]}},
-    "a batch with a threshold": {
+    "a batch with a threshold, for two labels": {
         "value": {
             "texts": [
                 "WINNER!! Claim your free £1000 prize now, call 09012345678",
@@ -35,8 +35,8 @@ class ClassifyRequest(BaseModel):
         None,
         ge=0,
         le=1,
-        description="A text is positive at `score >= threshold`. "
-        "Default: the artifact's own, fitted on validation.",
+        description="A text is positive at `score >= threshold`. Default: the artifact's own, "
+        "fitted on validation. Models of more than two labels take none.",
     )
 
 
@@ -50,6 +50,14 @@ def limited_request(max_texts: int, max_text_chars: int) -> type[ClassifyRequest
     return create_model("ClassifyRequest", __base__=ClassifyRequest, texts=(texts, ...))
 
 
+class ServedArtifact(BaseModel):
+    """Which artifact it is about."""
+
+    model: str
+    variant: str
+    version: str = Field(description="Of the artifact: the start of its content hash.")
+
+
 class Result(BaseModel):
     """The decision on one text."""
 
@@ -57,39 +65,65 @@ class Result(BaseModel):
     score: float = Field(description="In [0, 1]; compared with the threshold.")
 
 
-class ClassifyAnswer(BaseModel):
+class ClassifyAnswer(ServedArtifact):
     """The decisions on a batch, in the order of its texts."""
 
-    model: str
-    variant: str
-    version: str = Field(description="Of the artifact: the start of its content hash.")
     threshold: float = Field(description="The one that was used.")
     results: list[Result]
 
-    model_config = ConfigDict(
-        json_schema_extra={
-            "example": {
-                "model": "spam",
-                "variant": "dice",
-                "version": "0c7a5d1f3b2e",
-                "threshold": 0.5,
-                "results": [
-                    {"label": "spam", "score": 0.9991},
-                    {"label": "ham", "score": 0.0004},
-                ],
-            }
+
+class MulticlassResult(BaseModel):
+    """The decision between more than two labels on one text."""
+
+    label: str = Field(description="The likeliest of the model's labels.")
+    score: float = Field(description="In [0, 1]; that of the label.")
+    scores: dict[str, float] = Field(description="Label → probability, for each of the labels.")
+
+
+class MulticlassAnswer(ServedArtifact):
+    """The decisions on a batch between more than two labels, in the order of its texts."""
+
+    threshold: None = Field(description="There is none.")
+    results: list[MulticlassResult]
+
+
+ANSWER_EXAMPLES: dict[str, dict[str, Any]] = {
+    "two labels": {
+        "value": {
+            "model": "spam",
+            "variant": "dice",
+            "version": "0c7a5d1f3b2e",
+            "threshold": 0.5,
+            "results": [{"label": "spam", "score": 0.9991}, {"label": "ham", "score": 0.0004}],
         }
-    )
+    },
+    "more labels": {
+        "value": {
+            "model": "mood",
+            "variant": "cross_entropy",
+            "version": "7d1f3b2e0c5a",
+            "threshold": None,
+            "results": [
+                {
+                    "label": "glad",
+                    "score": 0.8125,
+                    "scores": {"calm": 0.125, "glad": 0.8125, "sad": 0.0625},
+                }
+            ],
+        }
+    },
+}
 
 
-class ModelSummary(BaseModel):
+class ModelSummary(ServedArtifact):
     """A model that is served."""
 
-    model: str
-    variant: str
-    version: str = Field(description="Of the artifact: the start of its content hash.")
-    labels: list[str] = Field(description="The negative label, then the positive one.")
-    threshold: float = Field(description="Used when a request names none.")
+    labels: list[str] = Field(
+        description="Of two: the negative one, then the positive one. Or all, in any order."
+    )
+    threshold: float | None = Field(
+        description="Used when a request names none; null beyond two labels."
+    )
 
 
 class ModelList(BaseModel):
@@ -101,10 +135,16 @@ class ModelList(BaseModel):
 class ModelDetails(ModelSummary):
     """Everything known about a served model."""
 
-    task: str
+    task: str = Field(description="`binary` or `multiclass`.")
     loss: str
-    score_kind: str
-    precision: str = Field(description="How the embedding is stored.")
+    score_kind: str = Field(description="`sigmoid`, `margin` (no probability) or `softmax`.")
+    features: dict[str, Any] | None = Field(
+        description="What is read beside words; null for words alone."
+    )
+    sampling: dict[str, Any] | None = Field(
+        description="How training changed the labels' shares; null if it did not."
+    )
+    precision: str = Field(description="How the network's tables are stored.")
     content_hash: str
     metrics: dict[str, Any] = Field(description="Fold → threshold → metric.")
     dataset: dict[str, Any]

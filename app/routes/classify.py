@@ -4,15 +4,18 @@ import asyncio
 import time
 from concurrent.futures import ThreadPoolExecutor
 from http import HTTPStatus
-from typing import Annotated, Final
+from typing import Annotated, Any, Final
 
 from fastapi import APIRouter, Path, Request
 from pydantic_core import to_json
 from starlette.responses import Response
 
+from dandelion import Prediction
+from dandelion.classifier import chunks
+
 from .. import body, errors, schemas
 from ..registry import Registry, Served
-from ..schemas import ClassifyAnswer, ClassifyRequest
+from ..schemas import ClassifyAnswer, ClassifyRequest, MulticlassAnswer
 from ..settings import Settings
 
 # A larger batch takes more than a few milliseconds: it leaves the event loop, so that small ones
@@ -31,7 +34,7 @@ def router(settings: Settings, registry: Registry) -> APIRouter:
     @routes.post(
         "/classify/{model}",
         name="classify",
-        response_model=ClassifyAnswer,
+        response_model=ClassifyAnswer | MulticlassAnswer,
         responses=errors.documented(
             HTTPStatus.BAD_REQUEST,
             HTTPStatus.NOT_FOUND,
@@ -61,6 +64,8 @@ def router(settings: Settings, registry: Registry) -> APIRouter:
         """Label a batch of texts, in their order."""
         served = registry.get(model)
         asked = await body.read(request, schema, settings.max_body_bytes)
+        if asked.threshold is not None and served.manifest.threshold is None:
+            raise errors.needless_threshold(len(served.manifest.labels))
         if len(asked.texts) <= _INLINE_TEXTS and sum(map(len, asked.texts)) <= _INLINE_CHARS:
             answer = _answer(served, asked)
         else:
@@ -71,20 +76,25 @@ def router(settings: Settings, registry: Registry) -> APIRouter:
 
 
 def _answer(served: Served, asked: ClassifyRequest) -> bytes:
-    """Classify the texts and write a `ClassifyAnswer`."""
-    manifest = served.manifest
+    """Classify the texts and write a `ClassifyAnswer` or a `MulticlassAnswer`."""
+    classifier, manifest = served.classifier, served.manifest
     threshold = manifest.threshold if asked.threshold is None else asked.threshold
-    started = time.perf_counter()
-    tokens = served.classifier.encode(asked.texts)
-    tokenized = time.perf_counter()
-    scores = served.classifier.infer(tokens)
-    inferred = time.perf_counter()
-    predictions = served.classifier.label(scores, threshold)
+    predictions: list[Prediction] = []
+    tokenize_s = infer_s = 0.0
+    for texts in chunks(asked.texts):
+        started = time.perf_counter()
+        batch = classifier.encode(texts)
+        tokenized = time.perf_counter()
+        scores = classifier.infer(batch)
+        inferred = time.perf_counter()
+        predictions += classifier.label(scores, threshold)
+        tokenize_s += tokenized - started
+        infer_s += inferred - tokenized
     served.metrics.observe(
-        [label for label, _ in predictions],
-        [score for _, score in predictions],
-        tokenized - started,
-        inferred - tokenized,
+        [one.label for one in predictions],
+        [one.score for one in predictions],
+        tokenize_s,
+        infer_s,
     )
     return to_json(
         {
@@ -92,6 +102,13 @@ def _answer(served: Served, asked: ClassifyRequest) -> bytes:
             "variant": manifest.variant,
             "version": manifest.version,
             "threshold": threshold,
-            "results": [{"label": label, "score": score} for label, score in predictions],
+            "results": list(map(_result, predictions)),
         }
     )
+
+
+def _result(prediction: Prediction) -> dict[str, Any]:
+    """Shape a `Result`, or a `MulticlassResult` where there are more than two labels."""
+    label, score, scores = prediction
+    result: dict[str, Any] = {"label": label, "score": score}
+    return result if scores is None else result | {"scores": scores}

@@ -9,6 +9,9 @@ from fastapi.testclient import TestClient
 
 from app.main import create_app
 from app.settings import Settings
+from dandelion.artifact import save
+
+from ..dandelion.examples import FEATURES, THREE, make_artifact
 
 ROOT = Path(__file__).parent.parent.parent
 
@@ -35,6 +38,24 @@ def wait_until_ready(client: TestClient) -> None:
 @pytest.fixture(scope="session")
 def client(settings: Settings) -> Iterator[TestClient]:
     with TestClient(create_app(settings, fail), raise_server_exceptions=True) as client:
+        wait_until_ready(client)
+        yield client
+
+
+@pytest.fixture(scope="session")
+def made_up(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Make a directory of two small artifacts: `mood` of three labels, and `spam`, both wide."""
+    artifacts = tmp_path_factory.mktemp("artifacts")
+    save(make_artifact(labels=THREE, features=FEATURES), artifacts / "mood" / "tiny")
+    save(make_artifact("int8", features=FEATURES), artifacts / "spam" / "tiny")
+    (artifacts / "serving.toml").write_text("[models]\nmood = 'tiny'\nspam = 'tiny'\n")
+    return artifacts
+
+
+@pytest.fixture
+def made_up_client(made_up: Path) -> Iterator[TestClient]:
+    """A client of the made-up models, whose service has counted nothing yet."""
+    with TestClient(create_app(Settings(artifacts=made_up), fail)) as client:
         wait_until_ready(client)
         yield client
 

@@ -167,6 +167,20 @@ def test_422_wrong_shape(client: TestClient, body: bytes, pointer: str, detail: 
     assert detail in mistake["detail"]
 
 
+@pytest.mark.parametrize("threshold", [0, 0.5, 1])
+def test_422_a_threshold_between_many_labels(made_up_client: TestClient, threshold: float) -> None:
+    body = {"texts": [CANARY], "threshold": threshold}
+    problem = assert_problem(made_up_client.post("/classify/mood", json=body), 422)
+    assert problem["errors"] == [
+        {
+            "pointer": "#/threshold",
+            "detail": "This model tells 3 labels apart and gives the likeliest; "
+            "leave threshold out.",
+        }
+    ]
+    assert made_up_client.post("/classify/spam", json=body).status_code == 200
+
+
 def test_422_names_every_mistake_up_to_twenty(settings: Settings) -> None:
     with TestClient(create_app(settings.model_copy(update={"max_texts": 50}), fail)) as client:
         wait_until_ready(client)

@@ -1,5 +1,7 @@
 """The series, read back by Prometheus's own parsers."""
 
+import itertools
+import time
 from collections import Counter
 
 import pytest
@@ -11,6 +13,9 @@ from prometheus_client.openmetrics.parser import text_string_to_metric_families 
 from prometheus_client.parser import text_string_to_metric_families as parse
 
 from app.metrics import ScoreHistogram
+from dandelion import classifier as classifier_module
+
+from ..dandelion.examples import THREE
 
 CANARY = "canary-7f3a9"
 HAM = "Sorry, I'll be home a bit later tonight"
@@ -96,6 +101,40 @@ def test_requests_and_texts_are_counted(own_client: TestClient) -> None:
         name = "dandelion_stage_duration_seconds_count"
         assert value(samples, name, model="spam", stage=stage) == 2
     assert CANARY not in own_client.get("/metrics").text
+
+
+def test_many_labels_are_counted_each(made_up_client: TestClient) -> None:
+    samples = scrape(made_up_client)
+    for label in THREE:
+        assert value(samples, "dandelion_texts_total", model="mood", label=label) == 0
+    texts = [HAM, SPAM, "", "lunch", "tomorrow", "free"]
+    results = made_up_client.post("/classify/mood", json={"texts": texts}).json()["results"]
+    samples = scrape(made_up_client)
+    given_labels = Counter(result["label"] for result in results)
+    assert len(given_labels) > 1
+    for label in THREE:
+        found = value(samples, "dandelion_texts_total", model="mood", label=label)
+        assert found == given_labels[label]
+    assert value(samples, "dandelion_score_count", model="mood") == len(texts)
+    # Of each text the score of the label it was given.
+    assert value(samples, "dandelion_score_sum", model="mood") == pytest.approx(
+        sum(result["score"] for result in results)
+    )
+
+
+def test_the_stages_of_a_batch_in_pieces_are_summed(
+    made_up_client: TestClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    clock = itertools.count()
+    monkeypatch.setattr(classifier_module, "_CHUNK_TEXTS", 2)
+    monkeypatch.setattr(time, "perf_counter", lambda: float(next(clock)))  # a second a look
+    made_up_client.post("/classify/mood", json={"texts": ["a"] * 5})
+    samples = scrape(made_up_client)
+    for stage in ("tokenize", "infer"):
+        name = "dandelion_stage_duration_seconds"
+        assert value(samples, f"{name}_sum", model="mood", stage=stage) == 3
+        assert value(samples, f"{name}_count", model="mood", stage=stage) == 1
+    assert value(samples, "dandelion_batch_size_sum", model="mood") == 5
 
 
 def test_histograms_are_cumulative_and_agree_with_their_counts(own_client: TestClient) -> None:

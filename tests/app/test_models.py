@@ -2,32 +2,53 @@
 
 import json
 import logging
+from dataclasses import asdict
 
 import pytest
 from fastapi.testclient import TestClient
 
+from app.registry import choose
 from app.settings import Settings
+
+from ..dandelion.examples import FEATURES, THREE
 
 CANARY = "canary-7f3a9"
 
 
-def test_models_are_listed(client: TestClient) -> None:
+def test_models_are_listed(client: TestClient, settings: Settings) -> None:
     models = client.get("/models").json()["models"]
-    assert [model["model"] for model in models] == ["cyberbullying", "spam"]
+    assert [model["model"] for model in models] == list(choose(settings.artifacts, {}))
+    assert {"cyberbullying", "spam"} <= {model["model"] for model in models}
     for model in models:
         assert set(model) == {"model", "variant", "version", "labels", "threshold"}
-        assert len(model["labels"]) == 2
-        assert 0 <= model["threshold"] <= 1
+        if len(model["labels"]) == 2:
+            assert 0 <= model["threshold"] <= 1
+        else:
+            assert model["threshold"] is None
+
+
+def test_many_labels_have_no_threshold(made_up_client: TestClient) -> None:
+    mood, spam = made_up_client.get("/models").json()["models"]
+    assert (mood["labels"], mood["threshold"]) == (list(THREE), None)
+    assert (spam["labels"], spam["threshold"]) == (["ham", "spam"], 0.5)
+    details = made_up_client.get("/models/mood").json()
+    assert details.items() >= mood.items()
+    assert details["task"] == "multiclass"
+    assert details["score_kind"] == "softmax"
+    assert details["features"] == asdict(FEATURES) | {"chars": [2, 3]}
+    assert details["sampling"] is None
 
 
 def test_details_are_the_artifacts_own(client: TestClient, settings: Settings) -> None:
-    for model in ("cyberbullying", "spam"):
+    for model, directory in choose(settings.artifacts, {}).items():
         details = client.get(f"/models/{model}").json()
-        path = settings.artifacts / model / details["variant"] / "model.json"
-        written = json.loads(path.read_text())
+        written = json.loads((directory / "model.json").read_text())
+        # An artifact of the first format knows neither.
+        written = {"features": None, "sampling": None} | written
         for name in set(details) - {"version"}:
             assert details[name] == written[name], name
         assert {"metrics", "loss", "dataset", "protocol", "seed", "config"} <= set(details)
+        assert {"task", "features", "sampling"} <= set(details)
         assert details["content_hash"].startswith(details["version"])
 
 

@@ -24,8 +24,8 @@ def artifacts(tmp_path: Path) -> Path:
     return serving(tmp_path, '[models]\nspam = "dice"\n')
 
 
-def test_committed_file_chooses_both_models() -> None:
-    assert list(choose(ROOT / "artifacts", {})) == ["cyberbullying", "spam"]
+def test_committed_file_chooses_the_paper_s_models() -> None:
+    assert {"cyberbullying", "spam"} <= set(choose(ROOT / "artifacts", {}))
 
 
 def test_settings_override_the_file(artifacts: Path) -> None:
