@@ -1,4 +1,4 @@
-"""Labelled texts: the two public data sets, from disk or from their public homes."""
+"""Labelled texts: the public data sets, from disk or from their public homes."""
 
 import hashlib
 import io
@@ -7,8 +7,9 @@ import warnings
 import zipfile
 import zlib
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Literal
 
 import httpx2
 import numpy as np
@@ -26,16 +27,21 @@ class Dataset:
     Attributes:
         name: of the data set.
         texts: as they stand in the source, none dropped.
-        labels: int64[n], 1 is the positive class.
-        label_names: the negative class's name, then the positive one's.
+        labels: int64[n], each the index of its name, 0 … k − 1; of two, 1 is the positive class.
+        label_names: of the k ≥ 2 classes; of two, the negative one's comes first.
         sha256: of the source file.
     """
 
     name: str
     texts: tuple[str, ...]
     labels: NDArray[np.int64]
-    label_names: tuple[str, str]
+    label_names: tuple[str, ...]
     sha256: str
+
+    @property
+    def task(self) -> Literal["binary", "multiclass"]:
+        """What there is to learn: one of two labels, or one of more."""
+        return "binary" if len(self.label_names) == 2 else "multiclass"
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,8 +56,8 @@ class Source:
         sha256: of the member.
         url: the archive's public home.
         licence: and whom to credit.
-        label_names: the negative class's name, then the positive one's.
-        read: bytes of the member → texts and int64 labels.
+        label_names: of the k ≥ 2 classes; of two, the negative one's comes first.
+        read: bytes of the member → texts and int64 labels, see `Dataset`.
     """
 
     name: str
@@ -61,7 +67,7 @@ class Source:
     sha256: str
     url: str
     licence: str
-    label_names: tuple[str, str]
+    label_names: tuple[str, ...]
     read: Callable[[bytes], tuple[list[str], NDArray[np.int64]]]
 
 
@@ -74,17 +80,51 @@ def _read_sms(data: bytes) -> tuple[list[str], NDArray[np.int64]]:
     return texts, np.array([label == "spam" for label, _ in rows], dtype=np.int64)
 
 
-def _read_cyberbullying(data: bytes) -> tuple[list[str], NDArray[np.int64]]:
+_TYPES = (
+    "not_cyberbullying",
+    "age",
+    "ethnicity",
+    "gender",
+    "other_cyberbullying",
+    "religion",
+)
+
+
+def _read_tweets(data: bytes) -> tuple[list[str], NDArray[np.str_]]:
     # Every text is a text: pandas must not read "null" or "nan" as a missing one.
     table = pd.read_csv(io.BytesIO(data), dtype=str, keep_default_na=False)
     if list(table.columns) != ["tweet_text", "cyberbullying_type"]:
         raise ValueError(f"its columns are {list(table.columns)}")
-    types = table["cyberbullying_type"].to_numpy(dtype=str)
-    labels = (types != "not_cyberbullying").astype(np.int64)
-    return table["tweet_text"].tolist(), labels
+    return table["tweet_text"].tolist(), table["cyberbullying_type"].to_numpy(dtype=str)
 
 
-# One entry a model: the data set that it learns from.
+def _read_cyberbullying(data: bytes) -> tuple[list[str], NDArray[np.int64]]:
+    texts, types = _read_tweets(data)
+    return texts, (types != "not_cyberbullying").astype(np.int64)
+
+
+def _read_cyberbullying_type(data: bytes) -> tuple[list[str], NDArray[np.int64]]:
+    texts, types = _read_tweets(data)
+    labels = pd.Index(_TYPES).get_indexer(pd.Index(types))  # -1 where there is no such type
+    if labels.min(initial=0) < 0:
+        number = int(labels.argmin()) + 1
+        raise ValueError(f"the type of tweet {number} is none of {', '.join(_TYPES)}")
+    return texts, labels.astype(np.int64)
+
+
+_CYBERBULLYING = Source(
+    name="Cyberbullying Classification",
+    title="Cyberbullying",
+    archive="cyberbullying-classification.zip",
+    member="cyberbullying_tweets.csv",
+    sha256="2e88deb41537cab09e9490f659c6c5d9e0ce9ebe9396f1329b7c5685cb3796b3",
+    url="https://www.kaggle.com/api/v1/datasets/download/andrewmvd/cyberbullying-classification",
+    licence="CC BY 4.0, Wang, Fu & Lu (SOSNet, IEEE BigData 2020)",
+    label_names=("not_cyberbullying", "cyberbullying"),
+    read=_read_cyberbullying,
+)
+
+# One entry a model: the data set that it learns from. Those of one archive share its download.
 SOURCES = {
     "spam": Source(
         name="SMS Spam Collection",
@@ -97,18 +137,18 @@ SOURCES = {
         label_names=("ham", "spam"),
         read=_read_sms,
     ),
-    "cyberbullying": Source(
-        name="Cyberbullying Classification",
-        title="Cyberbullying",
-        archive="cyberbullying-classification.zip",
-        member="cyberbullying_tweets.csv",
-        sha256="2e88deb41537cab09e9490f659c6c5d9e0ce9ebe9396f1329b7c5685cb3796b3",
-        url="https://www.kaggle.com/api/v1/datasets/download/andrewmvd/cyberbullying-classification",
-        licence="CC BY 4.0, Wang, Fu & Lu (SOSNet, IEEE BigData 2020)",
-        label_names=("not_cyberbullying", "cyberbullying"),
-        read=_read_cyberbullying,
+    "cyberbullying": _CYBERBULLYING,
+    "cyberbullying_type": replace(
+        _CYBERBULLYING,
+        title="Cyberbullying type",
+        label_names=_TYPES,
+        read=_read_cyberbullying_type,
     ),
 }
+
+
+# The same texts with finer classes, of which the first is the model's negative one.
+FINER = {"cyberbullying": "cyberbullying_type"}
 
 
 def data_directory() -> Path:
@@ -135,7 +175,7 @@ def load(model: str, directory: Path | None = None) -> Dataset:
         UserWarning: the file is not the known one; figures then differ from the published ones.
 
     Raises:
-        DatasetError: the file is missing, damaged or holds one class only.
+        DatasetError: the file is missing, damaged or lacks a class.
     """
     source = source_of(model)
     path = (directory or data_directory()) / source.archive
@@ -157,8 +197,12 @@ def load(model: str, directory: Path | None = None) -> Dataset:
         texts, labels = source.read(data)
     except ValueError as error:
         raise DatasetError(f"{path}: {source.member} cannot be read: {error}") from error
-    if len(np.unique(labels)) < 2:
-        raise DatasetError(f"{path}: {source.member} holds one class only; both are needed.")
+    missing = [name for label, name in enumerate(source.label_names) if label not in labels]
+    if missing:
+        raise DatasetError(
+            f"{path}: {source.member} holds no text of the class {', '.join(missing)}; every "
+            "class is needed. Delete the archive and get it again with: python -m training download"
+        )
     return Dataset(source.name, tuple(texts), labels, source.label_names, sha256)
 
 

@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from sklearn.model_selection import StratifiedGroupKFold, train_test_split
 
 from .datasets import Dataset
+from .errors import DatasetError
 from .storage import cache_directory, write_whole
 
 
@@ -63,19 +64,81 @@ def split(dataset: Dataset, protocol: Protocol, seed: int) -> Split:
     """Split a data set; the same arguments give the same folds.
 
     Grouping tens of thousands of texts takes seconds, so the folds are cached.
+
+    Raises:
+        DatasetError: the data set is too small for every fold to have every class.
     """
     key = f"{dataset.sha256}:{len(dataset.texts)}:{protocol}:{seed}:{sklearn.__version__}"
-    digest = hashlib.sha256(key.encode() + Path(__file__).read_bytes())
+    digest = hashlib.sha256(key.encode() + dataset.labels.tobytes() + Path(__file__).read_bytes())
     name = f"{digest.hexdigest()[:16]}.npz"
     cached = cache_directory() / "splits" / name
     if not cached.exists():
         make = _paper if protocol is Protocol.PAPER else _grouped
-        folds = make(dataset, seed)
+        try:
+            folds = make(dataset, seed)
+        except ValueError as error:
+            raise DatasetError(
+                f"{dataset.name}: too small to split ({error}). Add texts that are no near copies "
+                "of those there."
+            ) from error
         buffer = io.BytesIO()
         np.savez(buffer, allow_pickle=False, **folds.rows())
         write_whole(cached, buffer.getvalue())
     with np.load(cached, allow_pickle=False) as arrays:
-        return Split(arrays["train"], arrays["validation"], arrays["test"])
+        folds = Split(arrays["train"], arrays["validation"], arrays["test"])
+    _require_every_class(dataset, folds, seed)
+    return folds
+
+
+def sample(dataset: Dataset, rows: int, seed: int = 0) -> NDArray[np.int64]:
+    """Choose at least ``rows`` rows of a data set by whole groups, int64, ascending; or all.
+
+    The same arguments choose the same rows.
+    """
+    groups = _groups(dataset)
+    order = np.random.default_rng(seed).permutation(groups.max() + 1)
+    reached = np.searchsorted(np.cumsum(np.bincount(groups)[order]), rows)
+    return np.flatnonzero(np.isin(groups, order[: reached + 1]))
+
+
+def thin(  # noqa: PLR0913
+    labels: NDArray[np.int64],
+    rows: NDArray[np.int64],
+    *,
+    minority: int,
+    share: float,
+    seed: int,
+    least: int = 20,
+) -> NDArray[np.int64]:
+    """Leave out rows of the minority class until it makes up ``share`` of the fold.
+
+    Args:
+        labels: int64[n] of the data set.
+        rows: int64 of a fold.
+        minority: the class that is thinned.
+        share: of the fold that is left.
+        seed: of the choice.
+        least: rows of the class that are kept at least, if there are as many.
+
+    Returns:
+        The rows that are left, int64, ascending.
+    """
+    is_minority = labels[rows] == minority
+    wanted = max(least, round(share / (1 - share) * int((~is_minority).sum())))
+    kept = np.random.default_rng(seed).permutation(rows[is_minority])[:wanted]
+    return np.sort(np.concatenate([rows[~is_minority], kept]))
+
+
+def _require_every_class(dataset: Dataset, folds: Split, seed: int) -> None:
+    for fold, rows in folds.rows().items():
+        there = set(dataset.labels[rows].tolist())
+        missing = [name for label, name in enumerate(dataset.label_names) if label not in there]
+        if missing:
+            raise DatasetError(
+                f"{dataset.name}: with seed {seed} the {fold} fold has no text of the class "
+                f"{', '.join(missing)}; every fold needs every class. Add texts of it that are no "
+                "near copies of each other, or try another seed."
+            )
 
 
 def _paper(dataset: Dataset, seed: int) -> Split:
@@ -88,7 +151,7 @@ def _paper(dataset: Dataset, seed: int) -> Split:
 
 
 def _grouped(dataset: Dataset, seed: int) -> Split:
-    groups = np.unique([group_key(text) for text in dataset.texts], return_inverse=True)[1]
+    groups = _groups(dataset)
     folds = StratifiedGroupKFold(10, shuffle=True, random_state=seed).split(
         np.zeros(len(groups)), dataset.labels, groups
     )
@@ -96,3 +159,10 @@ def _grouped(dataset: Dataset, seed: int) -> Split:
     validation = next(folds)[1]
     train = np.setdiff1d(np.arange(len(groups)), np.concatenate([validation, test]))
     return Split(train, np.sort(validation), np.sort(test))
+
+
+def _groups(dataset: Dataset) -> NDArray[np.int64]:
+    """Number the groups of near copies, int64[n]."""
+    keys = [group_key(text) for text in dataset.texts]
+    numbers: NDArray[np.int64] = np.unique(keys, return_inverse=True)[1]
+    return numbers

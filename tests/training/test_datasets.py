@@ -18,12 +18,30 @@ from .conftest import tiny_lines, write_archive
 
 
 @pytest.mark.parametrize(
-    ("model", "rows", "positives"), [("spam", 5_574, 747), ("cyberbullying", 47_692, 39_747)]
+    ("model", "task", "counts"),
+    [
+        ("spam", "binary", {"ham": 4_827, "spam": 747}),
+        ("cyberbullying", "binary", {"not_cyberbullying": 7_945, "cyberbullying": 39_747}),
+        (
+            "cyberbullying_type",
+            "multiclass",
+            {
+                "not_cyberbullying": 7_945,
+                "age": 7_992,
+                "ethnicity": 7_961,
+                "gender": 7_973,
+                "other_cyberbullying": 7_823,
+                "religion": 7_998,
+            },
+        ),
+    ],
 )
-def test_real_sets(data_dir: Path, model: str, rows: int, positives: int) -> None:
+def test_real_sets(data_dir: Path, model: str, task: str, counts: dict[str, int]) -> None:
     dataset = datasets.load(model, data_dir)
-    assert len(dataset.texts) == len(dataset.labels) == rows
-    assert int(dataset.labels.sum()) == positives
+    assert dataset.task == task
+    assert dataset.label_names == tuple(counts)
+    assert np.bincount(dataset.labels).tolist() == list(counts.values())
+    assert len(dataset.texts) == len(dataset.labels)
     assert dataset.labels.dtype == np.int64
     assert dataset.sha256 == datasets.SOURCES[model].sha256
     assert dataset.label_names == datasets.SOURCES[model].label_names
@@ -35,6 +53,39 @@ def test_cyberbullying_keeps_every_text_a_text() -> None:
     texts, labels = datasets._read_cyberbullying(data)
     assert texts == ["null", "NA", "a\nb"]
     assert labels.tolist() == [1, 0, 1]
+
+
+def test_types_of_cyberbullying() -> None:
+    header = b"tweet_text,cyberbullying_type\n"
+    rows = b"a,religion\nnull,not_cyberbullying\nb,other_cyberbullying\nc,age\n"
+    texts, labels = datasets._read_cyberbullying_type(header + rows)
+    assert texts == ["a", "null", "b", "c"]
+    assert labels.tolist() == [5, 0, 4, 1]
+    assert labels.dtype == np.int64
+    with pytest.raises(ValueError, match=r"the type of tweet 2 is none of not_cyberbullying, age"):
+        datasets._read_cyberbullying_type(header + b"a,age\nb,Age\nc,gender\n")
+
+
+def test_both_cyberbullying_models_read_one_archive(data_dir: Path) -> None:
+    binary, types = (datasets.load(f"cyberbullying{suffix}", data_dir) for suffix in ("", "_type"))
+    assert binary.texts == types.texts
+    assert binary.sha256 == types.sha256
+    assert np.array_equal(binary.labels, types.labels > 0)
+
+
+@pytest.mark.filterwarnings("ignore:.*not the known file")
+def test_every_class_must_be_there(tmp_path: Path) -> None:
+    source = datasets.SOURCES["cyberbullying_type"]
+    present = [name for name in source.label_names if name not in {"gender", "religion"}]
+    rows = "".join(f"text,{name}\n" for name in present)
+    write_archive(
+        tmp_path / source.archive,
+        source.member,
+        f"tweet_text,cyberbullying_type\n{rows}".encode(),
+    )
+    with pytest.raises(DatasetError, match=r"no text of the class gender, religion;.*download"):
+        datasets.load("cyberbullying_type", tmp_path)
+    assert datasets.load("cyberbullying", tmp_path).labels.tolist() == [0, 1, 1, 1]
 
 
 def test_sms_keeps_tabs_and_refuses_other_lines() -> None:
@@ -70,7 +121,7 @@ def test_an_unknown_file_is_used_with_a_warning(tiny: Source, tmp_path: Path) ->
     ("member", "data", "message"),
     [
         ("other.tsv", b"ham\ta\n", "holds no 'tiny.tsv'"),
-        ("tiny.tsv", b"ham\ta\n", "one class only"),
+        ("tiny.tsv", b"ham\ta\n", "holds no text of the class spam; every class"),
         ("tiny.tsv", b"eggs\ta\n", "line 1 is not"),
         ("tiny.tsv", b"ham\t\xff\n", "cannot be read"),
     ],
@@ -152,6 +203,15 @@ def test_download(home: Home, tmp_path: Path) -> None:
     assert home.ranges == [None]  # one that is there is kept
 
 
+def test_models_of_one_archive_share_its_download(
+    home: Home, tiny: Source, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(datasets.SOURCES, "tiny_type", replace(tiny, title="Tiny type"))
+    path = datasets.download("tiny", tmp_path, home.url)
+    assert datasets.download("tiny_type", tmp_path, home.url) == path
+    assert len(home.ranges) == 1
+
+
 def test_download_goes_on_where_it_broke_off(home: Home, tmp_path: Path) -> None:
     home.break_off_after = 100
     with pytest.raises(DatasetError, match="Run the command again to go on"):
@@ -187,4 +247,3 @@ def test_sources_are_described() -> None:
         assert source.url.startswith("https://")
         assert "CC BY 4.0" in source.licence
         assert len(source.sha256) == len(hashlib.sha256().hexdigest())
-    assert replace(datasets.SOURCES["spam"]) == datasets.SOURCES["spam"]
