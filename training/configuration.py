@@ -2,12 +2,15 @@
 
 import tomllib
 from collections.abc import Mapping
+from dataclasses import fields
+from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
 from dandelion.artifact import Precision
+from dandelion.grams import Features
 
 from .errors import ConfigurationError
 from .losses import LOSSES, options_of
@@ -16,6 +19,58 @@ CONFIGS = Path("configs")
 
 _Rate = Annotated[float, Field(gt=0, le=1)]
 _Name = Annotated[str, Field(pattern=r"^[a-z0-9_][a-z0-9_-]*$")]
+
+
+class Sampling(StrEnum):
+    """How an epoch's texts are drawn from the training fold."""
+
+    NONE = "none"
+    OVERSAMPLE = "oversample"
+    """Every class as often as the largest, its texts repeated."""
+    UNDERSAMPLE = "undersample"
+    """Every class as often as the smallest, drawn anew each epoch."""
+    EFFECTIVE_NUMBER = "effective_number"
+    """As many texts as there are, each drawn with a chance of 1 ÷ its class's effective number
+    (1 − βⁿ) / (1 − β), β = .999 (Cui et al. 2019)."""
+
+
+class Wide(BaseModel):
+    """The wide path: what it reads, see `dandelion.grams.Features`, and how it is trained."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True)
+
+    bits: int = 18
+    """There are 2**bits buckets for grams."""
+    chars: tuple[int, int] | None = (2, 5)
+    """Shortest and longest character n-gram inside words."""
+    words: int = 2
+    """Longest word n-gram; 0 for none."""
+    signs: bool = True
+    """Whether signs, and pairs of neighbouring words and signs, are grams."""
+    shapes: bool = True
+    """Whether the shapes of words are."""
+    surface: bool = True
+    """Whether counts over the whole text are read."""
+    surface_dimensions: int = Field(0, ge=0)
+    """Numbers of the surface that the hidden layers read beside the average of embeddings."""
+    idf: bool = True
+    """Whether a gram counts by its inverse document frequency."""
+    rate: _Rate = 0.03
+    """Adam's learning rate for the grams."""
+    surface_rate: _Rate = 0.03
+    """Adam's learning rate for the surface."""
+    decay: float = Field(2e-5, ge=0)
+    """L2 penalty on the weights of grams and surface."""
+
+    @model_validator(mode="after")
+    def _possible(self) -> Self:
+        self.features()
+        return self
+
+    def features(self) -> Features:
+        """Return what the network reads."""
+        values = self.model_dump()
+        return Features(**{field.name: values[field.name] for field in fields(Features)})
 
 
 class Configuration(BaseModel):
@@ -27,11 +82,16 @@ class Configuration(BaseModel):
     """The task: which data set is learnt."""
     variant: _Name
     """The name of this configuration."""
+    shipped: bool = True
+    """Whether `make train-all` trains it; any other stands in the report alone."""
 
     loss: str
     """A name in training/losses.py."""
-    loss_options: dict[str, float] = {}
+    loss_options: dict[str, bool | float | str] = {}
     """Keyword arguments of the loss."""
+    types_weight: float = Field(0.0, ge=0)
+    """Weight of a cross-entropy over the data set's finer classes, added to the loss. With it the
+    network has a logit for each of them, and its score is the chance of any but the negative."""
 
     dimensions: int = Field(50, ge=1)
     """Numbers in a word vector."""
@@ -46,7 +106,9 @@ class Configuration(BaseModel):
     extra_words: int = Field(10_000, ge=0)
     """GloVe's most frequent words beyond the training texts' that keep their vectors."""
     precision: Precision = "int8"
-    """How the embedding is stored."""
+    """How the embedding and the grams are stored."""
+    wide: Wide | None = None
+    """The wide path; without it the network is the plain three-layer DAN."""
 
     layer_rate: _Rate = 1e-3
     """Adam's learning rate for the layers."""
@@ -56,8 +118,22 @@ class Configuration(BaseModel):
     """AdamW's decoupled weight decay, on the layers."""
     batch_size: int = Field(64, ge=1)
     """Texts in a batch."""
+    sampling: Sampling = Sampling.NONE
+    """How an epoch's texts are drawn."""
     stratified: bool = False
-    """Whether every batch has the training fold's share of positives."""
+    """Whether every batch has each class's share of what is drawn."""
+    schedule: Literal["constant", "cosine"] = "constant"
+    """How every learning rate goes on: as it is, or down to 0 along a cosine."""
+    averaging: float = Field(0.0, ge=0, lt=1)
+    """Decay of the exponential moving average of the weights that is kept; 0 for none."""
+    prior_bias: bool = False
+    """Whether the first logits are the classes' log-odds in the training fold."""
+    warm_up_epochs: int = Field(0, ge=0)
+    """Epochs under cross-entropy before the loss takes over."""
+    clip_norm: float | None = Field(None, gt=0)
+    """Largest norm of the layers' gradient."""
+    logit_penalty: float = Field(0.0, ge=0)
+    """Weight of the mean squared logit, added to the loss."""
     epochs: int = Field(30, ge=1)
     """Passes over the training fold at most."""
     patience: int = Field(5, ge=1)
@@ -82,6 +158,27 @@ class Configuration(BaseModel):
                 f"there are: {', '.join(sorted(known)) or 'none'}"
             )
         return self
+
+
+def wide_recipe(model: str, variant: str, task: str) -> dict[str, Any]:
+    """Return the values of the wide and deep recipe for data that nothing was tuned for.
+
+    Args:
+        model: the task's name.
+        variant: the configuration's name.
+        task: ``binary`` or ``multiclass``.
+    """
+    return {
+        "model": model,
+        "variant": variant,
+        "loss": "bce" if task == "binary" else "cross_entropy",
+        "extra_words": 0,
+        "batch_size": 64,
+        "epochs": 8,
+        "schedule": "cosine",
+        "restore": "last",
+        "wide": Wide(surface_dimensions=16, rate=0.01).model_dump(),
+    }
 
 
 def path_of(model: str, variant: str, directory: Path = CONFIGS) -> Path:
@@ -130,7 +227,7 @@ def load_all(directory: Path = CONFIGS) -> list[Configuration]:
     Raises:
         ConfigurationError: there is none, or one is wrong.
     """
-    paths = sorted(directory.glob("*/*.toml"))
+    paths = sorted(directory.glob("*/*.toml"), key=lambda path: (path.parent.name, path.stem))
     if not paths:
         raise ConfigurationError(f"{directory}: holds no configuration (<model>/<variant>.toml)")
     return [load(path.parent.name, path.stem, directory) for path in paths]

@@ -2,33 +2,45 @@
 
 import platform
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
 from functools import lru_cache
 from importlib import metadata
 from pathlib import Path
 from typing import Any, TypeVar
 
+import numpy as np
+
 from dandelion import artifact as artifacts
 from dandelion.artifact import Artifact, Golden, Manifest
+from dandelion.classifier import Classifier
+from dandelion.grams import Features
 from dandelion.tokenizer import tokenize
 
-from . import datasets, embeddings, vocabulary
-from .configuration import Configuration
+from . import bags, datasets, embeddings, fairness, own_data, vocabulary
+from .configuration import Configuration, Sampling
 from .datasets import Dataset
-from .errors import DatasetError
+from .errors import ConfigurationError, DatasetError
 from .evaluation import (
+    ARGMAX,
     FITTED,
     FITTED_TO_ACCURACY,
     HALF,
     Labels,
-    evaluate_at,
+    Metrics,
+    Scores,
+    evaluate,
+    evaluate_classes,
     fit_threshold,
     is_collapsed,
     majority,
+    majority_of_classes,
+    prevalence_weights,
 )
-from .splits import Protocol, Split, split
-from .trainer import Fold, OnEpoch, fit, ignore_epoch
+from .losses import LOSSES
+from .own_data import OwnData
+from .splits import Protocol, Split, sample, split, thin
+from .trainer import Fold, OnEpoch, fit, ignore_epoch, sampled_priors
 
 # Made up, harmless; an empty text and unknown words are among them on purpose.
 GOLDEN_TEXTS = (
@@ -45,18 +57,13 @@ T = TypeVar("T")
 
 _LIBRARIES = ("numpy", "safetensors", "scikit-learn", "torch")
 
-_load_dataset = lru_cache(maxsize=4)(datasets.load)
+_read_dataset = lru_cache(maxsize=4)(datasets.load)
 _load_vectors = lru_cache(maxsize=1)(embeddings.load)
-
-
-@lru_cache(maxsize=4)
-def _tokens(model: str) -> tuple[list[str], ...]:
-    return tuple(map(tokenize, _load_dataset(model).texts))
 
 
 @dataclass(frozen=True, slots=True)
 class Run:
-    """What to train: a configuration, on which folds, from which seed.
+    """What to train: a configuration, on which texts and folds, from which seed.
 
     Attributes:
         config: the variant.
@@ -64,6 +71,11 @@ class Run:
         seed: of split and initialisation.
         read_test: whether the test fold is looked at; choosing anything must not.
         glove: a file of word vectors; by default the pip package's.
+        own: a file to learn from; by default the data set of the configuration's model.
+        sample_rows: learn from so many rows alone, chosen by whole groups; None for all.
+        minority_share: leave out texts of the smaller class until it has this share of training
+            and validation; the test fold stays whole, its texts weighted to the same share.
+        keep_artifact: whether the artifact is kept beside the figures.
     """
 
     config: Configuration
@@ -71,6 +83,46 @@ class Run:
     seed: int
     read_test: bool = True
     glove: Path | None = None
+    own: OwnData | None = None
+    sample_rows: int | None = None
+    minority_share: float | None = None
+    keep_artifact: bool = True
+
+
+@lru_cache(maxsize=4)
+def _load_dataset(model: str, own: OwnData | None, sample_rows: int | None) -> Dataset:
+    dataset = _read_dataset(model) if own is None else own_data.read(own).dataset
+    if sample_rows is None:
+        return dataset
+    rows = sample(dataset, sample_rows)
+    return replace(dataset, texts=_pick(dataset.texts, rows), labels=dataset.labels[rows])
+
+
+@lru_cache(maxsize=2)
+def _tokens(model: str, own: OwnData | None, sample_rows: int | None) -> tuple[list[str], ...]:
+    return tuple(map(tokenize, _load_dataset(model, own, sample_rows).texts))
+
+
+@lru_cache(maxsize=2)
+def _bags(
+    model: str, own: OwnData | None, sample_rows: int | None, features: Features
+) -> bags.Bags:
+    return bags.count(_load_dataset(model, own, sample_rows).texts, features)
+
+
+def _types(run: Run, dataset: Dataset) -> Labels:
+    """Return the finer classes of a data set's texts, int64[n].
+
+    Raises:
+        ConfigurationError: the data set has none.
+    """
+    finer = datasets.FINER.get(run.config.model)
+    if finer is None or run.own is not None:
+        raise ConfigurationError(
+            f"types_weight is {run.config.types_weight}, but {dataset.name} has no finer classes; "
+            "set it to 0"
+        )
+    return _load_dataset(finer, None, run.sample_rows).labels
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,21 +131,27 @@ class Result:
 
     Attributes:
         metrics: fold → threshold (``0.5``, ``fitted``, ``fitted to accuracy``) → metric → value.
-        threshold: fitted on validation.
+            Beyond two labels there is one, ``argmax``.
+        threshold: fitted on validation; None beyond two labels.
         collapsed: whether it answers like a constant at 0.5, on the last fold that was read.
         history: an entry an epoch, see `Epoch`.
         kept_epoch: counted from 1.
         train_seconds: of wall time, for the fit.
         bytes: of the artifact.
+        rows: fold → how many texts it has of each class.
+        slices: error rates on the test fold, see `training.fairness`; None where it was not read,
+            and beyond two labels.
     """
 
-    metrics: dict[str, dict[str, dict[str, float]]]
-    threshold: float
+    metrics: dict[str, dict[str, Metrics]]
+    threshold: float | None
     collapsed: bool
     history: list[dict[str, Any]]
     kept_epoch: int
     train_seconds: float
     bytes: int
+    rows: dict[str, list[int]]
+    slices: dict[str, dict[str, Any]] | None
 
 
 def train(run: Run, directory: Path, on_epoch: OnEpoch = ignore_epoch) -> tuple[Manifest, Result]:
@@ -102,95 +160,186 @@ def train(run: Run, directory: Path, on_epoch: OnEpoch = ignore_epoch) -> tuple[
     Metrics, threshold and golden scores are those of the network as stored, not as fitted.
 
     Raises:
-        TrainingError: data set or word vectors are missing or wrong.
+        TrainingError: data set, word vectors or configuration are missing or wrong.
     """
     config = run.config
-    dataset = _load_dataset(config.model)
+    source = (config.model, run.own, run.sample_rows)
+    dataset = _load_dataset(*source)
+    if LOSSES[config.loss].task != dataset.task:
+        fitting = [name for name, loss in LOSSES.items() if loss.task == dataset.task]
+        raise ConfigurationError(
+            f"the loss {config.loss!r} is for a {LOSSES[config.loss].task} task, but "
+            f"{dataset.name} has {len(dataset.label_names)} labels; choose {', '.join(fitting)}"
+        )
     vectors = _load_vectors(run.glove, config.dimensions)
-    folds = split(dataset, run.protocol, run.seed)
-    texts = {name: _pick(_tokens(config.model), rows) for name, rows in folds.rows().items()}
-    words, embedding = vocabulary.build(texts["train"], vectors, config)
-    tokens = {name: words.look_up(tokenized) for name, tokenized in texts.items()}
-    labels = {name: dataset.labels[rows] for name, rows in folds.rows().items()}
-
+    folds = _thinned(run, dataset, split(dataset, run.protocol, run.seed))
+    features = None if config.wide is None else config.wide.features()
+    types = _types(run, dataset) if config.types_weight else None
+    tokenized = _tokens(*source)
+    train_tokens = _pick(tokenized, folds.train)
+    words, embedding = vocabulary.build(train_tokens, vectors, config)
+    fitting_folds = {
+        name: Fold(
+            words.look_up(_pick(tokenized, rows)),
+            dataset.labels[rows],
+            None if features is None else _bags(*source, features).take(rows),
+            None if types is None else types[rows],
+        )
+        for name, rows in (("train", folds.train), ("validation", folds.validation))
+    }
     fitted = fit(
         config,
-        Fold(tokens["train"], labels["train"]),
-        Fold(tokens["validation"], labels["validation"]),
+        fitting_folds["train"],
+        fitting_folds["validation"],
         embedding=embedding,
+        classes=len(dataset.label_names),
         seed=run.seed,
         on_epoch=on_epoch,
     )
 
     network = artifacts.quantize(fitted.network, config.precision)
-    read = ("validation", "test") if run.read_test else ("validation",)
-    scores = {name: network.scores(tokens[name]) for name in read}
-    threshold, _ = fit_threshold(labels["validation"], scores["validation"])
-    accurate, _ = fit_threshold(labels["validation"], scores["validation"], "accuracy")
-    thresholds = {HALF: 0.5, FITTED: threshold, FITTED_TO_ACCURACY: accurate}
-    metrics = {name: evaluate_at(labels[name], scores[name], thresholds) for name in read}
-    golden_scores = network.scores(words.encode(GOLDEN_TEXTS)).tolist()
     manifest = Manifest(
         model=config.model,
         variant=config.variant,
-        task="binary",
+        task=dataset.task,
         labels=dataset.label_names,
         loss=config.loss,
-        threshold=threshold,
-        score_kind="sigmoid",
+        threshold=0.5 if dataset.task == "binary" else None,
+        score_kind=LOSSES[config.loss].score_kind,
         precision=config.precision,
-        config=config.model_dump() | {"embeddings": vectors.name},
+        config=config.model_dump(mode="json", exclude={"shipped"}) | {"embeddings": vectors.name},
         dataset={
             "name": dataset.name,
             "sha256": dataset.sha256,
             "rows": len(dataset.texts),
-            "positive_share": float(dataset.labels.mean()),
+            "shares": (np.bincount(dataset.labels) / len(dataset.labels)).tolist(),
         },
         protocol=str(run.protocol),
         split=folds.sizes() | {"sha256": folds.sha256()},
         seed=run.seed,
-        metrics=metrics,
+        metrics={},
         library_versions=library_versions(),
+        features=None if features is None else asdict(features),
+        sampling=_sampling(config, dataset.labels[folds.train]),
         timings={
             "trained_at": datetime.now(UTC).isoformat(timespec="seconds"),
             "train_seconds": round(fitted.seconds, 2),
         },
     )
-    artifact = Artifact(manifest, words, network, Golden(GOLDEN_TEXTS, tuple(golden_scores)))
-    manifest = artifacts.save(artifact, directory)
+    # As it will be served: what is measured is the artifact, from raw text.
+    classifier = Classifier(Artifact(manifest, words, network, Golden((), ())))
+    read = ("validation", "test") if run.read_test else ("validation",)
+    labels = {name: dataset.labels[folds.rows()[name]] for name in read}
+    scores = {name: classifier.scores(_pick(dataset.texts, folds.rows()[name])) for name in read}
+    threshold, metrics = _metrics(run, manifest.score_kind, labels, scores)
+    slices = None
+    if run.read_test and threshold is not None:
+        texts = _pick(dataset.texts, folds.test)
+        slices = fairness.slices(texts, labels["test"], scores["test"], threshold)
+    golden = Golden(GOLDEN_TEXTS, tuple(classifier.scores(GOLDEN_TEXTS).tolist()))
+    described = metrics if slices is None else metrics | {"slices": slices}
+    manifest = replace(manifest, threshold=threshold, metrics=described)
+    manifest = artifacts.save(Artifact(manifest, words, network, golden), directory)
     return manifest, Result(
         metrics=metrics,
         threshold=threshold,
-        collapsed=is_collapsed(labels[read[-1]], metrics[read[-1]][HALF]),
+        # Weighted to validation's shares, a thinned run's test fold has that fold's constants.
+        collapsed=_is_collapsed(
+            labels[read[-1] if run.minority_share is None else "validation"], metrics[read[-1]]
+        ),
         history=[asdict(epoch) for epoch in fitted.history],
         kept_epoch=fitted.kept_epoch,
         train_seconds=fitted.seconds,
         bytes=sum(file.stat().st_size for file in directory.iterdir()),
+        rows={
+            name: np.bincount(dataset.labels[rows]).tolist() for name, rows in folds.rows().items()
+        },
+        slices=slices,
     )
 
 
-def test_fold(manifest: Manifest) -> tuple[tuple[str, ...], Labels]:
+def _thinned(run: Run, dataset: Dataset, folds: Split) -> Split:
+    """Leave texts of the smaller class out of training and validation, if the run asks for it."""
+    if run.minority_share is None:
+        return folds
+    minority = int(np.bincount(dataset.labels).argmin())
+    rows = {
+        name: thin(dataset.labels, fold, minority=minority, share=run.minority_share, seed=run.seed)
+        for name, fold in (("train", folds.train), ("validation", folds.validation))
+    }
+    return replace(folds, **rows)
+
+
+def _metrics(
+    run: Run, score_kind: str, labels: dict[str, Labels], scores: dict[str, Scores]
+) -> tuple[float | None, dict[str, dict[str, Metrics]]]:
+    """Fit the threshold on validation, and compute every metric of every fold that was read."""
+    if score_kind == "softmax":
+        return None, {
+            name: {ARGMAX: evaluate_classes(labels[name], scores[name])} for name in scores
+        }
+    threshold, _ = fit_threshold(labels["validation"], scores["validation"])
+    accurate, _ = fit_threshold(labels["validation"], scores["validation"], "accuracy")
+    metrics = {}
+    for name, fold in labels.items():
+        weights = None
+        if name == "test" and run.minority_share is not None:
+            weights = prevalence_weights(fold, float(labels["validation"].mean()))
+        metrics[name] = {
+            cut: evaluate(fold, scores[name], value, score_kind=score_kind, weights=weights)
+            for cut, value in (
+                (HALF, 0.5),
+                (FITTED, threshold),
+                (FITTED_TO_ACCURACY, accurate),
+            )
+        }
+    return threshold, metrics
+
+
+def _is_collapsed(labels: Labels, metrics: dict[str, Metrics]) -> bool:
+    if HALF in metrics:
+        return is_collapsed(labels, metrics[HALF])
+    return sum(map(any, zip(*metrics[ARGMAX]["confusion_matrix"], strict=True))) == 1
+
+
+def _sampling(config: Configuration, labels: Labels) -> dict[str, Any] | None:
+    """Tell how training changed the classes' shares, for whoever calibrates scores."""
+    if config.sampling is Sampling.NONE:
+        return None
+    return {
+        "method": str(config.sampling),
+        "prior": (np.bincount(labels) / len(labels)).tolist(),
+        "sampled_prior": sampled_priors(labels, config).tolist(),
+    }
+
+
+def read_test_fold(
+    manifest: Manifest, own: OwnData | None = None
+) -> tuple[tuple[str, ...], Labels]:
     """Return the texts and labels that an artifact's test metrics were computed on.
 
     Raises:
         TrainingError: the data set is missing, or another one than the artifact learnt from.
     """
-    dataset, folds = _split_of(manifest)
+    dataset, folds = _split_of(manifest, own)
     return _pick(dataset.texts, folds.test), dataset.labels[folds.test]
 
 
-def majority_metrics(manifest: Manifest) -> dict[str, float]:
+def majority_metrics(manifest: Manifest, own: OwnData | None = None) -> Metrics:
     """Compute the metrics of the majority class on an artifact's test fold.
 
     Raises:
         TrainingError: the data set is missing, or another one than the artifact learnt from.
     """
-    dataset, folds = _split_of(manifest)
-    return majority(dataset.labels[folds.train], dataset.labels[folds.test])
+    dataset, folds = _split_of(manifest, own)
+    train, test = dataset.labels[folds.train], dataset.labels[folds.test]
+    if dataset.task == "binary":
+        return majority(train, test)
+    return majority_of_classes(train, test, len(dataset.label_names))
 
 
-def _split_of(manifest: Manifest) -> tuple[Dataset, Split]:
-    dataset = _load_dataset(manifest.model)
+def _split_of(manifest: Manifest, own: OwnData | None) -> tuple[Dataset, Split]:
+    dataset = _load_dataset(manifest.model, own, None)
     folds = split(dataset, Protocol(manifest.protocol), manifest.seed)
     for what, found, expected in (
         ("data set", dataset.sha256, manifest.dataset["sha256"]),

@@ -1,5 +1,6 @@
 """Many runs: side by side, each kept once it is made."""
 
+import ast
 import hashlib
 import json
 import os
@@ -24,18 +25,27 @@ from rich.progress import (
 
 import dandelion
 
-from . import datasets, embeddings
+from . import datasets, embeddings, own_data
 from .experiment import Result, Run, library_versions, train
+from .own_data import OwnData
 from .storage import cache_directory
 
-# A run is made again when any file changes that its numbers depend on.
+# A run is made again when the code changes that its numbers depend on.
 _CODE = (
     *sorted(Path(dandelion.__file__).parent.glob("*.py")),
     *(
         Path(__file__).with_name(f"{name}.py")
         for name in (
-            *("datasets", "embeddings", "splits", "evaluation", "losses", "network"),
-            *("vocabulary", "trainer", "experiment"),
+            *("datasets", "own_data", "embeddings", "splits", "evaluation", "losses"),
+            *(
+                "multiclass_losses",
+                "network",
+                "bags",
+                "vocabulary",
+                "fairness",
+                "trainer",
+                "experiment",
+            ),
         )
     ),
 )
@@ -50,7 +60,7 @@ class Kept:
 
     Attributes:
         result: its figures.
-        artifact: its artifact's directory.
+        artifact: its artifact's directory; there is none if the run did not ask to keep it.
     """
 
     result: Result
@@ -124,6 +134,18 @@ def side_by_side(
     return [future.result() for future in futures]
 
 
+def keep(run: Run) -> Kept:
+    """Carry one run out in this process, or take it from the cache.
+
+    Raises:
+        TrainingError: data set, word vectors or configuration are missing or wrong.
+    """
+    home = _home(run)
+    if not (home / "result.json").exists():
+        _carry_out((home, run))
+    return _read(home)
+
+
 def _carry_out(job: tuple[Path, Run]) -> None:
     home, run = job
     home.parent.mkdir(parents=True, exist_ok=True)
@@ -131,6 +153,8 @@ def _carry_out(job: tuple[Path, Run]) -> None:
     try:
         _, result = train(run, aside / "artifact")
         (aside / "result.json").write_text(json.dumps(asdict(result)), encoding="utf-8")
+        if not run.keep_artifact:
+            shutil.rmtree(aside / "artifact")
         shutil.rmtree(home, ignore_errors=True)
         aside.rename(home)
     finally:
@@ -143,13 +167,17 @@ def _read(home: Path) -> Kept:
 
 def _home(run: Run) -> Path:
     key = [
-        # A variant's name does not change what is fitted.
-        run.config.model_copy(update={"variant": "any"}).model_dump(),
+        # Neither its name nor whether it is shipped changes what is fitted.
+        run.config.model_dump(mode="json", exclude={"variant", "shipped"}),
         run.protocol,
         run.seed,
         run.read_test,
         embeddings.identify(run.glove),
-        _data_sha256(run.config.model, datasets.data_directory()),
+        _data_sha256(run.config.model, run.own, datasets.data_directory()),
+        None if run.own is None else [run.own.text_column, run.own.label_column, run.own.positive],
+        run.sample_rows,
+        run.minority_share,
+        run.keep_artifact,
         library_versions(),
         _code_sha256(),
     ]
@@ -159,9 +187,28 @@ def _home(run: Run) -> Path:
 
 @cache
 def _code_sha256() -> str:
-    return hashlib.sha256(b"".join(path.read_bytes() for path in _CODE)).hexdigest()
+    return hashlib.sha256("".join(map(_code_of, _CODE)).encode()).hexdigest()
+
+
+def _code_of(path: Path) -> str:
+    """Return a module's code: neither comments, layout nor docstrings decide a number."""
+    tree = ast.parse(path.read_text(encoding="utf-8"))
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef):
+            node.body = [one for one in node.body if not _is_docstring(one)]
+    return ast.dump(tree)
+
+
+def _is_docstring(node: ast.stmt) -> bool:
+    return (
+        isinstance(node, ast.Expr)
+        and isinstance(node.value, ast.Constant)
+        and isinstance(node.value.value, str)
+    )
 
 
 @cache
-def _data_sha256(model: str, directory: Path) -> str:
+def _data_sha256(model: str, own: OwnData | None, directory: Path) -> str:
+    if own is not None:
+        return own_data.read(own).dataset.sha256
     return datasets.load(model, directory).sha256

@@ -1,49 +1,56 @@
-"""Hyper-parameters: a small grid a loss, chosen on validation, on seeds that are never reported."""
+"""Hyper-parameters: searched for with Optuna (Akiba et al. 2019), on validation, on seeds that are
+never reported."""
 
-import itertools
 import statistics
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from concurrent.futures import Executor, ProcessPoolExecutor
 from dataclasses import dataclass
+from multiprocessing import get_context
 from pathlib import Path
+from typing import Any
 
-from .configuration import CONFIGS, Configuration
-from .evaluation import FITTED
+import optuna
+import tomli_w
+from optuna.trial import FrozenTrial, Trial, TrialState
+
+from .configuration import Configuration, path_of
+from .evaluation import ARGMAX, FITTED, Metrics
 from .experiment import Run
-from .runs import Kept, run_cells
+from .losses import LOSSES
+from .runs import Kept, keep
 from .splits import Protocol
 from .storage import write_whole
 
-GRID = {
-    "layer_rate": (1e-3, 3e-3),
-    "embedding_rate": (1e-3, 3e-3),
-    "batch_size": (64, 256),
-    "word_dropout": (0.3, 0.5),
+# Reported seeds are 0 to 9. A validation fold as large as the tweets' needs one seed alone.
+_SEEDS = (100, 101, 102, 103, 104, 105)
+_SEEDS_OF_LARGE = {"cyberbullying": (100,), "cyberbullying_type": (100,)}
+
+# What a trial is judged by: the mean of these on validation, at the fitted threshold.
+_JUDGED = ("macro_f1", "mcc", "auroc", "average_precision")
+_JUDGED_CLASSES = ("macro_f1", "mcc")
+
+_CHOICES = {
+    "batch_size": (64, 128, 256),
+    "hidden": (128, 256),
+    "wide.surface_dimensions": (16, 32),
 }
-
-# Reported seeds are 0 to 9. A validation fold as large as Cyberbullying's needs one seed alone.
-_SEEDS = (100, 101, 102)
-_SEEDS_OF_LARGE = {"cyberbullying": (100,)}
-
-_BASE = {"epochs": 20, "patience": 4}
 
 
 @dataclass(frozen=True, slots=True)
-class Candidate:
-    """A configuration and what it reached on validation, at the fitted threshold.
+class Budget:
+    """How long a search may go on.
 
     Attributes:
-        config: one point of the grid.
-        macro_f1: mean over the seeds; chooses.
-        average_precision: mean over the seeds; decides between equals.
-        epochs: mean of the kept epochs.
-        seconds: mean wall time of a fit.
+        trials: at most.
+        seconds: after which none is begun; None for no limit.
+        workers: trials side by side.
+        storage: an address of Optuna's, where an interrupted search goes on; None for memory.
     """
 
-    config: Configuration
-    macro_f1: float
-    average_precision: float
-    epochs: float
-    seconds: float
+    trials: int
+    seconds: float | None
+    workers: int
+    storage: str | None
 
 
 def seeds_of(model: str) -> tuple[int, ...]:
@@ -51,83 +58,170 @@ def seeds_of(model: str) -> tuple[int, ...]:
     return _SEEDS_OF_LARGE.get(model, _SEEDS)
 
 
-def tune(model: str, losses: Sequence[str]) -> dict[str, list[Candidate]]:
-    """Try the grid for some losses; the best candidate of each comes first."""
-    points = [dict(zip(GRID, point, strict=True)) for point in itertools.product(*GRID.values())]
-    configs = [
-        Configuration.model_validate(
-            {"model": model, "variant": loss, "loss": loss} | _BASE | point
-        )
-        for loss in losses
-        for point in points
-    ]
-    seeds = seeds_of(model)
-    cells = [
-        [Run(config, Protocol.GROUPED, seed, read_test=False) for seed in seeds]
-        for config in configs
-    ]
-    found: dict[str, list[Candidate]] = {loss: [] for loss in losses}
-    for config, kept in zip(configs, run_cells(cells, f"Tuning {model}"), strict=True):
-        found[config.loss].append(_candidate(config, kept))
-    for candidates in found.values():
-        candidates.sort(key=lambda one: (-one.macro_f1, -one.average_precision))
-    return found
+def tune(base: Configuration, budget: Budget) -> optuna.Study:
+    """Search for the hyper-parameters of a variant; everything else stays as in ``base``.
 
-
-def _candidate(config: Configuration, kept: Sequence[Kept]) -> Candidate:
-    def mean(metric: str) -> float:
-        return statistics.fmean(run.result.metrics["validation"][FITTED][metric] for run in kept)
-
-    return Candidate(
-        config,
-        macro_f1=mean("macro_f1"),
-        average_precision=mean("average_precision"),
-        epochs=statistics.fmean(run.result.kept_epoch for run in kept),
-        seconds=statistics.fmean(run.result.train_seconds for run in kept),
+    The first trial is ``base`` itself, as far as its values are among those searched. After each
+    seed but the last a trial that is behind the median of the others there is given up.
+    """
+    study = optuna.create_study(
+        study_name=f"{base.model}/{base.variant}",
+        storage=budget.storage,
+        load_if_exists=True,
+        direction="maximize",
+        sampler=optuna.samplers.TPESampler(seed=0, multivariate=True),
+        pruner=optuna.pruners.MedianPruner(n_startup_trials=5),
     )
+    done = sum(one.state in {TrialState.COMPLETE, TrialState.PRUNED} for one in study.trials)
+    study.enqueue_trial(_values_of(base), skip_if_exists=True)
+    with ProcessPoolExecutor(budget.workers, mp_context=get_context("spawn")) as pool:
+        study.optimize(
+            _objective(base, pool),
+            n_trials=max(budget.trials - done, 0),
+            timeout=budget.seconds,
+            n_jobs=budget.workers,
+            show_progress_bar=True,
+        )
+    return study
 
 
-def write(model: str, found: dict[str, list[Candidate]], results: Path) -> None:
-    """Write each loss's winner as a configuration file, and the whole table as a page."""
-    for loss, candidates in found.items():
-        write_whole(CONFIGS / model / f"{loss}.toml", _config_file(candidates[0]).encode())
-    write_whole(results / f"tuning-{model}.md", _page(model, found).encode())
+def suggested(base: Configuration, trial: Trial) -> Configuration:
+    """Let a trial choose what is searched."""
+    drawn: dict[str, Any] = {
+        "layer_rate": trial.suggest_float("layer_rate", 5e-4, 5e-3, log=True),
+        "embedding_rate": trial.suggest_float("embedding_rate", 1e-3, 1e-2, log=True),
+        "batch_size": trial.suggest_categorical("batch_size", _CHOICES["batch_size"]),
+        "word_dropout": trial.suggest_float("word_dropout", 0.1, 0.6),
+    }
+    if base.wide is not None:
+        drawn["epochs"] = trial.suggest_int("epochs", 4, 10)
+        drawn["hidden"] = trial.suggest_categorical("hidden", _CHOICES["hidden"])
+        dimensions = trial.suggest_categorical(
+            "wide.surface_dimensions", _CHOICES["wide.surface_dimensions"]
+        )
+        wide = {
+            "surface_dimensions": dimensions,
+            "rate": trial.suggest_float("wide.rate", 3e-3, 5e-2, log=True),
+            "surface_rate": trial.suggest_float("wide.surface_rate", 3e-3, 1e-1, log=True),
+            "decay": trial.suggest_float("wide.decay", 3e-6, 1e-4, log=True),
+        }
+        drawn["wide"] = base.wide.model_dump() | wide
+    if base.types_weight:
+        drawn["types_weight"] = trial.suggest_float("types_weight", 0.2, 5, log=True)
+    return Configuration.model_validate(base.model_dump() | drawn)
 
 
-def _config_file(best: Candidate) -> str:
-    config = best.config
-    chosen = {name: getattr(config, name) for name in (*GRID, *_BASE)}
-    seeds = ", ".join(map(str, seeds_of(config.model)))
-    lines = "\n".join(f"{name} = {value}" for name, value in chosen.items())
+def _values_of(config: Configuration) -> dict[str, Any]:
+    """Name the values that are searched as `suggested` does, but for those among no choices."""
+    names = ["layer_rate", "embedding_rate", "batch_size", "word_dropout"]
+    if config.wide is not None:
+        names += ["epochs", "hidden"]
+    if config.types_weight:
+        names.append("types_weight")
+    values = {name: getattr(config, name) for name in names}
+    if config.wide is not None:
+        wide = config.wide.model_dump(
+            include={"rate", "surface_rate", "decay", "surface_dimensions"}
+        )
+        values |= {f"wide.{name}": value for name, value in wide.items()}
+    return {name: one for name, one in values.items() if one in _CHOICES.get(name, (one,))}
+
+
+def judge(metrics: Metrics) -> float:
+    """Return the mean of the figures that a trial is judged by, from its validation metrics."""
+    cut, judged = (FITTED, _JUDGED) if FITTED in metrics else (ARGMAX, _JUDGED_CLASSES)
+    return statistics.fmean(metrics[cut][name] for name in judged)
+
+
+def _objective(base: Configuration, pool: Executor) -> Callable[[Trial], float]:
+    def objective(trial: Trial) -> float:
+        config = suggested(base, trial)
+        done: list[Kept] = []
+        seeds = seeds_of(base.model)
+        for step, seed in enumerate(seeds, start=1):
+            run = Run(config, Protocol.GROUPED, seed, read_test=False, keep_artifact=False)
+            done.append(pool.submit(keep, run).result())
+            value = statistics.fmean(judge(one.result.metrics["validation"]) for one in done)
+            trial.report(value, step)
+            if step < len(seeds) and trial.should_prune():
+                raise optuna.TrialPruned
+        for name, figure in _figures(done).items():
+            trial.set_user_attr(name, figure)
+        trial.set_user_attr("config", config.model_dump(mode="json"))
+        return value
+
+    return objective
+
+
+def _figures(done: Sequence[Kept]) -> dict[str, float]:
+    cuts = [one.result.metrics["validation"] for one in done]
+    cut, judged = (FITTED, _JUDGED) if FITTED in cuts[0] else (ARGMAX, _JUDGED_CLASSES)
+    figures = {name: statistics.fmean(one[cut][name] for one in cuts) for name in judged}
+    return figures | {"seconds": statistics.fmean(one.result.train_seconds for one in done)}
+
+
+def write(base: Configuration, study: optuna.Study, results: Path) -> Configuration:
+    """Write the winner as a configuration file, and every trial as a page; return the winner."""
+    best = Configuration.model_validate(study.best_trial.user_attrs["config"])
+    path = path_of(base.model, base.variant)
+    write_whole(path, _config_file(best, study).encode())
+    name = f"tuning-{base.model}-{base.variant}.md"
+    write_whole(results / name, _page(base, study).encode())
+    return best
+
+
+def _config_file(best: Configuration, study: optuna.Study) -> str:
+    loss = LOSSES[best.loss]
+    kind = "The plain three-layer DAN" if best.wide is None else "The wide and deep network"
+    figures = study.best_trial.user_attrs
+    seeds = ", ".join(map(str, seeds_of(best.model)))
+    found = ", ".join(
+        f"{name} {figures[name]:.4f}"
+        for name in (_JUDGED if loss.task == "binary" else _JUDGED_CLASSES)
+    )
+    values = best.model_dump(mode="json", exclude_defaults=True, exclude={"model", "variant"})
     return f"""\
-# The plain three-layer DAN on {config.model}, trained under {config.loss}.
-# Chosen by `python -m training tune --model {config.model}`; every candidate is in
-# docs/results/tuning-{config.model}.md. Expected on validation (grouped protocol, seeds
-# {seeds}): macro-F1 {best.macro_f1:.4f} at the fitted threshold, about {best.seconds:.0f} s a fit.
-loss = "{config.loss}"
-{lines}
+# {kind} on {best.model}, trained under {best.loss}.
+# Chosen by `python -m training tune --model {best.model} --variant {best.variant}`; every trial is
+# in docs/results/tuning-{best.model}-{best.variant}.md. Expected on validation (grouped protocol,
+# seeds {seeds}), at the fitted threshold:
+# {found}; about {figures["seconds"]:.0f} s a fit.
+{tomli_w.dumps(_rounded(values))}"""
+
+
+def _rounded(value: Any) -> Any:
+    """Round to three significant digits: a file to read, and no figure depends on more."""
+    if isinstance(value, dict):
+        return {name: _rounded(one) for name, one in value.items() if one is not None}
+    return float(f"{value:.3g}") if isinstance(value, float) else value
+
+
+def _page(base: Configuration, study: optuna.Study) -> str:
+    seeds = ", ".join(map(str, seeds_of(base.model)))
+    complete = [one for one in study.trials if one.state is TrialState.COMPLETE]
+    pruned = sum(one.state is TrialState.PRUNED for one in study.trials)
+    names = list(study.best_trial.params)
+    figures = [name for name in study.best_trial.user_attrs if name != "config"]
+    complete.sort(key=lambda one: one.value or 0, reverse=True)
+    header = [*names, "judged", *figures]
+    lines = [_line(one, names, figures) for one in complete]
+    table = "\n".join(
+        f"| {' | '.join(line)} |" for line in (header, ["---:"] * len(header), *lines)
+    )
+    return f"""\
+# Tuning, {base.model}/{base.variant}
+
+Made by `python -m training tune --model {base.model} --variant {base.variant}`: Optuna's TPE,
+{len(study.trials)} trials, {pruned} of them given up after a seed on which they were behind the
+median. Grouped protocol, seeds {seeds} (never reported elsewhere), means over them; validation
+only, the test fold is not read. The first trial is the file as it stood before. The largest mean of
+{", ".join(figures[:-1])} wins.
+
+{table}
 """
 
 
-def _page(model: str, found: dict[str, list[Candidate]]) -> str:
-    seeds = ", ".join(map(str, seeds_of(model)))
-    heading = f"""\
-# Tuning, {model}
-
-Made by `python -m training tune --model {model}`. Grouped protocol, seeds {seeds} (never reported
-elsewhere), means over them; validation only, the test fold is not read. The best macro-F1 at the
-fitted threshold wins, ties go by average precision.
-"""
-    parts = [heading]
-    names = " | ".join(name.replace("_", " ") for name in GRID)
-    rule = "---:|" * (len(GRID) + 4)
-    columns = f"| {names} | macro-F1 | AP | kept epoch | seconds |\n|{rule}\n"
-    for loss, candidates in found.items():
-        parts.append(f"\n## {loss}\n\n{columns}")
-        for one in candidates:
-            point = " | ".join(f"{getattr(one.config, name):g}" for name in GRID)
-            parts.append(
-                f"| {point} | {one.macro_f1:.4f} | {one.average_precision:.4f} "
-                f"| {one.epochs:.1f} | {one.seconds:.1f} |\n"
-            )
-    return "".join(parts)
+def _line(trial: FrozenTrial, names: Sequence[str], figures: Sequence[str]) -> list[str]:
+    params = [f"{trial.params[name]:.3g}" for name in names]
+    found = [f"{trial.user_attrs[name]:.4f}" for name in figures[:-1]]
+    return [*params, f"{trial.value:.4f}", *found, f"{trial.user_attrs[figures[-1]]:.0f}"]

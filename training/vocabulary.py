@@ -2,6 +2,7 @@
 
 from collections import Counter
 from collections.abc import Iterable, Sequence
+from functools import lru_cache
 
 import numpy as np
 from numpy.typing import NDArray
@@ -26,7 +27,7 @@ def build(
         The vocabulary and float32[v, d]. The unknown token's row, and any other that GloVe lacks,
         is the average of all GloVe vectors (section 7 of the paper).
     """
-    rows = {word: row for row, word in enumerate(vectors.words)}
+    rows = _rows_of(vectors.words)
     counts = Counter(token for text in texts for token in text)
     seen = [
         token
@@ -41,3 +42,9 @@ def build(
     ours, theirs = np.array(known, dtype=np.int64).reshape(-1, 2).T
     embedding[ours] = vectors.vectors[theirs]
     return vocabulary, embedding
+
+
+@lru_cache(maxsize=1)
+def _rows_of(words: tuple[str, ...]) -> dict[str, int]:
+    """Number GloVe's words; fits in one process share the table."""
+    return {word: row for row, word in enumerate(words)}

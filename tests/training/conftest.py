@@ -3,10 +3,12 @@
 import hashlib
 import os
 import zipfile
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 
 from training import datasets, experiment
 from training.datasets import Source, _read_sms
@@ -64,6 +66,22 @@ def tiny(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Source:
     write_archive(directory / "tiny.zip", "tiny.tsv", data)
     monkeypatch.setenv("DATA_DIR", str(directory))
     monkeypatch.setitem(datasets.SOURCES, "tiny", source)
-    experiment._load_dataset.cache_clear()
-    experiment._tokens.cache_clear()
+    for cached in (experiment._read_dataset, experiment._load_dataset, experiment._tokens):
+        cached.cache_clear()
+    experiment._bags.cache_clear()
+    return source
+
+
+def _read_types(data: bytes) -> tuple[list[str], NDArray[np.int64]]:
+    texts, labels = _read_sms(data)
+    prizes = np.array(["prize" in text for text in texts])
+    return texts, np.where(labels == 1, 2 - prizes, 0)
+
+
+@pytest.fixture
+def tiny_type(tiny: Source, monkeypatch: pytest.MonkeyPatch) -> Source:
+    """The same texts with finer classes: spam is of two kinds."""
+    source = replace(tiny, label_names=("ham", "prize", "other spam"), read=_read_types)
+    monkeypatch.setitem(datasets.SOURCES, "tiny_type", source)
+    monkeypatch.setitem(datasets.FINER, "tiny", "tiny_type")
     return source

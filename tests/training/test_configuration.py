@@ -4,8 +4,12 @@ from pathlib import Path
 
 import pytest
 
+from dandelion.grams import Features
 from training import configuration
+from training.configuration import Configuration, Sampling, Wide, wide_recipe
+from training.datasets import FINER, SOURCES
 from training.errors import ConfigurationError
+from training.losses import LOSSES
 
 CONFIGS = Path(__file__).parent.parent.parent / "configs"
 
@@ -15,14 +19,24 @@ def write(directory: Path, text: str) -> None:
     (directory / "spam" / "dice.toml").write_text(text)
 
 
-def test_every_committed_file_loads_and_is_a_loss_of_a_model() -> None:
+def test_every_committed_file_fits_its_data_set() -> None:
     found = configuration.load_all(CONFIGS)
-    assert [(one.model, one.variant) for one in found] == [
-        (model, loss)
-        for model in ("cyberbullying", "spam")
-        for loss in ("dice", "mse", "weighted_bce")
-    ]
-    assert all(one.loss == one.variant for one in found)
+    assert [(one.model, one.variant) for one in found] == sorted(
+        (one.model, one.variant) for one in found
+    )
+    for one in found:
+        labels = SOURCES[one.model].label_names
+        assert LOSSES[one.loss].task == ("binary" if len(labels) == 2 else "multiclass")
+        assert not one.types_weight or one.model in FINER
+
+
+@pytest.mark.parametrize("model", ["cyberbullying", "spam"])
+@pytest.mark.parametrize("loss", ["dice", "mse", "weighted_bce"])
+def test_the_papers_networks_are_shipped(model: str, loss: str) -> None:
+    config = configuration.load(model, loss, CONFIGS)
+    assert config.shipped
+    assert config.loss == loss
+    assert config.wide is None
 
 
 def test_a_file_is_read(tmp_path: Path) -> None:
@@ -31,6 +45,55 @@ def test_a_file_is_read(tmp_path: Path) -> None:
     assert (config.model, config.variant, config.hidden) == ("spam", "dice", 7)
     assert config.loss_options == {"smoothing": 0.5}
     assert config.batch_size == 64
+    assert config.wide is None
+    assert config.sampling is Sampling.NONE
+
+
+def test_a_wide_file_is_read(tmp_path: Path) -> None:
+    write(
+        tmp_path,
+        """\
+loss = "dice"
+loss_options = {classes = "minority", squared = true}
+sampling = "oversample"
+schedule = "cosine"
+averaging = 0.9
+clip_norm = 1
+[wide]
+bits = 12
+chars = [3, 4]
+surface = false
+""",
+    )
+    config = configuration.load("spam", "dice", tmp_path)
+    assert config.loss_options == {"classes": "minority", "squared": True}
+    assert config.sampling is Sampling.OVERSAMPLE
+    assert (config.schedule, config.averaging, config.clip_norm) == ("cosine", 0.9, 1.0)
+    assert config.wide is not None
+    assert config.wide.features() == Features(
+        bits=12, chars=(3, 4), words=2, signs=True, shapes=True, surface=False
+    )
+
+
+def test_a_configuration_survives_json() -> None:
+    config = Configuration(
+        model="spam",
+        variant="wide",
+        loss="bce",
+        sampling=Sampling.EFFECTIVE_NUMBER,
+        wide=Wide(chars=None, surface_dimensions=3),
+    )
+    again = configuration.parse(config.model_dump(mode="json"), "here")
+    assert again == config
+    assert again.sampling is Sampling.EFFECTIVE_NUMBER
+
+
+@pytest.mark.parametrize("task", ["binary", "multiclass"])
+def test_the_recipe_for_new_data_is_a_configuration_of_its_task(task: str) -> None:
+    config = configuration.parse(wide_recipe("mine", "wide", task), "recipe")
+    assert (config.model, config.variant) == ("mine", "wide")
+    assert config.wide is not None
+    assert LOSSES[config.loss].task == task
 
 
 @pytest.mark.parametrize(
@@ -38,9 +101,24 @@ def test_a_file_is_read(tmp_path: Path) -> None:
     [
         ('loss = "dise"\nhiden = 3\nbatch_size = 0', r"loss: .*dise.*batch_size: .*hiden: Extra"),
         ("loss = dice", "not TOML"),
-        ('loss = "dice"\nloss_options = {smoothin = 1}', "has no smoothin; there are: smoothing"),
+        (
+            'loss = "dice"\nloss_options = {smoothin = 1}',
+            "has no smoothin; .*, smoothing",
+        ),
         ('loss = "mse"\nloss_options = {smoothing = 1}', "has no smoothing; there are: none"),
         ("", "loss: Field required"),
+        ('loss = "dice"\nsampling = "often"', "sampling: Input should be 'none', 'oversample',"),
+        ('loss = "dice"\nschedule = "linear"', "schedule: Input should be 'constant' or 'cosine'"),
+        ('loss = "dice"\nrestore = "first"', "restore: Input should be 'best' or 'last'"),
+        ('loss = "dice"\naveraging = 1.0', "averaging: Input should be less than 1"),
+        ('loss = "dice"\nclip_norm = 0', "clip_norm: Input should be greater than 0"),
+        ('loss = "dice"\nlogit_penalty = -1', "logit_penalty: .* greater than or equal to 0"),
+        ('loss = "dice"\ntypes_weight = -1', "types_weight: .* greater than or equal to 0"),
+        ('loss = "dice"\nwarm_up_epochs = -1', "warm_up_epochs: .* greater than or equal to 0"),
+        ('loss = "dice"\n[wide]\nbits = 99', "wide: .*bits is 99; expected 1 to 22"),
+        ('loss = "dice"\n[wide]\nchars = [5, 2]', r"wide: .*chars is \[5, 2\]"),
+        ('loss = "dice"\n[wide]\nrate = 2', "wide.rate: Input should be less than or equal to 1"),
+        ('loss = "dice"\n[wide]\nbit = 9\nsurface_dimensions = -1', "wide.surface.*wide.bit: Ex"),
     ],
 )
 def test_every_mistake_is_named(tmp_path: Path, text: str, message: str) -> None:

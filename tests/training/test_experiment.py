@@ -1,20 +1,25 @@
-"""A whole run on a tiny made-up data set, through the command line and below it."""
+"""A whole run on a tiny made-up data set."""
 
+import csv
 import json
-import shutil
+import math
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
+import numpy as np
 import pytest
-from typer.testing import CliRunner
 
-from dandelion import Classifier
-from dandelion.artifact import load_manifest
-from training import cli, experiment, runs
-from training.configuration import Configuration
+from dandelion import Classifier, artifact
+from training import experiment, fairness
+from training.configuration import Configuration, Sampling, Wide, wide_recipe
 from training.datasets import Source
-from training.errors import TrainingError
-from training.experiment import Run, train
-from training.splits import Protocol
+from training.errors import ConfigurationError, DatasetError
+from training.evaluation import evaluate, evaluate_classes, prevalence_weights
+from training.experiment import Result, Run, train
+from training.own_data import OwnData
+from training.own_data import read as read_own
+from training.splits import Protocol, split
 
 from .conftest import tiny_lines, write_archive
 
@@ -23,26 +28,77 @@ pytestmark = pytest.mark.usefixtures("tiny")
 CONFIG = Configuration(
     model="tiny", variant="dice", loss="dice", hidden=8, epochs=4, batch_size=16, extra_words=50
 )
+WIDE = CONFIG.model_copy(update={"wide": Wide(bits=10, surface_dimensions=2)})
+EAGER = {"layer_rate": 0.02, "embedding_rate": 0.02}
+CLASSES = CONFIG.model_copy(update={"model": "tiny_type", "loss": "cross_entropy"} | EAGER)
+STILL = {"layer_rate": 1e-9, "embedding_rate": 1e-9, "epochs": 1}
 
 
-def test_what_is_measured_is_what_is_shipped(tmp_path: Path) -> None:
-    run = Run(CONFIG, Protocol.GROUPED, seed=0)
-    manifest, result = train(run, tmp_path / "artifact")
-    classifier = Classifier.load(tmp_path / "artifact")
+def changed(config: Configuration = CONFIG, **changes: Any) -> Configuration:
+    return Configuration.model_validate(config.model_dump() | changes)
+
+
+def carry_out(run: Run, directory: Path) -> tuple[Classifier, Result]:
+    """Train, and load what was written."""
+    manifest, result = train(run, directory / "artifact")
+    classifier = Classifier.load(directory / "artifact")
     classifier.check_golden()
-    assert classifier.manifest == manifest
-    texts, labels = experiment.test_fold(manifest)
-    found = experiment.evaluate_at(labels, classifier.scores(texts), {"fitted": manifest.threshold})
-    assert found["fitted"] == pytest.approx(manifest.metrics["test"]["fitted"])
-    assert result.metrics == manifest.metrics
+    assert classifier.manifest.content_hash == manifest.content_hash
+    assert result.metrics == {fold: manifest.metrics[fold] for fold in result.metrics}
+    assert result.threshold == manifest.threshold
+    return classifier, result
+
+
+@pytest.mark.parametrize("config", [CONFIG, WIDE, changed(loss="squared_hinge")])
+def test_what_is_measured_is_what_is_shipped(tmp_path: Path, config: Configuration) -> None:
+    classifier, result = carry_out(Run(config, Protocol.GROUPED, seed=0), tmp_path)
+    manifest = classifier.manifest
+    assert manifest.threshold is not None
+    texts, labels = experiment.read_test_fold(manifest)
+    scores = classifier.scores(texts)
+    kind = manifest.score_kind
+    found = evaluate(labels, scores, manifest.threshold, score_kind=kind)
+    assert found == pytest.approx(result.metrics["test"]["fitted"])
     assert manifest.split["train"] == 240
+    assert result.rows == {"train": [192, 48], "validation": [24, 6], "test": [24, 6]}
     assert manifest.dataset["rows"] == 300
+    assert manifest.dataset["shares"] == [0.8, 0.2]
     assert manifest.labels == ("ham", "spam")
-    assert manifest.config["loss"] == "dice"
+    assert manifest.config["loss"] == config.loss
+    size = sum(file.stat().st_size for file in (tmp_path / "artifact").iterdir())
+    assert result.bytes == size
 
 
-def test_equal_runs_give_equal_bytes_but_for_timings(tmp_path: Path) -> None:
-    run = Run(CONFIG, Protocol.PAPER, seed=3)
+def test_a_margin_is_no_probability(tmp_path: Path) -> None:
+    run = Run(changed(loss="squared_hinge"), Protocol.GROUPED, seed=0)
+    classifier, result = carry_out(run, tmp_path)
+    assert classifier.manifest.score_kind == "margin"
+    for metrics in result.metrics["test"].values():
+        assert metrics["brier"] is metrics["ece"] is None
+        assert metrics["auroc"] is not None
+
+
+@pytest.mark.parametrize("idf", [True, False])
+def test_training_and_serving_read_a_wide_text_alike(tmp_path: Path, idf: bool) -> None:
+    """Curves are of the torch network on counted grams, metrics of the artifact on raw texts."""
+    wide = Wide(bits=10, surface_dimensions=2, idf=idf)
+    config = changed(wide=wide, restore="last", precision="float32", loss="bce")
+    classifier, result = carry_out(Run(config, Protocol.GROUPED, seed=0), tmp_path)
+    shipped = artifact.load(tmp_path / "artifact")
+    assert shipped.features == wide.features()
+    assert shipped.network.grams is not None
+    assert shipped.network.grams.shape == (2**10, 1)
+    dataset = experiment._read_dataset("tiny")
+    rows = split(dataset, Protocol.GROUPED, 0).validation
+    scores = classifier.scores([dataset.texts[row] for row in rows]).astype(np.float64)
+    right = np.where(dataset.labels[rows] == 1, scores, 1 - scores)
+    expected = result.history[-1]["validation"]["loss"]
+    assert -np.log(right).mean() == pytest.approx(expected, rel=1e-3)
+
+
+@pytest.mark.parametrize("config", [CONFIG, WIDE])
+def test_equal_runs_give_equal_bytes_but_for_timings(tmp_path: Path, config: Configuration) -> None:
+    run = Run(config, Protocol.PAPER, seed=3)
     manifests = [train(run, tmp_path / name)[0] for name in ("a", "b")]
     assert manifests[0].content_hash == manifests[1].content_hash
     for file in (tmp_path / "a").iterdir():
@@ -56,8 +112,9 @@ def test_equal_runs_give_equal_bytes_but_for_timings(tmp_path: Path) -> None:
 
 def test_choosing_never_reads_the_test_fold(tmp_path: Path) -> None:
     run = Run(CONFIG, Protocol.GROUPED, seed=0, read_test=False)
-    manifest, _ = train(run, tmp_path / "artifact")
-    assert set(manifest.metrics) == {"validation"}
+    manifest, result = train(run, tmp_path / "artifact")
+    assert set(manifest.metrics) == set(result.metrics) == {"validation"}
+    assert result.slices is None
 
 
 def test_an_interrupted_run_leaves_nothing(tmp_path: Path) -> None:
@@ -69,128 +126,264 @@ def test_an_interrupted_run_leaves_nothing(tmp_path: Path) -> None:
     assert not (tmp_path / "out").exists()
 
 
-def test_finished_runs_are_kept(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    monkeypatch.setenv("TRAINING_CACHE", str(tmp_path / "cache"))
-    run = Run(CONFIG, Protocol.PAPER, seed=1)
-    # A process of its own would not know the tiny data set, so its part is done here.
-    monkeypatch.setattr(runs, "side_by_side", lambda job, jobs, *_, **__: [job(j) for j in jobs])
-    first = runs.run_all([run, run], "Test")
-    assert first[0] == first[1]
-    monkeypatch.delattr(runs, "_carry_out")
-    monkeypatch.setattr(runs, "_carry_out", None, raising=False)
-    again = runs.run_all([run], "Test")
-    assert again[0].result == first[0].result
-    renamed = Run(CONFIG.model_copy(update={"variant": "other"}), Protocol.PAPER, seed=1)
-    assert runs.run_all([renamed], "Test") == again
+def test_slices_are_of_the_test_fold(tmp_path: Path) -> None:
+    classifier, result = carry_out(Run(CONFIG, Protocol.GROUPED, seed=0), tmp_path)
+    manifest = classifier.manifest
+    assert manifest.threshold is not None
+    texts, labels = experiment.read_test_fold(manifest)
+    scores = classifier.scores(texts)
+    assert result.slices == fairness.slices(texts, labels, scores, manifest.threshold)
+    assert manifest.metrics["slices"] == result.slices
 
 
-def double(number: int) -> int:
-    if number < 0:
-        raise TrainingError("negative")
-    return number * 2
+# Classes, and finer ones
 
 
-def test_side_by_side_keeps_the_order_and_ends_at_the_first_failure() -> None:
-    assert runs.side_by_side(double, [1, 2, 3], "Test", workers=2) == [2, 4, 6]
-    with pytest.raises(TrainingError, match="negative"):
-        runs.side_by_side(double, [1, -1, 3], "Test", workers=2)
-
-
-@pytest.fixture
-def command(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> CliRunner:
-    monkeypatch.chdir(tmp_path)
-    return CliRunner()
-
-
-SETTINGS = [
-    f"--set={name}={value}" for name, value in {"hidden": 8, "epochs": 2, "extra_words": 50}.items()
-]
-TRAIN = ["train", "--model=tiny", "--loss=dice", *SETTINGS]
-
-
-def test_train_then_evaluate(command: CliRunner, tmp_path: Path) -> None:
-    done = command.invoke(cli.app, [*TRAIN, "--output=out", "--seed=5"])
-    assert done.exit_code == 0, done.output
-    assert "out/tiny/dice" in done.output
-    manifest = load_manifest(tmp_path / "out" / "tiny" / "dice")
-    assert (manifest.seed, manifest.protocol) == (5, "grouped")
-    assert manifest.config["hidden"] == 8
-    evaluated = command.invoke(cli.app, ["evaluate", "out/tiny/dice"])
-    assert evaluated.exit_code == 0, evaluated.output
-    accuracy = next(line for line in evaluated.output.splitlines() if "accuracy" in line)
-    _, found, recorded, majority = [cell.strip() for cell in accuracy.split("│") if cell.strip()]
-    assert found == recorded
-    assert majority == ".8000"
-    assert "tiny: majority" in done.output
-
-
-def test_evaluate_refuses_another_data_set(
-    command: CliRunner, tmp_path: Path, tiny: Source
-) -> None:
-    command.invoke(cli.app, [*TRAIN, "--output=out"])
-    write_archive(tmp_path / "data" / "tiny.zip", tiny.member, tiny_lines()[:-1])
-    experiment._load_dataset.cache_clear()
-    with pytest.warns(UserWarning, match="not the known file"):
-        done = command.invoke(cli.app, ["evaluate", "out/tiny/dice"])
-    assert done.exit_code == 1
-    assert "may hold texts it was trained on" in done.output
-
-
-def test_train_takes_the_variants_file(command: CliRunner, tmp_path: Path) -> None:
-    (tmp_path / "configs" / "tiny").mkdir(parents=True)
-    (tmp_path / "configs" / "tiny" / "small.toml").write_text(
-        'loss = "mse"\nhidden = 5\nepochs = 1\nextra_words = 9\n'
+@pytest.mark.usefixtures("tiny_type")
+def test_a_multiclass_run(tmp_path: Path) -> None:
+    classifier, result = carry_out(Run(CLASSES, Protocol.GROUPED, seed=0), tmp_path)
+    manifest = classifier.manifest
+    assert (manifest.task, manifest.threshold, manifest.score_kind) == (
+        "multiclass",
+        None,
+        "softmax",
     )
-    wrong = command.invoke(cli.app, ["train", "--model=tiny", "--loss=dice", "--variant=small"])
-    assert wrong.exit_code == 1
-    assert "has the loss 'mse', not 'dice'" in wrong.output
-    right = command.invoke(
-        cli.app, ["train", "--model=tiny", "--loss=mse", "--variant=small", "--set=hidden=6"]
-    )
-    assert right.exit_code == 0, right.output
-    config = load_manifest(tmp_path / "artifacts" / "tiny" / "small").config
-    assert (config["hidden"], config["extra_words"]) == (6, 9)
+    assert manifest.labels == ("ham", "prize", "other spam")
+    texts, labels = experiment.read_test_fold(manifest)
+    scores = classifier.scores(texts)
+    assert scores.shape == (len(texts), 3)
+    assert set(result.metrics["test"]) == {"argmax"}
+    assert result.metrics["test"]["argmax"] == evaluate_classes(labels, scores)
+    assert result.slices is None
+    assert not result.collapsed
+    largest = experiment.majority_metrics(manifest)
+    assert largest["accuracy"] == pytest.approx((labels == 0).mean())
+    assert largest["confusion_matrix"][1] == [(labels == 1).sum(), 0, 0]
 
 
+@pytest.mark.usefixtures("tiny_type")
+def test_answering_one_class_alone_is_a_collapse(tmp_path: Path) -> None:
+    config = changed(CLASSES, prior_bias=True, **STILL)
+    _, result = carry_out(Run(config, Protocol.GROUPED, seed=0), tmp_path)
+    assert result.metrics["test"]["argmax"]["accuracy"] == pytest.approx(0.8, abs=0.05)
+    assert result.collapsed
+
+
+@pytest.mark.usefixtures("tiny_type")
+def test_types_give_more_logits_and_still_one_score(tmp_path: Path) -> None:
+    config = changed(WIDE, types_weight=1.0, **EAGER)
+    classifier, result = carry_out(Run(config, Protocol.GROUPED, seed=0), tmp_path)
+    manifest = classifier.manifest
+    assert (manifest.task, manifest.labels) == ("binary", ("ham", "spam"))
+    network = artifact.load(tmp_path / "artifact").network
+    assert len(network.output_bias) == 3
+    texts, _ = experiment.read_test_fold(manifest)
+    scores = classifier.scores(texts)
+    assert scores.shape == (len(texts),)
+    logits = network.logits(classifier.encode(texts)).astype(np.float64)
+    shares = np.exp(logits) / np.exp(logits).sum(axis=1, keepdims=True)
+    np.testing.assert_allclose(scores, 1 - shares[:, 0], atol=1e-6)
+    assert result.metrics["test"]["fitted"]["auroc"] > 0.9
+    kinds = experiment._read_dataset("tiny_type")
+    learnt = network.logits(classifier.encode(kinds.texts)).argmax(axis=1)
+    assert (learnt == kinds.labels).mean() > 0.9
+
+
+@pytest.mark.usefixtures("tiny_type")
+def test_types_of_a_sample_are_those_of_its_texts(tmp_path: Path) -> None:
+    config = changed(types_weight=1.0, prior_bias=True, **STILL)
+    carry_out(Run(config, Protocol.GROUPED, seed=0, sample_rows=200), tmp_path)
+    bias = artifact.load(tmp_path / "artifact").network.output_bias
+    shares = np.exp(bias) / np.exp(bias).sum()
+    # `prior_bias` sets the classes' shares of the training fold.
+    assert shares == pytest.approx([240 / 300, 35 / 300, 25 / 300], abs=0.05)
+
+
+@pytest.mark.usefixtures("tiny_type")
 @pytest.mark.parametrize(
-    ("arguments", "message"),
+    ("config", "message"),
     [
-        (["train", "--model=soup", "--loss=dice"], "no model 'soup'; there are: spam"),
-        (["train", "--model=tiny", "--loss=dise"], "no loss 'dise'"),
-        ([*TRAIN, "--set=hidden"], "expected FIELD=VALUE"),
-        ([*TRAIN, "--set=hiden=3"], "hiden: Extra inputs"),
-        ([*TRAIN, "--set=model='spam'"], "--set: model: use the option of that name"),
-        ([*TRAIN, "--glove=none.txt"], "none.txt: cannot be read"),
-        (["evaluate", "none"], "none: no such directory"),
-        (["train-all"], "configs: holds no configuration"),
-        (["tune", "--model=soup"], "no model 'soup'"),
-        (["download", "--model=soup"], "no model 'soup'"),
+        (
+            changed(CLASSES, loss="dice"),
+            r"'dice' is for a binary task, but Tiny has 3 labels; choose softmax_dice, cross_",
+        ),
+        (
+            changed(loss="softmax_dice"),
+            r"'softmax_dice' is for a multiclass task, but Tiny has 2 labels; choose bce, .*mcc",
+        ),
+        (
+            changed(CLASSES, types_weight=0.5),
+            r"types_weight is 0.5, but Tiny has no finer classes; set it to 0",
+        ),
     ],
 )
-def test_mistakes_end_in_one_line(command: CliRunner, arguments: list[str], message: str) -> None:
-    done = command.invoke(cli.app, arguments)
-    assert done.exit_code == 1
-    assert done.output.strip().splitlines()[-1].startswith("error: ")
-    assert message in done.output
-
-
-def test_a_missing_data_set_is_told_before_the_first_fit(
-    command: CliRunner, tmp_path: Path, tiny: Source
+def test_a_configuration_that_does_not_fit_the_data(
+    tmp_path: Path, config: Configuration, message: str
 ) -> None:
-    (tmp_path / "configs" / "tiny").mkdir(parents=True)
-    (tmp_path / "configs" / "tiny" / "dice.toml").write_text('loss = "dice"\n')
-    shutil.rmtree(tmp_path / "data")
-    done = command.invoke(cli.app, ["train-all"])
-    assert done.exit_code == 1
-    assert f"{tiny.archive}: no such file" in done.output
+    with pytest.raises(ConfigurationError, match=message) as caught:
+        train(Run(config, Protocol.GROUPED, seed=0), tmp_path / "artifact")
+    choice = str(caught.value).partition("; choose ")[2].split(", ")
+    assert not {"dice", "softmax_dice"} <= set(choice)
+    assert not (tmp_path / "artifact").exists()
 
 
-@pytest.mark.parametrize(
-    "name",
-    ["train", "train-all", "evaluate", "report", "tune", "collapse", "ablate", "download"],
-)
-def test_every_command_explains_itself(command: CliRunner, name: str) -> None:
-    assert name in command.invoke(cli.app, ["--help"]).output
-    done = command.invoke(cli.app, [name, "--help"])
-    assert done.exit_code == 0
-    assert "Usage" in done.output
+# Sampling and samples
+
+
+@pytest.mark.parametrize("sampling", list(Sampling))
+def test_sampling_is_recorded(tmp_path: Path, sampling: Sampling) -> None:
+    config = changed(sampling=sampling, epochs=1)
+    classifier, _ = carry_out(Run(config, Protocol.GROUPED, seed=0), tmp_path)
+    recorded = classifier.manifest.sampling
+    effective = [192 / (1 - 0.999**192), 48 / (1 - 0.999**48)]
+    expected = {
+        Sampling.NONE: None,
+        Sampling.OVERSAMPLE: [0.5, 0.5],
+        Sampling.UNDERSAMPLE: [0.5, 0.5],
+        Sampling.EFFECTIVE_NUMBER: [one / sum(effective) for one in effective],
+    }[sampling]
+    if expected is None:
+        assert recorded is None
+    else:
+        assert recorded is not None
+        assert set(recorded) == {"method", "prior", "sampled_prior"}
+        assert recorded["method"] == sampling
+        assert recorded["prior"] == [0.8, 0.2]
+        assert recorded["sampled_prior"] == pytest.approx(expected)
+
+
+def test_a_sample_is_less_of_the_same(tmp_path: Path) -> None:
+    run = Run(changed(epochs=1), Protocol.GROUPED, seed=0, sample_rows=200)
+    _, result = carry_out(run, tmp_path)
+    rows = sum(sum(counts) for counts in result.rows.values())
+    assert 200 <= rows < 220
+    whole = replace(run, sample_rows=10**6)
+    _, result = carry_out(whole, tmp_path)
+    assert sum(sum(counts) for counts in result.rows.values()) == 300
+
+
+def write_own(directory: Path, counts: dict[str, int]) -> Path:
+    """Write texts, most of which give their label away."""
+    rng = np.random.default_rng(0)
+    words = np.array(["river", "stone", "cloud", "apple", "train", "green", "seven", "music"])
+    path = directory / "mine.csv"
+    with path.open("w", newline="", encoding="utf-8") as file:
+        writer = csv.writer(file)
+        writer.writerow(["body", "label"])
+        for label, count in counts.items():
+            for number in range(count):
+                told = label if number % 8 else "hm"
+                text = " ".join([told, *rng.choice(words, 4), "x" * (number % 40)])
+                writer.writerow([text, label])
+    return path
+
+
+def own_run(path: Path, config: Configuration, positive: str | None, **options: Any) -> Run:
+    own = read_own(OwnData("mine", path, positive=positive)).resolved
+    return Run(changed(config, model="mine"), Protocol.GROUPED, seed=0, own=own, **options)
+
+
+THINNED = {"fine": 600, "rude": 400}
+
+
+def test_a_thinned_run_weighs_the_test_fold(tmp_path: Path) -> None:
+    path = write_own(tmp_path, THINNED)
+    run = own_run(path, changed(epochs=2, batch_size=64), "rude", minority_share=0.3)
+    classifier, result = carry_out(run, tmp_path)
+    train_rows, validation_rows = result.rows["train"], result.rows["validation"]
+    assert train_rows[1] == round(0.3 / 0.7 * train_rows[0])
+    assert validation_rows[1] == round(0.3 / 0.7 * validation_rows[0])
+    assert result.rows["test"][1] / sum(result.rows["test"]) == pytest.approx(0.4, abs=0.03)
+
+    dataset = read_own(run.own).dataset  # type: ignore[arg-type]
+    rows = split(dataset, Protocol.GROUPED, 0).test
+    labels = dataset.labels[rows]
+    scores = classifier.scores([dataset.texts[row] for row in rows])
+    weights = prevalence_weights(labels, validation_rows[1] / sum(validation_rows))
+    threshold = classifier.manifest.threshold
+    assert threshold is not None
+    found = result.metrics["test"]["fitted"]
+    assert found == pytest.approx(evaluate(labels, scores, threshold, weights=weights))
+    assert found != pytest.approx(evaluate(labels, scores, threshold))
+
+
+def test_few_are_not_thinned_away(tmp_path: Path) -> None:
+    run = Run(changed(epochs=1), Protocol.GROUPED, seed=0, minority_share=0.001)
+    _, result = carry_out(run, tmp_path)
+    assert result.rows == {"train": [192, 20], "validation": [24, 6], "test": [24, 6]}
+
+
+@pytest.mark.parametrize("share", [None, 0.3])
+def test_a_thinned_run_that_collapses_is_found_out(tmp_path: Path, share: float | None) -> None:
+    path = write_own(tmp_path, THINNED)
+    config = changed(prior_bias=True, batch_size=800, **STILL)
+    _, result = carry_out(own_run(path, config, "rude", minority_share=share), tmp_path)
+    assert result.metrics["test"]["0.5"]["g_mean"] == 0
+    counts = result.rows["test" if share is None else "validation"]
+    found = result.metrics["test"]["0.5"]["accuracy"]
+    assert found == pytest.approx(counts[0] / sum(counts))
+    assert result.collapsed
+
+
+# One's own data
+
+
+def test_own_data_of_two_labels(tmp_path: Path) -> None:
+    path = write_own(tmp_path, {"fine": 140, "rude": 60})
+    classifier, result = carry_out(own_run(path, changed(WIDE, epochs=6), "rude"), tmp_path)
+    manifest = classifier.manifest
+    assert (manifest.model, manifest.labels) == ("mine", ("fine", "rude"))
+    assert manifest.dataset["name"] == "mine"
+    assert manifest.dataset["rows"] == 200
+    assert result.metrics["test"]["fitted"]["auroc"] > 0.8
+    assert [one.label for one in classifier.classify(["rude stone", "fine apple"])] == [
+        "rude",
+        "fine",
+    ]
+    own = read_own(OwnData("mine", path, positive="rude")).resolved
+    texts, labels = experiment.read_test_fold(manifest, own)
+    assert len(texts) == len(labels) == sum(result.rows["test"])
+    constant = experiment.majority_metrics(manifest, own)
+    assert constant["accuracy"] == pytest.approx((labels == 0).mean())
+
+
+def test_own_data_of_three_labels(tmp_path: Path) -> None:
+    path = write_own(tmp_path, {"calm": 100, "glad": 60, "sad": 40})
+    values = wide_recipe("mine", "wide", "multiclass") | {"hidden": 8, "batch_size": 16}
+    config = changed(Configuration.model_validate(values), wide=Wide(bits=10, rate=0.05))
+    classifier, result = carry_out(own_run(path, config, None), tmp_path)
+    assert classifier.manifest.labels == ("calm", "glad", "sad")
+    found = result.metrics["test"]["argmax"]
+    assert found["macro_f1"] > 0.7
+    assert len(found["per_class_f1"]) == 3
+    best = classifier.classify(["sad music"])[0]
+    assert best.label == "sad"
+    assert best.scores is not None
+    assert math.fsum(best.scores.values()) == pytest.approx(1)
+
+
+def test_own_data_has_no_finer_classes(tmp_path: Path, tiny_type: Source) -> None:
+    own = OwnData("mine", write_own(tmp_path, {"fine": 30, "rude": 30}), positive="rude")
+    run = Run(changed(types_weight=1.0), Protocol.GROUPED, seed=0, own=own)
+    with pytest.raises(ConfigurationError, match="mine has no finer classes"):
+        train(run, tmp_path / "artifact")
+
+
+def test_an_artifact_of_another_file_is_refused(tmp_path: Path, tiny: Source) -> None:
+    classifier, _ = carry_out(Run(changed(epochs=1), Protocol.GROUPED, seed=0), tmp_path)
+    write_archive(tmp_path / "data" / tiny.archive, tiny.member, tiny_lines()[:-1])
+    experiment._read_dataset.cache_clear()
+    experiment._load_dataset.cache_clear()
+    with (
+        pytest.warns(UserWarning, match="not the known file"),
+        pytest.raises(DatasetError, match=r"its data set has SHA-256 .* may hold texts it"),
+    ):
+        experiment.read_test_fold(classifier.manifest)
+
+
+@pytest.mark.parametrize("read", [experiment.read_test_fold, experiment.majority_metrics])
+def test_an_artifact_of_another_split_is_refused(tmp_path: Path, read: Any) -> None:
+    run = Run(changed(epochs=1), Protocol.GROUPED, seed=0, sample_rows=250)
+    manifest, _ = train(run, tmp_path / "artifact")
+    with pytest.raises(DatasetError, match="its split has SHA-256"):
+        read(manifest)

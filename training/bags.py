@@ -1,0 +1,68 @@
+"""What the wide path reads in training: each text's grams, counted once and weighted."""
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import sparse
+
+from dandelion import grams, surface
+from dandelion.characters import Page
+from dandelion.grams import Features
+
+_TEXTS = 1024  # encoded at a time
+
+
+class Bags(NamedTuple):
+    """The grams of n texts, and their surface.
+
+    Attributes:
+        grams: float32[n, buckets], sparse: how often a gram occurs ÷ √(the text's grams), times
+            what it counts.
+        surface: int32[n, counts], rows of the surface table; None where it is not read.
+    """
+
+    grams: sparse.csr_array
+    surface: NDArray[np.int32] | None
+
+    def take(self, rows: NDArray[np.int64]) -> "Bags":
+        """Copy some texts' bags."""
+        return Bags(self.grams[rows], None if self.surface is None else self.surface[rows])
+
+
+def count(texts: Sequence[str], features: Features) -> Bags:
+    """Find the grams of texts; each counts 1."""
+    parts = []
+    surfaces = []
+    for start in range(0, len(texts), _TEXTS):
+        page = Page(texts[start : start + _TEXTS])
+        batch = grams.encode(page, features)
+        sizes = np.bincount(batch.rows, minlength=batch.texts)
+        values = (1 / np.sqrt(sizes[batch.rows])).astype(np.float32)
+        entries = (values, (batch.rows, batch.ids))
+        parts.append(sparse.coo_array(entries, (batch.texts, 2**features.bits)).tocsr())
+        if features.surface:
+            surfaces.append(surface.encode(page))
+    return Bags(sparse.vstack(parts, format="csr"), np.concatenate(surfaces) if surfaces else None)
+
+
+def inverse_document_frequency(bags: Bags) -> NDArray[np.float32]:
+    """Tell how much each bucket counts, float32[buckets]: log((1 + n) / (1 + df)) + 1.
+
+    n texts, df of them with the gram (Spärck Jones 1972, smoothed as by scikit-learn); divided by
+    its mean over the bags' entries, so that weights are of one size whatever the data set's.
+    """
+    texts, buckets = bags.grams.shape
+    frequencies = np.bincount(bags.grams.indices, minlength=buckets)
+    weights = np.log((1 + texts) / (1 + frequencies)) + 1
+    mean = (weights * frequencies).sum() / max(bags.grams.nnz, 1)
+    scaled: NDArray[np.float32] = (weights / (mean or 1)).astype(np.float32)
+    return scaled
+
+
+def weigh(bags: Bags, weights: NDArray[np.float32]) -> Bags:
+    """Multiply every entry by its bucket's weight."""
+    weighed = bags.grams.copy()
+    weighed.data *= weights[weighed.indices]
+    return bags._replace(grams=weighed)
