@@ -6,12 +6,16 @@ HOST ?= $(or $(DANDELION_HOST),127.0.0.1)
 PORT ?= $(or $(DANDELION_PORT),8000)
 # Where pip finds torch. On Linux, https://download.pytorch.org/whl/cpu saves gigabytes of CUDA.
 TORCH_INDEX ?=
+# What `make tune` searches, and for how long at most.
+MODEL ?= spam
+VARIANT ?= squared_hinge-wide
+MINUTES ?= 15
 
 BIN := $(VENV)/bin
 TORCH := $(if $(TORCH_INDEX),--extra-index-url $(TORCH_INDEX))
 
 .DEFAULT_GOAL := help
-.PHONY: help serve test train-all report lint format types clean
+.PHONY: help serve test train-all report tune lint format types clean
 
 help: ## List the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "%-10s %s\n", $$1, $$2}'
@@ -26,8 +30,11 @@ train-all: $(VENV)/.training ## Get the data sets if need be; train configs/ int
 	$(BIN)/python -m training download
 	$(BIN)/python -m training train-all
 
-report: $(VENV)/.training ## Run every reported seed; write docs/results/ and the README's tables
-	$(BIN)/python -m training report
+report: $(VENV)/.training ## Run every reported seed; write docs/results/ and the README's tables (QUICK=1)
+	$(BIN)/python -m training report $(if $(QUICK),--quick)
+
+tune: $(VENV)/.training ## Search a variant's hyper-parameters on validation (MODEL=, VARIANT=, MINUTES=)
+	$(BIN)/python -m training tune --model $(MODEL) --variant $(VARIANT) --minutes $(MINUTES)
 
 lint: $(VENV)/.dev ## Check style and who imports whom
 	$(BIN)/ruff check .

@@ -1,12 +1,14 @@
 """The command line: ``python -m training``."""
 
+import os
 import tomllib
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from itertools import groupby
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
+import numpy as np
 import typer
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
@@ -15,13 +17,24 @@ from rich.table import Table
 from dandelion import ArtifactError, Classifier
 from dandelion.artifact import Manifest
 
-from . import ablations, configuration, datasets, pages, report, tuning
-from . import collapse as naive
+from . import (
+    ablations,
+    configuration,
+    datasets,
+    imbalance,
+    own_data,
+    own_report,
+    pages,
+    report,
+    sensitivity,
+)
+from . import tuning as search
 from .configuration import Configuration
 from .errors import ConfigurationError, TrainingError
-from .evaluation import FITTED, METRICS, evaluate
-from .experiment import Result, Run, majority_metrics, test_fold, train
+from .evaluation import ARGMAX, FITTED, METRICS, Metrics, evaluate, evaluate_classes
+from .experiment import Result, Run, majority_metrics, read_test_fold, train
 from .losses import LOSSES
+from .own_data import OwnData, OwnDataset
 from .runs import side_by_side
 from .splits import Protocol
 from .trainer import Epoch
@@ -35,6 +48,7 @@ _console = Console()
 
 _MODELS = ", ".join(datasets.SOURCES)
 ARTIFACTS = Path("artifacts")
+_LISTED_ROWS = 20
 
 _Model = Annotated[str, typer.Option(help=f"What to learn: {_MODELS}.")]
 _Output = Annotated[Path, typer.Option(help="Directory of the artifacts.")]
@@ -57,12 +71,39 @@ def _readable_errors() -> Iterator[None]:
         raise typer.Exit(1) from error
 
 
+_Data = Annotated[
+    Path | None,
+    typer.Option(help="A file of your own: .csv, .tsv, .jsonl, .ndjson or .parquet, UTF-8."),
+]
+_TextColumn = Annotated[
+    str | None, typer.Option(help="Its column of texts. Default: guessed where obvious.")
+]
+_LabelColumn = Annotated[
+    str | None, typer.Option(help="Its column of labels. Default: guessed where obvious.")
+]
+_Positive = Annotated[
+    str | None, typer.Option(help="The positive label; of more than two, against the rest.")
+]
+
+
 @app.command("train")
 def train_one(  # noqa: PLR0913, PLR0917
-    model: _Model,
-    loss: Annotated[str, typer.Option(help=f"One of: {', '.join(LOSSES)}.")],
+    model: Annotated[str | None, typer.Option(help=f"What to learn: {_MODELS}.")] = None,
+    name: Annotated[
+        str | None, typer.Option(help="Or the name of a model of your own, with --data.")
+    ] = None,
+    data: _Data = None,
+    text_column: _TextColumn = None,
+    label_column: _LabelColumn = None,
+    positive: _Positive = None,
+    loss: Annotated[
+        str | None, typer.Option(help=f"One of: {', '.join(LOSSES)}. Default: the variant's.")
+    ] = None,
     variant: Annotated[
-        str | None, typer.Option(help="Name of the configuration. Default: the loss's.")
+        str | None,
+        typer.Option(
+            help="Name of the configuration. Default: the loss's; of your own data 'wide'."
+        ),
     ] = None,
     protocol: Annotated[Protocol, typer.Option(help="How to split.")] = Protocol.GROUPED,
     seed: Annotated[int, typer.Option(help="Of split and initialisation.")] = 0,
@@ -75,40 +116,82 @@ def train_one(  # noqa: PLR0913, PLR0917
 ) -> None:
     """Train one variant and write its artifact to OUTPUT/MODEL/VARIANT.
 
-    The configuration is configs/MODEL/VARIANT.toml where there is one, else the defaults.
+    The configuration is configs/MODEL/VARIANT.toml where there is one, else the defaults. With
+    --name and --data it is a model of your own, wide and deep, and its report stands beside the
+    artifact in OUTPUT/NAME/VARIANT.md.
     """
     with _readable_errors():
-        config = _configuration(model, loss, variant or loss, settings or [])
+        own = None
+        if name is not None and model is None and data is not None:
+            found = own_data.read(OwnData(name, data, text_column, label_column, positive))
+            _print_own(found)
+            own, task = found.resolved, found.dataset.task
+            config = _own_configuration(name, task, loss, variant, settings or [])
+        elif model is not None and name is None and data is None:
+            config = _configuration(model, loss, variant, settings or [])
+        else:
+            raise ConfigurationError(
+                "either --model, for one that is built in, or --name and --data, for your own"
+            )
+        directory = output / config.model / config.variant
         columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn())
         with Progress(*columns, TimeElapsedColumn(), console=_console) as progress:
-            task = progress.add_task(f"{model}/{config.variant}", total=config.epochs)
+            bar = progress.add_task(f"{config.model}/{config.variant}", total=config.epochs)
 
             def show(number: int, epoch: Epoch) -> None:
                 progress.update(
-                    task,
+                    bar,
                     completed=number,
-                    description=f"{model}/{config.variant}: macro-F1 {epoch.macro_f1:.4f}",
+                    description=f"{config.model}/{config.variant}: macro-F1 {epoch.macro_f1:.4f}",
                 )
 
-            done = train(
-                Run(config, protocol, seed, glove=glove), output / model / config.variant, show
+            done = train(Run(config, protocol, seed, glove=glove, own=own), directory, show)
+        _print_test_metrics([done], own)
+        _console.print(f"Written: {directory} (version {done[0].version})")
+        if own is not None:
+            page = directory.with_suffix(".md")
+            own_report.write(page, done, majority_metrics(done[0], own), found)
+            _console.print(
+                f"Report: {page}\n"
+                f"Serve it: a line {config.model} = '{config.variant}' under [models] in "
+                f"{output}/serving.toml, or DANDELION_MODELS__{config.model.upper()}="
+                f"{config.variant}"
             )
-        _print_test_metrics([done])
-        version = done[0].version
-        _console.print(f"Written: {output / model / config.variant} (version {version})")
+
+
+def _print_own(found: OwnDataset) -> None:
+    """Tell what was read and guessed, and which rows were left out, none silently."""
+    dataset = found.dataset
+    counts = np.bincount(dataset.labels, minlength=len(dataset.label_names)).tolist()
+    shares = ", ".join(f"{name} {n}" for name, n in zip(dataset.label_names, counts, strict=True))
+    _console.print(f"{len(dataset.texts)} texts: {shares}", markup=False)
+    for guess in found.guesses:
+        _console.print(guess, markup=False)
+    if found.bad_rows:
+        _console.print(f"{len(found.bad_rows)} rows left out:", markup=False)
+        for line in own_data.describe_bad_rows(found.bad_rows, _LISTED_ROWS):
+            _console.print(f"  {line}", markup=False)
 
 
 @app.command()
-def train_all(output: _Output = ARTIFACTS, glove: _Glove = None, workers: _Workers = None) -> None:
-    """Train every variant in configs/ (grouped protocol, seed 0) and print their test metrics."""
+def train_all(
+    model: Annotated[str | None, typer.Option(help=f"One of: {_MODELS}. Default: all.")] = None,
+    output: _Output = ARTIFACTS,
+    glove: _Glove = None,
+    workers: _Workers = None,
+) -> None:
+    """Train every shipped variant in configs/ (grouped protocol, seed 0); print test metrics."""
     with _readable_errors():
+        if model is not None:
+            datasets.source_of(model)
         jobs = [
             (Run(config, Protocol.GROUPED, 0, glove=glove), output / config.model / config.variant)
             for config in configuration.load_all()
+            if config.shipped and model in {None, config.model}
         ]
         # A missing data set is told before the first fit, not after the last.
-        for model in {run.config.model for run, _ in jobs}:
-            datasets.load(model)
+        for name in {run.config.model for run, _ in jobs}:
+            datasets.load(name)
         _print_test_metrics(side_by_side(_train_job, jobs, "Training", workers=workers))
         size = sum(file.stat().st_size for _, directory in jobs for file in directory.iterdir())
         _console.print(f"{len(jobs)} artifacts in {output}, {size / 1e6:.1f} MB together")
@@ -119,61 +202,118 @@ def _train_job(job: tuple[Run, Path]) -> tuple[Manifest, Result]:
 
 
 @app.command("evaluate")
-def evaluate_artifact(
+def evaluate_artifact(  # noqa: PLR0913, PLR0917
     path: Annotated[Path, typer.Argument(help="An artifact, such as artifacts/spam/dice.")],
     threshold: Annotated[
         float | None, typer.Option(min=0, max=1, help="Default: the artifact's own.")
     ] = None,
+    data: _Data = None,
+    text_column: _TextColumn = None,
+    label_column: _LabelColumn = None,
+    positive: _Positive = None,
 ) -> None:
-    """Score an artifact's own test fold again and print the metrics beside the recorded ones."""
+    """Score an artifact's own test fold again and print the metrics beside the recorded ones.
+
+    One of your own data needs --data, and what it was trained with.
+    """
     with _readable_errors():
         classifier = Classifier.load(path)
         manifest = classifier.manifest
-        texts, labels = test_fold(manifest)
+        own = None
+        if data is not None:
+            asked = OwnData(manifest.model, data, text_column, label_column, positive)
+            read = own_data.read(asked)
+            own = read.resolved
+            if read.dataset.label_names != manifest.labels:
+                raise ConfigurationError(
+                    f"{data}: its labels are {', '.join(read.dataset.label_names)}, but {path} "
+                    f"learnt {', '.join(manifest.labels)}; give --positive as in training"
+                )
+        texts, labels = read_test_fold(manifest, own)
         cut = manifest.threshold if threshold is None else threshold
-        found = evaluate(labels, classifier.scores(texts), cut)
-        constant = majority_metrics(manifest)
+        scores = classifier.scores(texts)
+        if cut is None:
+            found, recorded = evaluate_classes(labels, scores), manifest.metrics["test"][ARGMAX]
+        elif manifest.threshold is None:
+            raise ConfigurationError(f"{path}: there is no threshold between more than two labels")
+        else:
+            found = evaluate(labels, scores, cut, score_kind=manifest.score_kind)
+            recorded = manifest.metrics["test"][FITTED]
+        constant = majority_metrics(manifest, own)
     table = Table(title=f"{manifest.model}/{manifest.variant}, test fold, {len(texts)} texts")
     table.add_column("metric")
-    table.add_column(f"at {cut:.4f}", justify="right")
-    table.add_column(f"recorded at {manifest.threshold:.4f}", justify="right")
+    table.add_column("at the highest score" if cut is None else f"at {cut:.4f}", justify="right")
+    table.add_column("recorded" + ("" if cut is None else f" at {manifest.threshold:.4f}"))
     table.add_column("majority class", justify="right")
     for metric in METRICS:
-        recorded = manifest.metrics["test"][FITTED][metric]
-        always = pages.figure(constant[metric]) if metric in constant else ""
-        table.add_row(metric, pages.figure(found[metric]), pages.figure(recorded), always)
+        figures = [_figure(metrics.get(metric)) for metrics in (found, recorded, constant)]
+        if any(figures):
+            table.add_row(metric, *figures)
     _console.print(table)
 
 
 @app.command("report")
-def make_report() -> None:
+def make_report(
+    quick: Annotated[
+        bool, typer.Option("--quick", help="Few seeds, within ten minutes, written aside.")
+    ] = False,
+) -> None:
     """Run every reported seed and write docs/results/ and the README's tables anew."""
     with _readable_errors():
+        if quick:
+            _console.print(f"Written: {report.make_quick()}")
+            return
         report.make()
     _console.print(f"Written: {report.RESULTS} and the tables of {report.README}")
 
 
 @app.command()
-def tune(model: _Model) -> None:
-    """Choose hyper-parameters on validation; write configs/MODEL/ and the table of the tries."""
+def tune(  # noqa: PLR0913, PLR0917
+    model: _Model,
+    variant: Annotated[str, typer.Option(help="A file in configs/MODEL/: what is searched from.")],
+    trials: Annotated[int, typer.Option(min=1, help="At most.")] = 30,
+    minutes: Annotated[float, typer.Option(min=0, help="After which no trial is begun.")] = 15,
+    workers: _Workers = None,
+    storage: Annotated[
+        str | None,
+        typer.Option(help="Optuna's, such as sqlite:///tune.db, to go on from. Default: memory."),
+    ] = None,
+) -> None:
+    """Search hyper-parameters on validation; write configs/MODEL/VARIANT.toml and the tries."""
     with _readable_errors():
         datasets.source_of(model)
-        tuning.write(model, tuning.tune(model, list(LOSSES)), report.RESULTS)
+        base = configuration.load(model, variant)
+        workers = workers or os.cpu_count() or 1
+        budget = search.Budget(trials, minutes * 60, workers, storage)
+        _console.print(
+            f"{model}/{variant}: at most {trials} trials, {minutes:g} minutes, {workers} side by "
+            f"side, seeds {', '.join(map(str, search.seeds_of(model)))}"
+        )
+        best = search.write(base, search.tune(base, budget), report.RESULTS)
+    _console.print(
+        f"Written: {configuration.path_of(model, variant)} (layer_rate {best.layer_rate:.3g})"
+    )
 
 
-@app.command()
-def collapse() -> None:
-    """Find the learning rate at which Dice, trained naively, answers like a constant."""
+@app.command("sensitivity")
+def map_sensitivity() -> None:
+    """Map where Dice and other losses collapse over learning rates, before and after the cure."""
     with _readable_errors():
-        found = naive.search()
-        rate = naive.lowest_collapsing_rate(found)
-    _console.print(pages.collapse_table(found), markup=False)
-    _console.print(f"Lowest rate at which every seed collapses: {rate or 'none'}")
+        sensitivity.write(report.RESULTS)
+    _console.print(f"Written: {report.RESULTS / 'sensitivity.md'}")
+
+
+@app.command("imbalance")
+def sweep_imbalance() -> None:
+    """Sweep the share of the smaller class under five losses."""
+    with _readable_errors():
+        imbalance.write(report.RESULTS)
+    _console.print(f"Written: {report.RESULTS / 'imbalance.md'}")
 
 
 @app.command()
 def ablate() -> None:
-    """Measure stored precision, extra GloVe words and fine-tuning; write the table."""
+    """Measure what single features of the networks are worth; write the table."""
     with _readable_errors():
         ablations.write(report.RESULTS / "ablations.md")
     _console.print(f"Written: {report.RESULTS / 'ablations.md'}")
@@ -190,9 +330,48 @@ def download(
             _console.print(f"{path}: {datasets.source_of(name).licence}")
 
 
-def _configuration(model: str, loss: str, variant: str, settings: list[str]) -> Configuration:
+def _configuration(
+    model: str, loss: str | None, variant: str | None, settings: list[str]
+) -> Configuration:
     """Take a variant's file, or the defaults, and override what the command line sets."""
     datasets.source_of(model)
+    if variant is None and loss is None:
+        raise ConfigurationError("name a --variant of configs/, or a --loss")
+    variant = variant or loss or ""
+    values: dict[str, Any] = {"model": model, "variant": variant, "loss": loss}
+    if configuration.path_of(model, variant).exists():
+        committed = configuration.load(model, variant)
+        if loss not in {None, committed.loss}:
+            raise ConfigurationError(
+                f"{configuration.path_of(model, variant)} has the loss {committed.loss!r}, "
+                f"not {loss!r}; choose another --variant"
+            )
+        values = committed.model_dump()
+    elif loss is None:
+        known = sorted(path.stem for path in (configuration.CONFIGS / model).glob("*.toml"))
+        raise ConfigurationError(
+            f"{configuration.path_of(model, variant)}: no such file, so name a --loss. "
+            f"Variants of {model!r} here: {', '.join(known) or 'none'}"
+        )
+    return configuration.parse(_overridden(values, settings), "--set")
+
+
+def _own_configuration(
+    name: str, task: str, loss: str | None, variant: str | None, settings: list[str]
+) -> Configuration:
+    """Take the wide and deep recipe, and override what the command line sets."""
+    values = configuration.wide_recipe(name, variant or "wide", task)
+    if loss is not None:
+        values["loss"] = loss
+    return configuration.parse(_overridden(values, settings), "--set")
+
+
+def _overridden(values: Mapping[str, Any], settings: list[str]) -> dict[str, Any]:
+    """Override fields, those of tables inside too: ``wide.rate=0.01``.
+
+    Raises:
+        ConfigurationError: a setting is not FIELD=VALUE, or has an option of its own.
+    """
     try:
         overrides = tomllib.loads("\n".join(settings))
     except tomllib.TOMLDecodeError as error:
@@ -200,34 +379,40 @@ def _configuration(model: str, loss: str, variant: str, settings: list[str]) -> 
     fixed = {"model", "variant", "loss"} & set(overrides)
     if fixed:
         raise ConfigurationError(f"--set: {', '.join(sorted(fixed))}: use the option of that name")
-    values = {"model": model, "variant": variant, "loss": loss}
-    if configuration.path_of(model, variant).exists():
-        committed = configuration.load(model, variant)
-        if committed.loss != loss:
-            raise ConfigurationError(
-                f"{configuration.path_of(model, variant)} has the loss {committed.loss!r}, "
-                f"not {loss!r}; choose another --variant"
-            )
-        values = committed.model_dump()
-    return configuration.parse(values | overrides, "--set")
+    merged = dict(values)
+    for field, value in overrides.items():
+        inner = merged.get(field)
+        if isinstance(value, dict) and isinstance(inner, dict):
+            merged[field] = inner | value
+        else:
+            merged[field] = value
+    return merged
 
 
-def _print_test_metrics(trained: Sequence[tuple[Manifest, Result]]) -> None:
+def _figure(value: float | None) -> str:
+    return "" if value is None else pages.figure(value)
+
+
+def _print_test_metrics(
+    trained: Sequence[tuple[Manifest, Result]], own: OwnData | None = None
+) -> None:
     """Print a line an artifact, and one a model for the majority class."""
     shown = ("accuracy", "f1", "macro_f1", "mcc", "auroc", "average_precision")
     table = Table(title="Test fold, at the fitted threshold", box=None, padding=(0, 1, 0, 0))
     for column in ("", "threshold", *(pages.COLUMNS[metric] for metric in shown)):
         table.add_column(column, no_wrap=True)
+
+    def figures(metrics: Metrics) -> list[str]:
+        return [_figure(metrics.get(metric)) for metric in shown]
+
     for model, group in groupby(trained, key=lambda pair: pair[0].model):
         artifacts = list(group)
-        constant = majority_metrics(artifacts[0][0])
-        figures = [pages.figure(constant[metric]) for metric in shown if metric in constant]
-        table.add_row(f"{model}: majority", "", *figures)
+        table.add_row(f"{model}: majority", "", *figures(majority_metrics(artifacts[0][0], own)))
         for manifest, result in artifacts:
-            metrics = manifest.metrics["test"][FITTED]
+            test = manifest.metrics["test"]
             table.add_row(
                 f"{model}/{manifest.variant}{' (collapsed)' if result.collapsed else ''}",
-                pages.figure(manifest.threshold),
-                *(pages.figure(metrics[metric]) for metric in shown),
+                _figure(manifest.threshold),
+                *figures(test[ARGMAX if manifest.threshold is None else FITTED]),
             )
     _console.print(table)

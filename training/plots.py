@@ -1,14 +1,38 @@
-"""Learning curves, as the paper's Figures 1 to 6."""
+"""Plots: learning curves as the paper's Figures 1 to 6, a heat map, a sweep."""
 
 import io
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import matplotlib as mpl
 from matplotlib.figure import Figure
+from matplotlib.patches import Rectangle
 
 _CURVES = {"accuracy": "Accuracy", "f1": "F1", "loss": "Loss"}
 _TRAINING, _VALIDATION = "#0072b2", "#d55e00"  # told apart by colour-blind readers too
+# Okabe & Ito's colours, each line with a marker of its own as well.
+_LINES = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#000000", "#56b4e9", "#e69f00")
+_MARKERS = "osD^vPX"
+
+
+class Cell(NamedTuple):
+    """A cell of a heat map.
+
+    Attributes:
+        value: in [0, 1], told by colour and in two digits.
+        mark: written below it, framed; empty for none.
+    """
+
+    value: float
+    mark: str
+
+
+class Point(NamedTuple):
+    """A mean with its interval."""
+
+    mean: float
+    low: float
+    high: float
 
 
 def learning_curves(
@@ -40,6 +64,119 @@ def learning_curves(
             panel.xaxis.get_major_locator().set_params(integer=True)
             panel.grid(alpha=0.3)
             panel.legend()
+    return _svg(figure)
+
+
+def heat_maps(
+    title: str,
+    panels: Mapping[tuple[str, str], Mapping[str, Sequence[Cell]]],
+    *,
+    columns: Sequence[str],
+    axis: str,
+    lowest: float = 0.0,
+) -> bytes:
+    """Draw heat maps in a grid.
+
+    Args:
+        title: above all panels.
+        panels: (line of the grid, column of the grid) → row of the map → a cell a column.
+        columns: the maps' columns.
+        axis: what the columns are.
+        lowest: value of the darkest colour; what is below looks the same.
+
+    Returns:
+        An SVG file; equal arguments give equal bytes.
+    """
+    above = list(dict.fromkeys(line for line, _ in panels))
+    beside = list(dict.fromkeys(column for _, column in panels))
+    rows = max(map(len, panels.values()))
+    size = (2.4 + 0.62 * len(columns) * len(beside), 1.4 + (0.9 + 0.5 * rows) * len(above))
+    figure = Figure(figsize=size, layout="constrained")
+    figure.suptitle(title)
+    axes = figure.subplots(len(above), len(beside), squeeze=False)
+    for (line, column), cells in panels.items():
+        place = axes[above.index(line)][beside.index(column)]
+        _draw_map(place, cells, columns, lowest)
+        place.set_ylim(rows - 0.5, -0.5)  # cells of one size in every map
+        place.set_title(f"{line}: {column}", fontsize="medium")
+        place.set_xlabel(axis)
+    return _svg(figure)
+
+
+def sweep(
+    title: str,
+    panels: Mapping[tuple[str, str], Mapping[str, Sequence[Point]]],
+    *,
+    steps: Sequence[str],
+    axis: str,
+) -> bytes:
+    """Draw lines with intervals over the steps of a sweep, panels in a grid.
+
+    Args:
+        title: above all panels.
+        panels: (line of the grid, column of the grid) → line's name → a point a step.
+        steps: evenly spaced, whatever they are.
+        axis: what the steps are.
+
+    Returns:
+        An SVG file; equal arguments give equal bytes.
+    """
+    above = list(dict.fromkeys(line for line, _ in panels))
+    beside = list(dict.fromkeys(column for _, column in panels))
+    figure = Figure(figsize=(4.5 * len(beside), 3 * len(above) + 1), layout="constrained")
+    figure.suptitle(title)
+    axes = figure.subplots(len(above), len(beside), squeeze=False)
+    for (line, column), lines in panels.items():
+        place = axes[above.index(line)][beside.index(column)]
+        for number, (name, points) in enumerate(lines.items()):
+            # Beside each other, so that no interval hides another.
+            shift = 0.08 * (number - (len(lines) - 1) / 2)
+            means = [point.mean for point in points]
+            place.errorbar(
+                [step + shift for step in range(len(points))],
+                means,
+                yerr=[
+                    [point.mean - point.low for point in points],
+                    [point.high - point.mean for point in points],
+                ],
+                color=_LINES[number % len(_LINES)],
+                marker=_MARKERS[number % len(_MARKERS)],
+                markersize=4,
+                linewidth=1.2,
+                capsize=2,
+                label=name,
+            )
+        place.set_title(f"{line}: {column}", fontsize="medium")
+        place.set_xticks(range(len(steps)), steps)
+        place.set_xlabel(axis)
+        # An interval of a few seeds may well leave what a figure can be.
+        lowest, highest = place.get_ylim()
+        place.set_ylim(max(lowest, -0.02), min(highest, 1.02))
+        place.grid(alpha=0.3)
+    handles, names = axes[0][0].get_legend_handles_labels()
+    figure.legend(handles, names, loc="outside lower center", ncols=len(names))
+    return _svg(figure)
+
+
+def _draw_map(
+    place: Any, cells: Mapping[str, Sequence[Cell]], columns: Sequence[str], lowest: float
+) -> None:
+    values = [[cell.value for cell in row] for row in cells.values()]
+    place.imshow(values, cmap="cividis", vmin=lowest, vmax=1, aspect="auto")
+    place.set_xticks(range(len(columns)), columns, fontsize="small")
+    place.set_yticks(range(len(cells)), list(cells), fontsize="small")
+    for line, row in enumerate(cells.values()):
+        for column, cell in enumerate(row):
+            text = f"{cell.value:.2f}".removeprefix("0")
+            if cell.mark:
+                text += f"\n{cell.mark}"
+                corner = (column - 0.44, line - 0.42)
+                place.add_patch(Rectangle(corner, 0.88, 0.84, fill=False, ec=_VALIDATION, lw=2.5))
+            color = "black" if cell.value > (1 + lowest) / 2 else "white"
+            place.text(column, line, text, ha="center", va="center", fontsize=7.5, color=color)
+
+
+def _svg(figure: Figure) -> bytes:
     buffer = io.BytesIO()
     with mpl.rc_context({"svg.hashsalt": "dandelion", "svg.fonttype": "none"}):
         figure.savefig(buffer, format="svg", metadata={"Date": None})

@@ -8,12 +8,24 @@ from typing import Any
 import pytest
 from typer.testing import CliRunner
 
-from training import ablations, cli, collapse, datasets, pages, report, runs, tuning
-from training.configuration import load
+from training import (
+    ablations,
+    baselines,
+    cli,
+    datasets,
+    imbalance,
+    pages,
+    report,
+    results,
+    runs,
+    sensitivity,
+)
+from training.baselines import PEERS
 from training.datasets import Source
-from training.losses import LOSSES
 
+LOSSES = ("dice", "mse", "weighted_bce")
 SHORT = "epochs = 1\nhidden = 8\nbatch_size = 64\nextra_words = 20\n"
+WIDE = "[wide]\nbits = 10\nsurface_dimensions = 2\n"
 
 
 @pytest.fixture
@@ -25,28 +37,27 @@ def project(tiny: Source, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Pa
     ) -> list[Any]:
         return [job(one) for one in jobs]  # one of its own would not know the tiny data set
 
+    directory = tmp_path / "configs" / "tiny"
+    directory.mkdir(parents=True)
     for loss in LOSSES:
-        path = tmp_path / "configs" / "tiny" / f"{loss}.toml"
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(f'loss = "{loss}"\n{SHORT}')
+        (directory / f"{loss}.toml").write_text(f'loss = "{loss}"\n{SHORT}')
+    (directory / "bce-wide.toml").write_text(f'loss = "bce"\nshipped = false\n{SHORT}{WIDE}')
     (tmp_path / "README.md").write_text(f"{pages.README_START}{pages.README_END}")
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(datasets, "SOURCES", {"tiny": tiny})
     monkeypatch.setattr(runs, "side_by_side", in_this_process)
     monkeypatch.setattr(cli, "side_by_side", in_this_process)
-    monkeypatch.setattr(report, "reported_seeds", lambda *_: range(2))
-    naive = collapse.naive
-    monkeypatch.setattr(
-        collapse, "naive", lambda rate: naive(rate).model_copy(update={"model": "tiny"})
-    )
-    monkeypatch.setattr(collapse, "MODEL", "tiny")
-    monkeypatch.setattr(collapse, "RATES", (0.01, 1.0))
-    monkeypatch.setattr(collapse, "SEARCH_SEEDS", (100,))
-    monkeypatch.setattr(tuning, "GRID", {"layer_rate": (1e-3, 1e-2), "word_dropout": (0.3,)})
-    monkeypatch.setattr(tuning, "_BASE", {"epochs": 1, "hidden": 8})
-    monkeypatch.setattr(tuning, "_SEEDS", (100,))
-    monkeypatch.setattr(ablations, "_VARIANTS", (("tiny", "dice"),))
-    monkeypatch.setattr(ablations, "_SEEDS", (100,))
+    monkeypatch.setattr(baselines, "side_by_side", in_this_process)
+    monkeypatch.setattr(report.Scale, "seeds", lambda *_: range(2))
+    monkeypatch.setattr(results, "PAPER", {("tiny", loss): (0.5, 0.5) for loss in LOSSES})
+    first = next(iter(PEERS))
+    monkeypatch.setattr(baselines, "PEERS", {first: PEERS[first]})
+    # The studies have tests of their own.
+    monkeypatch.setattr(sensitivity, "search", dict)
+    for study in (sensitivity, imbalance):
+        monkeypatch.setattr(study, "write", lambda *_, **__: "What it found.")
+    monkeypatch.setattr(ablations, "_VARIANTS", (("tiny", "bce-wide"),))
+    monkeypatch.setattr(ablations, "seeds_of", lambda _: (100,))
     return tmp_path
 
 
@@ -60,20 +71,39 @@ def test_report_writes_results_page_figures_and_readme(project: Path) -> None:
     invoke("report")
     output = project / "docs" / "results"
     written = json.loads((output / "results.json").read_text())
-    kinds = {(row["kind"], row["protocol"], row["name"]) for row in written["rows"]}
-    assert {("majority", "grouped", "majority"), ("dan", "paper", "mse")} <= kinds
-    pairs = {(one["a"], one["b"]) for one in written["comparisons"]}
-    assert pairs == {("dice", "mse"), ("dice", "weighted_bce"), ("mse", "weighted_bce")}
+    kinds = {(row["kind"], row["protocol"], row["name"], row["shipped"]) for row in written["rows"]}
+    peer = next(iter(baselines.PEERS))
+    assert {
+        ("majority", "grouped", "majority", False),
+        ("dan", "paper", "mse", False),
+        ("dan", "grouped", "mse", True),
+        ("dan", "grouped", "bce-wide", False),
+        ("peer", "grouped", peer, False),
+    } <= kinds
+    assert ("dan", "paper", "bce-wide", False) not in kinds
+    pairs = {frozenset((one["a"], one["b"])) for one in written["comparisons"]}
+    assert {frozenset(("dice", "mse")), frozenset(("bce-wide", peer))} <= pairs
+    assert written["chosen"]["tiny"]["variant"] in LOSSES
     page = (output / "README.md").read_text()
-    assert "| Tiny | weighted BCE" in page
-    assert "| 0.01 |" in page
+    assert "weighted BCE" in page
+    assert page.count("What it found.") == 2
     assert all((output / f"learning-curves-{loss}.svg").exists() for loss in LOSSES)
     assert pages.readme_tables(written) in (project / "README.md").read_text()
-    first = (output / "README.md").read_bytes()
+    first = page
     figure = (output / "learning-curves-dice.svg").read_bytes()
     invoke("report")
     assert (output / "learning-curves-dice.svg").read_bytes() == figure
-    assert (output / "README.md").read_bytes().count(b"|") == first.count(b"|")
+    assert (output / "README.md").read_text().count("|") == first.count("|")
+
+
+def test_the_quick_report_leaves_the_whole_one_alone(project: Path) -> None:
+    readme = (project / "README.md").read_text()
+    output = invoke("report", "--quick")
+    assert not (project / "docs").exists()
+    assert (project / "README.md").read_text() == readme
+    (page,) = Path(runs.cache_directory()).glob("report-quick/README.md")
+    assert "report-quick" in output.replace("\n", "")
+    assert "Tiny" in page.read_text()
 
 
 def test_train_all_prints_every_artifact_and_the_majority(project: Path) -> None:
@@ -83,23 +113,9 @@ def test_train_all_prints_every_artifact_and_the_majority(project: Path) -> None
     assert len(list((project / "artifacts" / "tiny").iterdir())) == 3
 
 
-def test_tune_writes_configurations_that_load(project: Path) -> None:
-    invoke("tune", "--model", "tiny")
-    page = (project / "docs" / "results" / "tuning-tiny.md").read_text()
-    for loss in LOSSES:
-        assert f"## {loss}" in page
-        assert load("tiny", loss, project / "configs").layer_rate in (1e-3, 1e-2)
-
-
-def test_collapse_prints_every_rate(project: Path) -> None:
-    output = invoke("collapse")
-    assert "| 0.01 |" in output
-    assert "| 1 |" in output
-    assert "Lowest rate" in output
-
-
 def test_ablate_answers_every_question(project: Path) -> None:
     invoke("ablate")
     page = (project / "docs" / "results" / "ablations.md").read_text()
-    for line in ("| tiny, dice | float16 |", "| tiny, dice | 50000 |", "| tiny, dice | False |"):
-        assert line in page
+    for change in ("nothing", "precision = float16", "wide.chars = None", "wide = None"):
+        assert f"| tiny/bce-wide | {change} |" in page
+    assert "types_weight" not in page  # there are no finer classes

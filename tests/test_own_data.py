@@ -1,0 +1,100 @@
+"""From a file of one's own to an answer over HTTP."""
+
+import csv
+from pathlib import Path
+
+import httpx2
+import pytest
+from typer.testing import CliRunner, Result
+
+from training import cli
+
+from .conftest import StartService
+
+SMALL = [f"--set={one}" for one in ("hidden=8", "epochs=6", "wide.bits=10")]
+WORDS = {"calm": "tea garden", "glad": "hooray yes", "sad": "rain alas"}
+
+
+def write(path: Path, labels: list[str], *, rows: int = 40) -> Path:
+    """Write a file whose texts tell their labels, and one row without a label."""
+    with path.open("w", newline="", encoding="utf-8") as file:
+        writer = csv.writer(file)
+        writer.writerow(["id", "body", "label"])
+        for number in range(rows * len(labels)):
+            label = labels[number % len(labels)]
+            # Near copies, those that differ in digits alone, would stay on one side of the split.
+            other = f"{number:b}".translate({ord("0"): "la", ord("1"): "lo"})
+            writer.writerow([number, f"{WORDS[label]}, «{other}»\nno {number}", label])
+        writer.writerow(["x", "a text without a label", ""])
+    return path
+
+
+def train(*arguments: str) -> Result:
+    return CliRunner().invoke(cli.app, ["train", *arguments])
+
+
+@pytest.fixture(autouse=True)
+def caches(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TRAINING_CACHE", str(tmp_path / "cache"))
+
+
+@pytest.mark.parametrize("labels", [["calm", "glad"], ["calm", "glad", "sad"]])
+def test_train_report_evaluate_and_serve(
+    tmp_path: Path, labels: list[str], start_service: StartService
+) -> None:
+    data, artifacts = write(tmp_path / "mine.csv", labels), tmp_path / "artifacts"
+    done = train(
+        *("--name=mood", f"--data={data}", "--text-column=body", "--label-column=label"),
+        *("--seed=1", f"--output={artifacts}", *SMALL),
+    )
+    assert done.exit_code == 0, done.output
+    assert "1 rows left out" in done.output
+    assert f"line {2 + 2 * 40 * len(labels)}" in done.output
+    report = (artifacts / "mood" / "wide.md").read_text(encoding="utf-8")
+    for part in ("# mood/wide", "| majority |", "## Rows left out", *labels):
+        assert part in report
+    assert "without a label" not in report + done.output
+
+    path = artifacts / "mood" / "wide"
+    evaluated = CliRunner().invoke(cli.app, ["evaluate", str(path), f"--data={data}"])
+    assert evaluated.exit_code == 0, evaluated.output
+
+    other = ["evaluate", str(path), f"--data={data}", f"--positive={labels[0]}"]
+    refused = CliRunner().invoke(cli.app, other)
+    assert refused.exit_code == 1
+    assert "give --positive as in training" in " ".join(refused.output.split())
+
+    (artifacts / "serving.toml").write_text("[models]\nmood = 'wide'\n")
+    service = start_service(artifacts=artifacts)
+    service.wait_until_ready()
+    texts = [WORDS["glad"], WORDS["calm"]]
+    answer = httpx2.post(f"{service.url}/classify/mood", json={"texts": texts})
+    results = answer.raise_for_status().json()["results"]
+    assert [one["label"] for one in results] == ["glad", "calm"]
+    assert all(("scores" in one) == (len(labels) > 2) for one in results)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--name=mood"], "either --model"),
+        (["--name=mood", "--model=spam", "--data=mine.csv"], "either --model"),
+        (["--name=spam", "--data=mine.csv"], "spam"),
+        (["--name=Mood!", "--data=mine.csv"], "Mood!"),
+        (["--name=mood", "--data=none.csv"], "none.csv"),
+        (["--name=mood", "--data=mine.csv", "--text-column=bdy"], "bdy"),
+        (["--name=mood", "--data=mine.csv", "--loss=cross_entropy"], "for a multiclass task"),
+        (["--model=spam"], "--variant"),
+        (["--model=spam", "--variant=none"], "no such file"),
+    ],
+)
+def test_mistakes_end_in_one_line(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, arguments: list[str], message: str
+) -> None:
+    write(tmp_path / "mine.csv", ["calm", "glad"])
+    monkeypatch.chdir(tmp_path)
+    done = train(*arguments)
+    assert done.exit_code == 1
+    last = " ".join(done.output[done.output.index("error: ") :].split())
+    assert message in last
+    assert not (tmp_path / "artifacts").exists()

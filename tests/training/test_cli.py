@@ -1,0 +1,242 @@
+"""The command line, on a tiny made-up data set."""
+
+import os
+import re
+import shutil
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+from typer.testing import CliRunner
+
+from dandelion import Classifier
+from dandelion.artifact import load_manifest
+from training import cli, configuration, experiment, tuning
+from training.datasets import Source
+
+from .conftest import tiny_lines, write_archive
+
+pytestmark = pytest.mark.usefixtures("tiny")
+
+
+@pytest.fixture
+def command(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> CliRunner:
+    monkeypatch.chdir(tmp_path)
+    return CliRunner()
+
+
+SETTINGS = [
+    f"--set={name}={value}" for name, value in {"hidden": 8, "epochs": 2, "extra_words": 50}.items()
+]
+TRAIN = ["train", "--model=tiny", "--loss=dice", *SETTINGS]
+
+
+def row_of(output: str, metric: str) -> list[str]:
+    """Return the cells of a metric's row of `evaluate`'s table, but for its name."""
+    line = next(line for line in output.splitlines() if f" {metric} " in line)
+    return [cell.strip() for cell in line.split("│") if cell.strip()][1:]
+
+
+def test_train_then_evaluate(command: CliRunner, tmp_path: Path) -> None:
+    done = command.invoke(cli.app, [*TRAIN, "--output=out", "--seed=5"])
+    assert done.exit_code == 0, done.output
+    assert "out/tiny/dice" in done.output
+    manifest = load_manifest(tmp_path / "out" / "tiny" / "dice")
+    assert (manifest.seed, manifest.protocol) == (5, "grouped")
+    assert manifest.config["hidden"] == 8
+    evaluated = command.invoke(cli.app, ["evaluate", "out/tiny/dice"])
+    assert evaluated.exit_code == 0, evaluated.output
+    found, recorded, majority = row_of(evaluated.output, "accuracy")
+    assert found == recorded
+    assert majority == ".8000"
+    assert "tiny: majority" in done.output
+
+
+def test_evaluate_at_another_threshold(command: CliRunner) -> None:
+    command.invoke(cli.app, [*TRAIN, "--output=out"])
+    done = command.invoke(cli.app, ["evaluate", "out/tiny/dice", "--threshold=0"])
+    assert done.exit_code == 0, done.output
+    assert row_of(done.output, "accuracy")[0] == ".2000"  # everything is spam
+
+
+@pytest.mark.usefixtures("tiny_type")
+def test_a_model_of_classes(command: CliRunner) -> None:
+    arguments = ["train", "--model=tiny_type", "--loss=cross_entropy", *SETTINGS, "--output=out"]
+    done = command.invoke(cli.app, arguments)
+    assert done.exit_code == 0, done.output
+    evaluated = command.invoke(cli.app, ["evaluate", "out/tiny_type/cross_entropy"])
+    assert evaluated.exit_code == 0, evaluated.output
+    found, recorded, majority = row_of(evaluated.output, "macro_f1")
+    assert found == recorded
+    assert float(majority) < 0.31
+    assert "auroc" not in evaluated.output
+    refused = command.invoke(
+        cli.app, ["evaluate", "out/tiny_type/cross_entropy", "--threshold=0.5"]
+    )
+    assert refused.exit_code == 1
+    assert "there is no threshold between more than two labels" in refused.output
+
+
+def test_a_field_of_the_wide_path_is_set(command: CliRunner, tmp_path: Path) -> None:
+    settings = ["--set=wide.bits=9", "--set=wide.chars=[3, 3]", "--set=sampling='oversample'"]
+    done = command.invoke(cli.app, [*TRAIN, *settings, "--output=out"])
+    assert done.exit_code == 0, done.output
+    manifest = load_manifest(tmp_path / "out" / "tiny" / "dice")
+    assert manifest.features is not None
+    assert (manifest.features["bits"], manifest.features["chars"]) == (9, [3, 3])
+    assert manifest.sampling is not None
+
+
+def test_evaluate_refuses_another_data_set(
+    command: CliRunner, tmp_path: Path, tiny: Source
+) -> None:
+    command.invoke(cli.app, [*TRAIN, "--output=out"])
+    write_archive(tmp_path / "data" / "tiny.zip", tiny.member, tiny_lines()[:-1])
+    experiment._read_dataset.cache_clear()
+    experiment._load_dataset.cache_clear()
+    with pytest.warns(UserWarning, match="not the known file"):
+        done = command.invoke(cli.app, ["evaluate", "out/tiny/dice"])
+    assert done.exit_code == 1
+    assert "may hold texts it was trained on" in done.output
+
+
+def write_config(directory: Path, name: str, text: str) -> Path:
+    path = directory / "configs" / "tiny" / f"{name}.toml"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(text)
+    return path
+
+
+def test_train_takes_the_variants_file(command: CliRunner, tmp_path: Path) -> None:
+    write_config(tmp_path, "small", 'loss = "mse"\nhidden = 5\nepochs = 1\nextra_words = 9\n')
+    wrong = command.invoke(cli.app, ["train", "--model=tiny", "--loss=dice", "--variant=small"])
+    assert wrong.exit_code == 1
+    assert "has the loss 'mse', not 'dice'" in wrong.output
+    for loss in (["--loss=mse"], []):
+        right = command.invoke(
+            cli.app, ["train", "--model=tiny", *loss, "--variant=small", "--set=hidden=6"]
+        )
+        assert right.exit_code == 0, right.output
+        config = load_manifest(tmp_path / "artifacts" / "tiny" / "small").config
+        assert (config["hidden"], config["extra_words"], config["loss"]) == (6, 9, "mse")
+        shutil.rmtree(tmp_path / "artifacts")
+
+
+def write_own(directory: Path) -> None:
+    rows = [
+        f"{'awful' if number % 4 == 0 else 'lovely'} day {'x' * (number % 30)},{label}"
+        for number in range(200)
+        for label in ["rude" if number % 4 == 0 else "fine"]
+    ]
+    (directory / "mine.csv").write_text("\n".join(["comment,label", *rows, ",fine"]))
+
+
+OWN = ["train", "--name=mine", "--data=mine.csv", "--positive=rude", "--output=out"]
+
+
+def test_a_model_of_ones_own(command: CliRunner, tmp_path: Path) -> None:
+    write_own(tmp_path)
+    settings = ["--set=hidden=8", "--set=wide.bits=10", "--set=wide.rate=0.05"]
+    done = command.invoke(cli.app, [*OWN, *settings])
+    assert done.exit_code == 0, done.output
+    assert "200 texts: fine 150, rude 50" in done.output
+    assert "line 202: no text" in done.output
+    assert "DANDELION_MODELS__MINE=wide" in done.output.replace("\n", "")
+    classifier = Classifier.load(tmp_path / "out" / "mine" / "wide")
+    labels = [one.label for one in classifier.classify(["awful day xxxxx", "lovely day xxxxx"])]
+    assert labels == ["rude", "fine"]
+    report = (tmp_path / "out" / "mine" / "wide.md").read_text()
+    assert "line 202: no text" in report
+    assert "lovely" not in report
+
+    data = ["--data=mine.csv", "--positive=rude"]
+    evaluated = command.invoke(cli.app, ["evaluate", "out/mine/wide", *data])
+    assert evaluated.exit_code == 0, evaluated.output
+    found, recorded, _ = row_of(evaluated.output, "accuracy")
+    assert found == recorded
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["train", "--model=soup", "--loss=dice"], "no model 'soup'; there are: spam"),
+        (["train", "--model=tiny", "--loss=dise"], "no loss 'dise'"),
+        (["train", "--model=tiny"], "name a --variant of configs/, or a --loss"),
+        (["train", "--model=tiny", "--variant=none"], "no such file, so name a --loss"),
+        (["train"], "either --model, for one that is built in, or --name and --data"),
+        (["train", "--name=mine"], "either --model, for one that is built in, or --name and"),
+        (["train", "--name=mine", "--data=none.csv"], "none.csv: cannot be read"),
+        (["train", "--name=spam", "--data=none.csv"], "'spam' is taken by a built-in model"),
+        ([*TRAIN, "--set=hidden"], "expected FIELD=VALUE"),
+        ([*TRAIN, "--set=hiden=3"], "hiden: Extra inputs"),
+        ([*TRAIN, "--set=wide.bits=99"], "bits is 99; expected 1 to 22"),
+        ([*TRAIN, "--set=types_weight=1.0"], "Tiny has no finer classes"),
+        ([*TRAIN, "--set=model='spam'"], "--set: model: use the option of that name"),
+        ([*TRAIN, "--glove=none.txt"], "none.txt: cannot be read"),
+        (["train", "--model=tiny", "--loss=softmax_dice"], "is for a multiclass task"),
+        (["evaluate", "none"], "none: no such directory"),
+        (["train-all"], "configs: holds no configuration"),
+        (["tune", "--model=soup", "--variant=dice"], "no model 'soup'"),
+        (["tune", "--model=tiny", "--variant=none"], "configs/tiny/none.toml: cannot be read"),
+        (["download", "--model=soup"], "no model 'soup'"),
+    ],
+)
+def test_mistakes_end_in_one_line(command: CliRunner, arguments: list[str], message: str) -> None:
+    done = command.invoke(cli.app, arguments)
+    assert done.exit_code == 1
+    assert done.output.strip().splitlines()[-1].startswith("error: ")
+    assert message in done.output
+
+
+def test_a_missing_data_set_is_told_before_the_first_fit(
+    command: CliRunner, tmp_path: Path, tiny: Source
+) -> None:
+    write_config(tmp_path, "dice", 'loss = "dice"\n')
+    shutil.rmtree(tmp_path / "data")
+    done = command.invoke(cli.app, ["train-all"])
+    assert done.exit_code == 1
+    assert f"{tiny.archive}: no such file" in done.output
+
+
+def test_tune_states_its_budget_and_writes_what_it_found(
+    command: CliRunner, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = write_config(tmp_path, "dice", 'loss = "dice"\n')
+    seen: list[Any] = []
+
+    def search(base: Any, budget: tuning.Budget) -> str:
+        seen.append(budget)
+        return base.loss  # type: ignore[no-any-return]
+
+    monkeypatch.setattr(tuning, "tune", search)
+    monkeypatch.setattr(tuning, "write", lambda *_: SimpleNamespace(layer_rate=0.00123))
+    done = command.invoke(cli.app, ["tune", "--model=tiny", "--variant=dice", "--trials=7"])
+    assert done.exit_code == 0, done.output
+    (budget,) = seen
+    assert (budget.trials, budget.workers, budget.storage) == (7, os.cpu_count(), None)
+    text = " ".join(done.output.split())
+    assert f"at most 7 trials, {budget.seconds / 60:g} minutes, {os.cpu_count()} side by" in text
+    assert re.search(r"seeds 100, .*Written: configs/tiny/dice.toml \(layer_rate 0.00123\)", text)
+    assert path == tmp_path / configuration.path_of("tiny", "dice")
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "train",
+        "train-all",
+        "evaluate",
+        "report",
+        "tune",
+        "ablate",
+        "download",
+        "sensitivity",
+        "imbalance",
+    ],
+)
+def test_every_command_explains_itself(command: CliRunner, name: str) -> None:
+    assert name in command.invoke(cli.app, ["--help"]).output
+    done = command.invoke(cli.app, [name, "--help"])
+    assert done.exit_code == 0
+    assert "Usage" in done.output
