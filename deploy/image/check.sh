@@ -35,10 +35,14 @@ buildah "${storage[@]}" rm "$container" > /dev/null
 rm -rf "$work/base"
 
 echo "== image"
-# A build sees nothing of this machine: pip's configuration and certificates, where it has any.
+# A build sees nothing of this machine: pip's configuration, constraints and certificates, where it
+# has any.
 options=(--build-arg BASE_IMAGE=localhost/dandelion-base)
 while read -r file; do
   options+=(--volume "$file:$file:ro")
+  while read -r constraints; do
+    options+=(--volume "$constraints:$constraints:ro")
+  done < <(sed -n 's/^ *constraint *= *//p' "$file")
 done < <(python3 -m pip config debug | sed -n 's/^ *\(.*\), exists: True$/\1/p')
 certificates=${PIP_CERT:-$(python3 -m pip config get global.cert 2> /dev/null || true)}
 if [ -n "$certificates" ]; then
