@@ -49,6 +49,7 @@ def test_train_report_evaluate_and_serve(
     )
     assert done.exit_code == 0, done.output
     assert "1 rows left out" in done.output
+    assert "a line mood = 'wide' under [models]" in done.output
     assert f"line {2 + 2 * 40 * len(labels)}" in done.output
     report = (artifacts / "mood" / "wide.md").read_text(encoding="utf-8")
     for part in ("# mood/wide", "| majority |", "## Rows left out", *labels):

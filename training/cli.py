@@ -155,7 +155,8 @@ def train_one(  # noqa: PLR0913, PLR0917
                 f"Report: {page}\n"
                 f"Serve it: a line {config.model} = '{config.variant}' under [models] in "
                 f"{output}/serving.toml, or DANDELION_MODELS__{config.model.upper()}="
-                f"{config.variant}"
+                f"{config.variant}",
+                markup=False,
             )
 
 
