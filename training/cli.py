@@ -256,7 +256,7 @@ def evaluate_artifact(  # noqa: PLR0913, PLR0917
 @app.command("report")
 def make_report(
     quick: Annotated[
-        bool, typer.Option("--quick", help="Few seeds, within ten minutes, written aside.")
+        bool, typer.Option("--quick", help="Few seeds, short studies, written aside.")
     ] = False,
 ) -> None:
     """Run every reported seed and write docs/results/ and the README's tables anew."""
