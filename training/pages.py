@@ -149,8 +149,8 @@ disability: {len(fairness.IDENTITY_TERMS)} words in `training/fairness.py`) agai
 Cyberbullying, grouped protocol, fitted threshold, means over seeds:
 
 {_slices(results)}
-Where an identity is mentioned, nearly all texts of this data set are labelled as bullying, and false
-alarms are about twice as frequent there. Let a person decide on such texts.
+Where an identity is mentioned, nearly all texts of this data set are labelled as bullying, and
+false alarms are about twice as frequent there. Let a person decide on such texts.
 
 ## Table 1, beside the paper's
 
