@@ -7,8 +7,10 @@ FROM ${BASE_IMAGE} AS builder
 # A bundle of certificates for pip, where a company's proxy needs one; unset by default.
 ARG PIP_CERT
 WORKDIR /src
+# For the compiled engine; none of it is in the image that runs.
+RUN command -v cc > /dev/null || { apt-get update && apt-get install --yes --no-install-recommends gcc libc6-dev; }
 RUN python3 -m venv /opt/dandelion
-COPY pyproject.toml README.md LICENSE ./
+COPY pyproject.toml hatch_build.py README.md LICENSE ./
 COPY dandelion dandelion
 COPY app app
 COPY training training

@@ -49,22 +49,23 @@ types: $(VENV)/.dev ## Check types
 
 clean: ## Remove the virtual environment and every cache
 	rm -rf $(VENV) .cache .coverage* .hypothesis .import_linter_cache .mypy_cache .pytest_cache \
-		.ruff_cache build dist *.egg-info
+		.ruff_cache build dist dandelion/_kernel*.so *.egg-info
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
-# A stamp a stage: nothing is installed again until pyproject.toml changes.
+# A stamp a stage: nothing is installed, nor the compiled engine built, again until these change.
+INSTALLED_FROM := pyproject.toml hatch_build.py dandelion/kernel.c
 $(BIN)/python:
 	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is needed: make PYTHON=python3.12 ...")'
 	$(PYTHON) -m venv $(VENV) || { rm -rf $(VENV); echo 'On Debian: apt-get install python3-venv'; exit 1; }
 
-$(VENV)/.service: pyproject.toml | $(BIN)/python
+$(VENV)/.service: $(INSTALLED_FROM) | $(BIN)/python
 	$(BIN)/python -m pip install --quiet --editable .
 	touch $@
 
-$(VENV)/.training: pyproject.toml | $(BIN)/python
+$(VENV)/.training: $(INSTALLED_FROM) | $(BIN)/python
 	$(BIN)/python -m pip install --quiet $(TORCH) --editable '.[training]'
 	touch $@ $(VENV)/.service
 
-$(VENV)/.dev: pyproject.toml | $(BIN)/python
+$(VENV)/.dev: $(INSTALLED_FROM) | $(BIN)/python
 	$(BIN)/python -m pip install --quiet $(TORCH) --editable '.[training,dev]'
 	touch $@ $(VENV)/.training $(VENV)/.service

@@ -72,12 +72,18 @@ def _kinds_of(codes: Codes) -> NDArray[np.uint8]:
 def _enter(code: int) -> None:
     """Enter a code point into the tables. Threads may race: they write the same values."""
     character = chr(code)
+    _LOWER_CASE[code] = lower_of(character)
+    _KINDS[code] = kind_of(character)
+
+
+def lower_of(character: str) -> int:
+    """Return a character's code point in lower case; its own where that is not one character."""
     lower = character.lower()
-    _LOWER_CASE[code] = ord(lower) if len(lower) == 1 else code
-    _KINDS[code] = _kind(character)
+    return ord(lower) if len(lower) == 1 else ord(character)
 
 
-def _kind(character: str) -> int:
+def kind_of(character: str) -> int:
+    """Return a character's kind, see `Page.kinds`."""
     category = unicodedata.category(character)
     if character.isspace() or category == "Cc":
         return SPACE

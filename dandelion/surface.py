@@ -31,13 +31,13 @@ _COUNTED: Final = _ASIDE + 8
 COUNTS: Final = _COUNTED + 7
 
 # Told apart by half powers of two: 0, 1, 2, 3, 4, 6, 8, 11, 16 …
-_STEPS: Final = np.unique(np.rint(2 ** (np.arange(1, 63) / 2)).astype(np.int64))
+STEPS: Final = np.unique(np.rint(2 ** (np.arange(1, 63) / 2)).astype(np.int64))
 _FINE_CHARS: Final = 5
 
-_SLOTS = np.full(0x2100, _ASIDE, dtype=np.uint8)
+SLOTS = np.full(0x2100, _ASIDE, dtype=np.uint8)
 for _slot, _characters in enumerate(_SIGNS):
     for _character in _characters:
-        _SLOTS[ord(_character)] = _slot
+        SLOTS[ord(_character)] = _slot
 
 
 def encode(page: Page) -> NDArray[np.int32]:
@@ -46,25 +46,25 @@ def encode(page: Page) -> NDArray[np.int32]:
     counts = _count(page, slots)
     upper, lower = counts[:, _UPPERS], counts[:, _LOWERS]
     links = [text.count("http") + text.count("www.") for text in page.texts]
-    levels: NDArray[np.int64] = np.column_stack(
+    found: NDArray[np.int64] = np.column_stack(
         [
-            _levels(counts),
-            _levels(page.count(page.starts_word)),
-            _levels(np.array(links, dtype=np.int64)),
-            _levels(page.lengths),
+            levels(counts),
+            levels(page.count(page.starts_word)),
+            levels(np.array(links, dtype=np.int64)),
+            levels(page.lengths),
             page.lengths // _FINE_CHARS,
             10 * upper // np.maximum(upper + lower, 1),
             slots[page.starts],
             slots[page.starts + page.lengths - 1],
         ]
     )
-    np.minimum(levels, LEVELS - 1, out=levels)
-    return (levels + np.arange(COUNTS) * LEVELS).astype(np.int32)
+    np.minimum(found, LEVELS - 1, out=found)
+    return (found + np.arange(COUNTS) * LEVELS).astype(np.int32)
 
 
-def _levels(counts: NDArray[np.int64]) -> NDArray[np.int64]:
-    """Tell how many of `_STEPS` each count reaches."""
-    return np.searchsorted(_STEPS, counts, side="right")
+def levels(counts: NDArray[np.int64]) -> NDArray[np.int64]:
+    """Tell how many of `STEPS` each count reaches."""
+    return np.searchsorted(STEPS, counts, side="right")
 
 
 def _count(page: Page, slots: NDArray[np.int64]) -> NDArray[np.int64]:
@@ -85,7 +85,7 @@ def _count(page: Page, slots: NDArray[np.int64]) -> NDArray[np.int64]:
 
 def _slots_of(page: Page) -> NDArray[np.int64]:
     """Tell what each character is counted as, int64[m]."""
-    slots = _SLOTS[np.minimum(page.cased, len(_SLOTS) - 1)].astype(np.int64)
+    slots = SLOTS[np.minimum(page.cased, len(SLOTS) - 1)].astype(np.int64)
     by_kind = np.empty(5, dtype=np.int64)
     by_kind[[SPACE, LOWER, UPPER, DIGIT, SIGN]] = _SPACES, _LOWERS, _UPPERS, _DIGITS, _OTHER_SIGN
     return np.where(slots == _ASIDE, by_kind[page.kinds], slots)

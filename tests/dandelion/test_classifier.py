@@ -37,7 +37,7 @@ SOME = ["Free prize!", "", "Lunch tomorrow? 😂", "xyzzy"]
 
 def scores_of(kind: str, texts: list[str]) -> NDArray[np.float32]:
     """Score texts, and hold the scores against what every kind promises."""
-    classifier = Classifier(ARTIFACTS[kind])
+    classifier = Classifier(ARTIFACTS[kind], engine="numpy")
     scores = classifier.scores(texts)
     assert scores.dtype == np.float32
     is_binary = classifier.manifest.task == "binary"
@@ -49,20 +49,22 @@ def scores_of(kind: str, texts: list[str]) -> NDArray[np.float32]:
 
 
 def test_public_names() -> None:
-    assert dandelion.__all__ == ["ArtifactError", "Classifier", "Prediction", "ThresholdError"]
+    assert dandelion.__all__ == [
+        *("ArtifactError", "Classifier", "KernelError", "Prediction", "ThresholdError")
+    ]
 
 
 @pytest.mark.parametrize("kind", ["plain", "wide multiclass"])
 def test_loading_gives_the_same_scores(tmp_path: Path, kind: str) -> None:
     save(ARTIFACTS[kind], tmp_path / "tiny")
-    loaded = Classifier.load(tmp_path / "tiny")
+    loaded = Classifier.load(tmp_path / "tiny", engine="numpy")
     np.testing.assert_array_equal(loaded.scores(SOME), scores_of(kind, SOME))
 
 
 @pytest.mark.parametrize("kind", ["plain", "wide", "binary of three logits"])
 def test_scores_and_labels_agree(kind: str) -> None:
     classifier = Classifier(ARTIFACTS[kind])
-    scores = scores_of(kind, SOME)
+    scores = classifier.scores(SOME)
     for threshold in (None, 0.0, float(scores[0]), 1.0):
         cut = classifier.manifest.threshold if threshold is None else threshold
         assert classifier.classify(SOME, threshold) == [
@@ -72,8 +74,9 @@ def test_scores_and_labels_agree(kind: str) -> None:
 
 @pytest.mark.parametrize("kind", ["multiclass", "wide multiclass"])
 def test_the_label_of_many_is_the_likeliest(kind: str) -> None:
-    scores = scores_of(kind, SOME)
-    predictions = Classifier(ARTIFACTS[kind]).classify(SOME)
+    classifier = Classifier(ARTIFACTS[kind])
+    scores = classifier.scores(SOME)
+    predictions = classifier.classify(SOME)
     for prediction, row in zip(predictions, scores.tolist(), strict=True):
         assert prediction.scores == dict(zip(THREE, row, strict=True))
         assert prediction.score == prediction.scores[prediction.label] == max(row)
@@ -91,8 +94,7 @@ def test_scores_are_those_of_the_logits() -> None:
         ("wide multiclass", softmax),
         ("binary of three logits", lambda logits: sigmoid(binary_logits(logits))),
     ):
-        classifier = Classifier(ARTIFACTS[kind])
-        encoded = classifier.encode(SOME)
+        encoded = Classifier(ARTIFACTS[kind], engine="numpy").encode(SOME)
         assert encoded.grams is not None
         assert encoded.surface is not None
         logits = ARTIFACTS[kind].network.logits(encoded)
@@ -100,9 +102,10 @@ def test_scores_are_those_of_the_logits() -> None:
 
 
 def test_only_what_the_network_reads_is_encoded() -> None:
-    plain = Classifier(ARTIFACTS["plain"]).encode(SOME)
+    plain = Classifier(ARTIFACTS["plain"], engine="numpy").encode(SOME)
     assert (plain.grams, plain.surface) == (None, None)
-    without = Classifier(make_artifact(features=replace(FEATURES, surface=False))).encode(SOME)
+    artifact = make_artifact(features=replace(FEATURES, surface=False))
+    without = Classifier(artifact, engine="numpy").encode(SOME)
     assert without.grams is not None
     assert without.surface is None
 
@@ -156,8 +159,15 @@ def test_chunks_are_as_large_as_allowed(
         assert not fits([*piece, following[0]])
 
 
+@pytest.mark.parametrize("kind", ["wide", "wide multiclass"])
+def test_workers_share_the_texts(kind: str) -> None:
+    classifier = Classifier(ARTIFACTS[kind])
+    texts = SOME * 500
+    np.testing.assert_array_equal(classifier.scores(texts, workers=3), classifier.scores(texts))
+
+
 def test_a_large_batch_is_cut() -> None:
-    assert [len(piece) for piece in chunks(["a"] * 2500)] == [1024, 1024, 452]
+    assert [len(piece) for piece in chunks(["a"] * 2500)] == [*[256] * 9, 196]
     long = ("a" * 50_000, "b" * 90_000, "c" * 200_000, "")
     assert [len(piece) for piece in chunks(long)] == [1, 1, 1, 1]
 

@@ -1,0 +1,636 @@
+/* The way of a batch of texts from code points to scores, compiled.
+ *
+ * NumPy pays about a microsecond a call, some hundred calls a batch, and a pass over memory for
+ * every step; here a text is read once and stays in the processor's cache. What is computed is
+ * defined elsewhere: tokens by tokenizer.py, grams by grams.py, surface by surface.py, scores by
+ * network.py. The tests hold the two equal over any Unicode.
+ *
+ * Plain C99 without Python.h, so that a C compiler is all that building it takes; kernel.py calls
+ * it through ctypes. Texts come in as `clean` code points. Nothing here is shared between calls but
+ * the model, which is only read: threads may call at once.
+ */
+
+#include <math.h>
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define EXPORT __attribute__((visibility("default")))
+
+/* Where the linker can choose at load time, the loops that matter exist twice: for processors of
+ * 2013 and later, and for any. */
+#ifdef DANDELION_CLONES
+#define CLONED_FOR(extension) __attribute__((target_clones(extension, "default")))
+#else
+#define CLONED_FOR(extension)
+#endif
+#define UNROLL _Pragma("GCC unroll 8")
+#define INLINE static inline __attribute__((always_inline))
+
+/* Bits of a code point's class, as kernel.py enters them; 0 is a code point not met before. */
+enum {
+  KIND = 7, /* the three lowest bits: a kind of characters.py */
+  KNOWN = 8,
+  LETTER = 16,  /* [^\W\d_] */
+  DECIMAL = 32, /* \d */
+  WORD = 64,    /* \w */
+  BLANK = 128,  /* \s */
+};
+enum { SPACE, LOWER, UPPER, DIGIT, SIGN };
+
+#define MAX_DIGITS 16
+#define MAX_RUN 3
+#define MAX_COUNTS 64
+#define MAX_LEVEL 63
+#define LEVELS 64
+
+static const uint32_t STEP = 0x01000193u, JOIN = 0x85EBCA6Bu, SPREAD = 0x9E3779B1u;
+
+/* Laid out as kernel.py's Model. */
+typedef struct {
+  const uint8_t *classes;   /* [0x110000] */
+  const uint32_t *lower;    /* [0x110000], lower case where that is one character */
+  const uint32_t *tokens;   /* the code points of all known tokens */
+  const int64_t *bounds;    /* token i's are bounds[i - 1] to bounds[i] */
+  uint64_t *slots;          /* [mask + 1]: hash << 32 | id, 0 where empty */
+  int64_t mask;
+  int32_t url, mention;
+  int32_t digits[MAX_DIGITS + 1];
+  /* features; surface == 0 where the network reads none, grams == 0 likewise */
+  int32_t grams, shift, shortest, longest, words, signs, shapes, surface;
+  /* surface */
+  const uint8_t *sign_slots; /* [sign_slots_size]: where a sign is counted; `aside` elsewhere */
+  int32_t sign_slots_size, aside, counts;
+  const int64_t *steps;  /* [steps_size]: the least count of each level but 0 */
+  const uint8_t *levels; /* [levels_size]: the level of each small count */
+  int32_t steps_size, levels_size;
+  /* network */
+  int32_t dimensions, extra, hidden, outputs, is_binary;
+  const float *embedding;     /* [v, dimensions] */
+  const float *gram_weights;  /* [b, outputs] */
+  const float *surface_table; /* [s, outputs + extra] */
+  const float *hidden1, *bias1; /* packed, see `layer`; hidden is a multiple of TILE */
+  const float *hidden2, *bias2;
+  const float *output, *output_bias; /* [outputs, hidden], [outputs] */
+} Model;
+
+/* An encoded batch. Laid out as kernel.py's Batch. */
+typedef struct {
+  int64_t texts;
+  int64_t *token_ends; /* text i's are token_ends[i - 1] to token_ends[i] */
+  int64_t *gram_ends;
+  int32_t *tokens;
+  int32_t *grams;
+  int32_t *surface; /* [texts, counts] */
+  int64_t tokens_size, grams_size;
+} Batch;
+
+/* Tells which version of this file it was built from. */
+EXPORT const char *dandelion_source(void) { return DANDELION_SOURCE; }
+
+/* ---- vocabulary ------------------------------------------------------------------------------ */
+
+INLINE uint32_t hash_codes(const uint32_t *codes, int64_t length) {
+  uint32_t hash = 0;
+  for (int64_t i = 0; i < length; i++) hash = (hash ^ codes[i]) * STEP;
+  return hash;
+}
+
+INLINE int64_t slot_of(const Model *model, uint32_t hash) {
+  return (int64_t)((hash ^ hash >> 15) * SPREAD >> 7) & model->mask;
+}
+
+INLINE int32_t look_up(const Model *model, const uint32_t *codes, int64_t length) {
+  uint32_t hash = hash_codes(codes, length);
+  for (int64_t slot = slot_of(model, hash);; slot = (slot + 1) & model->mask) {
+    uint64_t entry = model->slots[slot];
+    if (!entry) return 0;
+    if ((uint32_t)(entry >> 32) != hash) continue;
+    int32_t id = (int32_t)(uint32_t)entry;
+    int64_t start = model->bounds[id - 1];
+    if (model->bounds[id] - start == length &&
+        !memcmp(model->tokens + start, codes, (size_t)length * sizeof *codes))
+      return id;
+  }
+}
+
+/* Fill the empty slots of a model with tokens 1 … count. There are more slots than tokens. */
+EXPORT void dandelion_index(const Model *model, int64_t count) {
+  for (int64_t id = 1; id <= count; id++) {
+    int64_t start = model->bounds[id - 1];
+    uint32_t hash = hash_codes(model->tokens + start, model->bounds[id] - start);
+    int64_t slot = slot_of(model, hash);
+    while (model->slots[slot]) slot = (slot + 1) & model->mask;
+    model->slots[slot] = (uint64_t)hash << 32 | (uint64_t)id;
+  }
+}
+
+/* ---- tokens ---------------------------------------------------------------------------------- */
+
+/* How many characters of an address's start stand here: http://, https:// or www., else 0. */
+static int64_t address_start(const uint32_t *text, int64_t left) {
+  static const char *starts[] = {"http://", "https://", "www."};
+  for (int which = 0; which < 3; which++) {
+    int64_t i = 0;
+    while (starts[which][i] && i < left && text[i] == (uint32_t)starts[which][i]) i++;
+    if (!starts[which][i]) return i;
+  }
+  return 0;
+}
+
+/* Find the ids of a lower-case text's tokens; returns how many there are. */
+static int64_t find_tokens(const Model *model, const uint32_t *text, int64_t length, int32_t *ids) {
+  const uint8_t *classes = model->classes;
+  int64_t count = 0;
+#define RUN(from, bit)                                             \
+  stop = (from);                                                   \
+  while (stop < length && (classes[text[stop]] & (bit))) stop++
+  for (int64_t i = 0, stop; i < length; i = stop) {
+    uint32_t code = text[i];
+    uint8_t class = classes[code];
+    uint8_t before = i ? classes[text[i - 1]] : 0;
+    uint8_t after = i + 1 < length ? classes[text[i + 1]] : 0;
+    if (class & LETTER) {
+      if (code == 'h' || code == 'w') {
+        int64_t start = address_start(text + i, length - i);
+        if (start && i + start < length && !(classes[text[i + start]] & BLANK)) {
+          stop = i + start;
+          while (stop < length && !(classes[text[stop]] & BLANK)) stop++;
+          ids[count++] = model->url;
+          continue;
+        }
+      }
+      RUN(i + 1, LETTER);
+      ids[count++] = look_up(model, text + i, stop - i);
+    } else if (class & BLANK) {
+      stop = i + 1;
+    } else if (class & DECIMAL) {
+      RUN(i + 1, DECIMAL);
+      int64_t digits = stop - i;
+      ids[count++] = digits < 5 ? look_up(model, text + i, digits)
+                                : model->digits[digits < MAX_DIGITS ? digits : MAX_DIGITS];
+    } else if (code == '@' && !(before & WORD) && (after & WORD)) {
+      RUN(i + 1, WORD);
+      ids[count++] = model->mention;
+    } else if (code == '\'' && (before & LETTER) && (after & LETTER)) {
+      RUN(i + 1, LETTER);
+      ids[count++] = look_up(model, text + i, stop - i);
+    } else {
+      stop = i + 1;
+      while (stop < length && text[stop] == code) stop++;
+      ids[count++] = look_up(model, text + i, stop - i < MAX_RUN ? stop - i : MAX_RUN);
+    }
+  }
+#undef RUN
+  return count;
+}
+
+/* ---- grams ----------------------------------------------------------------------------------- */
+
+INLINE int32_t bucket(uint32_t hash, uint32_t family, int32_t shift) {
+  hash += family * SPREAD;
+  hash ^= hash >> 15;
+  hash *= 0x2C1B3C6Du;
+  hash ^= hash >> 12;
+  hash *= SPREAD;
+  return (int32_t)(hash >> shift);
+}
+
+/* Find the character n-grams inside words; returns how many there are.
+ *
+ * codes, kinds: the text with a space before and behind it, length + 2 of them; scratch has room
+ * for four times as many. */
+CLONED_FOR("avx2") static int64_t find_chars(const Model *model, const uint32_t *codes, const uint8_t *kinds,
+                                 int64_t length, uint32_t *scratch, int32_t *ids) {
+  uint32_t *restrict kept = scratch, *restrict hashes = kept + length + 2;
+  int32_t *restrict buckets = (int32_t *)(hashes + length + 2);
+  int32_t *restrict reach = buckets + length + 2; /* the longest n-gram that ends here */
+  int64_t last = -1;
+  int32_t since = 0;
+  for (int64_t i = 0; i < length + 2; i++) {
+    int is_space = kinds[i] == SPACE;
+    /* Of a run of spaces only the last one is kept. */
+    if (is_space && i + 1 < length + 2 && kinds[i + 1] == SPACE) continue;
+    kept[++last] = is_space ? ' ' : codes[i];
+    /* Spaces may stand at an n-gram's ends alone: it reaches back to the space before. */
+    reach[last] = ++since;
+    if (is_space) since = 1;
+  }
+  int64_t count = 0;
+  memcpy(hashes, kept, (size_t)(last + 1) * sizeof *hashes);
+  for (int32_t n = 2; n <= model->longest; n++) {
+    /* hashes[i] is of the n - 1 characters from i on. */
+    int64_t places = last + 2 - n;
+    for (int64_t i = 0; i < places; i++) {
+      hashes[i] = hashes[i] * STEP + kept[i + n - 1];
+      buckets[i] = bucket(hashes[i], (uint32_t)n, model->shift);
+    }
+    if (n < model->shortest) continue;
+    for (int64_t i = 0; i < places; i++) {
+      ids[count] = buckets[i];
+      count += reach[i + n - 1] >= n;
+    }
+  }
+  return count;
+}
+
+/* Find the grams of words, signs and shapes; returns how many there are. */
+static int64_t find_others(const Model *model, const uint32_t *cased, const uint32_t *codes,
+                           const uint8_t *kinds, int64_t length, int32_t *ids) {
+  int64_t count = 0, words = 0, neighbours = 0;
+  uint32_t word = 0, word_power = SPREAD, earlier[2] = {0, 0}, neighbour = 0;
+  uint32_t shape = 0, shape_power = SPREAD;
+  int in_word = 0, in_shape = 0;
+#define EMIT(family, hash) ids[count++] = bucket((hash), (family), model->shift)
+  for (int64_t i = 1; i <= length + 1; i++) { /* the last one, a space, ends what is open */
+    uint8_t kind = kinds[i];
+    int is_word = (kind >= LOWER && kind <= DIGIT) || cased[i] == '_';
+    if (is_word) {
+      word += codes[i] * word_power;
+      word_power *= SPREAD;
+      in_word = 1;
+    } else if (in_word) {
+      if (model->words > 0) EMIT(11, word);
+      if (model->words > 1 && words > 0) EMIT(12, earlier[0] * JOIN + word);
+      if (model->words > 2 && words > 1) EMIT(13, (earlier[1] * JOIN + earlier[0]) * JOIN + word);
+      if (model->signs) {
+        if (neighbours++) EMIT(21, neighbour * JOIN + word);
+        neighbour = word;
+      }
+      earlier[1] = earlier[0];
+      earlier[0] = word;
+      words++;
+      word = 0;
+      word_power = SPREAD;
+      in_word = 0;
+    }
+    if (model->signs && kind == SIGN && !is_word) {
+      EMIT(20, codes[i]);
+      if (neighbours++) EMIT(21, neighbour * JOIN + codes[i] * SPREAD);
+      neighbour = codes[i] * SPREAD;
+    }
+    if (!model->shapes) continue;
+    if (kind != SPACE) {
+      uint32_t sign = kind == SIGN ? codes[i] : kind == LOWER ? 'x' : kind == UPPER ? 'X' : '9';
+      shape += sign * shape_power;
+      shape_power *= SPREAD;
+      in_shape = 1;
+    } else if (in_shape) {
+      EMIT(30, shape);
+      shape = 0;
+      shape_power = SPREAD;
+      in_shape = 0;
+    }
+  }
+#undef EMIT
+  return count;
+}
+
+/* ---- surface --------------------------------------------------------------------------------- */
+
+INLINE int32_t level_of(const Model *model, int64_t count) {
+  if (count < model->levels_size) return model->levels[count];
+  int32_t level = model->levels[model->levels_size - 1];
+  while (level < model->steps_size && model->steps[level] <= count) level++;
+  return level;
+}
+
+INLINE int32_t sign_slot(const Model *model, uint32_t code, uint8_t kind) {
+  /* Slots behind those of the signs, in surface.py's order. */
+  static const uint8_t of_kind[] = {[SPACE] = 5, [LOWER] = 3, [UPPER] = 2, [DIGIT] = 1, [SIGN] = 0};
+  int32_t slot = code < (uint32_t)model->sign_slots_size ? model->sign_slots[code] : model->aside;
+  return slot == model->aside ? model->aside + of_kind[kind] : slot;
+}
+
+/* Count the places where one of two words stands, a word never overlapping itself. */
+static int64_t count_links(const uint32_t *text, int64_t length) {
+  int64_t links = 0;
+  for (int64_t i = 0; i + 3 < length; i++) {
+    if (text[i] == 'h')
+      links += text[i + 1] == 't' && text[i + 2] == 't' && text[i + 3] == 'p';
+    else if (text[i] == 'w')
+      links += text[i + 1] == 'w' && text[i + 2] == 'w' && text[i + 3] == '.';
+  }
+  return links;
+}
+
+static void find_surface(const Model *model, const uint32_t *cased, const uint8_t *kinds,
+                         int64_t length, int32_t *rows) {
+  enum { OTHER_SIGN, DIGITS, UPPERS, LOWERS, NOT_ASCII, SPACES, DOUBLE_SPACES, BEFORE_SIGNS, MORE };
+  int32_t counts[MAX_COUNTS] = {0};
+  int32_t *more = counts + model->aside;
+  int32_t words = 0, not_ascii = 0, double_spaces = 0, before_signs = 0;
+  int was_word = 0;
+  for (int64_t i = 1; i <= length; i++) {
+    uint8_t kind = kinds[i];
+    int is_word = (kind >= LOWER && kind <= DIGIT) || cased[i] == '_';
+    int again = kinds[i - 1] == SPACE;
+    counts[sign_slot(model, cased[i], kind)]++;
+    words += is_word && !was_word;
+    was_word = is_word;
+    not_ascii += cased[i] >= 128;
+    double_spaces += again && kind == SPACE;
+    before_signs += again && kind == SIGN;
+  }
+  more[NOT_ASCII] = not_ascii;
+  more[DOUBLE_SPACES] = double_spaces;
+  more[BEFORE_SIGNS] = before_signs;
+  int32_t counted = model->aside + MORE;
+  for (int32_t slot = 0; slot < counted; slot++)
+    rows[slot] = level_of(model, counts[slot]);
+  int64_t letters = more[UPPERS] + more[LOWERS];
+  /* An empty text's first and last character is the space around it. */
+  int64_t first = length ? 1 : 0, last = length;
+  int64_t others[] = {
+      level_of(model, words),
+      level_of(model, count_links(cased + 1, length)),
+      level_of(model, length),
+      length / 5,
+      10 * more[UPPERS] / (letters ? letters : 1),
+      sign_slot(model, cased[first], kinds[first]),
+      sign_slot(model, cased[last], kinds[last]),
+  };
+  for (int32_t i = 0; i < 7; i++)
+    rows[counted + i] = (int32_t)(others[i] < MAX_LEVEL ? others[i] : MAX_LEVEL);
+  for (int32_t slot = 0; slot < model->counts; slot++) rows[slot] += slot * LEVELS;
+}
+
+/* ---- encode ---------------------------------------------------------------------------------- */
+
+static Batch UNSEEN;
+
+EXPORT const Batch *dandelion_unseen(void) { return &UNSEEN; }
+
+EXPORT void dandelion_free(Batch *batch) {
+  if (!batch) return;
+  free(batch->token_ends);
+  free(batch->tokens);
+  free(batch->grams);
+  free(batch);
+}
+
+static int reserve(int32_t **array, int64_t *size, int64_t needed) {
+  if (needed <= *size) return 1;
+  int64_t wanted = needed + needed / 2;
+  int32_t *grown = realloc(*array, (size_t)wanted * sizeof **array);
+  if (!grown) return 0;
+  *array = grown;
+  *size = wanted;
+  return 1;
+}
+
+/* Find tokens, grams and surface of n texts.
+ *
+ * cased: their code points, one text after the other, lengths[i] each. lowered: the same in lower
+ * case, of lowered_lengths[i] each; NULL where no text has a character beyond ASCII.
+ * Returns the batch, to be given to dandelion_free; NULL where memory ran out; dandelion_unseen()
+ * where the classes of some code points must be entered first. */
+EXPORT Batch *dandelion_encode(const Model *model, int64_t n, const uint32_t *cased,
+                               const int64_t *lengths, const uint32_t *lowered,
+                               const int64_t *lowered_lengths) {
+  int64_t longest = 0, total = 0, lowered_total = 0;
+  for (int64_t i = 0; i < n; i++) {
+    total += lengths[i];
+    if (lengths[i] > longest) longest = lengths[i];
+    if (lowered) lowered_total += lowered_lengths[i];
+  }
+  if (lowered) {
+    for (int64_t i = 0; i < total; i++)
+      if (!model->classes[cased[i]]) return &UNSEEN;
+    for (int64_t i = 0; i < lowered_total; i++)
+      if (!model->classes[lowered[i]]) return &UNSEEN;
+  }
+  /* Grams a character at most: an n-gram of each length, a word of each length, a sign or a word
+   * in a pair, a shape. */
+  int64_t each = !model->grams ? 0 : model->longest + model->words + 3;
+  int64_t room = longest + 2;
+  Batch *batch = calloc(1, sizeof *batch);
+  uint32_t *scratch = malloc((size_t)room * (6 * sizeof *scratch + 1));
+  if (!batch || !scratch) goto failed;
+  uint32_t *page = scratch, *codes = page + room, *work = codes + room;
+  uint8_t *kinds = (uint8_t *)(work + 4 * room);
+  batch->texts = n;
+  batch->token_ends = malloc((size_t)(2 * n + 1) * sizeof *batch->token_ends +
+                             (size_t)(n * model->counts) * sizeof *batch->surface);
+  if (!batch->token_ends) goto failed;
+  batch->gram_ends = batch->token_ends + n;
+  batch->surface = (int32_t *)(batch->gram_ends + n);
+
+  int64_t tokens = 0, grams = 0;
+  for (int64_t row = 0; row < n; row++) {
+    int64_t length = lengths[row];
+    page[0] = codes[0] = page[length + 1] = codes[length + 1] = ' ';
+    kinds[0] = kinds[length + 1] = SPACE;
+    for (int64_t i = 0; i < length; i++) {
+      uint32_t code = cased[i];
+      page[i + 1] = code;
+      codes[i + 1] = model->lower[code];
+      kinds[i + 1] = model->classes[code] & KIND;
+    }
+    const uint32_t *words = lowered ? lowered : codes + 1;
+    int64_t words_length = lowered ? lowered_lengths[row] : length;
+    if (!reserve(&batch->tokens, &batch->tokens_size, tokens + words_length)) goto failed;
+    tokens += find_tokens(model, words, words_length, batch->tokens + tokens);
+    batch->token_ends[row] = tokens;
+    if (model->grams) {
+      if (!reserve(&batch->grams, &batch->grams_size, grams + each * (length + 2))) goto failed;
+      if (model->longest)
+        grams += find_chars(model, codes, kinds, length, work, batch->grams + grams);
+      grams += find_others(model, page, codes, kinds, length, batch->grams + grams);
+    }
+    batch->gram_ends[row] = grams;
+    if (model->surface) find_surface(model, page, kinds, length, batch->surface + row * model->counts);
+    cased += length;
+    if (lowered) lowered += words_length;
+  }
+  free(scratch);
+  return batch;
+
+failed:
+  free(scratch);
+  dandelion_free(batch);
+  return NULL;
+}
+
+/* ---- infer ----------------------------------------------------------------------------------- */
+
+#define TILE 64 /* outputs of a layer that are packed together */
+#define BLOCK 4 /* texts that share each weight that is loaded */
+
+#define PRECISE 1024 /* vectors that a float may sum */
+
+typedef float Vector __attribute__((vector_size(32), aligned(4)));
+
+/* relu(weight @ in + bias) for `texts` inputs, each `inputs` long.
+ *
+ * weight: [outputs / TILE, inputs, TILE]. Outputs are computed `width` vectors at a time. */
+INLINE void layer(const int texts, const int width, int32_t inputs, int32_t outputs,
+                  const float *weight, const float *bias, const float *in, float *out) {
+  for (int32_t tile = 0; tile < outputs; tile += TILE, weight += (int64_t)inputs * TILE) {
+    for (int32_t part = 0; part < TILE; part += 8 * width) {
+      /* Unrolled, the sums stay in registers. */
+      Vector sums[BLOCK][8];
+      UNROLL for (int t = 0; t < texts; t++)
+        UNROLL for (int w = 0; w < width; w++)
+          sums[t][w] = *(const Vector *)(bias + tile + part + 8 * w);
+      const float *row = weight + part;
+      for (int32_t i = 0; i < inputs; i++, row += TILE) {
+        UNROLL for (int t = 0; t < texts; t++) {
+          const float x = in[t * inputs + i];
+          UNROLL for (int w = 0; w < width; w++) sums[t][w] += x * *(const Vector *)(row + 8 * w);
+        }
+      }
+      UNROLL for (int t = 0; t < texts; t++)
+        UNROLL for (int w = 0; w < width; w++)
+          *(Vector *)(out + t * outputs + tile + part + 8 * w) = sums[t][w];
+    }
+  }
+  for (int64_t i = 0; i < (int64_t)texts * outputs; i++) out[i] = out[i] > 0 ? out[i] : 0;
+}
+
+INLINE float dot(const float *left, const float *right, int32_t size) {
+  Vector sums = {0};
+  for (int32_t i = 0; i < size; i += 8)
+    sums += *(const Vector *)(left + i) * *(const Vector *)(right + i);
+  float sum = 0;
+  for (int lane = 0; lane < 8; lane++) sum += sums[lane];
+  return sum;
+}
+
+INLINE void add(float *restrict sums, const float *restrict row, int32_t size) {
+  int32_t i = 0;
+  for (; i + 8 <= size; i += 8) *(Vector *)(sums + i) += *(const Vector *)(row + i);
+  for (; i < size; i++) sums[i] += row[i];
+}
+
+/* Add a text's grams, divided by the root of their number, to its logits. */
+INLINE void add_grams(const int outputs, const float *table, const int32_t *ids, int64_t count,
+                      double *sums, float *logits) {
+  if (!count) return;
+  for (int j = 0; j < outputs; j++) sums[j] = 0;
+  for (int64_t i = 0; i < count; i++) {
+    const float *row = table + (int64_t)ids[i] * outputs;
+    for (int j = 0; j < outputs; j++) sums[j] += row[j];
+  }
+  double root = sqrt((double)count);
+  for (int j = 0; j < outputs; j++) logits[j] += (float)(sums[j] / root);
+}
+
+/* The same for one logit, in four sums that need not wait for each other. */
+INLINE void add_grams_1(const float *table, const int32_t *ids, int64_t count, float *logits) {
+  if (!count) return;
+  double sums[4] = {0, 0, 0, 0};
+  int64_t i = 0;
+  for (; i + 4 <= count; i += 4)
+    for (int lane = 0; lane < 4; lane++) sums[lane] += table[ids[i + lane]];
+  for (; i < count; i++) sums[0] += table[ids[i]];
+  logits[0] += (float)((sums[0] + sums[1] + sums[2] + sums[3]) / sqrt((double)count));
+}
+
+/* Average a text's rows of the embedding and of the surface table into the network's input, and add
+ * to its logits what does not go through the layers. */
+INLINE void read_text(const Model *model, const Batch *batch, int64_t row, float *input,
+                      float *logits, float *average, double *sums) {
+  int32_t dimensions = model->dimensions, outputs = model->outputs;
+  int64_t start = row ? batch->token_ends[row - 1] : 0, stop = batch->token_ends[row];
+  int64_t count = stop - start;
+  memset(input, 0, (size_t)dimensions * sizeof *input);
+  if (count <= PRECISE) {
+    for (int64_t i = start; i < stop; i++)
+      add(input, model->embedding + (int64_t)batch->tokens[i] * dimensions, dimensions);
+  } else { /* one column after the other, for a float's digits would not do */
+    for (int32_t j = 0; j < dimensions; j++) {
+      double sum = 0;
+      for (int64_t i = start; i < stop; i++)
+        sum += model->embedding[(int64_t)batch->tokens[i] * dimensions + j];
+      input[j] = (float)(sum / (double)count) * (float)count;
+    }
+  }
+  for (int32_t j = 0; j < dimensions; j++) input[j] /= count ? (float)count : 1;
+
+  memcpy(logits, model->output_bias, (size_t)outputs * sizeof *logits);
+  if (model->grams) {
+    start = row ? batch->gram_ends[row - 1] : 0;
+    count = batch->gram_ends[row] - start;
+    const int32_t *ids = batch->grams + start;
+    if (outputs == 1)
+      add_grams_1(model->gram_weights, ids, count, logits);
+    else if (outputs == 6)
+      add_grams(6, model->gram_weights, ids, count, sums, logits);
+    else
+      add_grams(outputs, model->gram_weights, ids, count, sums, logits);
+  }
+  if (model->surface) {
+    int32_t width = outputs + model->extra;
+    const int32_t *rows = batch->surface + row * model->counts;
+    memset(average, 0, (size_t)width * sizeof *average);
+    for (int32_t i = 0; i < model->counts; i++)
+      add(average, model->surface_table + (int64_t)rows[i] * width, width);
+    for (int32_t j = 0; j < width; j++) average[j] /= (float)model->counts;
+    for (int32_t j = 0; j < outputs; j++) logits[j] += average[j];
+    memcpy(input + dimensions, average + outputs, (size_t)model->extra * sizeof *input);
+  }
+}
+
+/* Write a text's score, or its scores, from its logits, see network.py. */
+INLINE void write_scores(const Model *model, const float *logits, float *scores) {
+  int32_t outputs = model->outputs;
+  if (!model->is_binary) {
+    float largest = logits[0];
+    for (int32_t j = 1; j < outputs; j++) largest = logits[j] > largest ? logits[j] : largest;
+    double sum = 0;
+    for (int32_t j = 0; j < outputs; j++) sum += exp((double)logits[j] - largest);
+    for (int32_t j = 0; j < outputs; j++)
+      scores[j] = (float)(exp((double)logits[j] - largest) / sum);
+    return;
+  }
+  double logit = logits[0];
+  if (outputs > 1) {
+    double largest = -INFINITY, sum = 0;
+    for (int32_t j = 1; j < outputs; j++) {
+      double other = (double)logits[j] - logits[0];
+      largest = other > largest ? other : largest;
+    }
+    for (int32_t j = 1; j < outputs; j++) sum += exp((double)logits[j] - logits[0] - largest);
+    logit = largest + log(sum);
+  }
+  double decay = exp(-fabs(logit));
+  scores[0] = (float)((logit >= 0 ? 1 : decay) / (1 + decay));
+}
+
+/* Score an encoded batch: float32[n], or [n, outputs] beyond two labels. Returns 0 where memory ran
+ * out. */
+EXPORT CLONED_FOR("fma") int dandelion_infer(const Model *model, const Batch *batch, float *scores) {
+  int32_t inputs = model->dimensions + model->extra, outputs = model->outputs;
+  int32_t hidden = model->hidden, width = model->is_binary ? 1 : outputs;
+  size_t floats = (size_t)BLOCK * (size_t)(inputs + 2 * hidden + outputs) +
+                  (size_t)(outputs + model->extra);
+  double *sums = malloc((size_t)outputs * sizeof *sums + floats * sizeof(float));
+  if (!sums) return 0;
+  float *in = (float *)(sums + outputs), *first = in + BLOCK * inputs;
+  float *second = first + BLOCK * hidden, *logits = second + BLOCK * hidden;
+  float *average = logits + BLOCK * outputs;
+  for (int64_t row = 0; row < batch->texts; row += BLOCK) {
+    int texts = batch->texts - row < BLOCK ? (int)(batch->texts - row) : BLOCK;
+    for (int t = 0; t < texts; t++)
+      read_text(model, batch, row + t, in + t * inputs, logits + t * outputs, average, sums);
+    if (texts == BLOCK) {
+      layer(BLOCK, 2, inputs, hidden, model->hidden1, model->bias1, in, first);
+      layer(BLOCK, 2, hidden, hidden, model->hidden2, model->bias2, first, second);
+    } else {
+      for (int t = 0; t < texts; t++) {
+        layer(1, 8, inputs, hidden, model->hidden1, model->bias1, in + t * inputs,
+              first + t * hidden);
+        layer(1, 8, hidden, hidden, model->hidden2, model->bias2, first + t * hidden,
+              second + t * hidden);
+      }
+    }
+    for (int t = 0; t < texts; t++) {
+      for (int32_t j = 0; j < outputs; j++)
+        logits[t * outputs + j] += dot(second + t * hidden, model->output + j * hidden, hidden);
+      write_scores(model, logits + t * outputs, scores + (row + t) * width);
+    }
+  }
+  free(sums);
+  return 1;
+}

@@ -1,0 +1,360 @@
+"""The compiled engine: from texts to scores in ``kernel.c``, where that could be built.
+
+For one text NumPy pays some hundred calls of about a microsecond each, where the arithmetic takes
+three. NumPy's way (`vocabulary`, `grams`, `surface`, `network`) defines what is computed, and is
+what runs wherever no C compiler was found.
+"""
+
+import ctypes
+import hashlib
+import logging
+from array import array
+from collections.abc import Sequence
+from functools import cache, partial
+from pathlib import Path
+from typing import Any, Final, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from . import characters, surface
+from .grams import Features, GramBatch
+from .network import Encoded, Network
+from .tokenizer import clean
+from .vocabulary import TokenBatch, Vocabulary
+
+SOURCE: Final = Path(__file__).with_name("kernel.c")
+LIBRARY: Final = Path(__file__).with_name("_kernel.so")
+
+# Bits of a code point's class, and sizes, as kernel.c has them.
+_KNOWN, _LETTER, _DECIMAL, _WORD, _BLANK = 8, 16, 32, 64, 128
+_MAX_DIGITS: Final = 16
+_TILE: Final = 64
+_SMALL_COUNTS: Final = 256
+
+# A batch this short is done before it would pay to let another thread have the interpreter.
+_BRIEF_CHARS: Final = 4096
+
+
+_log = logging.getLogger("dandelion")
+
+
+class KernelError(Exception):
+    """There is no compiled engine here; the message says why."""
+
+
+def _fields(kind: Any, *names: str) -> list[tuple[str, Any]]:
+    return [(name, kind) for name in names]
+
+
+class _Model(ctypes.Structure):
+    _fields_ = (
+        *_fields(ctypes.c_void_p, "classes", "lower", "tokens", "bounds", "slots"),
+        *_fields(ctypes.c_int64, "mask"),
+        *_fields(ctypes.c_int32, "url", "mention"),
+        *_fields(ctypes.c_int32 * (_MAX_DIGITS + 1), "digits"),
+        *_fields(ctypes.c_int32, "grams", "shift", "shortest", "longest"),
+        *_fields(ctypes.c_int32, "words", "signs", "shapes", "surface"),
+        *_fields(ctypes.c_void_p, "sign_slots"),
+        *_fields(ctypes.c_int32, "sign_slots_size", "aside", "counts"),
+        *_fields(ctypes.c_void_p, "steps", "levels"),
+        *_fields(ctypes.c_int32, "steps_size", "levels_size"),
+        *_fields(ctypes.c_int32, "dimensions", "extra", "hidden", "outputs", "is_binary"),
+        *_fields(ctypes.c_void_p, "embedding", "gram_weights", "surface_table"),
+        *_fields(ctypes.c_void_p, "hidden1", "bias1", "hidden2", "bias2", "output", "output_bias"),
+    )
+
+
+class _Batch(ctypes.Structure):
+    _fields_ = (
+        *_fields(ctypes.c_int64, "texts"),
+        *_fields(ctypes.c_void_p, "token_ends", "gram_ends", "tokens", "grams", "surface"),
+    )
+
+
+class Batch:
+    """Encoded texts, in the kernel's own memory.
+
+    Attributes:
+        address: where.
+        texts: how many.
+        is_brief: whether it is too short to let another thread run meanwhile.
+    """
+
+    __slots__ = ("_free", "address", "is_brief", "texts")
+
+    def __init__(self, address: int, texts: int, is_brief: bool, free: Any) -> None:
+        self.address = address
+        self.texts = texts
+        self.is_brief = is_brief
+        self._free = free
+
+    def __del__(self) -> None:
+        self._free(self.address)
+
+
+class Kernel:
+    """An artifact laid out for the compiled engine.
+
+    Immutable once made, so threads may share it.
+
+    Args:
+        vocabulary: of v − 1 known tokens.
+        features: what the wide path reads; None without one.
+        network: its tables are shared, not copied.
+        is_binary: whether there are two labels.
+
+    Raises:
+        KernelError: there is no compiled engine.
+    """
+
+    name: Final[Literal["compiled"]] = "compiled"
+
+    def __init__(
+        self,
+        vocabulary: Vocabulary,
+        features: Features | None,
+        network: Network,
+        *,
+        is_binary: bool,
+    ) -> None:
+        self._brief, self._long = libraries()
+        self._features = features
+        self._scores = () if is_binary else (len(network.output_bias),)
+        arrays = {**_characters(), **_vocabulary(vocabulary), **_surface(), **_layers(network)}
+        # What the structure points to must live as long as it does.
+        self._arrays = arrays = {
+            name: np.ascontiguousarray(values) for name, values in arrays.items()
+        }
+        url, mention, *digits = vocabulary.encode(
+            ["http://a", "@a", *("1" * count for count in range(1, _MAX_DIGITS + 1))]
+        ).ids.tolist()
+        self._model = _Model(
+            **{name: values.ctypes.data for name, values in arrays.items()},
+            mask=len(arrays["slots"]) - 1,
+            url=url,
+            mention=mention,
+            digits=(0, *digits),
+            sign_slots_size=len(arrays["sign_slots"]),
+            aside=arrays["sign_slots"][-1],
+            counts=surface.COUNTS,
+            steps_size=len(arrays["steps"]),
+            levels_size=len(arrays["levels"]),
+            dimensions=network.embedding.shape[1],
+            extra=network.hidden1_weight.shape[1] - network.embedding.shape[1],
+            hidden=len(arrays["bias1"]),
+            outputs=len(network.output_bias),
+            is_binary=is_binary,
+            **_switches(features),
+        )
+        self._address = ctypes.addressof(self._model)
+        self._unseen = self._brief.dandelion_unseen()
+        self._long.dandelion_index(self._address, len(vocabulary) - 1)
+
+    def encode(self, texts: Sequence[str]) -> Batch:
+        """Find tokens, grams and surface of n texts.
+
+        Raises:
+            MemoryError: the batch is too large.
+        """
+        cleaned = [text if text.isascii() else clean(text) for text in texts]
+        joined = "".join(cleaned)
+        is_brief = len(joined) < _BRIEF_CHARS
+        library = self._brief if is_brief else self._long
+        lengths = array("q", map(len, cleaned))
+        if joined.isascii():
+            address = library.dandelion_encode(
+                self._address,
+                len(texts),
+                joined.encode("utf-32-le"),
+                lengths.buffer_info()[0],
+                None,
+                None,
+            )
+        else:
+            lowered = [text.lower() for text in cleaned]
+            joined_lowered = "".join(lowered)
+            lowered_lengths = array("q", map(len, lowered))
+            encode = partial(
+                library.dandelion_encode,
+                self._address,
+                len(texts),
+                joined.encode("utf-32-le"),
+                lengths.buffer_info()[0],
+                joined_lowered.encode("utf-32-le"),
+                lowered_lengths.buffer_info()[0],
+            )
+            address = encode()
+            if address == self._unseen:
+                for character in {*joined, *joined_lowered}:
+                    _enter(character)
+                address = encode()
+        if not address:
+            raise MemoryError("the batch is too large to encode")
+        return Batch(address, len(texts), is_brief, library.dandelion_free)
+
+    def infer(self, batch: Batch) -> NDArray[np.float32]:
+        """Score an encoded batch: float32[n], or float32[n, k] beyond two labels.
+
+        Raises:
+            MemoryError: there is no room for a text's activations.
+        """
+        scores = np.empty((batch.texts, *self._scores), dtype=np.float32)
+        library = self._brief if batch.is_brief else self._long
+        if not library.dandelion_infer(
+            self._address, batch.address, scores.__array_interface__["data"][0]
+        ):
+            raise MemoryError("no room for the activations of a text")
+        return scores
+
+    def unpack(self, batch: Batch) -> Encoded:
+        """Copy an encoded batch into arrays, as NumPy's engine has it."""
+        held = _Batch.from_address(batch.address)
+        token_ends = _copy(held.token_ends, np.int64, batch.texts)
+        gram_ends = _copy(held.gram_ends, np.int64, batch.texts)
+        offsets = np.append(0, token_ends)
+        tokens = TokenBatch(_copy(held.tokens, np.int32, offsets[-1]), offsets)
+        if self._features is None:
+            return Encoded(tokens)
+        counts = np.diff(gram_ends, prepend=0)
+        rows = np.repeat(np.arange(batch.texts, dtype=np.int32), counts)
+        grams = GramBatch(_copy(held.grams, np.int32, len(rows)), rows, batch.texts)
+        if not self._features.surface:
+            return Encoded(tokens, grams)
+        found = _copy(held.surface, np.int32, batch.texts * surface.COUNTS)
+        return Encoded(tokens, grams, found.reshape(batch.texts, surface.COUNTS))
+
+
+def is_available() -> bool:
+    """Tell whether there is a compiled engine."""
+    try:
+        libraries()
+    except KernelError as error:
+        _log.info("NumPy computes the scores: %s", error)
+        return False
+    return True
+
+
+@cache
+def libraries() -> tuple[Any, Any]:
+    """Open the library twice: calls that keep the interpreter's lock, and calls that release it.
+
+    Raises:
+        KernelError: it was not built, cannot be opened, or was built from another source.
+    """
+    if not LIBRARY.exists():
+        raise KernelError(
+            f"{LIBRARY.name} was not built. With a C compiler on the path, install again: "
+            "pip install --force-reinstall --no-deps ."
+        )
+    try:
+        opened = ctypes.PyDLL(str(LIBRARY)), ctypes.CDLL(str(LIBRARY))
+    except OSError as error:
+        raise KernelError(f"{LIBRARY.name} cannot be opened: {error}. Install again.") from error
+    for library in opened:
+        pointer, number = ctypes.c_void_p, ctypes.c_int64
+        library.dandelion_source.restype = ctypes.c_char_p
+        library.dandelion_index.argtypes = [pointer, number]
+        library.dandelion_encode.argtypes = [pointer, number, *[pointer] * 4]
+        library.dandelion_encode.restype = pointer
+        library.dandelion_unseen.restype = pointer
+        library.dandelion_infer.argtypes = [pointer] * 3
+        library.dandelion_free.argtypes = [pointer]
+    built_from = opened[0].dandelion_source().decode()
+    if built_from != source_digest(SOURCE.read_bytes()):
+        raise KernelError(f"{LIBRARY.name} was built from another kernel.c. Install again.")
+    return opened
+
+
+def source_digest(source: bytes) -> str:
+    """Name a version of ``kernel.c``; a library knows the one that it was built from."""
+    return hashlib.sha256(source).hexdigest()[:16]
+
+
+def _characters() -> dict[str, NDArray[Any]]:
+    return {"classes": _CLASSES, "lower": _LOWER}
+
+
+def _enter(character: str) -> None:
+    """Enter a character into the tables. Threads may race: they write the same values."""
+    code = ord(character)
+    _LOWER[code] = characters.lower_of(character)
+    is_word = character.isalnum() or character == "_"
+    _CLASSES[code] = (
+        characters.kind_of(character)
+        | _KNOWN
+        | _LETTER * (character.isalnum() and not character.isdecimal())
+        | _DECIMAL * character.isdecimal()
+        | _WORD * is_word
+        | _BLANK * character.isspace()
+    )
+
+
+def _vocabulary(vocabulary: Vocabulary) -> dict[str, NDArray[Any]]:
+    """Lay the known tokens out one after the other, and make room to find them by their hash."""
+    bounds = np.zeros(len(vocabulary), dtype=np.int64)
+    np.cumsum([len(token) for token in vocabulary.tokens], out=bounds[1:])
+    codes = "".join(vocabulary.tokens).encode("utf-32-le", "surrogatepass")
+    # At most half full, so that a search is short.
+    slots = np.zeros(1 << (2 * len(vocabulary)).bit_length(), dtype=np.uint64)
+    return {"tokens": np.frombuffer(codes, np.uint32), "bounds": bounds, "slots": slots}
+
+
+def _surface() -> dict[str, NDArray[Any]]:
+    levels = surface.levels(np.arange(_SMALL_COUNTS)).astype(np.uint8)
+    return {"sign_slots": surface.SLOTS, "steps": surface.STEPS, "levels": levels}
+
+
+def _switches(features: Features | None) -> dict[str, int]:
+    if features is None:
+        return {}
+    shortest, longest = features.chars or (0, 0)
+    return {
+        "grams": True,
+        "shift": 32 - features.bits,
+        "shortest": shortest,
+        "longest": longest,
+        "words": features.words,
+        "signs": features.signs,
+        "shapes": features.shapes,
+        "surface": features.surface,
+    }
+
+
+def _layers(network: Network) -> dict[str, NDArray[Any]]:
+    """Lay the network's weights out, with units that are always 0 up to a whole tile."""
+    units = -len(network.hidden1_bias) % _TILE
+    pad = ((0, units), (0, units))
+    arrays = {
+        "embedding": network.embedding,
+        "hidden1": _tiles(np.pad(network.hidden1_weight, (pad[0], (0, 0)))),
+        "bias1": np.pad(network.hidden1_bias, pad[0]),
+        "hidden2": _tiles(np.pad(network.hidden2_weight, pad)),
+        "bias2": np.pad(network.hidden2_bias, pad[0]),
+        "output": np.pad(network.output_weight, ((0, 0), pad[0])),
+        "output_bias": network.output_bias,
+    }
+    if network.grams is not None:
+        arrays["gram_weights"] = network.grams
+    if network.surface is not None:
+        arrays["surface_table"] = network.surface
+    return arrays
+
+
+def _tiles(weight: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Put [outputs, inputs] in the order [outputs / tile, inputs, tile]."""
+    outputs, inputs = weight.shape
+    return weight.reshape(outputs // _TILE, _TILE, inputs).transpose(0, 2, 1)
+
+
+def _copy(address: int | None, dtype: Any, count: int) -> NDArray[Any]:
+    if not count or address is None:
+        return np.zeros(0, dtype=dtype)
+    size = int(count) * np.dtype(dtype).itemsize
+    return np.frombuffer(ctypes.string_at(address, size), dtype=dtype)
+
+
+_CLASSES = np.zeros(0x110000, dtype=np.uint8)
+_LOWER = np.zeros(0x110000, dtype=np.uint32)
+for _code in range(128):
+    _enter(chr(_code))

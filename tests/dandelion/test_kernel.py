@@ -1,0 +1,269 @@
+"""The compiled engine against NumPy's: the same ids exactly, the same scores within 1e-6."""
+
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import example, given
+from hypothesis import strategies as st
+from numpy.typing import NDArray
+
+from dandelion import Classifier, KernelError, kernel
+from dandelion.artifact import Artifact
+from dandelion.engines import NumPyScorer
+from dandelion.grams import Features
+from dandelion.kernel import Kernel
+from dandelion.network import Encoded, Network
+from dandelion.vocabulary import Vocabulary
+
+from ..conftest import ROOT
+from .examples import FEATURES, THREE, TOKENS, make_artifact, make_network
+from .strategies import ANY_TEXT, ANY_TEXTS
+
+needs_kernel = pytest.mark.skipif(
+    not kernel.is_available(), reason="the compiled engine was not built: no C compiler"
+)
+
+# Every token that the tokenizer makes of something else, and some that share their start.
+PLACEHOLDERS = ("<url>", "<mention>", *(f"<{count} digits>" for count in range(5, 17)))
+WORDS = (
+    "'s",
+    "''",
+    "'",
+    "free's",
+    "f",
+    "fr",
+    "www",
+    "http",
+    "1",
+    "1234",
+    "!!",
+    "!!!",
+    "@",
+    "i\u0307",
+)
+VOCABULARY = dict.fromkeys((*TOKENS, *PLACEHOLDERS, *WORDS))
+
+FEATURE_SETS = (
+    None,
+    FEATURES,
+    Features(bits=8, chars=(2, 5), words=3, signs=True, shapes=True, surface=False),
+    Features(bits=22, chars=(3, 8), words=0, signs=False, shapes=False, surface=True),
+    Features(bits=1, chars=None, words=1, signs=False, shapes=True, surface=True),
+    Features(bits=9, chars=(4, 4), words=0, signs=True, shapes=False, surface=False),
+)
+
+
+def artifact_of(
+    features: Features | None = FEATURES,
+    labels: tuple[str, ...] = ("ham", "spam"),
+    outputs: int | None = None,
+) -> Artifact:
+    artifact = make_artifact(features=features, labels=labels, outputs=outputs)
+    vocabulary = Vocabulary(VOCABULARY)
+    weights = artifact.network.weights()
+    weights["embedding"] = make_network(rows=len(vocabulary)).embedding
+    # As large as a trained network's: larger logits have no six digits behind the point.
+    weights = {name: weight / 4 for name, weight in weights.items()}
+    return replace(artifact, vocabulary=vocabulary, network=Network.from_weights(weights))
+
+
+ARTIFACTS = {
+    **{f"features {number}": artifact_of(one) for number, one in enumerate(FEATURE_SETS)},
+    "multiclass": artifact_of(labels=THREE),
+    "binary of three logits": artifact_of(outputs=3),
+    "binary of six logits": artifact_of(outputs=6),
+}
+PAIRS = {
+    name: (
+        Kernel(one.vocabulary, one.features, one.network, is_binary=one.manifest.task == "binary")
+        if kernel.is_available()
+        else None,
+        NumPyScorer(one),
+    )
+    for name, one in ARTIFACTS.items()
+}
+
+# What the tokenizer tells apart, one after the other.
+PIECES = st.sampled_from(
+    [
+        *("http://", "https://", "www.", "http", "ftp://x", "@", "a@b", "@_9", "_", "'", "\u2019"),
+        *("mike's", "FREE", "prize", "1", "12", "1234", "12345", "1" * 16, "1" * 20, "\u0661" * 6),
+        *("!", "!!!!!", "?!", "...", "£5", " ", "  ", "\n", "\t", "\0", "\x85", "\u2028", "😂😂"),
+        *("İ", "I\u0307", "ΑΣ", "ΑΣ.", "ß", "ﬁ", "ǅ", "Ⅷ", "²", "ª", "\u0301", "\ud83d", "\ude02"),
+        *("中文", "привет", "\u200b", "\ufeff", "Ⓐ", "\u0130stanbul"),
+    ]
+)
+MADE_UP = st.lists(st.one_of(PIECES, ANY_TEXT), max_size=12).map("".join)
+BATCHES = st.one_of(ANY_TEXTS, st.lists(MADE_UP, max_size=4))
+KINDS = st.sampled_from(sorted(ARTIFACTS))
+
+
+def sorted_grams(encoded: Encoded) -> NDArray[np.int64]:
+    assert encoded.grams is not None
+    return np.sort(encoded.grams.rows.astype(np.int64) << 32 | encoded.grams.ids)
+
+
+def hold_equal(kind: str, texts: list[str]) -> None:
+    """Hold ids and scores of both engines against each other."""
+    compiled, plain = PAIRS[kind]
+    assert compiled is not None
+    batch, expected = compiled.encode(texts), plain.encode(texts)
+    found = compiled.unpack(batch)
+    np.testing.assert_array_equal(found.tokens.ids, expected.tokens.ids)
+    np.testing.assert_array_equal(found.tokens.offsets, expected.tokens.offsets)
+    assert (found.grams is None) == (expected.grams is None)
+    if expected.grams is not None:
+        np.testing.assert_array_equal(sorted_grams(found), sorted_grams(expected))
+    assert (found.surface is None) == (expected.surface is None)
+    if found.surface is not None and expected.surface is not None:
+        np.testing.assert_array_equal(found.surface, expected.surface)
+    scores, wanted = compiled.infer(batch), plain.infer(expected)
+    assert (scores.shape, scores.dtype) == (wanted.shape, np.float32)
+    np.testing.assert_allclose(scores, wanted, rtol=0, atol=1e-6)
+
+
+@needs_kernel
+@pytest.mark.parametrize("kind", sorted(ARTIFACTS))
+def test_the_engines_agree_on_chosen_texts(kind: str) -> None:
+    hold_equal(kind, [])
+    hold_equal(kind, ["", " ", "\0", "\ud800", "\ud83d\ude02", "a", "FREE!!! www.x.y", "1" * 30])
+
+
+@needs_kernel
+@example("features 1", ["http://", "http:// a", "https://a", "www.", "www. a", "awww.a", "5www.a"])
+@example("features 1", ["@", "@ a", "a@b", "_@b", "é@b", "@_", "@@a", "' 's a's a'1 1's"])
+@given(KINDS, BATCHES)
+def test_the_engines_agree(kind: str, texts: list[str]) -> None:
+    hold_equal(kind, texts)
+
+
+@needs_kernel
+@pytest.mark.parametrize(
+    "unit", ["a", "A b", "!", "\n", "1.", "www.a ", "£_", "\ufdfa", "İ ", "\0 "]
+)
+def test_the_engines_agree_on_long_texts(unit: str) -> None:
+    for kind in ("features 1", "features 2"):
+        hold_equal(kind, [unit * 20_000, "", unit])
+
+
+@needs_kernel
+def test_the_engines_agree_on_every_code_point() -> None:
+    everything = [chr(code) for code in range(0x110000)]
+    pieces = ["a" + "b".join(everything[start : start + 512]) for start in range(0, 0x110000, 512)]
+    for start in range(0, len(pieces), 128):
+        hold_equal("features 1", pieces[start : start + 128])
+
+
+@needs_kernel
+def test_a_score_does_not_depend_on_its_neighbours() -> None:
+    scorer, _ = PAIRS["features 1"]
+    assert scorer is not None
+    texts = ["free prize", "", "lunch?", "!", "£5", "call 09012345678", "@you"]
+    together = scorer.infer(scorer.encode(texts))
+    alone = [scorer.infer(scorer.encode([text]))[0] for text in texts]
+    np.testing.assert_allclose(together, alone, rtol=0, atol=1e-6)
+
+
+@needs_kernel
+def test_threads_may_share_it() -> None:
+    scorer, plain = PAIRS["multiclass"]
+    assert scorer is not None
+    batches = [[f"free {number} \u0180{chr(0x4E00 + number)}!" * 400] for number in range(64)]
+    with ThreadPoolExecutor(8) as pool:
+        found = list(pool.map(lambda texts: scorer.infer(scorer.encode(texts)), batches))
+    for texts, scores in zip(batches, found, strict=True):
+        np.testing.assert_allclose(scores, plain.infer(plain.encode(texts)), rtol=0, atol=1e-6)
+
+
+@needs_kernel
+def test_it_is_taken_where_it_is_there() -> None:
+    assert Classifier(ARTIFACTS["multiclass"]).engine == "compiled"
+    assert Classifier(ARTIFACTS["multiclass"], engine="compiled").engine == "compiled"
+    assert Classifier(ARTIFACTS["multiclass"], engine="numpy").engine == "numpy"
+    with pytest.raises(ValueError, match="no engine 'fast'; expected one of auto, compiled, numpy"):
+        Classifier(ARTIFACTS["multiclass"], engine="fast")  # type: ignore[arg-type]
+
+
+@pytest.fixture
+def library(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    """Look for the library elsewhere, where there is none yet."""
+    path = tmp_path / "_kernel.so"
+    monkeypatch.setattr(kernel, "LIBRARY", path)
+    kernel.libraries.cache_clear()
+    yield path
+    kernel.libraries.cache_clear()
+
+
+@pytest.mark.parametrize("content", [None, b"no library"])
+def test_without_it_numpy_computes(library: Path, content: bytes | None) -> None:
+    if content is not None:
+        library.write_bytes(content)
+    artifact = ARTIFACTS["multiclass"]
+    assert Classifier(artifact).engine == "numpy"
+    assert Classifier(artifact).scores(["free!"]).shape == (1, 3)
+    problem = "was not built" if content is None else "cannot be opened"
+    with pytest.raises(KernelError, match=problem):
+        Classifier(artifact, engine="compiled")
+
+
+@needs_kernel
+def test_one_of_another_source_is_not_used(library: Path, tmp_path: Path) -> None:
+    other = tmp_path / "kernel.c"
+    other.write_bytes(kernel.SOURCE.read_bytes() + b"\n")
+    built = subprocess.run(
+        ["cc", "-shared", "-fPIC", '-DDANDELION_SOURCE="other"', other, "-o", library, "-lm"],
+        capture_output=True,
+        check=False,
+    )
+    assert not built.returncode, built.stderr
+    assert Classifier(ARTIFACTS["multiclass"]).engine == "numpy"
+    with pytest.raises(KernelError, match="was built from another"):
+        Classifier(ARTIFACTS["multiclass"], engine="compiled")
+
+
+UNDER_THE_SANITIZER = """
+import random, sys
+from pathlib import Path
+from dandelion import kernel
+kernel.LIBRARY = Path(sys.argv[1])
+from tests.dandelion.test_kernel import ARTIFACTS, hold_equal
+draw = random.Random(0)
+signs = "aAb1 _@'.!/:hwtp\\0\\n\\u0130\\u0301\\ufb01\\ud800\\u0661"
+for length in [*range(40), 1000, 70_000]:
+    texts = ["".join(draw.choices(signs, k=length)) for _ in range(3)]
+    for kind in ARTIFACTS:
+        hold_equal(kind, [*texts, "", "1" * length])
+print("agreed")
+"""
+
+
+@needs_kernel
+def test_nothing_is_read_or_written_out_of_bounds(tmp_path: Path) -> None:
+    library = tmp_path / "_kernel.so"
+    digest = kernel.source_digest(kernel.SOURCE.read_bytes())
+    command = ["cc", "-std=gnu11", "-O1", "-g", "-shared", "-fPIC", "-fsanitize=address,undefined"]
+    command += [f'-DDANDELION_SOURCE="{digest}"', str(kernel.SOURCE), "-o", str(library), "-lm"]
+    subprocess.run(command, check=True)
+    sanitizers = [
+        subprocess.check_output(["cc", f"-print-file-name={name}"], text=True).strip()
+        for name in ("libasan.so", "libubsan.so")
+    ]
+    found = subprocess.run(
+        [sys.executable, "-c", UNDER_THE_SANITIZER, str(library)],
+        cwd=ROOT,
+        # Python itself does not free everything at its end.
+        env=os.environ
+        | {"LD_PRELOAD": " ".join(sanitizers), "ASAN_OPTIONS": "detect_leaks=0"}
+        | {"UBSAN_OPTIONS": "halt_on_error=1"},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert (found.returncode, found.stdout) == (0, "agreed\n"), found.stderr[-4000:]
