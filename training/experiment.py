@@ -227,7 +227,8 @@ def train(run: Run, directory: Path, on_epoch: OnEpoch = ignore_epoch) -> tuple[
         },
     )
     # As it will be served: what is measured is the artifact, from raw text.
-    classifier = Classifier(Artifact(manifest, words, network, Golden((), ())))
+    # The same engine on every machine, whether it has a compiler or not: to the last digit.
+    classifier = Classifier(Artifact(manifest, words, network, Golden((), ())), engine="numpy")
     read = ("validation", "test") if run.read_test else ("validation",)
     labels = {name: dataset.labels[folds.rows()[name]] for name in read}
     scores = {name: classifier.scores(_pick(dataset.texts, folds.rows()[name])) for name in read}

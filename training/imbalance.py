@@ -164,7 +164,7 @@ def _minority_precision(model: str, seed: int, kept: Kept) -> float:
     Where the positives are the majority, theirs says nothing: it is near 1 in any order.
     """
     texts, labels = _test_fold(model, seed)
-    scores = Classifier.load(kept.artifact).scores(texts)
+    scores = Classifier.load(kept.artifact, engine="numpy").scores(texts)
     negatives, positives = kept.result.rows["validation"]
     weights = prevalence_weights(labels, positives / (negatives + positives))
     if positives > negatives:

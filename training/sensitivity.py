@@ -310,7 +310,9 @@ def _anatomy(place: Path) -> Json:
     """Look into a fitted network: its logits on texts from all over the data set, its units."""
     stored = artifact.load(place)
     texts = datasets.load(MODEL).texts
-    batch = Classifier(stored).encode(texts[:: max(1, len(texts) // _MEASURED_TEXTS)])
+    batch = Classifier(stored, engine="numpy").encode(
+        texts[:: max(1, len(texts) // _MEASURED_TEXTS)]
+    )
     network = stored.network
     logits = binary_logits(network.logits(batch)).astype(np.float64)
     units = len(network.output_weight[0])
