@@ -26,10 +26,14 @@ async def read(request: Request, schema: type[T], max_bytes: int) -> T:
     Raises:
         Problem: 415, 413, 400 or 422.
     """
-    media_type = request.headers.get("content-type", "").partition(";")[0].strip().lower()
-    if media_type != "application/json":
+    if not is_json(request.headers.get("content-type", "").encode("latin-1")):
         raise errors.unsupported_media_type()
     return _validated(_parsed(await _limited(request, max_bytes)), schema)
+
+
+def is_json(content_type: bytes) -> bool:
+    """Tell whether a body of this Content-Type is read."""
+    return content_type.partition(b";")[0].strip().lower() == b"application/json"
 
 
 async def _limited(request: Request, max_bytes: int) -> bytes:

@@ -12,13 +12,15 @@ from starlette.exceptions import HTTPException
 from threadpoolctl import threadpool_limits
 
 from . import errors
+from .classification import Classification
+from .direct import DirectMiddleware
 from .errors import Problem, ProblemDetails
 from .metrics import Metrics
 from .middleware import RequestMiddleware
 from .registry import Registry, choose
 from .routes import classify, health, models
 from .routes import metrics as metrics_route
-from .schemas import ANSWER_EXAMPLES
+from .schemas import ANSWER_EXAMPLES, limited_request
 from .settings import Settings
 
 _log = logging.getLogger("dandelion")
@@ -68,10 +70,20 @@ def create_app(settings: Settings, on_load_failure: Callable[[Exception], None])
         redirect_slashes=False,
         exception_handlers={Problem: errors.on_problem, HTTPException: errors.on_http_exception},
     )
+    classification = Classification()
+    schema = limited_request(settings.max_texts, settings.max_text_chars)
+    # The last one added is the outermost.
+    app.add_middleware(
+        DirectMiddleware,
+        registry=registry,
+        classification=classification,
+        schema=schema,
+        max_body_bytes=settings.max_body_bytes,
+    )
     app.add_middleware(
         RequestMiddleware, registry=registry, metrics=metrics, access_log=settings.access_log
     )
-    app.include_router(classify.router(settings, registry))
+    app.include_router(classify.router(registry, classification, schema, settings.max_body_bytes))
     app.include_router(models.router(registry))
     app.include_router(health.router(registry))
     app.include_router(metrics_route.router(metrics))

@@ -1,20 +1,23 @@
 """Every Prometheus series of the service."""
 
 from bisect import bisect_left
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
+import numpy as np
+import prometheus_client
 from prometheus_client import (
     CollectorRegistry,
     Counter,
     Gauge,
-    Histogram,
     PlatformCollector,
     ProcessCollector,
 )
 
 from dandelion.artifact import Manifest
+
+from .answers import Piece
 
 # Model names that nobody serves are all counted under this one.
 UNKNOWN: Final = "unknown"
@@ -34,17 +37,28 @@ _TEXTS: Final = tuple(float(2**power) for power in range(13))  # 1 … 4096
 _SCORES: Final = tuple(step / 20 for step in range(1, 21))  # 0.05 … 1
 
 
+class Histogram(prometheus_client.Histogram):
+    """A histogram that finds its bucket by bisection."""
+
+    def observe(self, amount: float, exemplar: dict[str, str] | None = None) -> None:
+        """Observe a value; it keeps no exemplars."""
+        del exemplar
+        self._buckets[bisect_left(self._upper_bounds, amount)].inc(1)
+        self._sum.inc(amount)
+
+
 class ScoreHistogram(Histogram):
     """A histogram that takes a whole batch at once."""
 
     def observe_many(self, values: Sequence[float]) -> None:
         """Observe every value; one locked addition a bucket instead of two a value."""
-        counts: dict[int, int] = {}
-        for value in values:
-            bucket = bisect_left(self._upper_bounds, value)
-            counts[bucket] = counts.get(bucket, 0) + 1
-        for bucket, count in counts.items():
-            self._buckets[bucket].inc(count)
+        if len(values) == 1:
+            self.observe(values[0])
+            return
+        buckets = np.searchsorted(self._upper_bounds, values)
+        for bucket, count in enumerate(np.bincount(buckets).tolist()):
+            if count:
+                self._buckets[bucket].inc(count)
         self._sum.inc(sum(values))
 
 
@@ -56,29 +70,25 @@ class ModelMetrics:
     infer: Histogram
     batch_size: Histogram
     score: ScoreHistogram
-    texts: dict[str, Counter]
+    texts: tuple[Counter, ...]  # one a label
 
-    def observe(
-        self, labels: Iterable[str], scores: Sequence[float], tokenize_s: float, infer_s: float
-    ) -> None:
+    def observe(self, pieces: Sequence[Piece], tokenize_s: float, infer_s: float) -> None:
         """Record one answered batch.
 
         Args:
-            labels: one a text.
-            scores: one a text.
+            pieces: the decisions on its texts.
             tokenize_s: seconds from texts to the ids of tokens and grams.
             infer_s: seconds from ids to scores.
         """
         self.tokenize.observe(tokenize_s)
         self.infer.observe(infer_s)
-        self.batch_size.observe(len(scores))
-        self.score.observe_many(scores)
-        counts = dict.fromkeys(self.texts, 0)
-        for label in labels:
-            counts[label] += 1
-        for label, count in counts.items():
-            if count:
-                self.texts[label].inc(count)
+        self.batch_size.observe(sum([len(piece.scores) for piece in pieces]))
+        for piece in pieces:
+            self.score.observe_many(piece.scores)
+            for position, counter in enumerate(self.texts):
+                count = piece.labels.count(position)
+                if count:
+                    counter.inc(count)
 
 
 class Metrics:
@@ -143,6 +153,8 @@ class Metrics:
             ["model"],
             registry=self.registry,
         )
+        self._answers: dict[tuple[str, int], Counter] = {}
+        self._durations: dict[str, Histogram] = {}
         self._add_requests(UNKNOWN)
 
     def add_model(self, manifest: Manifest) -> ModelMetrics:
@@ -155,7 +167,7 @@ class Metrics:
             **stages,
             batch_size=self._batch_size.labels(model),
             score=self._score.labels(model),
-            texts={label: self._texts.labels(model, label) for label in manifest.labels},
+            texts=tuple(self._texts.labels(model, label) for label in manifest.labels),
         )
 
     def loaded(self, manifest: Manifest, seconds: float) -> None:
@@ -165,10 +177,10 @@ class Metrics:
 
     def answered(self, model: str, status: int, seconds: float) -> None:
         """Record an answer to a request to classify; `UNKNOWN` for a model nobody serves."""
-        self._requests.labels(model, str(status)).inc()
-        self._request_seconds.labels(model).observe(seconds)
+        self._answers[model, status].inc()
+        self._durations[model].observe(seconds)
 
     def _add_requests(self, model: str) -> None:
-        self._request_seconds.labels(model)
+        self._durations[model] = self._request_seconds.labels(model)
         for status in _STATUSES:
-            self._requests.labels(model, str(status))
+            self._answers[model, status] = self._requests.labels(model, str(status))

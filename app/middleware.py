@@ -1,13 +1,11 @@
 """What surrounds every request: its id, its time, its line in the log, and the last catch."""
 
 import logging
+import os
 import re
 import time
-import uuid
-from collections.abc import Callable
 from typing import Final
 
-from starlette.datastructures import Headers, MutableHeaders
 from starlette.requests import ClientDisconnect
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
@@ -15,12 +13,23 @@ from . import errors, logs
 from .metrics import CLIENT_CLOSED, UNKNOWN, Metrics
 from .registry import Registry
 
-REQUEST_ID: Final = "X-Request-ID"
+REQUEST_ID: Final = b"x-request-id"
 
 _log = logging.getLogger("dandelion.requests")
 
 # An id from outside is kept if it can do no harm in a header or a log line.
-_HARMLESS = re.compile(r"[A-Za-z0-9._:/+=-]{1,128}")
+_HARMLESS = re.compile(rb"[A-Za-z0-9._:/+=-]{1,128}")
+
+_CLASSIFY: Final = "/classify/"
+
+
+def asked_model(scope: Scope) -> str:
+    """Return the model that a request wants to classify with, "" if it wants something else."""
+    path: str = scope["path"]
+    if not path.startswith(_CLASSIFY):
+        return ""
+    model = path.removeprefix(_CLASSIFY)
+    return "" if "/" in model else model
 
 
 class RequestMiddleware:
@@ -39,7 +48,7 @@ class RequestMiddleware:
         self, app: ASGIApp, *, registry: Registry, metrics: Metrics, access_log: bool
     ) -> None:
         self._app = app
-        self._registry = registry
+        self._names = frozenset(registry.names)
         self._metrics = metrics
         self._access_log = access_log
 
@@ -48,40 +57,38 @@ class RequestMiddleware:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        request_id = Headers(scope=scope).get(REQUEST_ID, "")
+        request_id = dict(scope["headers"]).get(REQUEST_ID, b"")
         if not _HARMLESS.fullmatch(request_id):
-            request_id = uuid.uuid4().hex
-        scope["request_id"] = request_id
-        exchange = _Exchange(receive, send, request_id, lambda: self._record(scope, exchange))
+            request_id = os.urandom(16).hex().encode()
+        scope["request_id"] = request_id.decode()
+        exchange = _Exchange(self, scope, receive, send, request_id)
         try:
             await self._app(scope, exchange.receive, exchange.send)
         except ClientDisconnect:
-            _log.debug("the client went away", extra={"request_id": request_id})
+            _log.debug("the client went away", extra={"request_id": scope["request_id"]})
         except Exception as error:  # noqa: BLE001 - the last catch: a client never sees a traceback
             _log.error(  # no traceback: its message may quote a text
                 "unexpected error",
                 extra={
                     "error": type(error).__qualname__,
                     "where": logs.where(error.__traceback__),
-                    "request_id": request_id,
+                    "request_id": scope["request_id"],
                 },
             )
             if not exchange.status:
-                answer = errors.response(errors.internal(), request_id)
+                answer = errors.response(errors.internal(), scope["request_id"])
                 await answer(scope, receive, exchange.send)
         if not exchange.is_answered:
-            self._record(scope, exchange)
+            self.record(scope, CLIENT_CLOSED, exchange.started)
 
-    def _record(self, scope: Scope, exchange: "_Exchange") -> None:
+    def record(self, scope: Scope, status: int, started: float) -> None:
         """Count and log a request to classify; others are the scraper's and the prober's."""
-        # The router leaves its match in the scope; only the route to classify has this name.
-        if getattr(scope.get("route"), "name", None) != "classify":
+        model = asked_model(scope)
+        if not model:
             return
-        model = scope["path_params"]["model"]
-        if model not in self._registry.names:
+        if model not in self._names:
             model = UNKNOWN
-        seconds = time.perf_counter() - exchange.started
-        status = exchange.status if exchange.is_answered else CLIENT_CLOSED
+        seconds = time.perf_counter() - started
         self._metrics.answered(model, status, seconds)
         if self._access_log:
             _log.info(
@@ -91,7 +98,7 @@ class RequestMiddleware:
                     "model": model,
                     "status": status,
                     "duration_ms": round(seconds * 1e3, 3),
-                    "request_id": exchange.request_id,
+                    "request_id": scope["request_id"],
                 },
             )
 
@@ -99,14 +106,32 @@ class RequestMiddleware:
 class _Exchange:
     """One request and its answer, as they pass by."""
 
+    __slots__ = (
+        "_has_body",
+        "_receive",
+        "_request_id",
+        "_scope",
+        "_send",
+        "_surrounds",
+        "is_answered",
+        "started",
+        "status",
+    )
+
     def __init__(
-        self, receive: Receive, send: Send, request_id: str, on_answered: Callable[[], None]
+        self,
+        surrounds: RequestMiddleware,
+        scope: Scope,
+        receive: Receive,
+        send: Send,
+        request_id: bytes,
     ) -> None:
+        self._surrounds = surrounds
+        self._scope = scope
         self._receive = receive
         self._send = send
-        self._on_answered = on_answered
+        self._request_id = request_id
         self._has_body = False
-        self.request_id = request_id
         self.started = time.perf_counter()
         self.status = 0
         self.is_answered = False
@@ -121,8 +146,8 @@ class _Exchange:
     async def send(self, message: Message) -> None:
         if message["type"] == "http.response.start":
             self.status = message["status"]
-            MutableHeaders(scope=message)[REQUEST_ID] = self.request_id
+            message["headers"] = [*message["headers"], (REQUEST_ID, self._request_id)]
         await self._send(message)
         if message["type"] == "http.response.body" and not message.get("more_body", False):
             self.is_answered = True
-            self._on_answered()
+            self._surrounds.record(self._scope, self.status, self.started)

@@ -11,6 +11,7 @@ from typing import Any, Final
 from dandelion import ArtifactError, Classifier
 from dandelion.artifact import Manifest, load_manifest
 
+from .answers import Writer
 from .errors import not_ready, unknown_model
 from .metrics import Metrics, ModelMetrics
 
@@ -28,10 +29,12 @@ class Served:
     Attributes:
         classifier: its artifact, checked and warm.
         metrics: its series.
+        writer: writes its answers.
     """
 
     classifier: Classifier
     metrics: ModelMetrics
+    writer: Writer
 
     @property
     def manifest(self) -> Manifest:
@@ -125,9 +128,14 @@ class Registry:
             classifier = Classifier.load(directory)
             classifier.check_golden()
             classifier.scores(["warm up"])
-            served[model] = Served(classifier, self._of_model[model])
+            writer = Writer(classifier.manifest)
+            served[model] = Served(classifier, self._of_model[model], writer)
             self._metrics.loaded(classifier.manifest, time.perf_counter() - started)
         self._served = MappingProxyType(served)
+
+    def find(self, model: str) -> Served | None:
+        """Return a served model, None if there is none of this name or it is being loaded."""
+        return self._served.get(model)
 
     def get(self, model: str) -> Served:
         """Return a served model.

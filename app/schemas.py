@@ -28,7 +28,8 @@ def model_examples(names: Sequence[str]) -> dict[str, Example]:
 class ClassifyRequest(BaseModel):
     """Texts to classify."""
 
-    model_config = ConfigDict(strict=True, extra="forbid")
+    # Values are not cached: a text must not outlive its request.
+    model_config = ConfigDict(strict=True, extra="forbid", cache_strings="keys")
 
     texts: list[str] = Field(min_length=1, description="Texts to classify.")
     threshold: float | None = Field(
