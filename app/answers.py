@@ -23,12 +23,12 @@ class Piece(NamedTuple):
     Attributes:
         results: JSON, without the brackets of the list.
         labels: a position in the manifest's ``labels`` a text.
-        scores: a score a text: the positive label's; beyond two labels that of the label given.
+        scores: float32[n]: the positive label's; beyond two labels that of the label given.
     """
 
     results: bytes
     labels: Sequence[int]
-    scores: Sequence[float]
+    scores: NDArray[np.float32]
 
 
 class Writer:
@@ -50,7 +50,7 @@ class Writer:
         values: list[float] = scores.tolist()
         labels = [value >= threshold for value in values]
         heads = [self._results[label] for label in labels]
-        return Piece(b"},".join(map(add, heads, _numbers(values))) + b"}", labels, values)
+        return Piece(b"},".join(map(add, heads, _numbers(values))) + b"}", labels, scores)
 
     def _likeliest(self, scores: NDArray[np.float32]) -> Piece:
         rows: list[list[float]] = scores.tolist()
@@ -62,8 +62,7 @@ class Writer:
             of_row = numbers[row * width : (row + 1) * width]
             each = b",".join(map(add, self._keys, of_row))
             results.append(b'%b%b,"scores":{%b}}' % (self._results[label], of_row[label], each))
-        given = [row[label] for row, label in zip(rows, best, strict=True)]
-        return Piece(b",".join(results), best, given)
+        return Piece(b",".join(results), best, scores.max(axis=1))
 
     def answer(self, pieces: Sequence[Piece], threshold: float | None) -> bytes:
         """Put an answer together."""

@@ -3,17 +3,22 @@
 A problem never repeats what the client sent: neither a text nor the name of a field or a model.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Coroutine, Mapping, Sequence
 from http import HTTPStatus
 from typing import Any, Final
 
 from pydantic import BaseModel, Field
 from pydantic_core import to_json
 from starlette.exceptions import HTTPException
-from starlette.requests import Request
+from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 
+_Handler = Callable[[Request, Any], Coroutine[Any, Any, Response]]
+
 MEDIA_TYPE: Final = "application/problem+json"
+
+# The client went away before its answer (nginx's convention).
+CLIENT_CLOSED: Final = 499
 
 _RETRY_AFTER_S: Final = 1
 _MAX_MISTAKES: Final = 20
@@ -160,6 +165,26 @@ async def on_http_exception(request: Request, error: Exception) -> Response:
     else:
         problem = Problem(status, status.description, headers=error.headers)
     return response(problem, request.scope["request_id"])
+
+
+async def on_defect(request: Request, error: Exception) -> Response:
+    """Answer any other error with 500; the middleware around the framework logs it."""
+    del error
+    return response(internal(), request.scope["request_id"])
+
+
+async def on_disconnect(request: Request, error: Exception) -> Response:
+    """Give the answer of a client that went away a status, for the metrics."""
+    del request, error
+    return Response(status_code=CLIENT_CLOSED)
+
+
+HANDLERS: Final[dict[int | type[Exception], _Handler]] = {
+    Problem: on_problem,
+    HTTPException: on_http_exception,
+    ClientDisconnect: on_disconnect,
+    Exception: on_defect,
+}
 
 
 _EXAMPLES: Final = (

@@ -8,13 +8,13 @@ from importlib import metadata
 from typing import Any
 
 from fastapi import FastAPI
-from starlette.exceptions import HTTPException
+from starlette.types import ASGIApp
 from threadpoolctl import threadpool_limits
 
 from . import errors
 from .classification import Classification
 from .direct import DirectMiddleware
-from .errors import Problem, ProblemDetails
+from .errors import ProblemDetails
 from .metrics import Metrics
 from .middleware import RequestMiddleware
 from .registry import Registry, choose
@@ -31,7 +31,7 @@ logged, put into a metric or echoed in an error.
 """
 
 
-def create_app(settings: Settings, on_load_failure: Callable[[Exception], None]) -> FastAPI:
+def create_app(settings: Settings, on_load_failure: Callable[[Exception], None]) -> ASGIApp:
     """Make the application; the models are loaded once it runs.
 
     Args:
@@ -68,27 +68,26 @@ def create_app(settings: Settings, on_load_failure: Callable[[Exception], None])
         lifespan=lifespan,
         redoc_url=None,
         redirect_slashes=False,
-        exception_handlers={Problem: errors.on_problem, HTTPException: errors.on_http_exception},
+        exception_handlers=errors.HANDLERS,
     )
     classification = Classification()
     schema = limited_request(settings.max_texts, settings.max_text_chars)
-    # The last one added is the outermost.
-    app.add_middleware(
-        DirectMiddleware,
-        registry=registry,
-        classification=classification,
-        schema=schema,
-        max_body_bytes=settings.max_body_bytes,
-    )
-    app.add_middleware(
-        RequestMiddleware, registry=registry, metrics=metrics, access_log=settings.access_log
-    )
     app.include_router(classify.router(registry, classification, schema, settings.max_body_bytes))
     app.include_router(models.router(registry))
     app.include_router(health.router(registry))
     app.include_router(metrics_route.router(metrics))
     _complete_description(app)
-    return app
+    # Around the framework, not inside: its own middleware would be passed by every request.
+    direct = DirectMiddleware(
+        app,
+        registry=registry,
+        classification=classification,
+        schema=schema,
+        max_body_bytes=settings.max_body_bytes,
+    )
+    return RequestMiddleware(
+        direct, registry=registry, metrics=metrics, access_log=settings.access_log
+    )
 
 
 def _complete_description(app: FastAPI) -> None:

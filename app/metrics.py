@@ -7,6 +7,7 @@ from typing import Final
 
 import numpy as np
 import prometheus_client
+from numpy.typing import NDArray
 from prometheus_client import (
     CollectorRegistry,
     Counter,
@@ -18,12 +19,10 @@ from prometheus_client import (
 from dandelion.artifact import Manifest
 
 from .answers import Piece
+from .errors import CLIENT_CLOSED
 
 # Model names that nobody serves are all counted under this one.
 UNKNOWN: Final = "unknown"
-
-# The client went away before its answer (nginx's convention).
-CLIENT_CLOSED: Final = 499
 
 _STATUSES: Final = (200, 400, 404, 405, 413, 415, 422, CLIENT_CLOSED, 500, 503)
 _STAGES: Final = ("tokenize", "infer")
@@ -50,16 +49,17 @@ class Histogram(prometheus_client.Histogram):
 class ScoreHistogram(Histogram):
     """A histogram that takes a whole batch at once."""
 
-    def observe_many(self, values: Sequence[float]) -> None:
+    def observe_many(self, values: NDArray[np.float32]) -> None:
         """Observe every value; one locked addition a bucket instead of two a value."""
-        if len(values) == 1:
-            self.observe(values[0])
+        if len(values) == 1:  # far cheaper than four calls of NumPy
+            self.observe(values.item())
             return
-        buckets = np.searchsorted(self._upper_bounds, values)
+        # Both sides in float64: a score is counted as it is answered.
+        buckets = np.searchsorted(self._upper_bounds, values.astype(np.float64))
         for bucket, count in enumerate(np.bincount(buckets).tolist()):
             if count:
                 self._buckets[bucket].inc(count)
-        self._sum.inc(sum(values))
+        self._sum.inc(values.sum(dtype=np.float64).item())
 
 
 @dataclass(frozen=True, slots=True)

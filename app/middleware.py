@@ -4,13 +4,13 @@ import logging
 import os
 import re
 import time
+from http import HTTPStatus
 from typing import Final
 
-from starlette.requests import ClientDisconnect
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from . import errors, logs
-from .metrics import CLIENT_CLOSED, UNKNOWN, Metrics
+from .metrics import UNKNOWN, Metrics
 from .registry import Registry
 
 REQUEST_ID: Final = b"x-request-id"
@@ -41,7 +41,7 @@ class RequestMiddleware:
         app: what it surrounds.
         registry: knows the models' names.
         metrics: receives the records.
-        access_log: whether requests to classify are logged.
+        access_log: whether every request to classify is logged, not only those that fail.
     """
 
     def __init__(
@@ -64,8 +64,6 @@ class RequestMiddleware:
         exchange = _Exchange(self, scope, receive, send, request_id)
         try:
             await self._app(scope, exchange.receive, exchange.send)
-        except ClientDisconnect:
-            _log.debug("the client went away", extra={"request_id": scope["request_id"]})
         except Exception as error:  # noqa: BLE001 - the last catch: a client never sees a traceback
             _log.error(  # no traceback: its message may quote a text
                 "unexpected error",
@@ -78,8 +76,6 @@ class RequestMiddleware:
             if not exchange.status:
                 answer = errors.response(errors.internal(), scope["request_id"])
                 await answer(scope, receive, exchange.send)
-        if not exchange.is_answered:
-            self.record(scope, CLIENT_CLOSED, exchange.started)
 
     def record(self, scope: Scope, status: int, started: float) -> None:
         """Count and log a request to classify; others are the scraper's and the prober's."""
@@ -90,7 +86,7 @@ class RequestMiddleware:
             model = UNKNOWN
         seconds = time.perf_counter() - started
         self._metrics.answered(model, status, seconds)
-        if self._access_log:
+        if self._access_log or status >= HTTPStatus.INTERNAL_SERVER_ERROR:
             _log.info(
                 "request",
                 extra={
@@ -113,7 +109,6 @@ class _Exchange:
         "_scope",
         "_send",
         "_surrounds",
-        "is_answered",
         "started",
         "status",
     )
@@ -134,7 +129,6 @@ class _Exchange:
         self._has_body = False
         self.started = time.perf_counter()
         self.status = 0
-        self.is_answered = False
 
     async def receive(self) -> Message:
         message = await self._receive()
@@ -149,5 +143,4 @@ class _Exchange:
             message["headers"] = [*message["headers"], (REQUEST_ID, self._request_id)]
         await self._send(message)
         if message["type"] == "http.response.body" and not message.get("more_body", False):
-            self.is_answered = True
             self._surrounds.record(self._scope, self.status, self.started)

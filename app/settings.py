@@ -55,8 +55,8 @@ class Settings(BaseSettings):
     """How log lines look: `console` or `json`."""
     log_level: Literal["debug", "info", "warning", "error"] = "info"
     """Least severe lines that are written."""
-    access_log: bool = True
-    """Whether every request to classify is logged (never its texts)."""
+    access_log: bool = False
+    """Whether every request to classify is logged, not only those answered with 5xx."""
 
 
 def load() -> Settings:

@@ -20,7 +20,11 @@ ROOT = Path(__file__).parent.parent.parent
 def settings() -> Settings:
     # Limits small enough to pass them in a test.
     return Settings(
-        artifacts=ROOT / "artifacts", max_texts=8, max_text_chars=2000, max_body_bytes=20_000
+        artifacts=ROOT / "artifacts",
+        max_texts=8,
+        max_text_chars=2000,
+        max_body_bytes=20_000,
+        access_log=True,
     )
 
 

@@ -4,6 +4,7 @@ import itertools
 import time
 from collections import Counter
 
+import numpy as np
 import pytest
 from fastapi.testclient import TestClient
 from hypothesis import given
@@ -170,7 +171,7 @@ def test_a_batch_of_scores_is_observed_like_one_after_the_other(scores: list[flo
         ScoreHistogram("score", "", ["model"], buckets=(0.25, 0.5, 1), registry=registry)
         for registry in registries
     )
-    at_once.labels("spam").observe_many(scores)
+    at_once.labels("spam").observe_many(np.array(scores, np.float32))
     one_by_one.labels("spam")
     for score in scores:
         one_by_one.labels("spam").observe(score)

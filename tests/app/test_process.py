@@ -200,7 +200,7 @@ def test_a_damaged_artifact_ends_it_with_one_line(
 
 
 def test_nothing_of_a_request_is_logged(start_service: StartService) -> None:
-    service = start_service(log_level="debug")
+    service = start_service(log_level="debug", access_log=True)
     service.wait_until_ready()
     canary = "canary-7f3a9"
     for body in (
