@@ -2,10 +2,11 @@
 
 import asyncio
 import logging
+import sys
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from importlib import metadata
-from typing import Any
+from typing import Any, Final
 
 from fastapi import FastAPI
 from starlette.types import ASGIApp
@@ -24,6 +25,9 @@ from .schemas import ANSWER_EXAMPLES, limited_request
 from .settings import Settings
 
 _log = logging.getLogger("dandelion")
+
+# A tenth of Python's own: of the time that one text waits beside a large batch.
+_SWITCH_INTERVAL_S: Final = 0.5e-3
 
 _DESCRIPTION = """\
 Classifies texts with small networks made for imbalanced data. Submitted texts are never stored,
@@ -55,6 +59,8 @@ def create_app(settings: Settings, on_load_failure: Callable[[Exception], None])
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
+        # A thread that classifies hands the interpreter back to the event loop this soon.
+        sys.setswitchinterval(_SWITCH_INTERVAL_S)
         # Other threads than these would fight over the processors that the event loop needs.
         with threadpool_limits(settings.blas_threads, user_api="blas"):
             loading = asyncio.create_task(load())

@@ -177,7 +177,10 @@ class Metrics:
 
     def answered(self, model: str, status: int, seconds: float) -> None:
         """Record an answer to a request to classify; `UNKNOWN` for a model nobody serves."""
-        self._answers[model, status].inc()
+        counter = self._answers.get((model, status))
+        if counter is None:
+            counter = self._requests.labels(model, str(status))
+        counter.inc()
         self._durations[model].observe(seconds)
 
     def _add_requests(self, model: str) -> None:

@@ -1,7 +1,7 @@
 """Requests and answers."""
 
 from collections.abc import Sequence
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from fastapi.openapi.models import Example
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, create_model
@@ -124,6 +124,9 @@ class ModelSummary(ServedArtifact):
     )
     threshold: float | None = Field(
         description="Used when a request names none; null beyond two labels."
+    )
+    engine: Literal["compiled", "numpy"] = Field(
+        description="What computes the scores: the compiled kernel, or NumPy where there is none."
     )
 
 

@@ -5,10 +5,8 @@ from typing import Annotated, Any
 
 from fastapi import APIRouter, Path
 
-from dandelion.artifact import Manifest
-
 from .. import errors
-from ..registry import Registry
+from ..registry import Registry, Served
 from ..schemas import ModelDetails, ModelList, model_examples
 
 
@@ -23,7 +21,7 @@ def router(registry: Registry) -> APIRouter:
     )
     async def models() -> dict[str, Any]:
         """List every model that is served."""
-        return {"models": [_facts(served.manifest) for served in registry.all()]}
+        return {"models": [_facts(served) for served in registry.all()]}
 
     @routes.get(
         "/models/{model}",
@@ -34,14 +32,16 @@ def router(registry: Registry) -> APIRouter:
         model: Annotated[str, Path(openapi_examples=model_examples(registry.names))],
     ) -> dict[str, Any]:
         """Tell everything known about a model: labels, threshold, metrics, training."""
-        return _facts(registry.get(model).manifest)
+        return _facts(registry.get(model))
 
     return routes
 
 
-def _facts(manifest: Manifest) -> dict[str, Any]:
-    names = set(ModelDetails.model_fields) - {"version", "labels"}
+def _facts(served: Served) -> dict[str, Any]:
+    manifest = served.manifest
+    names = set(ModelDetails.model_fields) - {"version", "labels", "engine"}
     return {name: getattr(manifest, name) for name in names} | {
         "version": manifest.version,
         "labels": list(manifest.labels),
+        "engine": served.engine,
     }

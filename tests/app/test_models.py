@@ -20,7 +20,8 @@ def test_models_are_listed(client: TestClient, settings: Settings) -> None:
     assert [model["model"] for model in models] == list(choose(settings.artifacts, {}))
     assert {"cyberbullying", "spam"} <= {model["model"] for model in models}
     for model in models:
-        assert set(model) == {"model", "variant", "version", "labels", "threshold"}
+        assert set(model) == {"model", "variant", "version", "labels", "threshold", "engine"}
+        assert model["engine"] in ("compiled", "numpy")
         if len(model["labels"]) == 2:
             assert 0 <= model["threshold"] <= 1
         else:
@@ -45,7 +46,8 @@ def test_details_are_the_artifacts_own(client: TestClient, settings: Settings) -
         written = json.loads((directory / "model.json").read_text())
         # An artifact of the first format knows neither.
         written = {"features": None, "sampling": None} | written
-        for name in set(details) - {"version"}:
+        assert details["engine"] in ("compiled", "numpy")
+        for name in set(details) - {"version", "engine"}:
             assert details[name] == written[name], name
         assert {"metrics", "loss", "dataset", "protocol", "seed", "config"} <= set(details)
         assert {"task", "features", "sampling"} <= set(details)
