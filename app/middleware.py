@@ -1,7 +1,7 @@
 """What surrounds every request: its id, its time, its line in the log, and the last catch."""
 
 import logging
-import os
+import random
 import re
 import time
 from http import HTTPStatus
@@ -59,7 +59,7 @@ class RequestMiddleware:
             return
         request_id = dict(scope["headers"]).get(REQUEST_ID, b"")
         if not _HARMLESS.fullmatch(request_id):
-            request_id = os.urandom(16).hex().encode()
+            request_id = b"%032x" % random.getrandbits(128)
         scope["request_id"] = request_id.decode()
         exchange = _Exchange(self, scope, receive, send, request_id)
         try:
