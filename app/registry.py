@@ -41,11 +41,6 @@ class Served:
         """What is known about the artifact."""
         return self.classifier.manifest
 
-    @property
-    def engine(self) -> str:
-        """What computes the scores: ``compiled`` or ``numpy``."""
-        return getattr(self.classifier, "engine", "numpy")
-
 
 def choose(artifacts: Path, overrides: Mapping[str, str]) -> dict[str, Path]:
     """Tell which artifact serves each model, by ``serving.toml`` and what overrides it.

@@ -1,10 +1,12 @@
 """Requests and answers."""
 
 from collections.abc import Sequence
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any
 
 from fastapi.openapi.models import Example
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, create_model
+
+from dandelion.engines import Engine
 
 EXAMPLES: dict[str, dict[str, Any]] = {
     "one text": {"value": {"texts": ["Are we still meeting for lunch tomorrow at 12?"]}},
@@ -125,7 +127,7 @@ class ModelSummary(ServedArtifact):
     threshold: float | None = Field(
         description="Used when a request names none; null beyond two labels."
     )
-    engine: Literal["compiled", "numpy"] = Field(
+    engine: Engine = Field(
         description="What computes the scores: the compiled kernel, or NumPy where there is none."
     )
 

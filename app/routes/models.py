@@ -43,5 +43,5 @@ def _facts(served: Served) -> dict[str, Any]:
     return {name: getattr(manifest, name) for name in names} | {
         "version": manifest.version,
         "labels": list(manifest.labels),
-        "engine": served.engine,
+        "engine": served.classifier.engine,
     }
