@@ -82,13 +82,14 @@ class ModelMetrics:
         """
         self.tokenize.observe(tokenize_s)
         self.infer.observe(infer_s)
-        self.batch_size.observe(sum([len(piece.scores) for piece in pieces]))
-        for piece in pieces:
-            self.score.observe_many(piece.scores)
-            for position, counter in enumerate(self.texts):
-                count = piece.labels.count(position)
-                if count:
-                    counter.inc(count)
+        parts = [piece.scores for piece in pieces]
+        scores = parts[0] if len(parts) == 1 else np.concatenate(parts)
+        self.batch_size.observe(len(scores))
+        self.score.observe_many(scores)
+        for position, counter in enumerate(self.texts):
+            count = sum([piece.labels.count(position) for piece in pieces])
+            if count:
+                counter.inc(count)
 
 
 class Metrics:
