@@ -47,7 +47,7 @@ def create_app(settings: Settings, on_load_failure: Callable[[Exception], None])
         ArtifactError: an artifact's ``model.json`` cannot be used.
     """
     metrics = Metrics()
-    registry = Registry(choose(settings.artifacts, settings.models), metrics)
+    registry = Registry(choose(settings.artifacts, settings.models), metrics, settings.engine)
 
     async def load() -> None:
         try:

@@ -10,6 +10,7 @@ from typing import Any, Final
 
 from dandelion import ArtifactError, Classifier
 from dandelion.artifact import Manifest, load_manifest
+from dandelion.engines import EngineChoice
 
 from .answers import Writer
 from .errors import not_ready, unknown_model
@@ -88,12 +89,20 @@ def _chosen(path: Path, values: Mapping[str, Any]) -> dict[str, str]:
 class Registry:
     """The served models by name.
 
+    Args:
+        chosen: model → directory of its artifact.
+        metrics: gets the models' series.
+        engine: what computes their scores.
+
     Raises:
         ArtifactError: an artifact's ``model.json`` cannot be used.
     """
 
-    def __init__(self, chosen: Mapping[str, Path], metrics: Metrics) -> None:
+    def __init__(
+        self, chosen: Mapping[str, Path], metrics: Metrics, engine: EngineChoice = "auto"
+    ) -> None:
         self._chosen = dict(chosen)
+        self._engine = engine
         self._metrics = metrics
         self._of_model = {}
         for model, directory in self._chosen.items():
@@ -121,11 +130,12 @@ class Registry:
 
         Raises:
             ArtifactError: one is damaged or does not give its golden scores.
+            KernelError: the compiled engine is asked for, but was not built.
         """
         served = {}
         for model, directory in self._chosen.items():
             started = time.perf_counter()
-            classifier = Classifier.load(directory)
+            classifier = Classifier.load(directory, self._engine)
             classifier.check_golden()
             classifier.scores(["warm up"])
             writer = Writer(classifier.manifest)

@@ -46,6 +46,8 @@ class Settings(BaseSettings):
     max_body_bytes: int = Field(8_000_000, ge=1)
     """Bytes in a request's body at most."""
 
+    engine: Literal["auto", "compiled", "numpy"] = "auto"
+    """What computes the scores; `auto` is `compiled` where a C compiler built it, else `numpy`."""
     blas_threads: int = Field(1, ge=1)
     """Threads of NumPy's linear algebra; more than one slows these small networks down."""
     shutdown_grace_s: int = Field(30, ge=0)

@@ -165,6 +165,9 @@ class Classifier:
 
 def chunks(texts: Sequence[str]) -> Iterator[Sequence[str]]:
     """Cut a batch into pieces that bound the memory their encoding takes; at least one piece."""
+    if len(texts) <= _CHUNK_TEXTS and sum(map(len, texts)) <= _CHUNK_CHARS:
+        yield texts
+        return
     start, chars = 0, 0
     for stop, text in enumerate(texts):
         if stop > start and (chars + len(text) > _CHUNK_CHARS or stop - start == _CHUNK_TEXTS):

@@ -229,10 +229,10 @@ def test_503_until_every_model_is_loaded(
     released = False
     load = Classifier.load
 
-    def slow_load(path: object) -> Classifier:
+    def slow_load(path: object, engine: object) -> Classifier:
         while not released:
             time.sleep(0.005)
-        return load(path)  # type: ignore[arg-type]
+        return load(path, engine)  # type: ignore[arg-type]
 
     monkeypatch.setattr(Classifier, "load", slow_load)
     with TestClient(create_app(settings, lambda _: None)) as client:
