@@ -15,7 +15,7 @@ BIN := $(VENV)/bin
 TORCH := $(if $(TORCH_INDEX),--extra-index-url $(TORCH_INDEX))
 
 .DEFAULT_GOAL := help
-.PHONY: help serve test train-all report tune lint format types clean
+.PHONY: help serve test train-all report tune bench lint format types clean
 
 help: ## List the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "%-10s %s\n", $$1, $$2}'
@@ -36,6 +36,11 @@ report: $(VENV)/.training ## Run every reported seed; write docs/results/ and th
 tune: $(VENV)/.training ## Search a variant's hyper-parameters on validation (MODEL=, VARIANT=, MINUTES=)
 	$(BIN)/python -m training tune --model $(MODEL) --variant $(VARIANT) --minutes $(MINUTES)
 
+bench: $(VENV)/.training $(VENV)-peers/.peers ## Measure speed beside the peers; write docs/benchmarks.md (QUICK=1, BENCH_ARGS=)
+	@command -v wrk > /dev/null || { echo 'On Debian: apt-get install wrk'; exit 1; }
+	$(BIN)/python -m training download
+	$(BIN)/python -m benchmarks $(if $(QUICK),--quick) $(BENCH_ARGS)
+
 lint: $(VENV)/.dev ## Check style and who imports whom
 	$(BIN)/ruff check .
 	$(BIN)/lint-imports --no-logo
@@ -45,11 +50,11 @@ format: $(VENV)/.dev ## Format the code
 	$(BIN)/ruff check --fix-only .
 
 types: $(VENV)/.dev ## Check types
-	$(BIN)/mypy -p dandelion -p app -p training
+	$(BIN)/mypy -p dandelion -p app -p training -p benchmarks
 
 clean: ## Remove the virtual environment and every cache
-	rm -rf $(VENV) .cache .coverage* .hypothesis .import_linter_cache .mypy_cache .pytest_cache \
-		.ruff_cache build dist dandelion/_kernel*.so *.egg-info
+	rm -rf $(VENV) $(VENV)-peers .cache .coverage* .hypothesis .import_linter_cache .mypy_cache \
+		.pytest_cache .ruff_cache build dist dandelion/_kernel*.so *.egg-info
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 # A stamp a stage: nothing is installed, nor the compiled engine built, again until these change.
@@ -69,3 +74,9 @@ $(VENV)/.training: $(INSTALLED_FROM) | $(BIN)/python
 $(VENV)/.dev: $(INSTALLED_FROM) | $(BIN)/python
 	$(BIN)/python -m pip install --quiet $(TORCH) --editable '.[training,dev]'
 	touch $@ $(VENV)/.training $(VENV)/.service
+
+# What is measured beside ours never meets what ours needs.
+$(VENV)-peers/.peers: benchmarks/peers.txt | $(BIN)/python
+	$(PYTHON) -m venv $(VENV)-peers
+	$(VENV)-peers/bin/python -m pip install --quiet --requirement $<
+	touch $@

@@ -11,8 +11,8 @@ from matplotlib.patches import Rectangle
 _CURVES = {"accuracy": "Accuracy", "f1": "F1", "loss": "Loss"}
 _TRAINING, _VALIDATION = "#0072b2", "#d55e00"  # told apart by colour-blind readers too
 # Okabe & Ito's colours, each line with a marker of its own as well.
-_LINES = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#000000", "#56b4e9", "#e69f00")
-_MARKERS = "osD^vPX"
+LINES = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#000000", "#56b4e9", "#e69f00")
+MARKERS = "osD^vPX"
 
 
 class Cell(NamedTuple):
@@ -64,7 +64,7 @@ def learning_curves(
             panel.xaxis.get_major_locator().set_params(integer=True)
             panel.grid(alpha=0.3)
             panel.legend()
-    return _svg(figure)
+    return svg(figure)
 
 
 def heat_maps(
@@ -100,7 +100,7 @@ def heat_maps(
         place.set_ylim(rows - 0.5, -0.5)  # cells of one size in every map
         place.set_title(f"{line}: {column}", fontsize="medium")
         place.set_xlabel(axis)
-    return _svg(figure)
+    return svg(figure)
 
 
 def sweep(
@@ -139,8 +139,8 @@ def sweep(
                     [point.mean - point.low for point in points],
                     [point.high - point.mean for point in points],
                 ],
-                color=_LINES[number % len(_LINES)],
-                marker=_MARKERS[number % len(_MARKERS)],
+                color=LINES[number % len(LINES)],
+                marker=MARKERS[number % len(MARKERS)],
                 markersize=4,
                 linewidth=1.2,
                 capsize=2,
@@ -155,7 +155,7 @@ def sweep(
         place.grid(alpha=0.3)
     handles, names = axes[0][0].get_legend_handles_labels()
     figure.legend(handles, names, loc="outside lower center", ncols=len(names))
-    return _svg(figure)
+    return svg(figure)
 
 
 def _draw_map(
@@ -176,7 +176,8 @@ def _draw_map(
             place.text(column, line, text, ha="center", va="center", fontsize=7.5, color=color)
 
 
-def _svg(figure: Figure) -> bytes:
+def svg(figure: Figure) -> bytes:
+    """Write a figure as an SVG file; equal figures give equal bytes."""
     buffer = io.BytesIO()
     with mpl.rc_context({"svg.hashsalt": "dandelion", "svg.fonttype": "none"}):
         figure.savefig(buffer, format="svg", metadata={"Date": None})

@@ -1,0 +1,1 @@
+"""The peers' side, run in an environment of its own (``peers.txt``)."""
