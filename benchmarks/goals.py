@@ -166,18 +166,20 @@ def _resources(figures: Json) -> Iterator[Verdict]:
     yield _at_most("memory of each further worker, PSS", two and two["pss_mb"][0], 65, "MB")
     yield _at_least(
         "two workers on two cores, batches of 256, against one",
-        workers and workers["two_to_one"]["median"],
+        workers and workers[OURS]["two_to_one"]["median"],
         1.7,
         "×",
         note=workers
-        and f"; the load itself takes {workers['load_share']['two']['median']:.0%} of a core",
+        and f"; the load itself takes {workers[OURS]['load_share']['median']:.0%} of "
+        f"a core; the echo {workers[ECHO]['two_to_one']['median']:.2f} ×",
     )
     fairness = found["fairness"]
     yield _at_most(
         "p99 of one text while another keeps sending batches of 4,096, against alone",
-        fairness["beside_to_alone"]["median"],
+        fairness[OURS]["beside_to_alone"]["median"],
         5,
         "×",
+        note=f"; the echo {fairness[ECHO]['beside_to_alone']['median']:.1f} ×",
     )
 
 

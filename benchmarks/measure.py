@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any, TypeVar
 
+K = TypeVar("K")
 T = TypeVar("T")
 
 
@@ -44,10 +45,10 @@ class Spread:
 
     @classmethod
     def of(cls, values: Iterable[float]) -> "Spread":
-        """Take the median, the least and the largest of at least one value, four digits each."""
+        """Take the median, the least and the largest of at least one value, six digits each."""
         found = list(values)
         median, low, high = (
-            float(f"{figure:.4g}") for figure in (statistics.median(found), min(found), max(found))
+            float(f"{figure:.6g}") for figure in (statistics.median(found), min(found), max(found))
         )
         return cls(median, low, high, len(found))
 
@@ -56,7 +57,7 @@ class Spread:
         return asdict(self)
 
 
-def interleaved(turns: Mapping[str, Callable[[], T]], rounds: int) -> dict[str, list[T]]:
+def interleaved(turns: Mapping[K, Callable[[], T]], rounds: int) -> dict[K, list[T]]:
     """Give everyone a turn, then everyone again: A, B, C, A, B, C, …
 
     What disturbs a shared machine for a while then disturbs all of them.
@@ -68,7 +69,7 @@ def interleaved(turns: Mapping[str, Callable[[], T]], rounds: int) -> dict[str, 
     Returns:
         Name → what its turns returned, in their order.
     """
-    found: dict[str, list[T]] = {name: [] for name in turns}
+    found: dict[K, list[T]] = {name: [] for name in turns}
     for _ in range(rounds):
         for name, turn in turns.items():
             found[name].append(turn())

@@ -188,14 +188,23 @@ def _resources(found: Json) -> str:
             *([(f"{OURS}, two workers", found["memory_of_two"])] if found["memory_of_two"] else []),
         )
     ]
-    latency = [
-        [name, _spread(found["fairness"]["p50_us"][name]), _spread(one)]
-        for name, one in found["fairness"]["p99_us"].items()
+    workers = found["two_workers"] or {}
+    rates = [
+        [
+            who,
+            *map(_spread, one["texts_per_s"].values()),
+            _spread(one["two_to_one"]),
+            f"{one['load_share']['median']:.0%}",
+        ]
+        for who, one in workers.items()
     ]
-    workers = found["two_workers"]
-    rows = [
-        [name, _spread(one), f"{workers['load_share'][name]['median']:.0%}"]
-        for name, one in (workers["texts_per_s"].items() if workers else ())
+    latency = [
+        [
+            who,
+            *(_spread(it) for name in ("p50_us", "p99_us") for it in one[name].values()),
+            _spread(one["beside_to_alone"]),
+        ]
+        for who, one in found["fairness"].items()
     ]
     return f"""\
 ## Start, memory, workers, fairness
@@ -204,20 +213,23 @@ def _resources(found: Json) -> str:
 
 {table(["memory, MB", "RSS of the first process", "PSS of each process"], memory)}
 
-{
-        table(
-            ["workers, batches of 256, both cores", "texts/s", "the load's share of a core"], rows
-        )
-        if rows
-        else "Several workers: not measured, the service knows none."
-    }
+{table(_WORKERS, rates) if rates else "Several workers: not measured, the service knows none."}
 
-{table(["one text, one connection, µs", "p50", "p99"], latency)}
+{table(_LATENCY, latency)}
 
 Reading `/metrics` once takes {_spread(found["scrape"]["ms"])} ms and gives
 {found["scrape"]["bytes"]:,} bytes.
 """
 
+
+_WORKERS: Final = (
+    *("batches of 256, everything on both cores", "texts/s, one worker", "two workers"),
+    *("two to one", "the load's own share of a core"),
+)
+_LATENCY: Final = (
+    *("one text, 1 connection, µs", "p50 alone", "p50 beside batches of 4,096"),
+    *("p99 alone", "p99 beside them", "p99, × alone"),
+)
 
 # What grows → heading, axis, label of the panel → key of the figure in a step; "" for the step.
 _GROWTH: Final[dict[str, tuple[str, str, dict[str, str]]]] = {

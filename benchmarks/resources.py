@@ -3,8 +3,8 @@
 import re
 import tempfile
 import time
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
+from contextlib import ExitStack
 from functools import partial
 from pathlib import Path
 from typing import Any, Final
@@ -23,10 +23,9 @@ BESIDE: Final = "beside batches of 4,096"
 
 def measure(scale: Scale) -> dict[str, Any]:
     """Return the figures; those of several workers are null where the service knows none."""
-    echo = servers.peers({})[ECHO]
     return {
-        "start_s": _starts(echo, scale),
-        "memory": {ECHO: _memory(echo), OURS: _memory(servers.ours())},
+        "start_s": _starts(scale),
+        "memory": {ECHO: _memory(servers.echo()), OURS: _memory(servers.ours())},
         "memory_of_two": _memory_of_two(),
         "two_workers": _two_workers(scale),
         "fairness": _fairness(scale),
@@ -34,8 +33,8 @@ def measure(scale: Scale) -> dict[str, Any]:
     }
 
 
-def _starts(echo: Kind, scale: Scale) -> dict[str, Any]:
-    kinds = {ECHO: echo, "make serve": servers.made()}
+def _starts(scale: Scale) -> dict[str, Any]:
+    kinds = {ECHO: servers.echo(), "make serve": servers.made()}
     turns = {
         name: partial(servers.seconds_to_first_answer, kind, cores())
         for name, kind in kinds.items()
@@ -78,78 +77,92 @@ def _memory_of_two() -> dict[str, float] | None:
 
 
 def _two_workers(scale: Scale) -> dict[str, Any] | None:
-    """Compare one worker with two, both on both cores, in batches of 256."""
+    """Compare one worker with two, everything on both cores, in batches of 256."""
+    kinds = {
+        (OURS, "one"): servers.ours(),
+        (OURS, "two"): servers.ours(workers=2),
+        (ECHO, "one"): servers.echo(),
+        (ECHO, "two"): servers.echo(workers=2),
+    }
     try:
-        with (
-            _frozen(servers.ours()) as one,
-            _frozen(servers.ours(workers=2)) as two,
-            tempfile.TemporaryDirectory() as directory,
-        ):
-            bodies = samples.write_bodies(
-                Path(directory) / "bodies", samples.texts("spam", 2048), 256
-            )
+        # None is frozen: who watches workers would take them for dead.
+        with ExitStack() as stack:
+            running = {
+                key: stack.enter_context(servers.running(kind, cores()))
+                for key, kind in kinds.items()
+            }
+            home = Path(stack.enter_context(tempfile.TemporaryDirectory()))
+            bodies = samples.write_bodies(home / "bodies", samples.texts("spam", 2048), 256)
             found = interleaved(
                 {
-                    name: _turn(server, bodies, scale.load_s)
-                    for name, server in {"one": one, "two": two}.items()
+                    key: partial(
+                        load.run,
+                        server.url,
+                        bodies,
+                        connections=16,
+                        seconds=scale.load_s,
+                        cores=cores(),
+                    )
+                    for key, server in running.items()
                 },
                 scale.rounds,
             )
     except BenchmarkError:
-        return None
-    pairs = list(zip(found["two"], found["one"], strict=True))
+        return None  # a service of before WORKERS refuses the setting
+    return {who: _one_and_two(found[who, "one"], found[who, "two"]) for who in (ECHO, OURS)}
+
+
+def _one_and_two(one: Sequence[Load], two: Sequence[Load]) -> dict[str, Any]:
     return {
-        "texts_per_s": spreads(
-            {name: [one.requests_per_s * 256 for one in loads] for name, loads in found.items()}
-        ),
-        "load_share": spreads(
-            {name: [one.load_share for one in loads] for name, loads in found.items()}
-        ),
-        "two_to_one": Spread.of(a.requests_per_s / b.requests_per_s for a, b in pairs).to_json(),
+        "texts_per_s": {
+            name: Spread.of(it.requests_per_s * 256 for it in loads).to_json()
+            for name, loads in (("one", one), ("two", two))
+        },
+        "load_share": Spread.of(it.load_share for it in two).to_json(),
+        "two_to_one": Spread.of(
+            b.requests_per_s / a.requests_per_s for a, b in zip(one, two, strict=True)
+        ).to_json(),
     }
-
-
-@contextmanager
-def _frozen(kind: Kind) -> Iterator[Server]:
-    with servers.running(kind, cores()) as server:
-        server.freeze()
-        yield server
-
-
-def _turn(server: Server, bodies: Path, seconds: int) -> Callable[[], Load]:
-    def turn() -> Load:
-        with server.awake():
-            return load.run(server.url, bodies, connections=16, seconds=seconds, cores=cores())
-
-    return turn
 
 
 def _fairness(scale: Scale) -> dict[str, Any]:
     """Measure one text's latency alone, and while another connection keeps sending batches."""
-    server_core, load_core = cores()
-    with (
-        servers.running(servers.ours(), (server_core,)) as server,
-        tempfile.TemporaryDirectory() as directory,
-    ):
-        home = Path(directory)
+    of_server, of_load = cores()[:1], cores()[1:]
+    with ExitStack() as stack:
+        running = {
+            who: stack.enter_context(servers.running(kind, of_server))
+            for who, kind in ((ECHO, servers.echo()), (OURS, servers.ours()))
+        }
+        home = Path(stack.enter_context(tempfile.TemporaryDirectory()))
         one = samples.write_bodies(home / "one", samples.texts("spam", 64), 1)
         many = samples.write_bodies(home / "many", samples.texts("spam", 4096), 4096)
 
-        def alone() -> Load:
-            return load.run(
-                server.url, one, connections=1, seconds=scale.load_s, cores=(load_core,)
-            )
+        def alone(url: str) -> Load:
+            return load.run(url, one, connections=1, seconds=scale.load_s, cores=of_load)
 
-        def beside() -> Load:
-            with load.beside(server.url, many, seconds=scale.load_s, cores=(load_core,)):
-                return alone()
+        def beside(url: str) -> Load:
+            with load.beside(url, many, seconds=scale.load_s, cores=of_load):
+                return alone(url)
 
-        found = interleaved({ALONE: alone, BESIDE: beside}, scale.rounds)
-    pairs = list(zip(found[BESIDE], found[ALONE], strict=True))
+        turns: dict[tuple[str, str], Callable[[], Load]] = {}
+        for who, server in running.items():
+            turns[who, ALONE] = partial(alone, server.url)
+            turns[who, BESIDE] = partial(beside, server.url)
+        found = interleaved(turns, scale.rounds)
+    return {who: _alone_and_beside(found[who, ALONE], found[who, BESIDE]) for who in running}
+
+
+def _alone_and_beside(alone: Sequence[Load], beside: Sequence[Load]) -> dict[str, Any]:
     return {
-        "p50_us": _column(found, "p50_us"),
-        "p99_us": _column(found, "p99_us"),
-        "beside_to_alone": Spread.of(a.p99_us / b.p99_us for a, b in pairs).to_json(),
+        name: {
+            ALONE: Spread.of(getattr(it, name) for it in alone).to_json(),
+            BESIDE: Spread.of(getattr(it, name) for it in beside).to_json(),
+        }
+        for name in ("p50_us", "p99_us")
+    } | {
+        "beside_to_alone": Spread.of(
+            b.p99_us / a.p99_us for a, b in zip(alone, beside, strict=True)
+        ).to_json()
     }
 
 
@@ -164,7 +177,3 @@ def _scrape(scale: Scale) -> dict[str, Any]:
                 size = len(answer.read())
             seconds.append(time.perf_counter() - started)
     return {"ms": Spread.of(one * 1e3 for one in seconds).to_json(), "bytes": size}
-
-
-def _column(found: Mapping[str, list[Load]], name: str) -> dict[str, Any]:
-    return spreads({who: [getattr(one, name) for one in loads] for who, loads in found.items()})

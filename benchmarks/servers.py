@@ -55,6 +55,12 @@ def made() -> Kind:
     )
 
 
+def echo(*, workers: int = 1) -> Kind:
+    """Return the floor that a request is held against: a route without a model."""
+    command = _uvicorn("fastapi_echo:app")
+    return Kind(command if workers == 1 else (*command, "--workers", str(workers)))
+
+
 def _uvicorn(app: str) -> tuple[str, ...]:
     quiet = ("--no-access-log", "--log-level", "warning")
     return (peers_python(), "-m", "uvicorn", f"benchmarks.peers.{app}", "--port", "{port}", *quiet)
@@ -88,7 +94,7 @@ def peers(fasttext: Mapping[str, Path]) -> dict[str, Kind]:
     )
     return {
         RAW: Kind(_uvicorn("raw_asgi:app")),
-        ECHO: Kind(_uvicorn("fastapi_echo:app")),
+        ECHO: echo(),
         "FastAPI + pydantic echo, sync def": Kind(_uvicorn("fastapi_echo:app"), path="/sync"),
         **models,
         "Granian, raw ASGI echo": Kind(granian),
