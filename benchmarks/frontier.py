@@ -25,7 +25,9 @@ _QUALITIES: Final = ("average_precision", "auroc", "macro_f1")
 def measure(scale: Scale) -> dict[str, Any]:
     """Return model → its quality's name, its points, and who was left out."""
     report = json.loads((ROOT / "docs/results/results.json").read_text(encoding="utf-8"))
-    return {model: _of_model(model, report["rows"], scale) for model in datasets.SOURCES}
+    return {
+        model: _of_model(model, report["rows"], scale.of_long_parts()) for model in datasets.SOURCES
+    }
 
 
 def _of_model(model: str, rows: list[dict[str, Any]], scale: Scale) -> dict[str, Any]:

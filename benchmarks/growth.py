@@ -31,9 +31,8 @@ _TOKENS_A_TEXT: Final = 15
 
 
 def measure(scale: Scale) -> dict[str, Any]:
-    """Return what grows → who → step → figures; in the quick run from one round each."""
-    if scale.is_quick:
-        scale = replace(scale, rounds=1)
+    """Return what grows → who → step → figures."""
+    scale = scale.of_long_parts()
     return {
         **_over_http(scale),
         "characters": _characters(scale),

@@ -69,7 +69,8 @@ Linux {machine["kernel"]}, Python {machine["python"]}; load average before the r
 
 
 def _quick(figures: Json) -> str:
-    return "**A quick run: few rounds, short ones.** " if figures["quick"] else ""
+    told = "**A quick run: short rounds, of cost and quality and of growth one alone.** "
+    return told if figures["quick"] else ""
 
 
 def _goals(found: Sequence[Verdict]) -> str:
