@@ -163,14 +163,13 @@ def _resources(figures: Json) -> Iterator[Verdict]:
     start = found["start_s"]["make serve"]["median"]
     yield _at_most("`make serve`, second start to first answer", start, 1, "s")
     yield _at_most("memory of one worker, RSS", found["memory"][OURS]["rss_mb"], 120, "MB")
-    yield _at_most("memory of each further worker, PSS", two and two["pss_mb"][0], 65, "MB")
+    yield _at_most("memory of each further worker, PSS", two["pss_mb"][0], 65, "MB")
     yield _at_least(
         "two workers on two cores, batches of 256, against one",
-        workers and workers[OURS]["two_to_one"]["median"],
+        workers[OURS]["two_to_one"]["median"],
         1.7,
         "×",
-        note=workers
-        and f"; the load itself takes {workers[OURS]['load_share']['median']:.0%} of "
+        note=f"; the load itself takes {workers[OURS]['load_share']['median']:.0%} of "
         f"a core; the echo {workers[ECHO]['two_to_one']['median']:.2f} ×",
     )
     fairness = found["fairness"]

@@ -186,10 +186,10 @@ def _resources(found: Json) -> str:
         [name, digits(one["rss_mb"]), ", ".join(map(digits, one["pss_mb"]))]
         for name, one in (
             *found["memory"].items(),
-            *([(f"{OURS}, two workers", found["memory_of_two"])] if found["memory_of_two"] else []),
+            (f"{OURS}, two workers", found["memory_of_two"]),
         )
     ]
-    workers = found["two_workers"] or {}
+    workers = found["two_workers"]
     rates = [
         [
             who,

@@ -103,10 +103,3 @@ def test_without_a_compiled_engine_the_numpy_one_is_judged() -> None:
     del made_up["in_process"]["spam"]["1"]["default, compiled"]
     assert found("the frontier, SMS", made_up).met is False
     assert found("one text, default, compiled", made_up).met is None
-
-
-def test_a_service_without_workers_is_not_judged_by_them() -> None:
-    made_up = figures()
-    made_up["resources"] |= {"memory_of_two": None, "two_workers": None}
-    assert found("further worker", made_up).met is None
-    assert found("two workers", made_up).met is None

@@ -40,13 +40,6 @@ def test_equal_figures_give_equal_files(tmp_path: Path) -> None:
         assert path.read_bytes() == again.read_bytes()
 
 
-def test_a_service_without_workers_has_a_page_too() -> None:
-    made_up = figures()
-    made_up["resources"] |= {"memory_of_two": None, "two_workers": None}
-    assert "Several workers: not measured" in report.page(made_up)
-    assert "100 MB a worker" in scaling.page(made_up)
-
-
 def test_nobody_on_the_frontier_is_dearer_and_worse_than_another() -> None:
     points = figures()["frontier"]["spam"]["points"]
     names = [point["name"] for point in plots.on_frontier(points, "average_precision")]

@@ -25,4 +25,4 @@ def test_default_is_what_is_served_and_plain_reads_words_alone() -> None:
 def test_an_artifact_is_loaded_once_for_each_engine() -> None:
     found = engines.load(samples.variants("spam")["plain"])
     assert next(iter(found)) == engines.NUMPY
-    assert [engines.engine_of(classifier) for classifier in found.values()] == list(found)
+    assert [classifier.engine for classifier in found.values()] == list(found)
