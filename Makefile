@@ -15,16 +15,19 @@ BIN := $(VENV)/bin
 TORCH := $(if $(TORCH_INDEX),--extra-index-url $(TORCH_INDEX))
 
 .DEFAULT_GOAL := help
-.PHONY: help serve test train-all report tune bench lint format types clean
+.PHONY: help serve test instructions train-all report tune bench lint format types clean
 
 help: ## List the targets
-	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "%-10s %s\n", $$1, $$2}'
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "%-12s %s\n", $$1, $$2}'
 
 serve: $(VENV)/.service ## Start the service (HOST=, PORT=)
 	DANDELION_HOST=$(HOST) DANDELION_PORT=$(PORT) exec $(BIN)/python -m app
 
 test: $(VENV)/.dev ## Run the tests and show their coverage (PYTEST_ARGS=)
 	$(BIN)/python -m pytest --cov --cov-report=term $(PYTEST_ARGS)
+
+instructions: $(VENV)/.service ## Fail where a text costs 25 % more instructions than accepted (ACCEPT=1)
+	$(BIN)/python -m benchmarks.instructions $(if $(ACCEPT),--accept)
 
 train-all: $(VENV)/.training ## Get the data sets if need be; train configs/ into artifacts/
 	$(BIN)/python -m training download
