@@ -24,7 +24,8 @@ serve: $(VENV)/.service ## Start the service (HOST=, PORT=)
 	DANDELION_HOST=$(HOST) DANDELION_PORT=$(PORT) exec $(BIN)/python -m app
 
 test: $(VENV)/.dev ## Run the tests and show their coverage (PYTEST_ARGS=)
-	$(BIN)/python -m pytest --cov --cov-report=term $(PYTEST_ARGS)
+	$(BIN)/python -m pytest --numprocesses=auto --maxprocesses=4 --dist=worksteal \
+		--cov --cov-report=term $(PYTEST_ARGS)
 
 instructions: $(VENV)/.service ## Fail where a text costs 25 % more instructions than accepted (ACCEPT=1)
 	$(BIN)/python -m benchmarks.instructions $(if $(ACCEPT),--accept)

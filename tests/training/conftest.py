@@ -24,8 +24,9 @@ def data_dir() -> Path:
 
 @pytest.fixture(autouse=True)
 def cache(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """One cache for the whole session, so that slow splits are made once."""
-    directory = tmp_path_factory.getbasetemp() / "cache"
+    """One cache for the whole session and its workers, so that slow splits are made once."""
+    base = tmp_path_factory.getbasetemp()
+    directory = (base.parent if "PYTEST_XDIST_WORKER" in os.environ else base) / "cache"
     monkeypatch.setenv("TRAINING_CACHE", str(directory))
     return directory
 

@@ -52,6 +52,7 @@ def project(tiny: Source, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Pa
     monkeypatch.setattr(results, "PAPER", {("tiny", loss): (0.5, 0.5) for loss in LOSSES})
     first = next(iter(PEERS))
     monkeypatch.setattr(baselines, "PEERS", {first: PEERS[first]})
+    monkeypatch.setattr(baselines, "TIMED_TEXTS", 20)
     # The studies have tests of their own.
     monkeypatch.setattr(sensitivity, "search", dict)
     for study in (sensitivity, imbalance):

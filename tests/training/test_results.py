@@ -253,6 +253,7 @@ def test_artifacts_are_small_and_nothing_in_them_can_run() -> None:
     assert {file.suffix for file in files} == {".json", ".safetensors", ".txt"}
 
 
+@pytest.mark.timeout(300)  # the first of a data set splits it
 @pytest.mark.parametrize(
     "directory", DIRECTORIES, ids=lambda path: f"{path.parent.name}-{path.name}"
 )
