@@ -71,7 +71,7 @@ def query(prometheus: str, promql: str) -> list[dict[str, Any]]:
 
 
 def wait_for(prometheus: str, promql: str, expected: float) -> None:
-    deadline = time.monotonic() + 30
+    deadline = time.monotonic() + 60
     while not any(float(row["value"][1]) == expected for row in query(prometheus, promql)):
         assert time.monotonic() < deadline, query(prometheus, promql)
         time.sleep(0.1)
