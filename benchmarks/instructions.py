@@ -13,7 +13,6 @@ import argparse
 import asyncio
 import ctypes
 import gc
-import inspect
 import itertools
 import json
 import os
@@ -23,14 +22,16 @@ import shutil
 import subprocess
 import sys
 import tempfile
-from collections.abc import Callable, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
+from contextlib import asynccontextmanager
 from dataclasses import asdict, dataclass
 from functools import partial
 from importlib import metadata
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 import numpy as np
+from starlette.types import ASGIApp, Message
 from threadpoolctl import threadpool_info
 
 from app import logs
@@ -38,10 +39,11 @@ from app.main import create_app
 from app.registry import choose
 from app.settings import PREFIX, Settings
 from dandelion import Classifier
+from dandelion.engines import Engine
 
 ROOT: Final = Path(__file__).parent.parent
 ACCEPTED: Final = Path(__file__).with_suffix(".json")
-ENGINES: Final = ("compiled", "numpy")
+ENGINES: Final[tuple[Engine, ...]] = ("compiled", "numpy")
 MODEL: Final = "spam"
 # One part of the accepted figure: less is what a new compiler or a new release of a library moves.
 TOLERANCE: Final = 0.25
@@ -174,10 +176,9 @@ def count() -> Counts:
             raise CountError(
                 f"{program}: no such program; on Debian: apt-get install valgrind gcc libc6-dev"
             )
-    conditions: dict[str, str] = {}
+    conditions = {"C compiler": _run(["cc", "--version"]).partition("\n")[0]}
     instructions: dict[str, int] = {}
-    engines = ENGINES if "engine" in inspect.signature(Classifier.load).parameters else ("numpy",)
-    for engine in engines:
+    for engine in ENGINES:
         with tempfile.TemporaryDirectory() as directory:
             _run_under_callgrind(engine, Path(directory))
             conditions |= json.loads((Path(directory) / "conditions.json").read_text())
@@ -201,12 +202,13 @@ def _run_under_callgrind(engine: str, directory: Path) -> None:
     )
 
 
-def _run(command: list[str | Path], environment: Mapping[str, str] | None = None) -> None:
-    done = subprocess.run(  # noqa: S603 - our own command
+def _run(command: list[str | Path], environment: Mapping[str, str] | None = None) -> str:
+    done = subprocess.run(
         command, cwd=ROOT, env=environment, capture_output=True, text=True, check=False
     )
     if done.returncode != 0:
         raise CountError(f"{command[0]} failed: {done.stderr[-4000:]}")
+    return done.stdout
 
 
 def _read_dumps(directory: Path) -> dict[str, int]:
@@ -223,14 +225,12 @@ def _read_dumps(directory: Path) -> dict[str, int]:
 
 def work() -> None:
     """Do all of one engine's work, every piece between marks; ``sys.argv``: engine, directory."""
-    engine, directory = sys.argv[1], Path(sys.argv[2])
+    (engine,) = (one for one in ENGINES if one == sys.argv[1])
+    directory = Path(sys.argv[2])
     (directory / "conditions.json").write_text(json.dumps(_conditions()))
     logs.configure("console", "info")
-    settings = Settings(artifacts=ROOT / "artifacts")
-    # The application has no setting for the engine: it takes the best one there is.
-    if "engine" in inspect.signature(Classifier.load).parameters:
-        Classifier.load = partial(Classifier.load, engine=engine)  # type: ignore[method-assign,call-arg]
-    classifier = Classifier.load(choose(settings.artifacts, {})[MODEL])
+    settings = Settings(artifacts=ROOT / "artifacts", engine=engine)
+    classifier = Classifier.load(choose(settings.artifacts, {})[MODEL], engine)
     # Its turns come after a number of objects, not calls: they would make the figures jump.
     gc.disable()
     marks = _Marks(directory, engine)
@@ -266,7 +266,7 @@ class _Marks:
 async def _work_of_the_route(settings: Settings, marks: _Marks) -> None:
     failures: list[Exception] = []
     app = create_app(settings, failures.append)
-    async with app.router.lifespan_context(app):
+    async with _started(app):
         while await _status(app, "GET", "/readyz") != 200:
             if failures:
                 raise failures[0]
@@ -283,7 +283,21 @@ async def _work_of_the_route(settings: Settings, marks: _Marks) -> None:
             marks.end(f"route, {name}", calls)
 
 
-async def _status(app: Any, method: str, path: str, body: bytes = b"") -> int:
+@asynccontextmanager
+async def _started(app: ASGIApp) -> AsyncIterator[None]:
+    """Start an ASGI application and stop it, as a server does."""
+    orders: asyncio.Queue[Message] = asyncio.Queue()
+    answers: asyncio.Queue[Message] = asyncio.Queue()
+    scope = {"type": "lifespan", "asgi": {"version": "3.0"}, "state": {}}
+    running = asyncio.ensure_future(app(scope, orders.get, answers.put))
+    await orders.put({"type": "lifespan.startup"})
+    await answers.get()
+    yield
+    await orders.put({"type": "lifespan.shutdown"})
+    await running
+
+
+async def _status(app: ASGIApp, method: str, path: str, body: bytes = b"") -> int:
     """Make one request of an ASGI application; returns the answer's status."""
     scope = {
         "type": "http",
@@ -305,10 +319,10 @@ async def _status(app: Any, method: str, path: str, body: bytes = b"") -> int:
     }
     statuses: list[int] = []
 
-    async def receive() -> dict[str, Any]:
+    async def receive() -> Message:
         return {"type": "http.request", "body": body, "more_body": False}
 
-    async def send(message: dict[str, Any]) -> None:
+    async def send(message: Message) -> None:
         if message["type"] == "http.response.start":
             statuses.append(message["status"])
 
