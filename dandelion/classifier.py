@@ -4,6 +4,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from os import PathLike
 from pathlib import Path
+from threading import Lock
 from typing import Any, NamedTuple, Self
 
 import numpy as np
@@ -99,15 +100,29 @@ class Classifier:
             TypeError: ``texts`` is one string, or an item is not a string.
         """
         _check_texts(texts)
+        if len(texts) <= _CHUNK_TEXTS:
+            parts = [self.infer(self._scorer.encode(piece)) for piece in chunks(texts)]
+            return parts[0] if len(parts) == 1 else np.concatenate(parts)
+        labels = self.manifest.labels
+        scores = np.empty((len(texts), *(() if len(labels) == 2 else (len(labels),))), np.float32)
+        pieces = _placed(texts)
+        taking = Lock()  # one thread at a time may ask a generator
+
+        def work() -> None:
+            while True:
+                with taking:
+                    start, piece = next(pieces, (0, ()))
+                if not piece:
+                    return
+                scores[start : start + len(piece)] = self.infer(self._scorer.encode(piece))
+
         if workers == 1:
-            parts = list(map(self._score, chunks(texts)))
+            work()
         else:
             with ThreadPoolExecutor(workers) as pool:
-                parts = list(pool.map(self._score, chunks(texts)))
-        return parts[0] if len(parts) == 1 else np.concatenate(parts)
-
-    def _score(self, texts: Sequence[str]) -> NDArray[np.float32]:
-        return self._scorer.infer(self._scorer.encode(texts))
+                for one in [pool.submit(work) for _ in range(workers)]:
+                    one.result()
+        return scores
 
     def classify(self, texts: Sequence[str], threshold: float | None = None) -> list[Prediction]:
         """Label texts, in their order; without a threshold by the artifact's own.
@@ -175,6 +190,14 @@ def chunks(texts: Sequence[str]) -> Iterator[Sequence[str]]:
             start, chars = stop, 0
         chars += len(text)
     yield texts[start:]
+
+
+def _placed(texts: Sequence[str]) -> Iterator[tuple[int, Sequence[str]]]:
+    """Yield the pieces of a batch with their place in it."""
+    start = 0
+    for piece in chunks(texts):
+        yield start, piece
+        start += len(piece)
 
 
 def _check_texts(texts: Sequence[str]) -> None:
