@@ -4,6 +4,7 @@ PYTHON ?= python3
 VENV ?= .venv
 HOST ?= $(or $(DANDELION_HOST),127.0.0.1)
 PORT ?= $(or $(DANDELION_PORT),8000)
+WORKERS ?= $(or $(DANDELION_WORKERS),1)
 # Where pip finds torch. On Linux, https://download.pytorch.org/whl/cpu saves gigabytes of CUDA.
 TORCH_INDEX ?=
 # What `make tune` searches, and for how long at most.
@@ -20,8 +21,8 @@ TORCH := $(if $(TORCH_INDEX),--extra-index-url $(TORCH_INDEX))
 help: ## List the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "%-12s %s\n", $$1, $$2}'
 
-serve: $(VENV)/.service ## Start the service (HOST=, PORT=)
-	DANDELION_HOST=$(HOST) DANDELION_PORT=$(PORT) exec $(BIN)/python -m app
+serve: $(VENV)/.service ## Start the service (HOST=, PORT=, WORKERS=)
+	DANDELION_HOST=$(HOST) DANDELION_PORT=$(PORT) DANDELION_WORKERS=$(WORKERS) exec $(BIN)/python -m app
 
 test: $(VENV)/.dev ## Run the tests and show their coverage (PYTEST_ARGS=)
 	$(BIN)/python -m pytest --numprocesses=auto --maxprocesses=4 --dist=worksteal \

@@ -1,16 +1,15 @@
 """Run the service: ``python -m app``."""
 
 import logging
+import signal
 import sys
 
 import uvicorn
 
 from dandelion import ArtifactError
 
-from . import logs, settings
-from .main import create_app
-from .registry import ServingError
-from .settings import SettingsError
+from . import logs, settings, workers
+from .settings import Settings, SettingsError
 
 _log = logging.getLogger("dandelion")
 
@@ -19,10 +18,27 @@ def main() -> int:
     """Serve until told to stop; returns the exit code."""
     try:
         chosen = settings.load()
+        logs.configure(chosen.log_format, chosen.log_level)
+        with workers.metrics_directory(chosen.workers):
+            code = _serve(chosen)
     except SettingsError as error:
         sys.stderr.write(f"error: {error}\n")
         return 2
-    logs.configure(chosen.log_format, chosen.log_level)
+    except KeyboardInterrupt:  # uvicorn hands SIGINT on when all is done
+        code = -signal.SIGINT
+    if code < 0:  # end by the signal that was sent, without Python's traceback for SIGINT
+        signal.signal(signal.SIGINT, signal.SIG_DFL)
+        signal.raise_signal(-code)
+    return max(code, 0)
+
+
+def _serve(chosen: Settings) -> int:
+    """Serve; returns the exit code, or the number of the signal that ended it, negative."""
+    # Here, because they import prometheus_client, which must find the workers' directory.
+    from .main import create_app  # noqa: PLC0415
+    from .metrics import Metrics  # noqa: PLC0415
+    from .registry import ServingError  # noqa: PLC0415
+
     failures: list[Exception] = []
 
     def stop(error: Exception) -> None:
@@ -31,22 +47,25 @@ def main() -> int:
         expected = isinstance(error, ArtifactError)
         _log.critical("%s", error, exc_info=None if expected else error)
 
+    metrics = Metrics(chosen.workers)
     try:
-        app = create_app(chosen, stop)
+        app = create_app(chosen, stop, metrics)
     except (ServingError, ArtifactError) as error:
         _log.critical("%s", error)
         return 1
-    server = uvicorn.Server(
-        uvicorn.Config(
-            app,
-            host=chosen.host,
-            port=chosen.port,
-            log_config=None,
-            access_log=False,
-            server_header=False,
-            timeout_graceful_shutdown=chosen.shutdown_grace_s,
-        )
+    config = uvicorn.Config(
+        app,
+        host=chosen.host,
+        port=chosen.port,
+        workers=chosen.workers,
+        log_config=None,
+        access_log=False,
+        server_header=False,
+        timeout_graceful_shutdown=chosen.shutdown_grace_s,
     )
+    if chosen.workers > 1:
+        return workers.run(config, metrics)
+    server = uvicorn.Server(config)
     server.run()
     return 1 if failures else 0
 

@@ -35,23 +35,35 @@ logged, put into a metric or echoed in an error.
 """
 
 
-def create_app(settings: Settings, on_load_failure: Callable[[Exception], None]) -> ASGIApp:
-    """Make the application; the models are loaded once it runs.
+def create_app(
+    settings: Settings,
+    on_load_failure: Callable[[Exception], None],
+    metrics: Metrics | None = None,
+) -> ASGIApp:
+    """Make the application; the models are loaded once it runs, or for several workers at once.
 
     Args:
         settings: of the service.
         on_load_failure: called in the event loop when an artifact cannot be loaded.
+        metrics: receives the records; by default those of one worker.
 
     Raises:
         ServingError: ``serving.toml`` is missing or wrong, or a chosen variant does not exist.
-        ArtifactError: an artifact's ``model.json`` cannot be used.
+        ArtifactError: an artifact's ``model.json`` cannot be used; for several workers, anything
+            of an artifact.
     """
-    metrics = Metrics()
+    metrics = metrics or Metrics()
     registry = Registry(choose(settings.artifacts, settings.models), metrics, settings.engine)
+    if settings.workers > 1:
+        # At once, before the workers are forked: they share what is in memory. On one thread, as
+        # a fork takes no other along.
+        threadpool_limits(1, user_api="blas")
+        registry.load()
 
     async def load() -> None:
         try:
-            await asyncio.to_thread(registry.load)
+            if not registry.is_ready:
+                await asyncio.to_thread(registry.load)
         except Exception as error:  # noqa: BLE001 - whatever it is, the service can't go on
             on_load_failure(error)
         else:

@@ -1,8 +1,10 @@
 """Every Prometheus series of the service."""
 
+import os
 from bisect import bisect_left
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Final
 
 import numpy as np
@@ -14,10 +16,13 @@ from prometheus_client import (
     Gauge,
     PlatformCollector,
     ProcessCollector,
+    values,
 )
+from prometheus_client.multiprocess import MultiProcessCollector
 
 from dandelion.artifact import Manifest
 
+from . import processes
 from .answers import Piece
 from .errors import CLIENT_CLOSED
 
@@ -96,63 +101,84 @@ class Metrics:
     """The service's series, in a registry of their own.
 
     They exist from the start, with zeros, for every model that `add_model` was told of.
+
+    Several workers write into files, those of prometheus_client's multiprocess mode, and each
+    scrape adds them up. A file belongs to the worker's number, not to its process: a worker that
+    takes the place of a dead one counts on where it ended. So nothing is lost, doubled or has to be
+    marked as dead, and there are never more files. Gauges are set by the parent before it forks;
+    the workers' own hold zeros, hence the mode `max`.
+
+    Args:
+        workers: processes that will count; with more than one, `open_files` must be called before
+            they are forked, and `become` in each.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, workers: int = 1) -> None:
         self.registry = CollectorRegistry()
-        ProcessCollector(registry=self.registry)
+        self._worker = 0  # the parent, or the only process
+        self._pids = processes.shared_pids(workers)
+        series = self.registry
+        if workers > 1:
+            values.ValueClass = values.MultiProcessValue(lambda: self._worker)  # type: ignore[no-untyped-call]
+            series = CollectorRegistry()  # only the files are shown
+            self.registry.register(processes.Processes(self._pids))
+            MultiProcessCollector(self.registry)  # type: ignore[no-untyped-call]
+        else:
+            ProcessCollector(registry=self.registry)
         PlatformCollector(registry=self.registry)
         self._request_seconds = Histogram(
             "dandelion_request_duration_seconds",
             "From the first byte of a request's body to the last of its answer, failures included.",
             ["model"],
             buckets=_SECONDS,
-            registry=self.registry,
+            registry=series,
         )
         self._requests = Counter(
             "dandelion_requests",
             "Requests to classify, by the status of the answer.",
             ["model", "status"],
-            registry=self.registry,
+            registry=series,
         )
         self._stage_seconds = Histogram(
             "dandelion_stage_duration_seconds",
             "Part of a request: tokenize (texts to ids) or infer (ids to scores).",
             ["model", "stage"],
             buckets=_SECONDS,
-            registry=self.registry,
+            registry=series,
         )
         self._texts = Counter(
             "dandelion_texts",
             "Classified texts, by the label they were given.",
             ["model", "label"],
-            registry=self.registry,
+            registry=series,
         )
         self._batch_size = Histogram(
             "dandelion_batch_size",
             "Texts in a request.",
             ["model"],
             buckets=_TEXTS,
-            registry=self.registry,
+            registry=series,
         )
         self._score = ScoreHistogram(
             "dandelion_score",
             "Scores of classified texts: the positive label's; of more than two, the given one's.",
             ["model"],
             buckets=_SCORES,
-            registry=self.registry,
+            registry=series,
         )
         self._model_info = Gauge(
             "dandelion_model_info",
             "1 for every artifact that is served.",
             ["model", "variant", "version"],
-            registry=self.registry,
+            multiprocess_mode="max",
+            registry=series,
         )
         self._load_seconds = Gauge(
             "dandelion_model_load_seconds",
             "Time to load, check and warm up a model's artifact.",
             ["model"],
-            registry=self.registry,
+            multiprocess_mode="max",
+            registry=series,
         )
         self._answers: dict[tuple[str, int], Counter] = {}
         self._durations: dict[str, Histogram] = {}
@@ -175,6 +201,23 @@ class Metrics:
         """Record that an artifact is served from now on."""
         self._model_info.labels(manifest.model, manifest.variant, manifest.version).set(1)
         self._load_seconds.labels(manifest.model).set(seconds)
+
+    def open_files(self) -> None:
+        """Make every worker's files, with zeros: no scrape comes upon one that is half made."""
+        for worker in (*range(1, len(self._pids)), 0):
+            self._open_files_of(worker)
+        # The parent, 0, goes on to count nothing. That would be read at every scrape.
+        for kind in ("counter", "histogram"):
+            Path(os.environ["PROMETHEUS_MULTIPROC_DIR"], f"{kind}_0.db").unlink()
+
+    def become(self, worker: int) -> None:
+        """Count as this worker (1 …) from now on, after what it counted before it died."""
+        self._pids[worker] = os.getpid()
+        self._open_files_of(worker)
+
+    def _open_files_of(self, worker: int) -> None:
+        self._worker = worker
+        self._requests.labels(UNKNOWN, "404").inc(0)  # any change makes it look who it is
 
     def answered(self, model: str, status: int, seconds: float) -> None:
         """Record an answer to a request to classify; `UNKNOWN` for a model nobody serves."""

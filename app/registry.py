@@ -12,6 +12,7 @@ from dandelion import ArtifactError, Classifier
 from dandelion.artifact import Manifest, load_manifest
 from dandelion.engines import EngineChoice
 
+from . import processes
 from .answers import Writer
 from .errors import not_ready, unknown_model
 from .metrics import Metrics, ModelMetrics
@@ -142,6 +143,7 @@ class Registry:
             served[model] = Served(classifier, self._of_model[model], writer)
             self._metrics.loaded(classifier.manifest, time.perf_counter() - started)
         self._served = MappingProxyType(served)
+        processes.return_freed_memory()
 
     def find(self, model: str) -> Served | None:
         """Return a served model, None if there is none of this name or it is being loaded."""

@@ -34,6 +34,9 @@ class Settings(BaseSettings):
     port: int = Field(8000, ge=0, le=65535)
     """Port to listen on; 0 takes a free one and logs it."""
 
+    workers: int = Field(1, ge=1)
+    """Processes that answer side by side; the models are loaded once and shared (Linux)."""
+
     artifacts: Path = Path("artifacts")
     """Directory of the artifacts, `serving.toml` among them."""
     models: dict[str, str] = {}
