@@ -40,6 +40,14 @@ def test_it_answers_and_stops(start_service: StartService) -> None:
     assert "ready" in [line["message"] for line in service.lines()]
 
 
+def test_ctrl_c_ends_it_without_a_traceback(start_service: StartService) -> None:
+    service = start_service()
+    service.wait_until_ready()
+    service.process.send_signal(signal.SIGINT)
+    assert service.process.wait(20) == -signal.SIGINT
+    assert "Traceback" not in service.log.read_text()
+
+
 def test_many_labels_are_served(start_service: StartService, made_up: Path) -> None:
     service = start_service(artifacts=made_up)
     service.wait_until_ready()
@@ -54,7 +62,7 @@ def test_many_labels_are_served(start_service: StartService, made_up: Path) -> N
 
 def test_serving_imports_neither_torch_nor_pandas() -> None:
     code = (
-        "import sys, app.__main__; "
+        "import sys, app.__main__, app.main; "
         "print(*sorted({'torch', 'pandas', 'sklearn', 'training', 'scipy'} & set(sys.modules)))"
     )
     found = subprocess.run(

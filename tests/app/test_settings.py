@@ -10,7 +10,7 @@ from app.settings import Settings, SettingsError
 
 def test_defaults_are_those_documented() -> None:
     defaults = Settings()
-    assert (defaults.host, defaults.port) == ("127.0.0.1", 8000)
+    assert (defaults.host, defaults.port, defaults.workers) == ("127.0.0.1", 8000, 1)
     assert (defaults.max_texts, defaults.max_text_chars) == (4096, 100_000)
     assert defaults.max_body_bytes == 8_000_000
 
@@ -20,8 +20,10 @@ def test_environment_decides(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("DANDELION_ARTIFACTS", "/srv/artifacts")
     monkeypatch.setenv("DANDELION_MODELS__SPAM", "mse")
     monkeypatch.setenv("DANDELION_LOG_FORMAT", "json")
+    monkeypatch.setenv("DANDELION_WORKERS", "2")
     found = settings.load()
     assert found.max_texts == 7
+    assert found.workers == 2
     assert found.artifacts == Path("/srv/artifacts")
     assert found.models == {"spam": "mse"}
     assert found.log_format == "json"
@@ -32,6 +34,7 @@ def test_every_mistake_is_named_at_once(monkeypatch: pytest.MonkeyPatch) -> None
     monkeypatch.setenv("DANDELION_PORT", "eighty")
     monkeypatch.setenv("DANDELION_LOG_LEVEL", "loud")
     monkeypatch.setenv("DANDELION_PORT__X", "1")
+    monkeypatch.setenv("DANDELION_WORKERS", "0")
     with pytest.raises(SettingsError, match="did you mean DANDELION_MAX_TEXTS") as caught:
         settings.load()
     for name in (
@@ -39,6 +42,7 @@ def test_every_mistake_is_named_at_once(monkeypatch: pytest.MonkeyPatch) -> None
         "DANDELION_PORT:",
         "DANDELION_LOG_LEVEL",
         "DANDELION_PORT__X",
+        "DANDELION_WORKERS:",
     ):
         assert name in str(caught.value)
 

@@ -1,0 +1,414 @@
+"""Several workers: what they count, how they die, how they end."""
+
+import contextlib
+import itertools
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import threading
+import time
+from collections.abc import Callable
+from http.client import HTTPConnection, HTTPException
+from pathlib import Path
+
+import httpx2
+import pytest
+from prometheus_client import Metric
+from prometheus_client.multiprocess import MultiProcessCollector
+from prometheus_client.openmetrics.parser import text_string_to_metric_families as parse_open
+from prometheus_client.parser import text_string_to_metric_families as parse
+
+from app.workers import METRICS_DIRECTORY, metrics_directory
+
+from ..conftest import Service, StartService
+
+BODY = b'{"texts": ["lunch", "free"]}'
+HEADERS = {"Content-Type": "application/json"}
+REQUESTS = "dandelion_requests_total"
+
+Samples = dict[tuple[str, frozenset[tuple[str, str]]], float]
+
+
+@pytest.fixture
+def directory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    directory = tmp_path / "metrics"
+    monkeypatch.setenv(METRICS_DIRECTORY, str(directory))
+    return directory
+
+
+@pytest.fixture
+def start_two(start_service: StartService, made_up: Path) -> Callable[[], Service]:
+    """Start a service with two workers and wait until it is ready."""
+
+    def start() -> Service:
+        service = start_service(workers=2, artifacts=made_up)
+        service.wait_until_ready()
+        service.wait(lambda: len(pids(service)) == 2)
+        return service
+
+    return start
+
+
+def pids(service: Service) -> list[int]:
+    """Every worker's process that there ever was, in the order of their starts."""
+    texts = [str(line["message"]) for line in service.lines()]
+    start = "Started server process ["
+    return [int(text.removeprefix(start)[:-1]) for text in texts if text.startswith(start)]
+
+
+def is_running(pid: int) -> bool:
+    return Path(f"/proc/{pid}").exists()
+
+
+def families(service: Service) -> list[Metric]:
+    """Scrape on a connection of its own: whichever worker answers."""
+    return list(parse(httpx2.get(f"{service.url}/metrics").text))
+
+
+def scrape(service: Service) -> Samples:
+    return samples(families(service))
+
+
+def samples(found: list[Metric]) -> Samples:
+    return {
+        (sample.name, frozenset(sample.labels.items())): sample.value
+        for family in found
+        for sample in family.samples
+    }
+
+
+def requests(found: Samples) -> float:
+    return sum(value for (name, _), value in found.items() if name == REQUESTS)
+
+
+def of_worker(directory: Path, number: int) -> float:
+    """What one worker alone has answered."""
+    merged = MultiProcessCollector.merge([str(directory / f"counter_{number}.db")])
+    return requests(samples(list(merged)))
+
+
+def post(service: Service, times: int) -> None:
+    """Send requests, each on a connection of its own."""
+    for _ in range(times):
+        answer = httpx2.post(f"{service.url}/classify/spam", content=BODY, headers=HEADERS)
+        assert answer.status_code == 200
+
+
+class Load(threading.Thread):
+    """One connection that sends request after request, and opens another when it breaks."""
+
+    def __init__(self, port: int, stop: threading.Event) -> None:
+        super().__init__()
+        self._port = port
+        self._stop_asked = stop
+        self.sent = self.answered = self.broken = 0
+
+    def run(self) -> None:
+        while not self._stop_asked.is_set():
+            connection = HTTPConnection("127.0.0.1", self._port, timeout=20)
+            try:
+                while not self._stop_asked.is_set():
+                    self.sent += 1
+                    connection.request("POST", "/classify/spam", BODY, HEADERS)
+                    answer = connection.getresponse()
+                    answer.read()
+                    assert answer.status == 200
+                    self.answered += 1
+            except (OSError, HTTPException):
+                self.broken += 1
+            finally:
+                connection.close()
+
+
+def test_counts_stay_right_while_a_worker_is_killed(
+    start_two: Callable[[], Service], directory: Path
+) -> None:
+    service = start_two()
+    stop = threading.Event()
+    load = [Load(service.port, stop) for _ in range(12)]
+    for thread in load:
+        thread.start()
+    scrapes: list[Samples] = []
+
+    def scrape_until(condition: Callable[[], bool]) -> None:
+        def reached() -> bool:
+            # The worker that is asked may be the one that is killed.
+            with contextlib.suppress(httpx2.TransportError):
+                scrapes.append(scrape(service))
+            return condition()
+
+        service.wait(reached, seconds=60)
+
+    try:
+        scrape_until(lambda: min(of_worker(directory, 1), of_worker(directory, 2)) > 50)
+        os.kill(pids(service)[0], signal.SIGKILL)
+        before = of_worker(directory, 1), of_worker(directory, 2)
+        scrape_until(lambda: len(pids(service)) == 3)
+        scrape_until(lambda: all(of_worker(directory, n) > before[n - 1] + 50 for n in (1, 2)))
+    finally:
+        stop.set()
+        for thread in load:
+            thread.join()
+    sent = sum(thread.sent for thread in load)
+    answered = sum(thread.answered for thread in load)
+    assert sum(thread.broken for thread in load) > 0
+    service.wait(lambda: requests(scrape(service)) >= answered)
+    scrapes.append(scrape(service))
+    assert requests(scrapes[-1]) <= sent
+
+    gauges = ("process_resident", "process_virtual", "process_open_fds")
+    for earlier, later in itertools.pairwise(scrapes):
+        assert earlier.keys() == later.keys()
+        for series, value in earlier.items():
+            if not series[0].startswith(gauges):
+                assert later[series] >= value, series
+
+
+def test_counts_are_exact_when_an_idle_worker_is_killed(
+    start_two: Callable[[], Service], directory: Path
+) -> None:
+    service = start_two()
+    post(service, 30)
+    service.wait(lambda: requests(scrape(service)) == 30)
+    assert of_worker(directory, 1) + of_worker(directory, 2) == 30
+    assert min(of_worker(directory, 1), of_worker(directory, 2)) > 0
+
+    def dandelion() -> Samples:
+        return {
+            series: value
+            for series, value in scrape(service).items()
+            if series[0].startswith("dandelion_")
+        }
+
+    before = dandelion()
+    for killed in pids(service):
+        os.kill(killed, signal.SIGKILL)
+        assert dandelion() == before  # gauges are not doubled, counts neither lost nor doubled
+    service.wait(lambda: len(pids(service)) == 4)
+    post(service, 30)
+    service.wait(lambda: requests(scrape(service)) == 60)
+    details = httpx2.get(f"{service.url}/models/spam").json()
+    identity = {name: details[name] for name in ("model", "variant", "version")}
+    assert scrape(service)["dandelion_model_info", frozenset(identity.items())] == 1
+    died = [line for line in service.lines() if "died" in str(line["message"])]
+    assert [line["exit_code"] for line in died] == [-signal.SIGKILL] * 2
+
+
+def test_two_workers_show_what_one_shows(
+    start_two: Callable[[], Service], start_service: StartService, made_up: Path
+) -> None:
+    two = start_two()
+    one = start_service(artifacts=made_up)
+    one.wait_until_ready()
+    for service in (one, two):
+        for model in ("spam", "mood"):
+            for texts in ("free lunch tomorrow", "a"):
+                for _ in range(5):
+                    url = f"{service.url}/classify/{model}"
+                    httpx2.post(url, json={"texts": texts.split()})
+        httpx2.post(f"{service.url}/classify/none", json={"texts": ["a"]})
+
+    def described(service: Service) -> dict[str, tuple[str, str]]:
+        return {
+            family.name: (family.type, family.documentation)
+            for family in families(service)
+            if not family.name.endswith("_created")  # only one process knows when it began
+        }
+
+    def shown(service: Service) -> Samples:
+        return {
+            series: value
+            for series, value in scrape(service).items()
+            if not series[0].endswith("_created")
+        }
+
+    service_two, service_one = shown(two), shown(one)
+    assert described(two) == described(one)
+    assert service_two.keys() == service_one.keys()
+    for series, value in service_one.items():
+        name = series[0]
+        if name.startswith("dandelion_") and "seconds" not in name:
+            assert service_two[series] == pytest.approx(value), series
+    durations = "dandelion_request_duration_seconds_count", frozenset({("model", "spam")})
+    assert service_two[durations] == service_one[durations] == 10
+
+
+def test_series_exist_before_the_first_request(start_two: Callable[[], Service]) -> None:
+    found = scrape(start_two())
+    for status in ("200", "404", "413", "422", "499", "500", "503"):
+        labels = frozenset({("model", "mood"), ("status", status)})
+        assert found[REQUESTS, labels] == 0
+    assert found["dandelion_model_load_seconds", frozenset({("model", "mood")})] > 0
+
+
+def test_promtool_and_openmetrics_accept_it(start_two: Callable[[], Service]) -> None:
+    promtool = shutil.which("promtool")
+    if promtool is None:
+        pytest.skip("needs promtool: apt-get install prometheus")
+    service = start_two()
+    post(service, 3)
+    text = httpx2.get(f"{service.url}/metrics").content
+    checked = subprocess.run(
+        [promtool, "check", "metrics"], input=text, capture_output=True, check=False
+    )
+    assert checked.returncode == 0, checked.stderr
+    answer = httpx2.get(
+        f"{service.url}/metrics", headers={"Accept": "application/openmetrics-text"}
+    )
+    assert "dandelion_score" in {family.name for family in parse_open(answer.text)}
+
+
+def test_the_processes_are_added_up(start_two: Callable[[], Service]) -> None:
+    service = start_two()
+    nothing: frozenset[tuple[str, str]] = frozenset()
+    found = scrape(service)
+    everyone = [service.process.pid, *pids(service)]
+
+    def proportional_bytes(pid: int) -> int:
+        lines = Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines()
+        return next(int(line.split()[1]) * 1024 for line in lines if line.startswith("Pss:"))
+
+    memory = sum(map(proportional_bytes, everyone))
+    assert found["process_resident_memory_bytes", nothing] == pytest.approx(memory, rel=0.1)
+    files = sum(len(list(Path(f"/proc/{pid}/fd").iterdir())) for pid in everyone)
+    assert abs(found["process_open_fds", nothing] - files) <= 3
+
+
+def test_an_earlier_run_is_not_counted(start_two: Callable[[], Service], directory: Path) -> None:
+    earlier = start_two()
+    post(earlier, 4)
+    earlier.stop()
+    assert of_worker(directory, 1) + of_worker(directory, 2) == 4
+    shutil.copy(directory / "counter_1.db", directory / "counter_3.db")
+    assert requests(scrape(start_two())) == 0
+    assert not (directory / "counter_3.db").exists()
+
+
+def test_a_directory_is_made_and_removed(start_two: Callable[[], Service]) -> None:
+    service = start_two()
+    (pid, *_) = pids(service)
+    maps = Path(f"/proc/{pid}/maps").read_text().split()
+    (directory,) = {Path(word).parent for word in maps if "dandelion-metrics-" in word}
+    assert directory.is_dir()
+    service.stop()
+    assert not directory.exists()
+
+
+def test_one_worker_needs_no_directory(start_service: StartService, directory: Path) -> None:
+    service = start_service()
+    service.wait_until_ready()
+    assert not directory.exists()
+
+
+def test_the_directory_must_come_first(directory: Path) -> None:
+    with pytest.raises(RuntimeError, match="imported before"), metrics_directory(2):
+        pass
+
+
+def test_a_directory_that_cannot_be_made(start_service: StartService, directory: Path) -> None:
+    directory.write_text("a file is in the way")
+    service = start_service(workers=2)
+    assert service.process.wait(20) == 2
+    (line,) = service.log.read_text().splitlines()
+    assert line.startswith("error: ")
+    assert METRICS_DIRECTORY in line
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_a_signal_lets_requests_in_flight_finish(
+    start_two: Callable[[], Service], number: signal.Signals
+) -> None:
+    service = start_two()
+    head = b"POST /classify/spam HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n"
+    begun = [socket.create_connection(("127.0.0.1", service.port), timeout=10) for _ in range(8)]
+    for connection in begun:
+        connection.sendall(head + b"Content-Length: %d\r\n\r\n" % len(BODY) + BODY[:10])
+    time.sleep(0.5)  # the requests have begun
+    service.process.send_signal(number)
+    service.wait(lambda: [line["message"] for line in service.lines()].count("Shutting down") == 2)
+    with pytest.raises(ConnectionRefusedError):
+        socket.create_connection(("127.0.0.1", service.port), timeout=10)
+    for connection in begun:
+        connection.sendall(BODY[10:])
+        assert connection.recv(4096).startswith(b"HTTP/1.1 200")
+        connection.close()
+    assert service.process.wait(20) == -number
+    assert "Traceback" not in service.log.read_text()
+    assert not any(map(is_running, pids(service)))
+
+
+def test_a_second_ctrl_c_does_not_wait(start_two: Callable[[], Service]) -> None:
+    service = start_two()
+    with socket.create_connection(("127.0.0.1", service.port), timeout=10) as connection:
+        connection.sendall(b"POST /classify/spam HTTP/1.1\r\nHost: localhost\r\n")
+        connection.sendall(b"Content-Type: application/json\r\nContent-Length: 10\r\n\r\n{")
+        time.sleep(0.5)  # the request has begun
+        service.process.send_signal(signal.SIGINT)
+        waiting = "Waiting for connections to close. (CTRL+C to force quit)"
+        service.wait(lambda: waiting in [line["message"] for line in service.lines()])
+        service.process.send_signal(signal.SIGINT)
+        assert service.process.wait(20) == -signal.SIGINT  # of the 30 that it has by default
+
+
+def test_what_does_not_finish_in_time_is_ended(start_service: StartService, made_up: Path) -> None:
+    service = start_service(workers=2, artifacts=made_up, shutdown_grace_s=0)
+    service.wait_until_ready()
+    with socket.create_connection(("127.0.0.1", service.port), timeout=10) as connection:
+        connection.sendall(b"POST /classify/spam HTTP/1.1\r\nHost: localhost\r\n")
+        connection.sendall(b"Content-Type: application/json\r\nContent-Length: 10\r\n\r\n{")
+        time.sleep(0.5)  # the request has begun
+        assert service.stop() == -signal.SIGTERM
+
+
+def test_workers_end_when_their_parent_is_killed(
+    start_two: Callable[[], Service], directory: Path
+) -> None:
+    service = start_two()
+    workers = pids(service)
+    service.process.kill()
+    service.process.wait()
+    deadline = time.monotonic() + 20
+    while any(map(is_running, workers)):
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+    assert not directory.exists()
+
+
+def test_a_damaged_artifact_ends_it_with_one_line(
+    start_service: StartService, made_up: Path, tmp_path: Path
+) -> None:
+    artifacts = tmp_path / "artifacts"
+    shutil.copytree(made_up, artifacts)
+    weights = artifacts / "spam" / "tiny" / "model.safetensors"
+    weights.write_bytes(weights.read_bytes()[:-1])
+    service = start_service(workers=2, artifacts=artifacts)
+    assert service.process.wait(20) == 1
+    (line,) = [line for line in service.lines() if line["level"] == "CRITICAL"]
+    assert "spam" in str(line["message"])
+    assert not pids(service)
+
+
+def test_a_worker_that_fails_ends_the_service(
+    start_two: Callable[[], Service], directory: Path
+) -> None:
+    service = start_two()
+    first, second = pids(service)
+    shutil.rmtree(directory)  # so that a new worker cannot count
+    os.kill(first, signal.SIGKILL)
+    assert service.process.wait(20) == 1
+    assert not is_running(second)
+    lines = [line for line in service.log.read_text().splitlines() if '"CRITICAL"' in line]
+    assert len(lines) == 1
+    assert "a worker failed" in lines[0]
+
+
+def test_a_port_in_use_is_refused(
+    start_two: Callable[[], Service], start_service: StartService, made_up: Path
+) -> None:
+    port = start_two().port
+    second = start_service(workers=2, artifacts=made_up, port=port)
+    assert second.process.wait(20) == 3
+    (line,) = [line for line in second.lines() if line["level"] == "ERROR"]
+    assert "Address already in use" in str(line["message"])
