@@ -6,7 +6,7 @@ import sys
 
 import uvicorn
 
-from dandelion import ArtifactError
+from dandelion import ArtifactError, KernelError
 
 from . import logs, settings, workers
 from .settings import Settings, SettingsError
@@ -44,13 +44,13 @@ def _serve(chosen: Settings) -> int:
     def stop(error: Exception) -> None:
         failures.append(error)
         server.should_exit = True
-        expected = isinstance(error, ArtifactError)
+        expected = isinstance(error, (ArtifactError, KernelError))
         _log.critical("%s", error, exc_info=None if expected else error)
 
     metrics = Metrics(chosen.workers)
     try:
         app = create_app(chosen, stop, metrics)
-    except (ServingError, ArtifactError) as error:
+    except (ServingError, ArtifactError, KernelError) as error:
         _log.critical("%s", error)
         return 1
     config = uvicorn.Config(
@@ -61,6 +61,7 @@ def _serve(chosen: Settings) -> int:
         log_config=None,
         access_log=False,
         server_header=False,
+        proxy_headers=False,  # nothing here asks who the client is
         timeout_graceful_shutdown=chosen.shutdown_grace_s,
     )
     if chosen.workers > 1:

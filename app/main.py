@@ -51,6 +51,7 @@ def create_app(
         ServingError: ``serving.toml`` is missing or wrong, or a chosen variant does not exist.
         ArtifactError: an artifact's ``model.json`` cannot be used; for several workers, anything
             of an artifact.
+        KernelError: for several workers: the compiled engine is asked for, but was not built.
     """
     metrics = metrics or Metrics()
     registry = Registry(choose(settings.artifacts, settings.models), metrics, settings.engine)

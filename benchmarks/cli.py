@@ -15,7 +15,7 @@ import typer
 from training.errors import TrainingError
 from training.storage import cache_directory, write_whole
 
-from . import frontier, growth, in_process, machine, over_http, report, resources
+from . import bulk, frontier, growth, in_process, machine, over_http, report, resources
 from .machine import ROOT, BenchmarkError
 from .measure import FULL, QUICK, Scale
 
@@ -28,6 +28,7 @@ _PARTS: Final[Mapping[str, Callable[[Scale], dict[str, Any]]]] = {
     "http": over_http.measure,
     "in_process": in_process.measure,
     "resources": resources.measure,
+    "bulk": bulk.measure,
     "growth": growth.measure,
 }
 

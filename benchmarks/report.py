@@ -45,6 +45,7 @@ def page(figures: Json) -> str:
         _frontier(figures["frontier"]),
         _http(figures["http"]),
         _in_process(figures["in_process"]),
+        _bulk(figures["bulk"]),
         _resources(figures["resources"]),
         _growth(figures["growth"]),
         _method(figures),
@@ -220,6 +221,21 @@ def _resources(found: Json) -> str:
 
 Reading `/metrics` once takes {_spread(found["scrape"]["ms"])} ms and gives
 {found["scrape"]["bytes"]:,} bytes.
+"""
+
+
+def _bulk(found: Json) -> str:
+    rows = [
+        [what, _spread(one["texts_per_s"]), _spread(one["beyond_mb"])]
+        for what, one in found.items()
+    ]
+    return f"""\
+## Many texts at once, in process
+
+`Classifier.scores` on SMS, the default with the engine of `make serve`, on all cores; memory is what
+the process needs at most beyond texts and scores.
+
+{table(["", "texts/s", "memory beyond, MB"], rows)}
 """
 
 

@@ -44,6 +44,12 @@ def figures() -> dict[str, Any]:
             "256 texts, 16 connections": _shape(256, {ECHO: 1_300, SUBWORDS: 160, OURS: 1_000}),
         },
         "in_process": {model: _in_process() for model in ("spam", "cyberbullying")},
+        "bulk": {
+            "1,000,000 texts, workers=2": {
+                "texts_per_s": spread(500_000.0),
+                "beyond_mb": spread(0.5),
+            },
+        },
         "resources": {
             "start_s": {ECHO: spread(0.4), "make serve": spread(0.8)},
             "memory": {
