@@ -232,8 +232,8 @@ def _bulk(found: Json) -> str:
     return f"""\
 ## Many texts at once, in process
 
-`Classifier.scores` on SMS, the default with the engine of `make serve`, on all cores; memory is what
-the process needs at most beyond texts and scores.
+`Classifier.scores` on SMS, the default with the engine of `make serve`, on all cores; memory is
+what the process needs at most beyond texts and scores.
 
 {table(["", "texts/s", "memory beyond, MB"], rows)}
 """
