@@ -45,10 +45,10 @@ class NumPyScorer:
 
     def encode(self, texts: Sequence[str]) -> Encoded:
         """Find tokens, grams and surface of texts."""
-        tokens = self._vocabulary.encode(texts)
+        page = Page(texts)
+        tokens = self._vocabulary.encode_page(page)
         if self._features is None:
             return Encoded(tokens)
-        page = Page(texts)
         return Encoded(
             tokens,
             grams.encode(page, self._features),

@@ -12,27 +12,35 @@ is computed on the code points of a batch of texts at once, without a loop over 
 definition of each gram, one text at a time, is the reference in the tests.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields
 from typing import Final, NamedTuple, Self
 
 import numpy as np
 from numpy.typing import NDArray
 
-from .characters import DIGIT, LOWER, SIGN, UPPER, Codes, Mask, Page, Rows
+from .characters import SIGN, Codes, Mask, Page, Sums
+from .ragged import Parts, sum_parts
 
 MAX_BITS: Final = 22
 MAX_CHARS: Final = 8
+
+# What stands for no gram: beyond the buckets of any table.
+GAP: Final = 1 << 30
 
 # Hashing is multiplication by odd constants modulo 2³² and a take of the highest bits (Knuth, The
 # Art of Computer Programming, volume 3, section 6.4); these are primes near 2³² ÷ φ and beyond.
 _STEP: Final = np.uint32(0x01000193)  # FNV-1's prime, from one character to the next
 _JOIN: Final = np.uint32(0x85EBCA6B)  # from one word to the next
+_MIX: Final = np.uint32(0x2C1B3C6D)
 _SPREAD: Final = np.uint32(0x9E3779B1)
 
+# Hashes mixed at a time: they stay in the processor's cache from one operation to the next.
+_BLOCK: Final = 2**15
+
 _SPACE_CODE: Final = np.uint32(0x20)
-_SHAPES: Final = np.zeros(5, dtype=np.uint32)
-_SHAPES[[LOWER, UPPER, DIGIT]] = ord("x"), ord("X"), ord("9")
+# What stands for a character in a shape, by its kind; a sign stands for itself.
+_SHAPES: Final = bytes([0, *b"xX9", 0])  # SPACE, LOWER, UPPER, DIGIT, SIGN
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -93,127 +101,155 @@ class Features:
 
 
 class GramBatch(NamedTuple):
-    """The grams of a batch of texts.
+    """The grams of a batch of n texts.
+
+    Grams of several families begin at the same places of the texts: these are a part of the batch.
+    A family that has no gram at one of them leaves a gap, so that none need be moved.
 
     Attributes:
-        ids: int32[grams] in [0, 2**bits), an entry for every occurrence.
-        rows: int32[grams], the text each belongs to, in no particular order.
-        texts: how many texts there are, those without grams included.
+        ids: int32[entries], an entry for every occurrence, its bucket, in [0, 2**bits), and for
+            every gap, `GAP` or above.
+        counts: int64[n], the grams of each text, the gaps left out.
+        parts: how the entries belong to the texts.
     """
 
     ids: NDArray[np.int32]
-    rows: Rows
-    texts: int
+    counts: NDArray[np.int64]
+    parts: Parts
+
+    def pairs(self) -> tuple[NDArray[np.int32], NDArray[np.int32]]:
+        """List every gram and the text it belongs to, in no particular order, without the gaps."""
+        texts = np.arange(len(self.counts), dtype=np.int32)
+        rows = [np.tile(texts.repeat(np.diff(offsets)), count) for count, offsets in self.parts]
+        is_gram = self.ids < GAP
+        return self.ids[is_gram], np.concatenate(rows)[is_gram]
+
+
+class _Part(NamedTuple):
+    """Some families of grams that begin at the same p places.
+
+    Attributes:
+        families: their f numbers, which are part of the artifact format: they keep equal hashes of
+            different families apart.
+        hashes: uint32[f, p].
+        valid: bool[f, p].
+        offsets: int64[n + 1], the places by text.
+    """
+
+    families: Sequence[int]
+    hashes: Codes
+    valid: Mask
+    offsets: NDArray[np.int64]
 
 
 def encode(page: Page, features: Features) -> GramBatch:
     """Find every gram of a batch of texts."""
-    found = list(_grams(page, features))
-    shift = np.uint32(32 - features.bits)
-    ids = np.concatenate([_bucket(hashes, shift, family) for family, hashes, _ in found])
-    rows = np.concatenate([rows for _, _, rows in found])
-    return GramBatch(ids, rows, len(page.texts))
+    parts = list(_parts(page, features))
+    families = np.array([one for part in parts for one in part.families], dtype=np.uint32)
+    sizes = [part.hashes.shape[1] for part in parts for _ in part.families]
+    ids = np.concatenate([part.hashes.ravel() for part in parts])
+    ids += (families * _SPREAD).repeat(sizes)
+    valid = np.concatenate([part.valid.ravel() for part in parts])
+    _to_buckets(ids, ~valid, features.bits)
+    by_part = [(len(part.families), part.offsets) for part in parts]
+    if len(page.texts) == 1:  # whose grams are as good as one family's
+        by_part = [(1, np.array([0, len(ids)]))]
+    counts = sum_parts(valid.view(np.uint8), by_part, np.int64)
+    return GramBatch(ids.view(np.int32), counts, by_part)
 
 
-_Family = tuple[int, Codes, Rows]
-
-
-def _grams(page: Page, features: Features) -> Iterator[_Family]:
-    """Yield each family of grams: its number, a hash and a row for every occurrence.
-
-    The families' numbers are part of the artifact format: they keep equal hashes of different
-    families apart.
-    """
+def _parts(page: Page, features: Features) -> Iterator[_Part]:
     if features.chars is not None:
-        yield from _chars(page, *features.chars)
+        yield _chars(page, *features.chars)
     if features.words or features.signs:
-        starts, words = _runs(page.codes, page.word)
-        rows = page.rows[starts]
-        for length in range(1, features.words + 1):
-            yield 10 + length, *_neighbours(words, rows, length)
+        starts, stops = page.words
+        words = page.sums.hash(starts, stops).astype(np.uint32)
+    if features.words:
+        offsets = page.offsets(starts)
+        numbers = range(11, 11 + features.words)
+        yield _Part(numbers, *_neighbours(words, offsets, features.words), offsets)
     if features.signs:
-        yield from _signs(page, starts, words)
+        yield _signs(page, words)
     if features.shapes:
-        yield 30, *_shapes(page)
+        yield _shapes(page)
 
 
-def _chars(page: Page, shortest: int, longest: int) -> Iterator[_Family]:
-    """Yield the character n-grams inside words, a word being what stands between white space.
+def _chars(page: Page, shortest: int, longest: int) -> _Part:
+    """Find the character n-grams inside words, a word being what stands between white space.
 
     A space at the first or the last place marks the word's border.
     """
-    space = page.space
-    # Of a run of spaces only the last one is kept: the border in front of a word.
-    kept = ~(space & np.append(space[1:], False))
-    codes = np.where(space, _SPACE_CODE, page.codes)[kept]
-    rows, space = page.rows[kept], space[kept]
-    word_start = np.cumsum(space)  # changes at every space
-    hashes = codes
+    codes = np.where(page.space, _SPACE_CODE, page.codes)
+    no_space = ~page.space
+    # The space behind the last text begins none.
+    hashes = np.zeros((longest - 1, len(codes) - 1), dtype=np.uint32)
+    valid = np.zeros(hashes.shape, dtype=np.bool_)
+    before, inside = codes, no_space[:-1] | no_space[1:]
     for length in range(2, longest + 1):
-        hashes = hashes[:-1] * _STEP + codes[length - 1 :]
-        if length < shortest:
-            continue
-        last = length - 1
-        # No space strictly between the ends.
-        inside = word_start[last - 1 : -1] == word_start[: len(hashes)]
-        yield length, hashes[inside], rows[: len(hashes)][inside]
+        count = max(len(codes) - length + 1, 0)
+        row = hashes[length - 2, :count]
+        np.multiply(before[:count], _STEP, out=row)
+        row += codes[length - 1 :]
+        before = row
+        if length > 2:  # no space but at the ends
+            inside = inside[:count] & no_space[length - 2 : -1]
+        valid[length - 2, :count] = inside
+    lengths = range(shortest, longest + 1)
+    return _Part(lengths, hashes[shortest - 2 :], valid[shortest - 2 :], page.bounds)
 
 
-def _signs(page: Page, starts: NDArray[np.int64], words: Codes) -> Iterator[_Family]:
-    """Yield every sign, and every pair of neighbours among words and signs."""
-    places = np.flatnonzero((page.kinds == SIGN) & ~page.word)
-    signs = page.codes[places]
-    yield 20, signs, page.rows[places]
-    order = np.argsort(np.concatenate([starts, places]), kind="stable")
-    places = np.concatenate([starts, places])[order]
-    both = np.concatenate([words, signs * _SPREAD])[order]
-    yield 21, *_neighbours(both, page.rows[places], 2)
+def _signs(page: Page, words: Codes) -> _Part:
+    """Find every sign, and every pair of neighbours among words and signs."""
+    sign = (page.kinds == SIGN) & ~page.word
+    first = sign.copy()
+    first[page.words.starts] = True
+    places = np.flatnonzero(first)
+    offsets = page.offsets(places)
+    signs, is_sign = page.codes[places], sign[places]
+    both = signs * _SPREAD
+    both[~is_sign] = words
+    hashes, valid = _neighbours(both, offsets, 2)
+    hashes[0], valid[0] = signs, is_sign
+    return _Part((20, 21), hashes, valid, offsets)
 
 
-def _shapes(page: Page) -> tuple[Codes, Rows]:
-    """Return the shape of every word between white space: ``x``, ``X``, ``9`` and the signs."""
-    shapes = _SHAPES[page.kinds]
-    np.copyto(shapes, page.codes, where=page.kinds == SIGN)
-    starts, hashes = _runs(shapes, ~page.space)
-    return hashes, page.rows[starts]
+def _shapes(page: Page) -> _Part:
+    """Find the shape of every word between white space: ``x``, ``X``, ``9`` and the signs."""
+    shapes = np.where(page.kinds == SIGN, page.codes, page.by_kind(_SHAPES).astype(np.uint32))
+    starts, stops = page.pieces
+    hashes = Sums(shapes).hash(starts, stops).astype(np.uint32)
+    return _Part((30,), hashes[None], np.ones((1, len(hashes)), np.bool_), page.offsets(starts))
 
 
-def _runs(codes: Codes, inside: Mask) -> tuple[NDArray[np.int64], Codes]:
-    """Find the runs of characters that are inside: where each starts, and its hash.
+def _neighbours(hashes: Codes, offsets: NDArray[np.int64], longest: int) -> tuple[Codes, Mask]:
+    """Join 1 … ``longest`` neighbours of the same text into one hash: uint32 and bool[longest, p].
 
-    The hash is Σ code · _SPREAD^i over the run's characters i = 1, 2, …, modulo 2³².
+    They stand at the place of the first.
     """
-    edges = np.flatnonzero(np.diff(inside, prepend=False, append=False))
-    starts, stops = edges[::2], edges[1::2]
-    if not len(starts):
-        return starts, np.zeros(0, dtype=np.uint32)
-    lengths = stops - starts
-    firsts = np.cumsum(lengths) - lengths
-    within = np.arange(lengths.sum()) - np.repeat(firsts, lengths)
-    weighted = codes[inside] * _powers(int(lengths.max()))[within]
-    return starts, np.add.reduceat(weighted, firsts, dtype=np.uint32)
+    count = len(hashes)
+    all_joined = np.zeros((longest, count), dtype=np.uint32)
+    all_valid = np.zeros(all_joined.shape, dtype=np.bool_)
+    # Who has a next in the same text; of nobody but the last of each text it does not hold. Texts
+    # without any, in front of the others, name the place behind the end.
+    has_next = np.ones(count + 1, dtype=np.bool_)
+    has_next[offsets[1:] - 1] = False
+    joined, valid = hashes, np.ones(count, dtype=np.bool_)
+    for length in range(1, longest + 1):
+        if length > 1:
+            joined = joined[:-1] * _JOIN + hashes[length - 1 :]
+            valid = valid[:-1] & has_next[length - 2 : -2]
+        all_joined[length - 1, : len(joined)] = joined
+        all_valid[length - 1, : len(joined)] = valid
+    return all_joined, all_valid
 
 
-def _neighbours(hashes: Codes, rows: Rows, length: int) -> tuple[Codes, Rows]:
-    """Join each run of ``length`` neighbours of the same text into one hash."""
-    joined = hashes
-    for step in range(1, length):
-        joined = joined[:-1] * _JOIN + hashes[step:]
-    first, last = rows[: len(joined)], rows[length - 1 :]
-    same = first == last
-    return joined[same], first[same]
-
-
-def _bucket(hashes: Codes, shift: np.uint32, family: int) -> NDArray[np.int32]:
-    """Map hashes to buckets, int32 in [0, 2**bits)."""
-    mixed = hashes + np.uint32((family * int(_SPREAD)) % 2**32)
-    mixed ^= mixed >> np.uint32(15)
-    mixed *= np.uint32(0x2C1B3C6D)
-    mixed ^= mixed >> np.uint32(12)
-    mixed *= _SPREAD
-    return (mixed >> shift).astype(np.int32)
-
-
-def _powers(count: int) -> Codes:
-    """Return _SPREAD¹ … _SPREAD^count modulo 2³²."""
-    return np.multiply.accumulate(np.full(count, _SPREAD), dtype=np.uint32)
+def _to_buckets(hashes: Codes, gaps: Mask, bits: int) -> None:
+    """Turn hashes into buckets, in [0, 2**bits), in their place; into gaps where there are such."""
+    for start in range(0, len(hashes), _BLOCK):
+        mixed = hashes[start : start + _BLOCK]
+        mixed ^= mixed >> np.uint32(15)
+        mixed *= _MIX
+        mixed ^= mixed >> np.uint32(12)
+        mixed *= _SPREAD
+        mixed >>= np.uint32(32 - bits)
+        mixed |= gaps[start : start + _BLOCK].astype(np.uint32) * np.uint32(GAP)

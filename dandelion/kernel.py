@@ -216,9 +216,12 @@ class Kernel:
         tokens = TokenBatch(_copy(held.tokens, np.int32, offsets[-1]), offsets)
         if self._features is None:
             return Encoded(tokens)
-        counts = np.diff(gram_ends, prepend=0)
-        rows = np.repeat(np.arange(batch.texts, dtype=np.int32), counts)
-        grams = GramBatch(_copy(held.grams, np.int32, len(rows)), rows, batch.texts)
+        gram_offsets = np.append(0, gram_ends)
+        grams = GramBatch(
+            _copy(held.grams, np.int32, gram_offsets[-1]),
+            np.diff(gram_offsets),
+            [(1, gram_offsets)],
+        )
         if not self._features.surface:
             return Encoded(tokens, grams)
         found = _copy(held.surface, np.int32, batch.texts * surface.COUNTS)

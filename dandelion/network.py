@@ -10,12 +10,14 @@ The plain three-layer DAN has neither wide path nor surface.
 
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
+from functools import cached_property
 from typing import NamedTuple, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
 from .grams import GramBatch
+from .ragged import sum_each, sum_parts
 from .vocabulary import TokenBatch
 
 Float32 = NDArray[np.float32]
@@ -40,7 +42,7 @@ class Encoded(NamedTuple):
     surface: NDArray[np.int32] | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Network:
     """The weights; v tokens, d dimensions, h hidden units, k logits, b buckets, all float32.
 
@@ -129,33 +131,42 @@ class Network:
         """Compute float32[n, k]. A text without tokens averages to zeros."""
         outputs = len(self.output_bias)
         hidden = self._averages(batch.tokens)  # [n, d]
-        wide = np.broadcast_to(self.output_bias, (len(hidden), outputs))  # [n, k]
-        if self.grams is not None:
-            wide = wide + _gram_sums(self.grams, _given(batch.grams, "grams"))
+        wide = self.output_bias  # [k], or [n, k] with what is added
+        if self._grams is not None:
+            sums = _gram_sums(self._grams, _given(batch.grams, "grams"))
+            wide = wide + sums[:, :outputs].astype(np.float32)
         if self.surface is not None:
-            rows = self.surface[_given(batch.surface, "surface")].mean(axis=1)  # [n, k + e]
-            wide = wide + rows[:, :outputs]
-            hidden = np.concatenate([hidden, rows[:, outputs:]], axis=1)  # [n, d + e]
-        hidden = np.maximum(hidden @ self.hidden1_weight.T + self.hidden1_bias, 0)  # [n, h]
-        hidden = np.maximum(hidden @ self.hidden2_weight.T + self.hidden2_bias, 0)  # [n, h]
+            rows = _given(batch.surface, "surface").T  # [counts, n]
+            # Summed along the first axis, where NumPy adds whole rows of numbers at once.
+            surface = self.surface.take(rows, axis=0).sum(axis=0)  # [n, k + e]
+            surface /= np.float32(len(rows))
+            wide = wide + surface[:, :outputs]
+            hidden = np.concatenate([hidden, surface[:, outputs:]], axis=1)  # [n, d + e]
+        hidden = _layer(hidden, self.hidden1_weight, self.hidden1_bias)  # [n, h]
+        hidden = _layer(hidden, self.hidden2_weight, self.hidden2_bias)  # [n, h]
         logits: Float32 = hidden @ self.output_weight.T + wide  # [n, k]
         return logits
+
+    @cached_property
+    def _grams(self) -> Float32 | None:
+        return None if self.grams is None else _gather_table(self.grams)
 
     def _averages(self, batch: TokenBatch) -> Float32:
         """Average each text's embeddings: float32[n, d], summed in float64 across blocks."""
         ids, offsets = batch
-        sums = np.zeros((len(offsets) - 1, self.embedding.shape[1]), dtype=np.float64)
-        for start in range(0, len(ids), _BLOCK_TOKENS):
-            stop = min(start + _BLOCK_TOKENS, len(ids))
-            first, last = np.searchsorted(offsets, [start, stop], side="right")
-            # Texts first-1 … last-1 may have tokens here; those without any must not reach
-            # `reduceat`, which would give them their neighbour's first token.
-            bounds = np.clip(offsets[first - 1 : last + 1], start, stop)
-            here = np.flatnonzero(np.diff(bounds))
-            vectors = self.embedding[ids[start:stop]]  # [tokens, d]
-            sums[here + first - 1] += np.add.reduceat(vectors, bounds[here] - start, axis=0)
-        counts = np.maximum(np.diff(offsets), 1)
-        return (sums / counts[:, None]).astype(np.float32)
+        if len(ids) <= _BLOCK_TOKENS:
+            sums = sum_each(self.embedding.take(ids, axis=0), offsets, np.float32)
+        else:
+            sums = np.zeros((len(offsets) - 1, self.embedding.shape[1]))
+            for start in range(0, len(ids), _BLOCK_TOKENS):
+                stop = min(start + _BLOCK_TOKENS, len(ids))
+                first, last = offsets.searchsorted([start, stop], side="right")
+                # Texts first-1 … last-1 may have tokens here.
+                bounds = np.clip(offsets[first - 1 : last + 1], start, stop) - start
+                vectors = self.embedding.take(ids[start:stop], axis=0)  # [tokens, d]
+                sums[first - 1 : last] += sum_each(vectors, bounds, np.float32)
+        sums /= np.maximum(offsets[1:] - offsets[:-1], 1)[:, None]
+        return sums.astype(np.float32, copy=False)
 
 
 def _given(part: T | None, name: str) -> T:
@@ -164,14 +175,32 @@ def _given(part: T | None, name: str) -> T:
     return part
 
 
-def _gram_sums(table: Float32, batch: GramBatch) -> Float32:
-    """Sum each text's grams, divided by the root of their number: float32[n, k]."""
-    counts = np.bincount(batch.rows, minlength=batch.texts)
-    sums = np.empty((batch.texts, table.shape[1]), dtype=np.float64)
-    for column in range(table.shape[1]):
-        weights = table[:, column][batch.ids]
-        sums[:, column] = np.bincount(batch.rows, weights, minlength=batch.texts)
-    return (sums / np.sqrt(np.maximum(counts, 1))[:, None]).astype(np.float32)
+def _layer(values: Float32, weight: Float32, bias: Float32) -> Float32:
+    """Compute max(0, W·x + b) for each row, float32[n, h]."""
+    layer: Float32 = values @ weight.T
+    layer += bias
+    return np.maximum(layer, 0, out=layer)
+
+
+def _gather_table(table: Float32) -> Float32:
+    """Copy a table for `_gram_sums`: float32[b + 1, 2ⁱ], padded with zeros.
+
+    NumPy copies rows of 4, 8, 16 and 32 bytes several times faster than others; in the last row is
+    what a gap counts.
+    """
+    rows, columns = table.shape
+    padded = np.zeros((rows + 1, 1 << (columns - 1).bit_length()), dtype=np.float32)
+    padded[:-1, :columns] = table
+    return padded
+
+
+def _gram_sums(table: Float32, batch: GramBatch) -> NDArray[np.float64]:
+    """Sum each text's grams, divided by the root of their number: float64[n, columns]."""
+    # Clipped: whatever is beyond the buckets is a gap.
+    weights = table.take(batch.ids, axis=0, mode="clip")  # [entries, columns]
+    sums = sum_parts(weights, batch.parts, np.float64)
+    sums /= np.sqrt(np.maximum(batch.counts, 1))[:, None]
+    return sums
 
 
 def binary_logits(logits: Float32) -> Float32:

@@ -26,14 +26,27 @@ _OTHER_SIGN, _DIGITS, _UPPERS, _LOWERS, _NOT_ASCII, _SPACES, _DOUBLE_SPACES, _BE
     _ASIDE, _ASIDE + 8
 )
 _COUNTED: Final = _ASIDE + 8
+_WORDS, _LINKS, _LENGTHS = range(_COUNTED, _COUNTED + 3)
 
 # Besides the counts: words, links, length (coarse, fine), share of capitals, first, last character.
 COUNTS: Final = _COUNTED + 7
 
 # Told apart by half powers of two: 0, 1, 2, 3, 4, 6, 8, 11, 16 …
 STEPS: Final = np.unique(np.rint(2 ** (np.arange(1, 63) / 2)).astype(np.int64))
+_LOW_LEVELS: Final = np.searchsorted(STEPS, np.arange(4096), side="right")
 _FINE_CHARS: Final = 5
+_FIRST_ROWS: Final = np.arange(COUNTS) * LEVELS
 
+_BY_KIND: Final = {
+    SPACE: _SPACES,
+    LOWER: _LOWERS,
+    UPPER: _UPPERS,
+    DIGIT: _DIGITS,
+    SIGN: _OTHER_SIGN,
+}
+_SLOTS_BY_KIND: Final = bytes(_BY_KIND[kind] for kind in range(len(_BY_KIND)))
+
+# What is beyond the end is counted as what stands at the end.
 SLOTS = np.full(0x2100, _ASIDE, dtype=np.uint8)
 for _slot, _characters in enumerate(_SIGNS):
     for _character in _characters:
@@ -45,47 +58,48 @@ def encode(page: Page) -> NDArray[np.int32]:
     slots = _slots_of(page)
     counts = _count(page, slots)
     upper, lower = counts[:, _UPPERS], counts[:, _LOWERS]
-    links = [text.count("http") + text.count("www.") for text in page.texts]
-    found: NDArray[np.int64] = np.column_stack(
-        [
-            levels(counts),
-            levels(page.count(page.starts_word)),
-            levels(np.array(links, dtype=np.int64)),
-            levels(page.lengths),
-            page.lengths // _FINE_CHARS,
-            10 * upper // np.maximum(upper + lower, 1),
-            slots[page.starts],
-            slots[page.starts + page.lengths - 1],
-        ]
-    )
+    found = np.empty((len(counts), COUNTS), dtype=np.int64)
+    found[:, : counts.shape[1]] = levels(counts)
+    found[:, -4] = page.lengths // _FINE_CHARS
+    found[:, -3] = 10 * upper // np.maximum(upper + lower, 1)
+    found[:, -2] = slots[page.bounds[:-1] + 1]
+    found[:, -1] = slots[page.bounds[1:] - 1]
     np.minimum(found, LEVELS - 1, out=found)
-    return (found + np.arange(COUNTS) * LEVELS).astype(np.int32)
+    found += _FIRST_ROWS
+    return found.astype(np.int32)
 
 
 def levels(counts: NDArray[np.int64]) -> NDArray[np.int64]:
     """Tell how many of `STEPS` each count reaches."""
+    if counts.max(initial=0) < len(_LOW_LEVELS):
+        return _LOW_LEVELS.take(counts)
     return np.searchsorted(STEPS, counts, side="right")
 
 
-def _count(page: Page, slots: NDArray[np.int64]) -> NDArray[np.int64]:
-    """Count characters by slot, int64[n, _COUNTED]."""
-    texts = len(page.lengths)
-    counts = np.bincount(
-        page.rows.astype(np.int64) * _COUNTED + slots, minlength=(texts + 1) * _COUNTED
-    )[: texts * _COUNTED].reshape(texts, _COUNTED)
+def _count(page: Page, slots: NDArray[np.uint8]) -> NDArray[np.int64]:
+    """Count characters by slot, and words, links and all characters: int64[n, _COUNTED + 3]."""
+    texts, width = len(page.texts), _COUNTED + 3
+    # Not the space in front, whatever the text before ends with.
+    behind_space = page.space[:-1].copy()
+    behind_space[page.bounds[1:] - 1] = False
+    places = {
+        _NOT_ASCII: np.flatnonzero(page.cased >= 128),
+        _DOUBLE_SPACES: np.flatnonzero(behind_space & page.space[1:]) + 1,
+        _BEFORE_SIGNS: np.flatnonzero(behind_space & (page.kinds[1:] == SIGN)) + 1,
+        _WORDS: page.words.starts,
+    }
+    cells = page.rows * width
+    found = [cells[some] + slot for slot, some in places.items()]
+    cells += slots[:-1]
+    counts = np.bincount(np.concatenate([cells, *found]), minlength=texts * width)
+    counts = counts.reshape(texts, width)
     counts[:, _SPACES] -= 1  # the one in front
-    space = page.kinds == SPACE
-    again = np.append(False, space[:-1])
-    again[page.starts - 1] = False  # the one in front, whatever the text before ends with
-    counts[:, _NOT_ASCII] = page.count(page.cased >= 128)
-    counts[:, _DOUBLE_SPACES] = page.count(space & again)
-    counts[:, _BEFORE_SIGNS] = page.count((page.kinds == SIGN) & again)
+    counts[:, _LINKS] = [text.count("http") + text.count("www.") for text in page.texts]
+    counts[:, _LENGTHS] = page.lengths
     return counts
 
 
-def _slots_of(page: Page) -> NDArray[np.int64]:
-    """Tell what each character is counted as, int64[m]."""
-    slots = SLOTS[np.minimum(page.cased, len(SLOTS) - 1)].astype(np.int64)
-    by_kind = np.empty(5, dtype=np.int64)
-    by_kind[[SPACE, LOWER, UPPER, DIGIT, SIGN]] = _SPACES, _LOWERS, _UPPERS, _DIGITS, _OTHER_SIGN
-    return np.where(slots == _ASIDE, by_kind[page.kinds], slots)
+def _slots_of(page: Page) -> NDArray[np.uint8]:
+    """Tell what each character is counted as, uint8[m]."""
+    slots = SLOTS.take(page.index, mode="clip")
+    return np.where(slots == _ASIDE, page.by_kind(_SLOTS_BY_KIND), slots)

@@ -20,8 +20,9 @@ import unicodedata
 URL = "<url>"
 MENTION = "<mention>"
 
-_MAX_RUN = 3  # signs of one kind
-_MAX_DIGITS = 16  # the longest length told apart
+MAX_RUN = 3  # signs of one kind
+LONG_DIGITS = 5  # told by their count
+MAX_DIGITS = 16  # the longest count told apart
 
 # Long enough that a message is one piece, short enough to bound the work: CPython orders a run of
 # n combining marks in O(n²) steps, so an unbounded run would be a way to stall the service.
@@ -37,7 +38,7 @@ _TOKEN = re.compile(
     | (?P<mention>(?<!\w)@\w+)
     | {_LETTER}+                      # a word
     | (?<={_LETTER})'{_LETTER}+       # its clitic
-    | (?P<digits>\d{{5,}})
+    | (?P<digits>\d{{{LONG_DIGITS},}})
     | \d+
     | (?P<sign>[^\w\s]|_)(?P=sign)*
     """,
@@ -71,8 +72,13 @@ def tokenize(text: str) -> list[str]:
 
     Returns an empty list for a text without any (empty, only white space).
     """
+    return split(normalize(text))
+
+
+def split(text: str) -> list[str]:
+    """Split a text that `normalize` returned, see `tokenize`."""
     tokens = []
-    for match in _TOKEN.finditer(normalize(text)):
+    for match in _TOKEN.finditer(text):
         kind = match.lastgroup
         token = match[0]
         if kind == "url":
@@ -80,8 +86,13 @@ def tokenize(text: str) -> list[str]:
         elif kind == "mention":
             token = MENTION
         elif kind == "digits":
-            token = f"<{min(len(token), _MAX_DIGITS)} digits>"
+            token = digits(len(token))
         elif kind == "sign":
-            token = token[:_MAX_RUN]
+            token = token[:MAX_RUN]
         tokens.append(token)
     return tokens
+
+
+def digits(count: int) -> str:
+    """Name a long run of digits."""
+    return f"<{min(count, MAX_DIGITS)} digits>"

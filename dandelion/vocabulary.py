@@ -4,15 +4,22 @@ Id 0 is the unknown token's: its row holds the average vector. Known tokens have
 order of the vocabulary, so id ``i`` belongs to row ``i`` of the embedding.
 """
 
-from collections.abc import Iterable
-from typing import NamedTuple
+from collections.abc import Iterable, Sequence
+from functools import cached_property
+from typing import Final, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-from .tokenizer import tokenize
+from .characters import Page, Places, hash_each
+from .tokenizer import MAX_DIGITS, MENTION, URL, digits, split
+from .tokens import find_tokens
 
 UNKNOWN_ID = 0
+
+# With fewer characters, the regular expression and the dictionary are done before the arrays of
+# `find_tokens` are set up.
+_FEW_CHARS: Final = 2048
 
 
 class TokenBatch(NamedTuple):
@@ -50,9 +57,36 @@ class Vocabulary:
         """Count the rows of the embedding: the known tokens and the unknown one."""
         return len(self.tokens) + 1
 
-    def encode(self, texts: Iterable[str]) -> TokenBatch:
+    def encode(self, texts: Sequence[str]) -> TokenBatch:
         """Tokenise a batch of texts and look every token up."""
-        return self.look_up(map(tokenize, texts))
+        return self.encode_page(Page(texts))
+
+    def encode_page(self, page: Page) -> TokenBatch:
+        """Find the tokens of a page and look every one up."""
+        if sum(map(len, page.texts)) < _FEW_CHARS or not self._table.is_exact:
+            return self.look_up([split(text.lower()) for text in page.texts])
+        tokens = find_tokens(page)
+        ids = self._table.look_up(page, tokens.starts, tokens.stops)
+        ids[tokens.links] = self._ids.get(URL, UNKNOWN_ID)
+        ids[tokens.mentions] = self._ids.get(MENTION, UNKNOWN_ID)
+        if len(tokens.numbers):
+            counts = tokens.stops[tokens.numbers] - tokens.starts[tokens.numbers]
+            ids[tokens.numbers] = self._digits[np.minimum(counts, MAX_DIGITS)]
+        found = TokenBatch(ids, page.offsets(tokens.starts))
+        if not len(tokens.left):
+            return found
+        rest = self.look_up([split(page.texts[row].lower()) for row in tokens.left])
+        return _merge(found, tokens.left, rest)
+
+    @cached_property
+    def _table(self) -> "_Table":
+        return _Table(self.tokens)
+
+    @cached_property
+    def _digits(self) -> NDArray[np.int32]:
+        """The ids of long runs of digits by their count, int32[MAX_DIGITS + 1]."""
+        names = map(digits, range(MAX_DIGITS + 1))
+        return np.array([self._ids.get(name, UNKNOWN_ID) for name in names], dtype=np.int32)
 
     def look_up(self, tokenized: Iterable[Iterable[str]]) -> TokenBatch:
         """Look up the tokens of a batch of texts, an unknown one as `UNKNOWN_ID`."""
@@ -78,3 +112,75 @@ class Vocabulary:
         if data and not data.endswith(b"\n"):
             raise ValueError("the last line is cut")
         return cls(data.decode().split("\n")[:-1])
+
+
+def _merge(found: TokenBatch, rows: NDArray[np.intp], rest: TokenBatch) -> TokenBatch:
+    """Put the tokens of the texts ``rows`` in, which have none yet."""
+    lengths = np.diff(found.offsets)
+    lengths[rows] = np.diff(rest.offsets)
+    is_of_rest = np.zeros(len(lengths), dtype=np.bool_)
+    is_of_rest[rows] = True
+    is_of_rest = is_of_rest.repeat(lengths)
+    ids = np.empty(len(is_of_rest), dtype=np.int32)
+    ids[is_of_rest], ids[~is_of_rest] = rest.ids, found.ids
+    return TokenBatch(ids, np.append(0, np.cumsum(lengths)))
+
+
+class _Table:
+    """The dictionary of tokens as arrays, for looking up runs of a page's characters.
+
+    The hashes of v tokens in ascending order, and where in them each value of the leading bits
+    begins: a look-up begins there and ends within a few steps. An equal hash is not yet an equal
+    token: all characters are compared.
+
+    Attributes:
+        is_exact: no two tokens have the same hash, so that a hash leads to the only candidate.
+    """
+
+    def __init__(self, tokens: Sequence[str]) -> None:
+        # By id, the unknown token's first, which is as long as no run is.
+        self._lengths = np.array([0, *map(len, tokens)], dtype=np.intp)
+        self._starts = np.cumsum(self._lengths) - self._lengths
+        joined = "".join(tokens).encode("utf-32-le", "surrogatepass")
+        self._codes = np.frombuffer(joined, dtype=np.uint32)
+        hashes = hash_each(self._codes, self._starts, self._lengths)[1:]
+        order = np.argsort(hashes)
+        hashes = hashes[order]
+        self.is_exact = bool((hashes[1:] != hashes[:-1]).all())
+        bits = max((2 * len(tokens)).bit_length(), 1)
+        self._shift = np.uint64(64 - bits)
+        groups = (hashes >> self._shift).astype(np.intp)
+        self._first = groups.searchsorted(np.arange(2**bits)).astype(np.int32)
+        self._steps = int(np.bincount(groups, minlength=1).max())
+        # A look-up may go on behind the last hash; there is the unknown token.
+        self._hashes = np.append(hashes, np.zeros(self._steps + 1, dtype=np.uint64))
+        self._ids = np.append(order + 1, np.full(self._steps + 1, UNKNOWN_ID)).astype(np.int32)
+
+    def look_up(self, page: Page, starts: Places, stops: Places) -> NDArray[np.int32]:
+        """Look runs of a page's characters up, int32[runs]."""
+        hashes = page.sums.hash(starts, stops)
+        places = self._first.take((hashes >> self._shift).astype(np.intp)).astype(np.intp)
+        missed = np.flatnonzero(self._hashes.take(places) != hashes)
+        for _ in range(1, self._steps):
+            places[missed] += 1
+            missed = missed[self._hashes[places[missed]] != hashes[missed]]
+        ids = self._ids.take(places)
+        ids[missed] = UNKNOWN_ID
+        ids[~self._equal(page, starts, stops - starts, ids)] = UNKNOWN_ID
+        return ids
+
+    def _equal(
+        self, page: Page, starts: Places, lengths: Places, ids: NDArray[np.int32]
+    ) -> NDArray[np.bool_]:
+        """Tell which runs are, character by character, the tokens of the ids, bool[runs]."""
+        equal: NDArray[np.bool_] = self._lengths.take(ids) == lengths
+        runs = np.flatnonzero(equal)
+        lengths = lengths[runs]
+        within = np.arange(lengths.sum())
+        before = np.cumsum(lengths) - lengths
+        ours = page.codes.take(within + (starts[runs] - before).repeat(lengths))
+        theirs = self._codes.take(within + (self._starts[ids[runs]] - before).repeat(lengths))
+        different = ours != theirs
+        if different.any():
+            equal[runs.repeat(lengths)[different]] = False
+        return equal

@@ -38,10 +38,10 @@ def count(texts: Sequence[str], features: Features) -> Bags:
     for start in range(0, len(texts), _TEXTS):
         page = Page(texts[start : start + _TEXTS])
         batch = grams.encode(page, features)
-        sizes = np.bincount(batch.rows, minlength=batch.texts)
-        values = (1 / np.sqrt(sizes[batch.rows])).astype(np.float32)
-        entries = (values, (batch.rows, batch.ids))
-        parts.append(sparse.coo_array(entries, (batch.texts, 2**features.bits)).tocsr())
+        ids, rows = batch.pairs()
+        values = (1 / np.sqrt(batch.counts[rows])).astype(np.float32)
+        shape = (len(page.texts), 2**features.bits)
+        parts.append(sparse.coo_array((values, (rows, ids)), shape).tocsr())
         if features.surface:
             surfaces.append(surface.encode(page))
     return Bags(sparse.vstack(parts, format="csr"), np.concatenate(surfaces) if surfaces else None)

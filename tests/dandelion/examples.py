@@ -1,6 +1,7 @@
 """Small artifacts, made up."""
 
 import json
+from collections.abc import Sequence
 from dataclasses import asdict, replace
 
 import numpy as np
@@ -8,7 +9,7 @@ from numpy.typing import NDArray
 
 from dandelion import Classifier, surface
 from dandelion.artifact import Artifact, Golden, Manifest, Precision, quantize
-from dandelion.grams import Features
+from dandelion.grams import GAP, Features, GramBatch
 from dandelion.network import Network
 from dandelion.vocabulary import Vocabulary
 
@@ -66,6 +67,18 @@ def make_artifact(
     artifact = Artifact(manifest, vocabulary, quantize(network, precision), Golden((), ()))
     scores = Classifier(artifact).scores(TEXTS)
     return replace(artifact, golden=Golden(TEXTS, tuple(scores.tolist())))
+
+
+def make_grams(texts: Sequence[Sequence[int]], families: int = 3) -> GramBatch:
+    """Make a batch of the grams of each text, spread over families, which leaves gaps."""
+    places = [-(-len(grams) // families) for grams in texts]
+    offsets = np.cumsum([0, *places], dtype=np.int64)
+    entries = np.full((families, offsets[-1]), GAP, dtype=np.int32)
+    for grams, start in zip(texts, offsets.tolist(), strict=False):
+        for number, gram in enumerate(grams):
+            entries[number % families, start + number // families] = gram
+    counts = np.array(list(map(len, texts)), dtype=np.int64)
+    return GramBatch(entries.ravel(), counts, [(families, offsets)])
 
 
 def make_network(

@@ -10,5 +10,26 @@ _CHARACTERS = st.one_of(
     st.sampled_from("aAzZ09_.!'’@#$£…ßᾈİΣ中٣Ⅷ😂\u0301\ufdfa"),
 )
 
-ANY_TEXT = st.text(_CHARACTERS)
+# What the tokenizer tells apart by more than one character, and what it must not take for that.
+_PIECES = st.sampled_from(
+    [
+        *(
+            "http://",
+            "https://",
+            "httpss://",
+            "HTTP:",
+            "//",
+            "://",
+            "www.",
+            "WWW",
+            "xwww.",
+            "'www.",
+        ),
+        *("@", "@@", "@you", "_@", "@_", "'", "''", "\u2019", "n't", "it's", "_", "__"),
+        *("1234", "12345", "9" * 17, "٣٣٣٣٣", "1a", "!!!!", "?!", "...", "Σ", "ΑΣ ", "İ", "ς"),
+        *("ß", "ﬁ", "²", "Ⅷ", "\u0301", "a\u0301", "\0\0", "\ud83d", "\udc00", " ", "\n", "\x1f"),
+    ]
+)
+
+ANY_TEXT = st.text(_CHARACTERS) | st.lists(_PIECES | _CHARACTERS).map("".join)
 ANY_TEXTS = st.lists(ANY_TEXT, max_size=6)

@@ -3,8 +3,10 @@
 import numpy as np
 import pytest
 from hypothesis import given
+from hypothesis import strategies as st
 
-from dandelion.characters import DIGIT, LOWER, SIGN, SPACE, UPPER, Page
+from dandelion import characters
+from dandelion.characters import DIGIT, LOWER, SIGN, SPACE, UPPER, Page, Sums, hash_each
 from dandelion.tokenizer import clean
 
 from . import reference
@@ -32,34 +34,58 @@ def test_places() -> None:
     page = Page(["Ab_1", "", " c!"])
     assert "".join(map(chr, page.cased)) == " Ab_1   c! "
     assert "".join(map(chr, page.codes)) == " ab_1   c! "
-    assert page.rows.tolist() == [0, 0, 0, 0, 0, 1, 2, 2, 2, 2, 3]
+    assert page.rows.tolist() == [0, 0, 0, 0, 0, 1, 2, 2, 2, 2]
+    assert page.bounds.tolist() == [0, 5, 6, 10]
     assert page.lengths.tolist() == [4, 0, 3]
-    assert page.starts.tolist() == [1, 6, 7]
     assert np.flatnonzero(page.word).tolist() == [1, 2, 3, 4, 8]
-    assert np.flatnonzero(page.starts_word).tolist() == [1, 8]
+    assert [runs.tolist() for runs in page.words] == [[1, 8], [5, 9]]
+    assert [runs.tolist() for runs in page.pieces] == [[1, 8], [5, 10]]
     assert np.flatnonzero(page.space).tolist() == [0, 5, 6, 7, 10]
-    assert page.count(page.word).tolist() == [4, 0, 1]
+    assert page.offsets(np.array([1, 7, 8])).tolist() == [0, 1, 1, 3]
+    assert page.rows_of(np.array([0, 4, 5, 6, 9])).tolist() == [0, 0, 1, 2, 2]
 
 
 def test_no_texts() -> None:
     page = Page([])
-    assert (page.texts, page.lengths.tolist(), page.starts.tolist()) == ([], [], [])
-    assert page.count(page.space).tolist() == []
+    assert (page.texts, page.lengths.tolist()) == ([], [])
+    assert (page.rows.tolist(), page.bounds.tolist(), page.codes.tolist()) == ([], [0], [32])
 
 
 @given(ANY_TEXTS)
 def test_any_texts(texts: list[str]) -> None:
     page = Page(texts)
     assert page.texts == list(map(clean, texts))
-    for text, start, length in zip(page.texts, page.starts, page.lengths, strict=True):
-        here = slice(start, start + length)
+    for text, bound, length in zip(page.texts, page.bounds[:-1], page.lengths, strict=True):
+        here = slice(bound + 1, bound + 1 + length)
         assert "".join(map(chr, page.cased[here])) == text
         assert "".join(map(chr, page.codes[here])) == reference.lower(text)
         assert page.kinds[here].tolist() == [KINDS[reference.kind(one)] for one in text]
         assert page.word[here].tolist() == list(map(reference.is_word, text))
     for array, dtype in (
-        *((page.cased, np.uint32), (page.codes, np.uint32), (page.rows, np.int32)),
+        *((page.cased, np.uint32), (page.codes, np.uint32), (page.rows, np.intp)),
         *((page.kinds, np.uint8), (page.space, np.bool_), (page.word, np.bool_)),
-        *((page.lengths, np.int64), (page.starts, np.int64)),
+        *((page.lengths, np.int64), (page.bounds, np.int64)),
     ):
         assert array.dtype == dtype
+
+
+@given(st.lists(st.text(min_size=1), min_size=1))
+def test_a_run_has_the_hash_of_its_characters_wherever_it_stands(texts: list[str]) -> None:
+    codes = np.frombuffer(f" {' '.join(texts)}".encode("utf-32-le"), dtype=np.uint32)
+    lengths = np.array(list(map(len, texts)))
+    stops = np.cumsum(lengths + 1)
+    starts = stops - lengths
+    hashes = Sums(codes).hash(starts, stops)
+    assert hashes.dtype == np.uint64
+    np.testing.assert_array_equal(hash_each(codes, starts, lengths), hashes)
+    # The lower half is what grams are hashed with.
+    assert (hashes % 2**32).tolist() == list(map(reference.word_hash, texts))
+    assert len(set(hashes.tolist())) == len(set(texts))
+
+
+def test_hashes_of_a_page_too_long_to_keep_its_powers(monkeypatch: pytest.MonkeyPatch) -> None:
+    starts, stops = np.array([1, 3002]), np.array([3001, 3012])
+    text = "a" * 3000 + " " + "b" * 10
+    kept = Page([text]).sums.hash(starts, stops)
+    monkeypatch.setattr(characters, "_KEPT", 1024)
+    np.testing.assert_array_equal(Page([text]).sums.hash(starts, stops), kept)

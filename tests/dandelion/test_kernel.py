@@ -107,7 +107,8 @@ KINDS = st.sampled_from(sorted(ARTIFACTS))
 
 def sorted_grams(encoded: Encoded) -> NDArray[np.int64]:
     assert encoded.grams is not None
-    return np.sort(encoded.grams.rows.astype(np.int64) << 32 | encoded.grams.ids)
+    ids, rows = encoded.grams.pairs()
+    return np.sort(rows.astype(np.int64) << 32 | ids)
 
 
 def hold_equal(kind: str, texts: list[str]) -> None:

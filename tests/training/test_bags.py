@@ -24,7 +24,8 @@ WITHOUT_SURFACE = Features(bits=9, chars=None, words=1, signs=False, shapes=Fals
 
 def occurrences(text: str) -> Counter[int]:
     """Count the buckets of one text, as they are served."""
-    return Counter(grams.encode(Page([text]), FEATURES).ids.tolist())
+    ids, _ = grams.encode(Page([text]), FEATURES).pairs()
+    return Counter(ids.tolist())
 
 
 @example(["", "a"])

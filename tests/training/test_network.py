@@ -13,13 +13,15 @@ from scipy import sparse
 
 from dandelion import Classifier, artifact, surface
 from dandelion.artifact import Artifact, Golden, Manifest, quantize
-from dandelion.grams import Features, GramBatch
+from dandelion.grams import Features
 from dandelion.network import Encoded, Network
 from dandelion.network import binary_logits as reduce_logits
 from dandelion.vocabulary import TokenBatch, Vocabulary
 from training import bags, datasets
 from training.bags import Bags
 from training.network import Batch, WideAndDeep, binary_logits
+
+from ..dandelion.examples import make_grams
 
 ARTIFACTS = Path(__file__).parent.parent.parent / "artifacts"
 
@@ -99,16 +101,15 @@ def ragged_batch(
     tokens = TokenBatch(rng.integers(0, 30, offsets[-1], dtype=np.int32), offsets)
     if not sizes.buckets:
         return Encoded(tokens), None
-    rows = np.repeat(np.arange(len(lengths), dtype=np.int32), [grams for _, grams in lengths])
-    rng.shuffle(rows)
-    grams = rng.integers(0, sizes.buckets, len(rows), dtype=np.int32)
+    grams = [rng.integers(0, sizes.buckets, count).tolist() for _, count in lengths]
     counts = np.zeros((len(lengths), sizes.buckets), dtype=np.float32)
-    for row, gram in zip(rows.tolist(), grams.tolist(), strict=True):
-        counts[row, gram] += 1 / lengths[row][1] ** 0.5
+    for row, its_grams in enumerate(grams):
+        for gram in its_grams:
+            counts[row, gram] += 1 / len(its_grams) ** 0.5
     surfaces = None
     if sizes.surface_rows:
         surfaces = rng.integers(0, sizes.surface_rows, (len(lengths), 3), dtype=np.int32)
-    encoded = Encoded(tokens, GramBatch(grams, rows, len(lengths)), surfaces)
+    encoded = Encoded(tokens, make_grams(grams), surfaces)
     return encoded, Bags(sparse.csr_array(counts), surfaces)
 
 
