@@ -13,8 +13,6 @@ from hatchling.builders.hooks.plugin.interface import BuildHookInterface
 
 _SOURCE = "dandelion/kernel.c"
 _LIBRARY = "dandelion/_kernel.so"
-# Without the clones where the linker cannot choose between them.
-_FLAG_SETS = (["-DDANDELION_CLONES"], [])
 
 
 class KernelHook(BuildHookInterface):  # type: ignore[misc]
@@ -42,17 +40,13 @@ def _compile(source: Path, library: Path) -> str:
     # Held against the source by dandelion/kernel.py: a library of another version is not used.
     digest = hashlib.sha256(source.read_bytes()).hexdigest()[:16]
     aside = library.with_suffix(f".{os.getpid()}.so")
-    problem = ""
-    for flags in _FLAG_SETS:
-        command = [
-            *(*compiler, "-std=gnu11", "-O3", "-fPIC", "-shared", "-fvisibility=hidden"),
-            *("-Wno-psabi", f'-DDANDELION_SOURCE="{digest}"', *flags),
-            *(str(source), "-o", str(aside), "-lm"),
-        ]
-        done = subprocess.run(command, capture_output=True, text=True, check=False)  # noqa: S603
-        if not done.returncode:
-            aside.rename(library)
-            return ""
-        problem = done.stderr.strip()
-    aside.unlink(missing_ok=True)
-    return problem
+    command = [
+        *(*compiler, "-std=gnu11", "-O3", "-fPIC", "-shared", "-fvisibility=hidden", "-Wno-psabi"),
+        *(f'-DDANDELION_SOURCE="{digest}"', str(source), "-o", str(aside), "-lm"),
+    ]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)  # noqa: S603
+    if done.returncode:
+        aside.unlink(missing_ok=True)
+        return done.stderr.strip()
+    aside.rename(library)
+    return ""

@@ -167,6 +167,18 @@ def quantize(network: Network, precision: Precision) -> Network:
     return Network.from_weights(weights | _unpack(_pack(weights, precision), precision))
 
 
+def packed(artifact: Artifact) -> dict[str, tuple[NDArray[np.int8], NDArray[np.float32]]]:
+    """Return the tables that are stored as int8, with their scales: none of another precision.
+
+    The scales are those of each row of the embedding, [rows, 1], and of each column of the others,
+    [1, columns].
+    """
+    if artifact.manifest.precision != "int8":
+        return {}
+    stored = _pack(artifact.network.weights(), "int8")
+    return {name: (stored[name], stored[name + _SCALE]) for name in _PACKED if name in stored}
+
+
 def save(artifact: Artifact, directory: Path) -> Manifest:
     """Write an artifact, replacing an older one in the same place.
 

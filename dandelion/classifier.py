@@ -42,7 +42,8 @@ class Classifier:
     """
 
     def __init__(self, source: Artifact, engine: EngineChoice = "auto") -> None:
-        self._artifact = source
+        # Not the artifact: the engine keeps of its tables what it needs.
+        self._manifest, self._golden = source.manifest, source.golden
         self._scorer = scorer(source, engine)
 
     @classmethod
@@ -63,7 +64,7 @@ class Classifier:
     @property
     def manifest(self) -> Manifest:
         """What is known about the artifact."""
-        return self._artifact.manifest
+        return self._manifest
 
     @property
     def engine(self) -> Engine:
@@ -167,7 +168,7 @@ class Classifier:
         Raises:
             ArtifactError: a score differs by more than the tolerance.
         """
-        golden = self._artifact.golden
+        golden = self._golden
         differences = np.abs(self.scores(golden.texts) - np.array(golden.scores))
         if not (differences <= golden.tolerance).all():
             raise ArtifactError(
@@ -203,6 +204,8 @@ def _placed(texts: Sequence[str]) -> Iterator[tuple[int, Sequence[str]]]:
 def _check_texts(texts: Sequence[str]) -> None:
     if isinstance(texts, str):
         raise TypeError("texts is one string; expected a sequence of strings: [text]")
+    if set(map(type, texts)) <= {str}:
+        return
     for position, text in enumerate(texts):
         if not isinstance(text, str):
             raise TypeError(f"texts[{position}] is {type(text).__name__}; expected str")

@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from . import grams, kernel, surface
-from .artifact import Artifact
+from .artifact import Artifact, packed
 from .characters import Page
 from .kernel import Kernel
 from .network import Encoded, binary_logits, sigmoid, softmax
@@ -76,5 +76,6 @@ def scorer(source: Artifact, engine: EngineChoice) -> Scorer:
         source.vocabulary,
         source.features,
         source.network,
+        packed(source),
         is_binary=source.manifest.task == "binary",
     )

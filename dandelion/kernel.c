@@ -17,15 +17,17 @@
 
 #define EXPORT __attribute__((visibility("default")))
 
-/* Where the linker can choose at load time, the loops that matter exist twice: for processors of
- * 2013 and later, and for any. */
-#ifdef DANDELION_CLONES
-#define CLONED_FOR(extension) __attribute__((target_clones(extension, "default")))
-#else
-#define CLONED_FOR(extension)
-#endif
 #define UNROLL _Pragma("GCC unroll 8")
 #define INLINE static inline __attribute__((always_inline))
+
+/* On x86 the loops that matter are compiled twice, for processors since 2013 and for any. */
+#ifdef __x86_64__
+#define FAST __attribute__((target("avx2,fma")))
+#define IS_FAST (__builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma"))
+#else
+#define FAST
+#define IS_FAST 0
+#endif
 
 /* Bits of a code point's class, as kernel.py enters them; 0 is a code point not met before. */
 enum {
@@ -46,13 +48,26 @@ enum { SPACE, LOWER, UPPER, DIGIT, SIGN };
 
 static const uint32_t STEP = 0x01000193u, JOIN = 0x85EBCA6Bu, SPREAD = 0x9E3779B1u;
 
-/* Laid out as kernel.py's Model. */
+/* A place in the hash table of known tokens; id 0 where it is empty. */
 typedef struct {
-  const uint8_t *classes;   /* [0x110000] */
-  const uint32_t *lower;    /* [0x110000], lower case where that is one character */
-  const uint32_t *tokens;   /* the code points of all known tokens */
-  const int64_t *bounds;    /* token i's are bounds[i - 1] to bounds[i] */
-  uint64_t *slots;          /* [mask + 1]: hash << 32 | id, 0 where empty */
+  uint32_t hash, id, start, length; /* its code points are tokens[start] … */
+} Slot;
+
+/* A table whose rows are summed. Laid out as kernel.py's _Table. */
+typedef struct {
+  const void *values;  /* int8 or float [rows, stride] */
+  const float *scales; /* of int8: of each row of the embedding, of each column of others */
+  int32_t stride;      /* 1, or a multiple of 8 */
+  int32_t is_packed;
+} Table;
+
+/* Laid out as kernel.py's _Model. */
+typedef struct {
+  const uint8_t *classes;  /* [0x110000] */
+  const uint32_t *lower;   /* [0x110000], lower case where that is one character */
+  const uint32_t *tokens;  /* the code points of all known tokens */
+  const int64_t *bounds;   /* token i's are bounds[i - 1] to bounds[i] */
+  Slot *slots;             /* [mask + 1] */
   int64_t mask;
   int32_t url, mention;
   int32_t digits[MAX_DIGITS + 1];
@@ -66,9 +81,7 @@ typedef struct {
   int32_t steps_size, levels_size;
   /* network */
   int32_t dimensions, extra, hidden, outputs, is_binary;
-  const float *embedding;     /* [v, dimensions] */
-  const float *gram_weights;  /* [b, outputs] */
-  const float *surface_table; /* [s, outputs + extra] */
+  Table embedding, gram_weights, surface_table; /* see network.py */
   const float *hidden1, *bias1; /* packed, see `layer`; hidden is a multiple of TILE */
   const float *hidden2, *bias2;
   const float *output, *output_bias; /* [outputs, hidden], [outputs] */
@@ -102,26 +115,25 @@ INLINE int64_t slot_of(const Model *model, uint32_t hash) {
 
 INLINE int32_t look_up(const Model *model, const uint32_t *codes, int64_t length) {
   uint32_t hash = hash_codes(codes, length);
-  for (int64_t slot = slot_of(model, hash);; slot = (slot + 1) & model->mask) {
-    uint64_t entry = model->slots[slot];
-    if (!entry) return 0;
-    if ((uint32_t)(entry >> 32) != hash) continue;
-    int32_t id = (int32_t)(uint32_t)entry;
-    int64_t start = model->bounds[id - 1];
-    if (model->bounds[id] - start == length &&
-        !memcmp(model->tokens + start, codes, (size_t)length * sizeof *codes))
-      return id;
+  for (int64_t place = slot_of(model, hash);; place = (place + 1) & model->mask) {
+    const Slot *slot = model->slots + place;
+    if (!slot->id) return 0;
+    if (slot->hash != hash || slot->length != length) continue;
+    const uint32_t *token = model->tokens + slot->start;
+    int64_t same = 0;
+    while (same < length && token[same] == codes[same]) same++;
+    if (same == length) return (int32_t)slot->id;
   }
 }
 
 /* Fill the empty slots of a model with tokens 1 … count. There are more slots than tokens. */
 EXPORT void dandelion_index(const Model *model, int64_t count) {
   for (int64_t id = 1; id <= count; id++) {
-    int64_t start = model->bounds[id - 1];
-    uint32_t hash = hash_codes(model->tokens + start, model->bounds[id] - start);
-    int64_t slot = slot_of(model, hash);
-    while (model->slots[slot]) slot = (slot + 1) & model->mask;
-    model->slots[slot] = (uint64_t)hash << 32 | (uint64_t)id;
+    int64_t start = model->bounds[id - 1], length = model->bounds[id] - start;
+    uint32_t hash = hash_codes(model->tokens + start, length);
+    int64_t place = slot_of(model, hash);
+    while (model->slots[place].id) place = (place + 1) & model->mask;
+    model->slots[place] = (Slot){hash, (uint32_t)id, (uint32_t)start, (uint32_t)length};
   }
 }
 
@@ -200,8 +212,8 @@ INLINE int32_t bucket(uint32_t hash, uint32_t family, int32_t shift) {
  *
  * codes, kinds: the text with a space before and behind it, length + 2 of them; scratch has room
  * for four times as many. */
-CLONED_FOR("avx2") static int64_t find_chars(const Model *model, const uint32_t *codes, const uint8_t *kinds,
-                                 int64_t length, uint32_t *scratch, int32_t *ids) {
+INLINE int64_t find_chars(const Model *model, const uint32_t *codes, const uint8_t *kinds,
+                          int64_t length, uint32_t *scratch, int32_t *ids) {
   uint32_t *restrict kept = scratch, *restrict hashes = kept + length + 2;
   int32_t *restrict buckets = (int32_t *)(hashes + length + 2);
   int32_t *restrict reach = buckets + length + 2; /* the longest n-gram that ends here */
@@ -232,6 +244,11 @@ CLONED_FOR("avx2") static int64_t find_chars(const Model *model, const uint32_t 
     }
   }
   return count;
+}
+
+FAST static int64_t find_chars_fast(const Model *model, const uint32_t *codes, const uint8_t *kinds,
+                                    int64_t length, uint32_t *scratch, int32_t *ids) {
+  return find_chars(model, codes, kinds, length, scratch, ids);
 }
 
 /* Find the grams of words, signs and shapes; returns how many there are. */
@@ -317,7 +334,8 @@ static int64_t count_links(const uint32_t *text, int64_t length) {
 static void find_surface(const Model *model, const uint32_t *cased, const uint8_t *kinds,
                          int64_t length, int32_t *rows) {
   enum { OTHER_SIGN, DIGITS, UPPERS, LOWERS, NOT_ASCII, SPACES, DOUBLE_SPACES, BEFORE_SIGNS, MORE };
-  int32_t counts[MAX_COUNTS] = {0};
+  /* Counted in turn, for a count must wait for the one before it in the same place. */
+  int32_t turns[2][MAX_COUNTS] = {{0}}, *counts = turns[0];
   int32_t *more = counts + model->aside;
   int32_t words = 0, not_ascii = 0, double_spaces = 0, before_signs = 0;
   int was_word = 0;
@@ -325,13 +343,14 @@ static void find_surface(const Model *model, const uint32_t *cased, const uint8_
     uint8_t kind = kinds[i];
     int is_word = (kind >= LOWER && kind <= DIGIT) || cased[i] == '_';
     int again = kinds[i - 1] == SPACE;
-    counts[sign_slot(model, cased[i], kind)]++;
+    turns[i & 1][sign_slot(model, cased[i], kind)]++;
     words += is_word && !was_word;
     was_word = is_word;
     not_ascii += cased[i] >= 128;
     double_spaces += again && kind == SPACE;
     before_signs += again && kind == SIGN;
   }
+  for (int32_t slot = 0; slot < MAX_COUNTS; slot++) counts[slot] += turns[1][slot];
   more[NOT_ASCII] = not_ascii;
   more[DOUBLE_SPACES] = double_spaces;
   more[BEFORE_SIGNS] = before_signs;
@@ -382,24 +401,19 @@ static int reserve(int32_t **array, int64_t *size, int64_t needed) {
 /* Find tokens, grams and surface of n texts.
  *
  * cased: their code points, one text after the other, lengths[i] each. lowered: the same in lower
- * case, of lowered_lengths[i] each; NULL where no text has a character beyond ASCII.
+ * case, of lowered_lengths[i] each; NULL where that is each character's own.
  * Returns the batch, to be given to dandelion_free; NULL where memory ran out; dandelion_unseen()
  * where the classes of some code points must be entered first. */
 EXPORT Batch *dandelion_encode(const Model *model, int64_t n, const uint32_t *cased,
                                const int64_t *lengths, const uint32_t *lowered,
                                const int64_t *lowered_lengths) {
-  int64_t longest = 0, total = 0, lowered_total = 0;
+  int64_t longest = 0, total = 0;
   for (int64_t i = 0; i < n; i++) {
     total += lengths[i];
     if (lengths[i] > longest) longest = lengths[i];
-    if (lowered) lowered_total += lowered_lengths[i];
   }
-  if (lowered) {
-    for (int64_t i = 0; i < total; i++)
-      if (!model->classes[cased[i]]) return &UNSEEN;
-    for (int64_t i = 0; i < lowered_total; i++)
-      if (!model->classes[lowered[i]]) return &UNSEEN;
-  }
+  for (int64_t i = 0; i < total; i++)
+    if (!model->classes[cased[i]]) return &UNSEEN;
   /* Grams a character at most: an n-gram of each length, a word of each length, a sign or a word
    * in a pair, a shape. */
   int64_t each = !model->grams ? 0 : model->longest + model->words + 3;
@@ -416,6 +430,7 @@ EXPORT Batch *dandelion_encode(const Model *model, int64_t n, const uint32_t *ca
   batch->gram_ends = batch->token_ends + n;
   batch->surface = (int32_t *)(batch->gram_ends + n);
 
+  const int is_fast = IS_FAST;
   int64_t tokens = 0, grams = 0;
   for (int64_t row = 0; row < n; row++) {
     int64_t length = lengths[row];
@@ -435,7 +450,8 @@ EXPORT Batch *dandelion_encode(const Model *model, int64_t n, const uint32_t *ca
     if (model->grams) {
       if (!reserve(&batch->grams, &batch->grams_size, grams + each * (length + 2))) goto failed;
       if (model->longest)
-        grams += find_chars(model, codes, kinds, length, work, batch->grams + grams);
+        grams += (is_fast ? find_chars_fast : find_chars)(model, codes, kinds, length, work,
+                                                          batch->grams + grams);
       grams += find_others(model, page, codes, kinds, length, batch->grams + grams);
     }
     batch->gram_ends[row] = grams;
@@ -457,9 +473,10 @@ failed:
 #define TILE 64 /* outputs of a layer that are packed together */
 #define BLOCK 4 /* texts that share each weight that is loaded */
 
-#define PRECISE 1024 /* vectors that a float may sum */
+#define PRECISE 64 /* rows whose sum a float holds well enough */
 
 typedef float Vector __attribute__((vector_size(32), aligned(4)));
+typedef int32_t Numbers __attribute__((vector_size(32)));
 
 /* relu(weight @ in + bias) for `texts` inputs, each `inputs` long.
  *
@@ -497,78 +514,82 @@ INLINE float dot(const float *left, const float *right, int32_t size) {
   return sum;
 }
 
-INLINE void add(float *restrict sums, const float *restrict row, int32_t size) {
-  int32_t i = 0;
-  for (; i + 8 <= size; i += 8) *(Vector *)(sums + i) += *(const Vector *)(row + i);
-  for (; i < size; i++) sums[i] += row[i];
+/* Written out, this is one instruction. */
+INLINE Numbers widened(const int8_t *eight) {
+  return (Numbers){eight[0], eight[1], eight[2], eight[3], eight[4], eight[5], eight[6], eight[7]};
 }
 
-/* Add a text's grams, divided by the root of their number, to its logits. */
-INLINE void add_grams(const int outputs, const float *table, const int32_t *ids, int64_t count,
-                      double *sums, float *logits) {
-  if (!count) return;
-  for (int j = 0; j < outputs; j++) sums[j] = 0;
-  for (int64_t i = 0; i < count; i++) {
-    const float *row = table + (int64_t)ids[i] * outputs;
-    for (int j = 0; j < outputs; j++) sums[j] += row[j];
+/* Sum rows of a table, eight columns at a time; sums has room for its stride. */
+INLINE void sum_rows(const Table *table, const int scaled_by_row, const int32_t *ids, int64_t count,
+                     float *sums) {
+  int64_t stride = table->stride;
+  for (int64_t column = 0; column < stride; column += 8) {
+    const int8_t *packed = (const int8_t *)table->values + column;
+    const float *whole = (const float *)table->values + column;
+    double totals[8] = {0};
+    for (int64_t start = 0; start < count; start += PRECISE) {
+      int64_t stop = count - start < PRECISE ? count : start + PRECISE;
+      Vector sum = {0};
+      if (!table->is_packed) {
+        for (int64_t i = start; i < stop; i++) sum += *(const Vector *)(whole + ids[i] * stride);
+      } else if (scaled_by_row) {
+        for (int64_t i = start; i < stop; i++)
+          sum += table->scales[ids[i]] *
+                 __builtin_convertvector(widened(packed + ids[i] * stride), Vector);
+      } else {
+        Numbers numbers = {0};
+        for (int64_t i = start; i < stop; i++) numbers += widened(packed + ids[i] * stride);
+        sum = __builtin_convertvector(numbers, Vector);
+      }
+      for (int lane = 0; lane < 8; lane++) totals[lane] += sum[lane];
+    }
+    for (int lane = 0; lane < 8; lane++) {
+      float scale = table->is_packed && !scaled_by_row ? table->scales[column + lane] : 1;
+      sums[column + lane] = (float)totals[lane] * scale;
+    }
   }
-  double root = sqrt((double)count);
-  for (int j = 0; j < outputs; j++) logits[j] += (float)(sums[j] / root);
 }
 
-/* The same for one logit, in four sums that need not wait for each other. */
-INLINE void add_grams_1(const float *table, const int32_t *ids, int64_t count, float *logits) {
-  if (!count) return;
-  double sums[4] = {0, 0, 0, 0};
-  int64_t i = 0;
-  for (; i + 4 <= count; i += 4)
-    for (int lane = 0; lane < 4; lane++) sums[lane] += table[ids[i + lane]];
-  for (; i < count; i++) sums[0] += table[ids[i]];
-  logits[0] += (float)((sums[0] + sums[1] + sums[2] + sums[3]) / sqrt((double)count));
+/* The same for a table of one column. */
+INLINE float sum_column(const Table *table, const int32_t *ids, int64_t count) {
+  if (table->is_packed) {
+    const int8_t *values = table->values;
+    int64_t sum = 0;
+    for (int64_t i = 0; i < count; i++) sum += values[ids[i]];
+    return (float)sum * table->scales[0];
+  }
+  const float *values = table->values;
+  double sum = 0;
+  for (int64_t i = 0; i < count; i++) sum += values[ids[i]];
+  return (float)sum;
 }
 
 /* Average a text's rows of the embedding and of the surface table into the network's input, and add
- * to its logits what does not go through the layers. */
+ * to its logits what does not go through the layers. sums has room for a row of any table. */
 INLINE void read_text(const Model *model, const Batch *batch, int64_t row, float *input,
-                      float *logits, float *average, double *sums) {
+                      float *logits, float *sums) {
   int32_t dimensions = model->dimensions, outputs = model->outputs;
-  int64_t start = row ? batch->token_ends[row - 1] : 0, stop = batch->token_ends[row];
-  int64_t count = stop - start;
-  memset(input, 0, (size_t)dimensions * sizeof *input);
-  if (count <= PRECISE) {
-    for (int64_t i = start; i < stop; i++)
-      add(input, model->embedding + (int64_t)batch->tokens[i] * dimensions, dimensions);
-  } else { /* one column after the other, for a float's digits would not do */
-    for (int32_t j = 0; j < dimensions; j++) {
-      double sum = 0;
-      for (int64_t i = start; i < stop; i++)
-        sum += model->embedding[(int64_t)batch->tokens[i] * dimensions + j];
-      input[j] = (float)(sum / (double)count) * (float)count;
-    }
-  }
-  for (int32_t j = 0; j < dimensions; j++) input[j] /= count ? (float)count : 1;
+  int64_t start = row ? batch->token_ends[row - 1] : 0, count = batch->token_ends[row] - start;
+  sum_rows(&model->embedding, 1, batch->tokens + start, count, sums);
+  for (int32_t j = 0; j < dimensions; j++) input[j] = sums[j] / (count ? (float)count : 1);
 
   memcpy(logits, model->output_bias, (size_t)outputs * sizeof *logits);
   if (model->grams) {
     start = row ? batch->gram_ends[row - 1] : 0;
     count = batch->gram_ends[row] - start;
-    const int32_t *ids = batch->grams + start;
-    if (outputs == 1)
-      add_grams_1(model->gram_weights, ids, count, logits);
-    else if (outputs == 6)
-      add_grams(6, model->gram_weights, ids, count, sums, logits);
+    if (model->gram_weights.stride == 1)
+      sums[0] = sum_column(&model->gram_weights, batch->grams + start, count);
     else
-      add_grams(outputs, model->gram_weights, ids, count, sums, logits);
+      sum_rows(&model->gram_weights, 0, batch->grams + start, count, sums);
+    float root = count ? (float)sqrt((double)count) : 1;
+    for (int32_t j = 0; j < outputs; j++) logits[j] += sums[j] / root;
   }
   if (model->surface) {
-    int32_t width = outputs + model->extra;
-    const int32_t *rows = batch->surface + row * model->counts;
-    memset(average, 0, (size_t)width * sizeof *average);
-    for (int32_t i = 0; i < model->counts; i++)
-      add(average, model->surface_table + (int64_t)rows[i] * width, width);
-    for (int32_t j = 0; j < width; j++) average[j] /= (float)model->counts;
-    for (int32_t j = 0; j < outputs; j++) logits[j] += average[j];
-    memcpy(input + dimensions, average + outputs, (size_t)model->extra * sizeof *input);
+    int32_t counts = model->counts;
+    sum_rows(&model->surface_table, 0, batch->surface + row * counts, counts, sums);
+    for (int32_t j = 0; j < outputs; j++) logits[j] += sums[j] / (float)counts;
+    for (int32_t j = 0; j < model->extra; j++)
+      input[dimensions + j] = sums[outputs + j] / (float)counts;
   }
 }
 
@@ -598,22 +619,20 @@ INLINE void write_scores(const Model *model, const float *logits, float *scores)
   scores[0] = (float)((logit >= 0 ? 1 : decay) / (1 + decay));
 }
 
-/* Score an encoded batch: float32[n], or [n, outputs] beyond two labels. Returns 0 where memory ran
- * out. */
-EXPORT CLONED_FOR("fma") int dandelion_infer(const Model *model, const Batch *batch, float *scores) {
+INLINE int infer(const Model *model, const Batch *batch, float *scores) {
   int32_t inputs = model->dimensions + model->extra, outputs = model->outputs;
   int32_t hidden = model->hidden, width = model->is_binary ? 1 : outputs;
-  size_t floats = (size_t)BLOCK * (size_t)(inputs + 2 * hidden + outputs) +
-                  (size_t)(outputs + model->extra);
-  double *sums = malloc((size_t)outputs * sizeof *sums + floats * sizeof(float));
-  if (!sums) return 0;
-  float *in = (float *)(sums + outputs), *first = in + BLOCK * inputs;
-  float *second = first + BLOCK * hidden, *logits = second + BLOCK * hidden;
-  float *average = logits + BLOCK * outputs;
+  int32_t row_size = model->embedding.stride;
+  if (model->gram_weights.stride > row_size) row_size = model->gram_weights.stride;
+  if (model->surface_table.stride > row_size) row_size = model->surface_table.stride;
+  float *in = malloc(sizeof *in * (size_t)(BLOCK * (inputs + 2 * hidden + outputs) + row_size));
+  if (!in) return 0;
+  float *first = in + BLOCK * inputs, *second = first + BLOCK * hidden;
+  float *logits = second + BLOCK * hidden, *sums = logits + BLOCK * outputs;
   for (int64_t row = 0; row < batch->texts; row += BLOCK) {
     int texts = batch->texts - row < BLOCK ? (int)(batch->texts - row) : BLOCK;
     for (int t = 0; t < texts; t++)
-      read_text(model, batch, row + t, in + t * inputs, logits + t * outputs, average, sums);
+      read_text(model, batch, row + t, in + t * inputs, logits + t * outputs, sums);
     if (texts == BLOCK) {
       layer(BLOCK, 2, inputs, hidden, model->hidden1, model->bias1, in, first);
       layer(BLOCK, 2, hidden, hidden, model->hidden2, model->bias2, first, second);
@@ -631,6 +650,16 @@ EXPORT CLONED_FOR("fma") int dandelion_infer(const Model *model, const Batch *ba
       write_scores(model, logits + t * outputs, scores + (row + t) * width);
     }
   }
-  free(sums);
+  free(in);
   return 1;
+}
+
+FAST static int infer_fast(const Model *model, const Batch *batch, float *scores) {
+  return infer(model, batch, scores);
+}
+
+/* Score an encoded batch: float32[n], or [n, outputs] beyond two labels. Returns 0 where memory ran
+ * out. */
+EXPORT int dandelion_infer(const Model *model, const Batch *batch, float *scores) {
+  return (IS_FAST ? infer_fast : infer)(model, batch, scores);
 }

@@ -9,7 +9,7 @@ import ctypes
 import hashlib
 import logging
 from array import array
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from functools import cache, partial
 from pathlib import Path
 from typing import Any, Final, Literal
@@ -31,6 +31,15 @@ _KNOWN, _LETTER, _DECIMAL, _WORD, _BLANK = 8, 16, 32, 64, 128
 _MAX_DIGITS: Final = 16
 _TILE: Final = 64
 _SMALL_COUNTS: Final = 256
+_LANES: Final = 8
+
+# Lower case is not a character's own matter: İ becomes two, and Σ depends on its place in the word.
+_UNEVEN: Final = "İΣ"
+
+# Names of the network's tables → of the structure's fields.
+_TABLES: Final = {"embedding": "embedding", "grams": "gram_weights", "surface": "surface_table"}
+
+Packed = tuple[NDArray[np.int8], NDArray[np.float32]]
 
 # A batch this short is done before it would pay to let another thread have the interpreter.
 _BRIEF_CHARS: Final = 4096
@@ -47,6 +56,13 @@ def _fields(kind: Any, *names: str) -> list[tuple[str, Any]]:
     return [(name, kind) for name in names]
 
 
+class _Table(ctypes.Structure):
+    _fields_ = (
+        *_fields(ctypes.c_void_p, "values", "scales"),
+        *_fields(ctypes.c_int32, "stride", "is_packed"),
+    )
+
+
 class _Model(ctypes.Structure):
     _fields_ = (
         *_fields(ctypes.c_void_p, "classes", "lower", "tokens", "bounds", "slots"),
@@ -60,7 +76,7 @@ class _Model(ctypes.Structure):
         *_fields(ctypes.c_void_p, "steps", "levels"),
         *_fields(ctypes.c_int32, "steps_size", "levels_size"),
         *_fields(ctypes.c_int32, "dimensions", "extra", "hidden", "outputs", "is_binary"),
-        *_fields(ctypes.c_void_p, "embedding", "gram_weights", "surface_table"),
+        *_fields(_Table, "embedding", "gram_weights", "surface_table"),
         *_fields(ctypes.c_void_p, "hidden1", "bias1", "hidden2", "bias2", "output", "output_bias"),
     )
 
@@ -101,7 +117,9 @@ class Kernel:
     Args:
         vocabulary: of v − 1 known tokens.
         features: what the wide path reads; None without one.
-        network: its tables are shared, not copied.
+        network: its weights.
+        packed: those of its tables that int8 holds exactly, by name: int8[rows, columns] and
+            float32 scales, of each row of the embedding, of each column of the others.
         is_binary: whether there are two labels.
 
     Raises:
@@ -115,22 +133,31 @@ class Kernel:
         vocabulary: Vocabulary,
         features: Features | None,
         network: Network,
+        packed: Mapping[str, Packed],
         *,
         is_binary: bool,
     ) -> None:
         self._brief, self._long = libraries()
         self._features = features
         self._scores = () if is_binary else (len(network.output_bias),)
+        weights = network.weights()
         arrays = {**_characters(), **_vocabulary(vocabulary), **_surface(), **_layers(network)}
         # What the structure points to must live as long as it does.
         self._arrays = arrays = {
             name: np.ascontiguousarray(values) for name, values in arrays.items()
         }
+        tables = {
+            field: _table(weights[name], packed.get(name))
+            for name, field in _TABLES.items()
+            if name in weights
+        }
+        self._tables = [arrays for _, arrays in tables.values()]
         url, mention, *digits = vocabulary.encode(
             ["http://a", "@a", *("1" * count for count in range(1, _MAX_DIGITS + 1))]
         ).ids.tolist()
         self._model = _Model(
             **{name: values.ctypes.data for name, values in arrays.items()},
+            **{field: table for field, (table, _) in tables.items()},
             mask=len(arrays["slots"]) - 1,
             url=url,
             mention=mention,
@@ -157,38 +184,32 @@ class Kernel:
         Raises:
             MemoryError: the batch is too large.
         """
-        cleaned = [text if text.isascii() else clean(text) for text in texts]
-        joined = "".join(cleaned)
+        joined = "".join(texts)
+        if not joined.isascii():
+            texts = [text if text.isascii() else clean(text) for text in texts]
+            joined = "".join(texts)
         is_brief = len(joined) < _BRIEF_CHARS
         library = self._brief if is_brief else self._long
-        lengths = array("q", map(len, cleaned))
-        if joined.isascii():
-            address = library.dandelion_encode(
-                self._address,
-                len(texts),
-                joined.encode("utf-32-le"),
-                lengths.buffer_info()[0],
-                None,
-                None,
-            )
-        else:
-            lowered = [text.lower() for text in cleaned]
-            joined_lowered = "".join(lowered)
-            lowered_lengths = array("q", map(len, lowered))
-            encode = partial(
-                library.dandelion_encode,
-                self._address,
-                len(texts),
-                joined.encode("utf-32-le"),
-                lengths.buffer_info()[0],
-                joined_lowered.encode("utf-32-le"),
-                lowered_lengths.buffer_info()[0],
-            )
+        lengths = array("q", map(len, texts))
+        lowered, lowered_lengths = None, lengths
+        if any(character in joined for character in _UNEVEN):
+            lower = [text.lower() for text in texts]
+            lowered = "".join(lower)
+            lowered_lengths = array("q", map(len, lower))
+            _enter(set(lowered))
+        encode = partial(
+            library.dandelion_encode,
+            self._address,
+            len(texts),
+            joined.encode("utf-32-le"),
+            lengths.buffer_info()[0],
+            None if lowered is None else lowered.encode("utf-32-le"),
+            lowered_lengths.buffer_info()[0],
+        )
+        address = encode()
+        if address == self._unseen:
+            _enter(set(joined))
             address = encode()
-            if address == self._unseen:
-                for character in {*joined, *joined_lowered}:
-                    _enter(character)
-                address = encode()
         if not address:
             raise MemoryError("the batch is too large to encode")
         return Batch(address, len(texts), is_brief, library.dandelion_free)
@@ -278,17 +299,25 @@ def _characters() -> dict[str, NDArray[Any]]:
     return {"classes": _CLASSES, "lower": _LOWER}
 
 
-def _enter(character: str) -> None:
-    """Enter a character into the tables. Threads may race: they write the same values."""
-    code = ord(character)
-    _LOWER[code] = characters.lower_of(character)
-    is_word = character.isalnum() or character == "_"
-    _CLASSES[code] = (
+def _enter(found: Iterable[str]) -> None:
+    """Enter characters, and what they are in lower case, into the tables.
+
+    Threads may race: they write the same values.
+    """
+    for character in found:
+        for one in {character, chr(characters.lower_of(character))}:
+            _LOWER[ord(one)] = characters.lower_of(one)
+            _CLASSES[ord(one)] = _class_of(one)
+
+
+def _class_of(character: str) -> int:
+    is_letter = character.isalnum() and not character.isdecimal()
+    return (
         characters.kind_of(character)
         | _KNOWN
-        | _LETTER * (character.isalnum() and not character.isdecimal())
+        | _LETTER * is_letter
         | _DECIMAL * character.isdecimal()
-        | _WORD * is_word
+        | _WORD * (character.isalnum() or character == "_")
         | _BLANK * character.isspace()
     )
 
@@ -299,7 +328,7 @@ def _vocabulary(vocabulary: Vocabulary) -> dict[str, NDArray[Any]]:
     np.cumsum([len(token) for token in vocabulary.tokens], out=bounds[1:])
     codes = "".join(vocabulary.tokens).encode("utf-32-le", "surrogatepass")
     # At most half full, so that a search is short.
-    slots = np.zeros(1 << (2 * len(vocabulary)).bit_length(), dtype=np.uint64)
+    slots = np.zeros((1 << (2 * len(vocabulary)).bit_length(), 4), dtype=np.uint32)
     return {"tokens": np.frombuffer(codes, np.uint32), "bounds": bounds, "slots": slots}
 
 
@@ -328,8 +357,7 @@ def _layers(network: Network) -> dict[str, NDArray[Any]]:
     """Lay the network's weights out, with units that are always 0 up to a whole tile."""
     units = -len(network.hidden1_bias) % _TILE
     pad = ((0, units), (0, units))
-    arrays = {
-        "embedding": network.embedding,
+    return {
         "hidden1": _tiles(np.pad(network.hidden1_weight, (pad[0], (0, 0)))),
         "bias1": np.pad(network.hidden1_bias, pad[0]),
         "hidden2": _tiles(np.pad(network.hidden2_weight, pad)),
@@ -337,11 +365,24 @@ def _layers(network: Network) -> dict[str, NDArray[Any]]:
         "output": np.pad(network.output_weight, ((0, 0), pad[0])),
         "output_bias": network.output_bias,
     }
-    if network.grams is not None:
-        arrays["gram_weights"] = network.grams
-    if network.surface is not None:
-        arrays["surface_table"] = network.surface
-    return arrays
+
+
+def _table(
+    weights: NDArray[np.float32], packed: Packed | None
+) -> tuple[_Table, tuple[NDArray[Any], NDArray[np.float32]]]:
+    """Lay a table out, its rows padded to whole vectors; also return the arrays that it points to.
+
+    Packed it takes a quarter of the processor's cache.
+    """
+    values, scales = (weights, np.zeros(0, np.float32)) if packed is None else packed
+    columns = values.shape[1]
+    stride = 1 if columns == 1 else columns + -columns % _LANES
+    values = np.ascontiguousarray(np.pad(values, ((0, 0), (0, stride - columns))))
+    if scales.shape[:1] == (1,):  # of each column
+        scales = np.pad(scales, ((0, 0), (0, stride - columns)))
+    scales = np.ascontiguousarray(scales)
+    table = _Table(values.ctypes.data, scales.ctypes.data, stride, packed is not None)
+    return table, (values, scales)
 
 
 def _tiles(weight: NDArray[np.float32]) -> NDArray[np.float32]:
@@ -359,5 +400,4 @@ def _copy(address: int | None, dtype: Any, count: int) -> NDArray[Any]:
 
 _CLASSES = np.zeros(0x110000, dtype=np.uint8)
 _LOWER = np.zeros(0x110000, dtype=np.uint32)
-for _code in range(128):
-    _enter(chr(_code))
+_enter(map(chr, range(128)))
