@@ -244,7 +244,7 @@ signs = "aAb1 _@'.!/:hwtp\\0\\n\\u0130\\u0301\\ufb01\\ud800\\u0661"
 for length in [*range(40), 1000, 70_000]:
     texts = ["".join(draw.choices(signs, k=length)) for _ in range(3)]
     for kind in ARTIFACTS:
-        hold_equal(kind, [*texts, "", "1" * min(length, 999)])
+        hold_equal(kind, [*texts, "", "1" * min(length, 99)])
 print("agreed")
 """
 
