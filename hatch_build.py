@@ -34,7 +34,10 @@ class KernelHook(BuildHookInterface):  # type: ignore[misc]
 
 def _compile(source: Path, library: Path) -> str:
     """Compile, write aside, then rename; returns what went wrong, or nothing."""
-    compiler = shlex.split(os.environ.get("CC", "cc"))
+    try:
+        compiler = shlex.split(os.environ.get("CC", "cc"))
+    except ValueError as error:
+        return f"CC: {error}"
     if not compiler or not shutil.which(compiler[0]):
         return f"there is no C compiler {' '.join(compiler)!r} on the path"
     # Held against the source by dandelion/kernel.py: a library of another version is not used.
@@ -44,7 +47,10 @@ def _compile(source: Path, library: Path) -> str:
         *(*compiler, "-std=gnu11", "-O3", "-fPIC", "-shared", "-fvisibility=hidden", "-Wno-psabi"),
         *(f'-DDANDELION_SOURCE="{digest}"', str(source), "-o", str(aside), "-lm"),
     ]
-    done = subprocess.run(command, capture_output=True, text=True, check=False)  # noqa: S603
+    try:
+        done = subprocess.run(command, capture_output=True, text=True, check=False)  # noqa: S603
+    except OSError as error:
+        return f"{compiler[0]}: {error}"
     if done.returncode:
         aside.unlink(missing_ok=True)
         return done.stderr.strip()

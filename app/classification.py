@@ -10,8 +10,8 @@ from dandelion.classifier import chunks
 from .registry import Served
 from .schemas import ClassifyRequest
 
-# A larger batch takes more than a millisecond compiled, or a few in NumPy: it leaves the event loop,
-# so that small ones and health checks need not wait for it. Leaving costs as much as 64 texts.
+# A larger batch takes more than a millisecond compiled, or a few in NumPy: it leaves the event
+# loop, so that small ones and health checks need not wait for it.
 _INLINE_TEXTS: Final = 256
 _INLINE_CHARS: Final = 32_768
 _THREADS: Final = 2
@@ -22,6 +22,10 @@ class Classification:
 
     def __init__(self) -> None:
         self._pool = ThreadPoolExecutor(_THREADS, thread_name_prefix="classify")
+
+    def close(self) -> None:
+        """End the threads, once nothing is in flight."""
+        self._pool.shutdown()
 
     async def answer(self, served: Served, asked: ClassifyRequest) -> bytes:
         """Classify the texts and write a `ClassifyAnswer` or a `MulticlassAnswer`."""

@@ -75,6 +75,8 @@ class DirectMiddleware:
         if served is None:
             return None
         headers = dict(scope["headers"])
+        if len(headers) != len(scope["headers"]) or b"transfer-encoding" in headers:
+            return None  # of two headers of one name this is not the place to choose
         length = headers.get(b"content-length", b"")
         if not (length.isdigit() and int(length) <= self._max_body_bytes):
             return None

@@ -61,6 +61,8 @@ def create_app(
         threadpool_limits(1, user_api="blas")
         registry.load()
 
+    classification = Classification()
+
     async def load() -> None:
         try:
             if not registry.is_ready:
@@ -79,6 +81,7 @@ def create_app(
             loading = asyncio.create_task(load())
             yield
             await loading
+        classification.close()
 
     app = FastAPI(
         title="Dandelion",
@@ -89,7 +92,6 @@ def create_app(
         redirect_slashes=False,
         exception_handlers=errors.HANDLERS,
     )
-    classification = Classification()
     schema = limited_request(settings.max_texts, settings.max_text_chars)
     app.include_router(classify.router(registry, classification, schema, settings.max_body_bytes))
     app.include_router(models.router(registry))

@@ -35,6 +35,8 @@ METRICS_DIRECTORY: Final = "PROMETHEUS_MULTIPROC_DIR"
 # In memory where there is such a place: the counts are written with every request.
 _MEMORY: Final = "/dev/shm"  # noqa: S108 - in it a directory of our own is made
 
+_PREFIX: Final = "dandelion-metrics-"
+
 _SIGNALS: Final = {signal.SIGINT, signal.SIGTERM, signal.SIGCHLD}
 
 # A worker that lived for less is not replaced sooner than that.
@@ -80,13 +82,14 @@ def _emptied(directory: str) -> str:
 
 
 def _remove_files(directory: str) -> None:
-    for file in Path(directory).glob("*.db"):
-        file.unlink(missing_ok=True)
+    for kind in ("counter", "gauge", "histogram"):
+        for file in Path(directory).glob(f"{kind}_*.db"):
+            file.unlink(missing_ok=True)
 
 
 def _temporary() -> tempfile.TemporaryDirectory[str]:
     place = _MEMORY if os.access(_MEMORY, os.W_OK) else None
-    return tempfile.TemporaryDirectory(prefix="dandelion-metrics-", dir=place)
+    return tempfile.TemporaryDirectory(prefix=_PREFIX, dir=place)
 
 
 def run(config: uvicorn.Config, metrics: "Metrics") -> int:
@@ -223,6 +226,8 @@ def _work(
     config.timeout_notify = _ORPHAN_CHECK_S
     server.run([sockets[number - 1]])
     if os.getppid() != parent:  # which would have cleaned up
-        _remove_files(os.environ[METRICS_DIRECTORY])
-        with suppress(OSError):
-            Path(os.environ[METRICS_DIRECTORY]).rmdir()
+        directory = Path(os.environ[METRICS_DIRECTORY])
+        _remove_files(str(directory))
+        if directory.name.startswith(_PREFIX):  # made for this run
+            with suppress(OSError):
+                directory.rmdir()

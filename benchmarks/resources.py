@@ -1,5 +1,6 @@
 """What the service needs beside time a text: its start, its memory, a second worker, fairness."""
 
+import json
 import re
 import tempfile
 import time
@@ -8,7 +9,7 @@ from contextlib import ExitStack
 from functools import partial
 from pathlib import Path
 from typing import Any, Final
-from urllib.request import urlopen
+from urllib.request import Request, urlopen
 
 from . import load, samples, servers
 from .load import Load
@@ -16,6 +17,9 @@ from .machine import BenchmarkError, cores
 from .measure import Scale, Spread, interleaved, spreads
 from .over_http import OURS
 from .servers import ECHO, Kind, Server
+
+# Each on a connection of its own, so that every worker gets some.
+_LARGE_BATCHES: Final = 8
 
 ALONE: Final = "alone"
 BESIDE: Final = "beside batches of 4,096"
@@ -44,8 +48,17 @@ def _starts(scale: Scale) -> dict[str, Any]:
 
 
 def _memory(kind: Kind) -> dict[str, float]:
-    """Measure a server that has answered: RSS of its first process, PSS of each, MB."""
+    """Measure a server that has answered single texts and batches of 4,096.
+
+    RSS of its first process, PSS of each, MB.
+    """
+    body = json.dumps({"texts": samples.texts("spam", 4096)}).encode()
     with servers.running(kind, cores()) as server:
+        for _ in range(_LARGE_BATCHES):
+            headers = {"Content-Type": "application/json"}
+            request = Request(server.url, body, headers)  # noqa: S310 - our own
+            with urlopen(request) as answer:  # noqa: S310
+                answer.read()
         return memory_of(server)
 
 

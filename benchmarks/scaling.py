@@ -121,9 +121,8 @@ cores for the same answers.
   machine: every {SCRAPE_EVERY_S} s that is {busy_scraping:.2%} of one core, and
   {one.machines * scrape["bytes"] / SCRAPE_EVERY_S / 1e6:.2f} MB/s for {one.machines:,} machines.
   The series do not grow with the traffic, so the scraper's memory grows with the machines alone.
-- **A log line for each request** is the first thing to switch off at such rates
-  (`DANDELION_ACCESS_LOG=false`): at {one.requests_per_s:,.0f} requests/s it is a data stream of its
-  own.
+- **A log line for each request** is off unless asked for (`DANDELION_ACCESS_LOG=true`): at
+  {one.requests_per_s:,.0f} requests/s it would be a data stream of its own.
 
 ## What the figures leave out
 

@@ -27,6 +27,9 @@ SPACE, LOWER, UPPER, DIGIT, SIGN = range(5)
 # What the tokenizer's regular expression takes a character for.
 TOKEN_SPACE, TOKEN_LETTER, TOKEN_DIGIT, TOKEN_SIGN = range(4)
 
+# Lower case is not their own matter: İ becomes two characters, Σ depends on its place in the word.
+UNEVEN: Final = "İΣ"
+
 # A character's traits in one byte: its kind, what the tokenizer takes it for, and flags.
 _KIND: Final = 0b111
 _TOKEN_SHIFT: Final = 3
@@ -37,7 +40,7 @@ _WORD, _UNEVEN, _SEEN = 1 << 5, 1 << 6, 1 << 7
 _BASE: Final = 0xD1B54A329E3779B1
 
 # Characters of the largest page whose powers of the base are kept, once there was one so large:
-# 16 MB. Those of the pages that a batch is cut into take 4 MB.
+# with those of all smaller sizes 32 MB. The pages that a batch is cut into take 8 MB.
 _KEPT: Final = 2**20
 
 
@@ -117,7 +120,7 @@ class Page:
             for code in np.unique(self.cased[traits == 0]).tolist():
                 _enter(code)
             traits = _TRAITS.take(self.index)
-        return _LOWER_CASE.take(self.index), traits
+        return LOWER_CASE.take(self.index), traits
 
     @_lazy
     def kinds(self) -> NDArray[np.uint8]:
@@ -234,13 +237,12 @@ def _runs(mask: Mask) -> Runs:
 def _enter(code: int) -> None:
     """Enter a code point into the tables. Threads may race: they write the same values."""
     character = chr(code)
-    _LOWER_CASE[code] = lower_of(character)
+    LOWER_CASE[code] = lower_of(character)
     kind = kind_of(character)
     traits = _SEEN | kind | _token_kind(character) << _TOKEN_SHIFT
     if kind in (LOWER, UPPER, DIGIT) or character == "_":
         traits |= _WORD
-    # İ becomes two characters, and Σ one or the other by its place in the word.
-    if character in "İΣ":
+    if character in UNEVEN:
         traits |= _UNEVEN
     _TRAITS[code] = traits
 
@@ -270,6 +272,6 @@ def _token_kind(character: str) -> int:
 
 
 _TRAITS = np.zeros(0x110000, dtype=np.uint8)
-_LOWER_CASE = np.arange(0x110000, dtype=np.uint32)
+LOWER_CASE = np.arange(0x110000, dtype=np.uint32)
 for _code in range(128):
     _enter(_code)

@@ -81,7 +81,11 @@ class Classifier:
         return self._scorer.encode(texts)
 
     def infer(self, batch: Any) -> NDArray[np.float32]:
-        """Score an encoded batch, see `scores`: the second half of it."""
+        """Score an encoded batch, see `scores`: the second half of it.
+
+        Raises:
+            ValueError: another classifier encoded it.
+        """
         return self._scorer.infer(batch)
 
     def scores(self, texts: Sequence[str], workers: int = 1) -> NDArray[np.float32]:
@@ -99,8 +103,11 @@ class Classifier:
 
         Raises:
             TypeError: ``texts`` is one string, or an item is not a string.
+            ValueError: there are no workers.
         """
         _check_texts(texts)
+        if workers < 1:
+            raise ValueError(f"workers is {workers}; expected at least 1")
         if len(texts) <= _CHUNK_TEXTS:
             parts = [self.infer(self._scorer.encode(piece)) for piece in chunks(texts)]
             return parts[0] if len(parts) == 1 else np.concatenate(parts)

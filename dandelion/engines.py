@@ -56,7 +56,15 @@ class NumPyScorer:
         )
 
     def infer(self, batch: Encoded) -> NDArray[np.float32]:
-        """Score what `encode` found: float32[n], or float32[n, k] beyond two labels."""
+        """Score what `encode` found: float32[n], or float32[n, k] beyond two labels.
+
+        Raises:
+            ValueError: the compiled engine encoded it.
+        """
+        if not isinstance(batch, Encoded):
+            raise ValueError(  # noqa: TRY004 - as the compiled engine has it
+                "the batch was encoded by another classifier; give its own encode()'s"
+            )
         logits = self._network.logits(batch)
         return sigmoid(binary_logits(logits)) if self._is_binary else softmax(logits)
 

@@ -5,9 +5,9 @@
  * defined elsewhere: tokens by tokenizer.py, grams by grams.py, surface by surface.py, scores by
  * network.py. The tests hold the two equal over any Unicode.
  *
- * Plain C99 without Python.h, so that a C compiler is all that building it takes; kernel.py calls
- * it through ctypes. Texts come in as `clean` code points. Nothing here is shared between calls but
- * the model, which is only read: threads may call at once.
+ * C with the vectors of GCC and Clang, without Python.h: such a compiler is all that building it
+ * takes; kernel.py calls it through ctypes. Texts come in as `clean` code points. Nothing here is
+ * shared between calls but the model, which is only read: threads may call at once.
  */
 
 #include <math.h>
@@ -57,7 +57,7 @@ typedef struct {
 typedef struct {
   const void *values;  /* int8 or float [rows, stride] */
   const float *scales; /* of int8: of each row of the embedding, of each column of others */
-  int32_t stride;      /* 1, or a multiple of 8 */
+  int32_t stride;      /* a multiple of 8; 1 for grams of one logit */
   int32_t is_packed;
 } Table;
 
@@ -87,7 +87,7 @@ typedef struct {
   const float *output, *output_bias; /* [outputs, hidden], [outputs] */
 } Model;
 
-/* An encoded batch. Laid out as kernel.py's Batch. */
+/* An encoded batch. */
 typedef struct {
   int64_t texts;
   int64_t *token_ends; /* text i's are token_ends[i - 1] to token_ends[i] */

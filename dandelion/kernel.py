@@ -12,16 +12,17 @@ from array import array
 from collections.abc import Iterable, Mapping, Sequence
 from functools import cache, partial
 from pathlib import Path
+from threading import Lock
 from typing import Any, Final, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
 from . import characters, surface
-from .grams import Features, GramBatch
-from .network import Encoded, Network
+from .grams import Features
+from .network import Network
 from .tokenizer import clean
-from .vocabulary import TokenBatch, Vocabulary
+from .vocabulary import Vocabulary
 
 SOURCE: Final = Path(__file__).with_name("kernel.c")
 LIBRARY: Final = Path(__file__).with_name("_kernel.so")
@@ -33,9 +34,6 @@ _TILE: Final = 64
 _SMALL_COUNTS: Final = 256
 _LANES: Final = 8
 
-# Lower case is not a character's own matter: İ becomes two, and Σ depends on its place in the word.
-_UNEVEN: Final = "İΣ"
-
 # Names of the network's tables → of the structure's fields.
 _TABLES: Final = {"embedding": "embedding", "grams": "gram_weights", "surface": "surface_table"}
 
@@ -46,6 +44,12 @@ _BRIEF_CHARS: Final = 4096
 
 
 _log = logging.getLogger("dandelion")
+
+
+_ADVICE: Final = (
+    "With a C compiler (cc) on the path, install again: rm -f .venv/.service && make serve, "
+    "or pip install --force-reinstall --no-deps dandelion-text"
+)
 
 
 class KernelError(Exception):
@@ -81,25 +85,22 @@ class _Model(ctypes.Structure):
     )
 
 
-class _Batch(ctypes.Structure):
-    _fields_ = (
-        *_fields(ctypes.c_int64, "texts"),
-        *_fields(ctypes.c_void_p, "token_ends", "gram_ends", "tokens", "grams", "surface"),
-    )
-
-
 class Batch:
     """Encoded texts, in the kernel's own memory.
 
     Attributes:
+        kernel: the one that encoded them.
         address: where.
         texts: how many.
         is_brief: whether it is too short to let another thread run meanwhile.
     """
 
-    __slots__ = ("_free", "address", "is_brief", "texts")
+    __slots__ = ("_free", "address", "is_brief", "kernel", "texts")
 
-    def __init__(self, address: int, texts: int, is_brief: bool, free: Any) -> None:
+    def __init__(
+        self, kernel: "Kernel", address: int, texts: int, is_brief: bool, free: Any
+    ) -> None:
+        self.kernel = kernel
         self.address = address
         self.texts = texts
         self.is_brief = is_brief
@@ -138,7 +139,6 @@ class Kernel:
         is_binary: bool,
     ) -> None:
         self._brief, self._long = libraries()
-        self._features = features
         self._scores = () if is_binary else (len(network.output_bias),)
         weights = network.weights()
         arrays = {**_characters(), **_vocabulary(vocabulary), **_surface(), **_layers(network)}
@@ -147,7 +147,7 @@ class Kernel:
             name: np.ascontiguousarray(values) for name, values in arrays.items()
         }
         tables = {
-            field: _table(weights[name], packed.get(name))
+            field: _table(weights[name], packed.get(name), is_single=name == "grams")
             for name, field in _TABLES.items()
             if name in weights
         }
@@ -182,8 +182,10 @@ class Kernel:
         """Find tokens, grams and surface of n texts.
 
         Raises:
+            TypeError: a text is not quite a string.
             MemoryError: the batch is too large.
         """
+        texts = tuple(texts)
         joined = "".join(texts)
         if not joined.isascii():
             texts = [text if text.isascii() else clean(text) for text in texts]
@@ -191,8 +193,10 @@ class Kernel:
         is_brief = len(joined) < _BRIEF_CHARS
         library = self._brief if is_brief else self._long
         lengths = array("q", map(len, texts))
+        if sum(lengths) != len(joined):  # of a class of its own
+            raise TypeError("the length of a text is not that of its characters; expected str")
         lowered, lowered_lengths = None, lengths
-        if any(character in joined for character in _UNEVEN):
+        if any(character in joined for character in characters.UNEVEN):
             lower = [text.lower() for text in texts]
             lowered = "".join(lower)
             lowered_lengths = array("q", map(len, lower))
@@ -212,14 +216,17 @@ class Kernel:
             address = encode()
         if not address:
             raise MemoryError("the batch is too large to encode")
-        return Batch(address, len(texts), is_brief, library.dandelion_free)
+        return Batch(self, address, len(texts), is_brief, library.dandelion_free)
 
     def infer(self, batch: Batch) -> NDArray[np.float32]:
         """Score an encoded batch: float32[n], or float32[n, k] beyond two labels.
 
         Raises:
+            ValueError: another one encoded it.
             MemoryError: there is no room for a text's activations.
         """
+        if not isinstance(batch, Batch) or batch.kernel is not self:
+            raise ValueError("the batch was encoded by another classifier; give its own encode()'s")
         scores = np.empty((batch.texts, *self._scores), dtype=np.float32)
         library = self._brief if batch.is_brief else self._long
         if not library.dandelion_infer(
@@ -227,26 +234,6 @@ class Kernel:
         ):
             raise MemoryError("no room for the activations of a text")
         return scores
-
-    def unpack(self, batch: Batch) -> Encoded:
-        """Copy an encoded batch into arrays, as NumPy's engine has it."""
-        held = _Batch.from_address(batch.address)
-        token_ends = _copy(held.token_ends, np.int64, batch.texts)
-        gram_ends = _copy(held.gram_ends, np.int64, batch.texts)
-        offsets = np.append(0, token_ends)
-        tokens = TokenBatch(_copy(held.tokens, np.int32, offsets[-1]), offsets)
-        if self._features is None:
-            return Encoded(tokens)
-        gram_offsets = np.append(0, gram_ends)
-        grams = GramBatch(
-            _copy(held.grams, np.int32, gram_offsets[-1]),
-            np.diff(gram_offsets),
-            [(1, gram_offsets)],
-        )
-        if not self._features.surface:
-            return Encoded(tokens, grams)
-        found = _copy(held.surface, np.int32, batch.texts * surface.COUNTS)
-        return Encoded(tokens, grams, found.reshape(batch.texts, surface.COUNTS))
 
 
 def is_available() -> bool:
@@ -267,27 +254,31 @@ def libraries() -> tuple[Any, Any]:
         KernelError: it was not built, cannot be opened, or was built from another source.
     """
     if not LIBRARY.exists():
-        raise KernelError(
-            f"{LIBRARY.name} was not built. With a C compiler on the path, install again: "
-            "pip install --force-reinstall --no-deps ."
-        )
+        raise KernelError(f"{LIBRARY.name} was not built. {_ADVICE}")
     try:
         opened = ctypes.PyDLL(str(LIBRARY)), ctypes.CDLL(str(LIBRARY))
+        is_of_source = _built_from(opened[0]) == source_digest(SOURCE.read_bytes())
     except OSError as error:
-        raise KernelError(f"{LIBRARY.name} cannot be opened: {error}. Install again.") from error
+        raise KernelError(f"{LIBRARY.name} cannot be used: {error}. {_ADVICE}") from error
+    if not is_of_source:
+        raise KernelError(f"{LIBRARY.name} was built from another {SOURCE.name}. {_ADVICE}")
     for library in opened:
         pointer, number = ctypes.c_void_p, ctypes.c_int64
-        library.dandelion_source.restype = ctypes.c_char_p
         library.dandelion_index.argtypes = [pointer, number]
         library.dandelion_encode.argtypes = [pointer, number, *[pointer] * 4]
         library.dandelion_encode.restype = pointer
         library.dandelion_unseen.restype = pointer
         library.dandelion_infer.argtypes = [pointer] * 3
         library.dandelion_free.argtypes = [pointer]
-    built_from = opened[0].dandelion_source().decode()
-    if built_from != source_digest(SOURCE.read_bytes()):
-        raise KernelError(f"{LIBRARY.name} was built from another kernel.c. Install again.")
     return opened
+
+
+def _built_from(library: Any) -> str:
+    try:
+        library.dandelion_source.restype = ctypes.c_char_p
+        return str(library.dandelion_source().decode())
+    except AttributeError:
+        return "something else"
 
 
 def source_digest(source: bytes) -> str:
@@ -296,18 +287,18 @@ def source_digest(source: bytes) -> str:
 
 
 def _characters() -> dict[str, NDArray[Any]]:
-    return {"classes": _CLASSES, "lower": _LOWER}
+    return {"classes": _CLASSES, "lower": characters.LOWER_CASE}
 
 
 def _enter(found: Iterable[str]) -> None:
-    """Enter characters, and what they are in lower case, into the tables.
-
-    Threads may race: they write the same values.
-    """
+    """Enter characters, and what they are in lower case, into the tables."""
     for character in found:
-        for one in {character, chr(characters.lower_of(character))}:
-            _LOWER[ord(one)] = characters.lower_of(one)
-            _CLASSES[ord(one)] = _class_of(one)
+        lower = characters.lower_of(character)
+        with _entering:
+            # In this order: another thread goes on as soon as it sees the character's class.
+            characters.LOWER_CASE[ord(character)] = lower
+            _CLASSES[lower] = _class_of(chr(lower))
+            _CLASSES[ord(character)] = _class_of(character)
 
 
 def _class_of(character: str) -> int:
@@ -368,15 +359,16 @@ def _layers(network: Network) -> dict[str, NDArray[Any]]:
 
 
 def _table(
-    weights: NDArray[np.float32], packed: Packed | None
+    weights: NDArray[np.float32], packed: Packed | None, *, is_single: bool
 ) -> tuple[_Table, tuple[NDArray[Any], NDArray[np.float32]]]:
     """Lay a table out, its rows padded to whole vectors; also return the arrays that it points to.
 
-    Packed it takes a quarter of the processor's cache.
+    Packed it takes a quarter of the processor's cache. A single column is padded too, unless it is
+    one that is read by itself.
     """
     values, scales = (weights, np.zeros(0, np.float32)) if packed is None else packed
     columns = values.shape[1]
-    stride = 1 if columns == 1 else columns + -columns % _LANES
+    stride = 1 if columns == 1 and is_single else columns + -columns % _LANES
     values = np.ascontiguousarray(np.pad(values, ((0, 0), (0, stride - columns))))
     if scales.shape[:1] == (1,):  # of each column
         scales = np.pad(scales, ((0, 0), (0, stride - columns)))
@@ -391,13 +383,6 @@ def _tiles(weight: NDArray[np.float32]) -> NDArray[np.float32]:
     return weight.reshape(outputs // _TILE, _TILE, inputs).transpose(0, 2, 1)
 
 
-def _copy(address: int | None, dtype: Any, count: int) -> NDArray[Any]:
-    if not count or address is None:
-        return np.zeros(0, dtype=dtype)
-    size = int(count) * np.dtype(dtype).itemsize
-    return np.frombuffer(ctypes.string_at(address, size), dtype=dtype)
-
-
 _CLASSES = np.zeros(0x110000, dtype=np.uint8)
-_LOWER = np.zeros(0x110000, dtype=np.uint32)
+_entering = Lock()
 _enter(map(chr, range(128)))

@@ -89,6 +89,16 @@ def test_a_body_without_declared_length_goes_the_plain_way(
     assert plain_reads == ["/classify/spam"]
 
 
+@pytest.mark.parametrize(("first", "status"), [("text/plain", 415), ("application/json", 200)])
+def test_of_two_headers_the_route_chooses(
+    client: TestClient, plain_reads: list[str], first: str, status: int
+) -> None:
+    headers = [("content-type", first), ("content-type", "application/json")]
+    answer = client.post("/classify/spam", content=b'{"texts": ["a"]}', headers=headers)
+    assert answer.status_code == status
+    assert plain_reads == ["/classify/spam"]
+
+
 TEXTS = st.fixed_dictionaries(
     {"texts": st.lists(st.text(max_size=60), min_size=1, max_size=8)},
     optional={"threshold": st.none() | st.floats(0, 1) | st.integers(0, 1)},

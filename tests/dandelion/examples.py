@@ -89,11 +89,12 @@ def make_network(
     outputs: int = 1,
     buckets: int = 0,
     surface_rows: int = 0,
+    extra: int = 2,
     seed: int = 0,
 ) -> Network:
-    """Draw the weights of a network; the surface's vectors have two numbers."""
+    """Draw the weights of a network; the surface's vectors have ``extra`` numbers."""
     rng = np.random.default_rng(seed)
-    extra = 2 if surface_rows else 0
+    extra = extra if surface_rows else 0
 
     def draw(*shape: int) -> NDArray[np.float32]:
         return rng.normal(size=shape).astype(np.float32)

@@ -166,6 +166,11 @@ def test_workers_share_the_texts(kind: str) -> None:
     np.testing.assert_array_equal(classifier.scores(texts, workers=3), classifier.scores(texts))
 
 
+def test_no_workers_are_refused() -> None:
+    with pytest.raises(ValueError, match="workers is 0; expected at least 1"):
+        Classifier(ARTIFACTS["wide"]).scores(SOME, workers=0)
+
+
 def test_a_large_batch_is_cut() -> None:
     assert [len(piece) for piece in chunks(["a"] * 2500)] == [*[256] * 9, 196]
     long = ("a" * 50_000, "b" * 90_000, "c" * 200_000, "")

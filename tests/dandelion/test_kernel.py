@@ -16,13 +16,14 @@ from numpy.typing import NDArray
 
 from dandelion import Classifier, KernelError, kernel
 from dandelion.artifact import Artifact, Precision, quantize
-from dandelion.engines import NumPyScorer, scorer
+from dandelion.engines import EngineChoice, NumPyScorer, scorer
 from dandelion.grams import Features
 from dandelion.network import Encoded, Network
 from dandelion.vocabulary import Vocabulary
 
 from ..conftest import ROOT
 from .examples import FEATURES, THREE, TOKENS, make_artifact, make_network
+from .kernel_batch import unpack
 from .strategies import ANY_TEXT, ANY_TEXTS
 
 needs_kernel = pytest.mark.skipif(
@@ -61,14 +62,24 @@ FEATURE_SETS = (
 
 def artifact_of(
     features: Features | None = FEATURES,
+    *,
     labels: tuple[str, ...] = ("ham", "spam"),
     outputs: int | None = None,
     precision: Precision = "float32",
+    dimensions: int = 4,
+    extra: int = 2,
 ) -> Artifact:
     artifact = make_artifact(precision, features=features, labels=labels, outputs=outputs)
     vocabulary = Vocabulary(VOCABULARY)
-    weights = artifact.network.weights()
-    weights["embedding"] = make_network(rows=len(vocabulary)).embedding
+    tables = artifact.network.weights()
+    weights = make_network(
+        rows=len(vocabulary),
+        dimensions=dimensions,
+        outputs=len(artifact.network.output_bias),
+        buckets=len(tables.get("grams", ())),
+        surface_rows=len(tables.get("surface", ())),
+        extra=extra,
+    ).weights()
     # As large as a trained network's: larger logits have no six digits behind the point.
     weights = {name: weight / 4 for name, weight in weights.items()}
     network = quantize(Network.from_weights(weights), precision)
@@ -82,6 +93,8 @@ ARTIFACTS = {
     "binary of six logits": artifact_of(outputs=6),
     "float16": artifact_of(precision="float16"),
     "int8": artifact_of(precision="int8"),
+    "int8, no vector of the surface": artifact_of(precision="int8", extra=0),
+    "int8, one dimension": artifact_of(precision="int8", dimensions=1),
     "int8, plain": artifact_of(None, precision="int8"),
     "int8, multiclass": artifact_of(labels=THREE, precision="int8"),
     "int8, binary of six logits": artifact_of(outputs=6, precision="int8"),
@@ -120,7 +133,7 @@ def hold_equal(kind: str, texts: list[str]) -> None:
     compiled, plain = PAIRS[kind]
     assert compiled is not None
     batch, expected = compiled.encode(texts), plain.encode(texts)
-    found = compiled.unpack(batch)
+    found = unpack(batch, ARTIFACTS[kind].features)
     np.testing.assert_array_equal(found.tokens.ids, expected.tokens.ids)
     np.testing.assert_array_equal(found.tokens.offsets, expected.tokens.offsets)
     assert (found.grams is None) == (expected.grams is None)
@@ -188,6 +201,42 @@ def test_threads_may_share_it() -> None:
 
 
 @needs_kernel
+def test_lower_case_is_known_before_the_character(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Else another thread would take it for a sign."""
+    entered: list[int] = []
+
+    class Spied(dict[int, int]):
+        def __setitem__(self, code: int, value: int) -> None:
+            entered.append(code)
+
+    monkeypatch.setattr(kernel, "_CLASSES", Spied())
+    kernel._enter("ДЖ")
+    assert entered == [ord(one) for one in "дДжЖ"]
+
+
+@needs_kernel
+@pytest.mark.parametrize("engine", ["compiled", "numpy"])
+def test_a_batch_of_another_classifier_is_refused(engine: EngineChoice) -> None:
+    first = Classifier(ARTIFACTS["int8"], "compiled")
+    second = Classifier(ARTIFACTS["int8, plain"], engine)
+    with pytest.raises(ValueError, match="encoded by another classifier"):
+        second.infer(first.encode(["free"]))
+
+
+class Longer(str):
+    __slots__ = ()
+
+    def __len__(self) -> int:
+        return 10**6
+
+
+@needs_kernel
+def test_a_text_that_is_not_quite_a_string_is_refused() -> None:
+    with pytest.raises(TypeError, match="expected str"):
+        Classifier(ARTIFACTS["int8"], "compiled").encode([Longer("free")])
+
+
+@needs_kernel
 def test_it_is_taken_where_it_is_there() -> None:
     assert Classifier(ARTIFACTS["multiclass"]).engine == "compiled"
     assert Classifier(ARTIFACTS["multiclass"], engine="compiled").engine == "compiled"
@@ -213,17 +262,20 @@ def test_without_it_numpy_computes(library: Path, content: bytes | None) -> None
     artifact = ARTIFACTS["multiclass"]
     assert Classifier(artifact).engine == "numpy"
     assert Classifier(artifact).scores(["free!"]).shape == (1, 3)
-    problem = "was not built" if content is None else "cannot be opened"
+    problem = "was not built" if content is None else "cannot be used"
     with pytest.raises(KernelError, match=problem):
         Classifier(artifact, engine="compiled")
 
 
 @needs_kernel
-def test_one_of_another_source_is_not_used(library: Path, tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    "source", ["int x;", 'const char *dandelion_source(void) { return "other"; }']
+)
+def test_one_of_another_source_is_not_used(library: Path, tmp_path: Path, source: str) -> None:
     other = tmp_path / "kernel.c"
-    other.write_bytes(kernel.SOURCE.read_bytes() + b"\n")
+    other.write_text(source)
     built = subprocess.run(
-        ["cc", "-shared", "-fPIC", '-DDANDELION_SOURCE="other"', other, "-o", library, "-lm"],
+        ["cc", "-shared", "-fPIC", other, "-o", library],
         capture_output=True,
         check=False,
     )

@@ -1,0 +1,47 @@
+"""What the compiled engine holds between its two halves, as NumPy's engine has it."""
+
+import ctypes
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from dandelion import surface
+from dandelion.grams import Features, GramBatch
+from dandelion.kernel import Batch
+from dandelion.network import Encoded
+from dandelion.vocabulary import TokenBatch
+
+
+class _Layout(ctypes.Structure):
+    """``Batch`` of kernel.c."""
+
+    _fields_ = (
+        ("texts", ctypes.c_int64),
+        *[
+            (name, ctypes.c_void_p)
+            for name in ("token_ends", "gram_ends", "tokens", "grams", "surface")
+        ],
+    )
+
+
+def unpack(batch: Batch, features: Features | None) -> Encoded:
+    """Copy an encoded batch into arrays."""
+    held = _Layout.from_address(batch.address)
+    offsets = np.append(0, _copy(held.token_ends, np.int64, batch.texts))
+    tokens = TokenBatch(_copy(held.tokens, np.int32, offsets[-1]), offsets)
+    if features is None:
+        return Encoded(tokens)
+    offsets = np.append(0, _copy(held.gram_ends, np.int64, batch.texts))
+    grams = GramBatch(_copy(held.grams, np.int32, offsets[-1]), np.diff(offsets), [(1, offsets)])
+    if not features.surface:
+        return Encoded(tokens, grams)
+    found = _copy(held.surface, np.int32, batch.texts * surface.COUNTS)
+    return Encoded(tokens, grams, found.reshape(batch.texts, surface.COUNTS))
+
+
+def _copy(address: int | None, dtype: Any, count: int) -> NDArray[Any]:
+    if not count or address is None:
+        return np.zeros(0, dtype=dtype)
+    size = int(count) * np.dtype(dtype).itemsize
+    return np.frombuffer(ctypes.string_at(address, size), dtype=dtype)
