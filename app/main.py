@@ -1,6 +1,7 @@
 """The application: everything is put together here."""
 
 import asyncio
+import gc
 import logging
 import sys
 from collections.abc import AsyncIterator, Callable
@@ -70,6 +71,7 @@ def create_app(
         except Exception as error:  # noqa: BLE001 - whatever it is, the service can't go on
             on_load_failure(error)
         else:
+            gc.freeze()  # the models stay: the collector need not look at them again
             _log.info("ready", extra={"models": ",".join(registry.names)})
 
     @asynccontextmanager

@@ -42,12 +42,19 @@ def bench(
         bool,
         typer.Option("--pages", help="Measure only what is asked for; write the pages again."),
     ] = False,
+    part: Annotated[
+        list[str] | None,
+        typer.Option(help=f"With --pages, measure it again: {', '.join(_PARTS)}."),
+    ] = None,
 ) -> None:
     """Measure speed beside the peers; write docs/benchmarks.* and docs/scaling.md."""
     output = cache_directory() / "benchmarks-quick" if quick else DOCS
     try:
         if pages:
             figures = json.loads((output / report.FIGURES).read_bytes())
+            for name in part or ():
+                figures[name] = _PARTS[name](QUICK if quick else FULL)
+                figures["again"] = figures.get("again", {}) | {name: _commit()}
         else:
             figures = _measure(QUICK if quick else FULL)
         _add_asked_for(figures["extra"], train=train, image=image)

@@ -66,7 +66,16 @@ lowest and the highest round. What a server does runs on one core, the load on a
 The machine: {machine["processor"]}, {machine["cores"]} cores, {machine["memory_gb"]} GB of memory,
 Linux {machine["kernel"]}, Python {machine["python"]}; load average before the run
 {machine["load_before"]}. It is shared: compare what stands in one table, not across runs.
-"""
+{_again(figures)}"""
+
+
+def _again(figures: Json) -> str:
+    """Tell which parts are of a later run, each with its own peers in it."""
+    again = figures.get("again", {})
+    parts = ", ".join(f"`{name}` at commit {commit}" for name, commit in again.items())
+    return (
+        f"\nMeasured again by themselves, whole parts with their peers: {parts}.\n" if again else ""
+    )
 
 
 def _quick(figures: Json) -> str:

@@ -108,9 +108,8 @@ class Classifier:
         _check_texts(texts)
         if workers < 1:
             raise ValueError(f"workers is {workers}; expected at least 1")
-        if len(texts) <= _CHUNK_TEXTS:
-            parts = [self.infer(self._scorer.encode(piece)) for piece in chunks(texts)]
-            return parts[0] if len(parts) == 1 else np.concatenate(parts)
+        if _is_one_piece(texts):
+            return self._scorer.infer(self._scorer.encode(texts))
         labels = self.manifest.labels
         scores = np.empty((len(texts), *(() if len(labels) == 2 else (len(labels),))), np.float32)
         pieces = _placed(texts)
@@ -188,7 +187,7 @@ class Classifier:
 
 def chunks(texts: Sequence[str]) -> Iterator[Sequence[str]]:
     """Cut a batch into pieces that bound the memory their encoding takes; at least one piece."""
-    if len(texts) <= _CHUNK_TEXTS and sum(map(len, texts)) <= _CHUNK_CHARS:
+    if _is_one_piece(texts):
         yield texts
         return
     start, chars = 0, 0
@@ -198,6 +197,10 @@ def chunks(texts: Sequence[str]) -> Iterator[Sequence[str]]:
             start, chars = stop, 0
         chars += len(text)
     yield texts[start:]
+
+
+def _is_one_piece(texts: Sequence[str]) -> bool:
+    return len(texts) <= _CHUNK_TEXTS and sum(map(len, texts)) <= _CHUNK_CHARS
 
 
 def _placed(texts: Sequence[str]) -> Iterator[tuple[int, Sequence[str]]]:

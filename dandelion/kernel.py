@@ -10,7 +10,7 @@ import hashlib
 import logging
 from array import array
 from collections.abc import Iterable, Mapping, Sequence
-from functools import cache, partial
+from functools import cache
 from pathlib import Path
 from threading import Lock
 from typing import Any, Final, Literal
@@ -196,13 +196,12 @@ class Kernel:
         if sum(lengths) != len(joined):  # of a class of its own
             raise TypeError("the length of a text is not that of its characters; expected str")
         lowered, lowered_lengths = None, lengths
-        if any(character in joined for character in characters.UNEVEN):
+        if not joined.isascii() and any(one in joined for one in characters.UNEVEN):
             lower = [text.lower() for text in texts]
             lowered = "".join(lower)
             lowered_lengths = array("q", map(len, lower))
             _enter(set(lowered))
-        encode = partial(
-            library.dandelion_encode,
+        arguments = (
             self._address,
             len(texts),
             joined.encode("utf-32-le"),
@@ -210,10 +209,10 @@ class Kernel:
             None if lowered is None else lowered.encode("utf-32-le"),
             lowered_lengths.buffer_info()[0],
         )
-        address = encode()
+        address = library.dandelion_encode(*arguments)
         if address == self._unseen:
             _enter(set(joined))
-            address = encode()
+            address = library.dandelion_encode(*arguments)
         if not address:
             raise MemoryError("the batch is too large to encode")
         return Batch(self, address, len(texts), is_brief, library.dandelion_free)
