@@ -341,7 +341,8 @@ def _method(figures: Json) -> str:
 ## How
 
 `make bench` measures all of this in about {figures["minutes"]:.0f} minutes; `make bench QUICK=1` in
-three at most, written aside. `BENCH_ARGS="--train --image"` adds the two that take longest, else
+three at most, written aside; the first run fits the peers besides, which are kept.
+`BENCH_ARGS="--train --image"` adds the two that take longest, else
 kept from before with their date. Texts are those of the data sets, evenly spaced in them; a request
 of one text takes its turn among 64, one of many among 2,048. Every server answers 200 requests
 before it is measured, and any answer but 200 ends the run.

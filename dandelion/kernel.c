@@ -33,7 +33,7 @@
 /* Bits of a code point's class, as kernel.py enters them; 0 is a code point not met before. */
 enum {
   KIND = 7, /* the three lowest bits: a kind of characters.py */
-  KNOWN = 8,
+  /* 8: it was entered */
   LETTER = 16,  /* [^\W\d_] */
   DECIMAL = 32, /* \d */
   WORD = 64,    /* \w */
