@@ -126,8 +126,12 @@ class Server:
             self.freeze()
 
     def freeze(self) -> None:
-        """Stop it from taking any processor time; some poll when idle."""
+        """Stop it from taking any processor time; some poll when idle.
+
+        The signal alone returns before the threads stand still, so the kernel is asked.
+        """
         os.killpg(self._process.pid, signal.SIGSTOP)
+        os.waitid(os.P_PID, self._process.pid, os.WSTOPPED | os.WEXITED | os.WNOWAIT)
 
     def pids(self) -> list[int]:
         """Return its processes, the first one first."""
