@@ -30,10 +30,10 @@
 #define IS_FAST 0
 #endif
 
-/* Bits of a code point's class, as kernel.py enters them; 0 is a code point not met before. */
+/* Bits of a code point's class, as kernel.py enters them; it is 0 before that. */
 enum {
   KIND = 7, /* the three lowest bits: a kind of characters.py */
-  /* 8: it was entered */
+  ENTERED = 8,
   LETTER = 16,  /* [^\W\d_] */
   DECIMAL = 32, /* \d */
   WORD = 64,    /* \w */
@@ -46,6 +46,7 @@ enum { SPACE, LOWER, UPPER, DIGIT, SIGN };
 #define MAX_COUNTS 64
 #define MAX_LEVEL 63
 #define LEVELS 64
+#define STRETCH 1024 /* characters whose n-grams are found at a time */
 
 /* After so many texts another thread on the same processor may go first. Else one that waits for a
  * request beside a large batch waits for the end of this one's time slice, of milliseconds. */
@@ -215,50 +216,56 @@ INLINE int32_t bucket(uint32_t hash, uint32_t family, int32_t shift) {
 
 /* Find the character n-grams inside words; returns how many there are.
  *
- * codes, kinds: the text with a space before and behind it, length + 2 of them; scratch has room
- * for four times as many. */
+ * codes, kinds: the text with a space before and behind it, length + 2 of them. They are taken a
+ * stretch at a time, so that a long text's hashes stay in the processor's first cache too. */
 INLINE int64_t find_chars(const Model *model, const uint32_t *codes, const uint8_t *kinds,
-                          int64_t length, uint32_t *scratch, int32_t *ids) {
-  uint32_t *restrict kept = scratch, *restrict hashes = kept + length + 2;
-  int32_t *restrict buckets = (int32_t *)(hashes + length + 2);
-  int32_t *restrict reach = buckets + length + 2; /* the longest n-gram that ends here */
-  int64_t last = -1;
+                          int64_t length, int32_t *ids) {
+  uint32_t kept[STRETCH], hashes[STRETCH];
+  int32_t buckets[STRETCH], reach[STRETCH]; /* the longest n-gram that ends here */
   int32_t since = 0;
-  for (int64_t i = 0; i < length + 2; i++) {
-    int is_space = kinds[i] == SPACE;
-    /* Of a run of spaces only the last one is kept. */
-    if (is_space && i + 1 < length + 2 && kinds[i + 1] == SPACE) continue;
-    kept[++last] = is_space ? ' ' : codes[i];
-    /* Spaces may stand at an n-gram's ends alone: it reaches back to the space before. */
-    reach[last] = ++since;
-    if (is_space) since = 1;
-  }
-  int64_t count = 0;
-  memcpy(hashes, kept, (size_t)(last + 1) * sizeof *hashes);
-  for (int32_t n = 2; n <= model->longest; n++) {
-    /* hashes[i] is of the n - 1 characters from i on. */
-    int64_t places = last + 2 - n;
-    for (int64_t i = 0; i < places; i++) {
-      hashes[i] = hashes[i] * STEP + kept[i + n - 1];
-      buckets[i] = bucket(hashes[i], (uint32_t)n, model->shift);
+  int64_t count = 0, filled = 0;
+  for (int64_t i = 0;;) {
+    for (; i < length + 2 && filled < STRETCH; i++) {
+      int is_space = kinds[i] == SPACE;
+      /* Of a run of spaces only the last one is kept. */
+      if (is_space && i + 1 < length + 2 && kinds[i + 1] == SPACE) continue;
+      kept[filled] = is_space ? ' ' : codes[i];
+      /* Spaces may stand at an n-gram's ends alone: it reaches back to the space before. */
+      reach[filled++] = ++since;
+      if (is_space) since = 1;
     }
-    if (n < model->shortest) continue;
-    for (int64_t i = 0; i < places; i++) {
-      ids[count] = buckets[i];
-      count += reach[i + n - 1] >= n;
+    int is_last = i == length + 2;
+    /* The stretch's end begins the next one: not all that begins there is read yet. */
+    int64_t begun = is_last ? filled : filled - model->longest + 1;
+    memcpy(hashes, kept, (size_t)filled * sizeof *hashes);
+    for (int32_t n = 2; n <= model->longest; n++) {
+      /* hashes[j] is of the n - 1 characters from j on. */
+      int64_t places = filled - n + 1 < begun ? filled - n + 1 : begun;
+      for (int64_t j = 0; j < places; j++) {
+        hashes[j] = hashes[j] * STEP + kept[j + n - 1];
+        buckets[j] = bucket(hashes[j], (uint32_t)n, model->shift);
+      }
+      if (n < model->shortest) continue;
+      for (int64_t j = 0; j < places; j++) {
+        ids[count] = buckets[j];
+        count += reach[j + n - 1] >= n;
+      }
     }
+    if (is_last) return count;
+    filled -= begun;
+    memmove(kept, kept + begun, (size_t)filled * sizeof *kept);
+    memmove(reach, reach + begun, (size_t)filled * sizeof *reach);
   }
-  return count;
 }
 
 FAST static int64_t find_chars_fast(const Model *model, const uint32_t *codes, const uint8_t *kinds,
-                                    int64_t length, uint32_t *scratch, int32_t *ids) {
-  return find_chars(model, codes, kinds, length, scratch, ids);
+                                    int64_t length, int32_t *ids) {
+  return find_chars(model, codes, kinds, length, ids);
 }
 
 /* Find the grams of words, signs and shapes; returns how many there are. */
-static int64_t find_others(const Model *model, const uint32_t *cased, const uint32_t *codes,
-                           const uint8_t *kinds, int64_t length, int32_t *ids) {
+static int64_t find_others(const Model *model, const uint32_t *codes, const uint8_t *kinds,
+                           int64_t length, int32_t *ids) {
   int64_t count = 0, words = 0, neighbours = 0;
   uint32_t word = 0, word_power = SPREAD, earlier[2] = {0, 0}, neighbour = 0;
   uint32_t shape = 0, shape_power = SPREAD;
@@ -266,7 +273,7 @@ static int64_t find_others(const Model *model, const uint32_t *cased, const uint
 #define EMIT(family, hash) ids[count++] = bucket((hash), (family), model->shift)
   for (int64_t i = 1; i <= length + 1; i++) { /* the last one, a space, ends what is open */
     uint8_t kind = kinds[i];
-    int is_word = (kind >= LOWER && kind <= DIGIT) || cased[i] == '_';
+    int is_word = (kind >= LOWER && kind <= DIGIT) || codes[i] == '_';
     if (is_word) {
       word += codes[i] * word_power;
       word_power *= SPREAD;
@@ -344,14 +351,15 @@ static void find_surface(const Model *model, const uint32_t *cased, const uint8_
   int32_t *more = counts + model->aside;
   int32_t words = 0, not_ascii = 0, double_spaces = 0, before_signs = 0;
   int was_word = 0;
-  for (int64_t i = 1; i <= length; i++) {
-    uint8_t kind = kinds[i];
-    int is_word = (kind >= LOWER && kind <= DIGIT) || cased[i] == '_';
-    int again = kinds[i - 1] == SPACE;
-    turns[i & 1][sign_slot(model, cased[i], kind)]++;
+  for (int64_t i = 0; i < length; i++) {
+    uint32_t code = cased[i];
+    uint8_t kind = kinds[i + 1];
+    int is_word = (kind >= LOWER && kind <= DIGIT) || code == '_';
+    int again = kinds[i] == SPACE;
+    turns[i & 1][sign_slot(model, code, kind)]++;
     words += is_word && !was_word;
     was_word = is_word;
-    not_ascii += cased[i] >= 128;
+    not_ascii += code >= 128;
     double_spaces += again && kind == SPACE;
     before_signs += again && kind == SIGN;
   }
@@ -364,15 +372,15 @@ static void find_surface(const Model *model, const uint32_t *cased, const uint8_
     rows[slot] = level_of(model, counts[slot]);
   int64_t letters = more[UPPERS] + more[LOWERS];
   /* An empty text's first and last character is the space around it. */
-  int64_t first = length ? 1 : 0, last = length;
+  uint32_t first = length ? cased[0] : ' ', last = length ? cased[length - 1] : ' ';
   int64_t others[] = {
       level_of(model, words),
-      level_of(model, count_links(cased + 1, length)),
+      level_of(model, count_links(cased, length)),
       level_of(model, length),
       length / 5,
       10 * more[UPPERS] / (letters ? letters : 1),
-      sign_slot(model, cased[first], kinds[first]),
-      sign_slot(model, cased[last], kinds[last]),
+      sign_slot(model, first, kinds[1]),
+      sign_slot(model, last, kinds[length]),
   };
   for (int32_t i = 0; i < 7; i++)
     rows[counted + i] = (int32_t)(others[i] < MAX_LEVEL ? others[i] : MAX_LEVEL);
@@ -412,22 +420,17 @@ static int reserve(int32_t **array, int64_t *size, int64_t needed) {
 EXPORT Batch *dandelion_encode(const Model *model, int64_t n, const uint32_t *cased,
                                const int64_t *lengths, const uint32_t *lowered,
                                const int64_t *lowered_lengths) {
-  int64_t longest = 0, total = 0;
-  for (int64_t i = 0; i < n; i++) {
-    total += lengths[i];
+  int64_t longest = 0;
+  for (int64_t i = 0; i < n; i++)
     if (lengths[i] > longest) longest = lengths[i];
-  }
-  for (int64_t i = 0; i < total; i++)
-    if (!model->classes[cased[i]]) return &UNSEEN;
   /* Grams a character at most: an n-gram of each length, a word of each length, a sign or a word
    * in a pair, a shape. */
   int64_t each = !model->grams ? 0 : model->longest + model->words + 3;
   int64_t room = longest + 2;
-  Batch *batch = calloc(1, sizeof *batch);
-  uint32_t *scratch = malloc((size_t)room * (6 * sizeof *scratch + 1));
-  if (!batch || !scratch) goto failed;
-  uint32_t *page = scratch, *codes = page + room, *work = codes + room;
-  uint8_t *kinds = (uint8_t *)(work + 4 * room);
+  Batch *batch = calloc(1, sizeof *batch), *instead = NULL;
+  uint32_t *codes = malloc((size_t)room * (sizeof *codes + 1));
+  if (!batch || !codes) goto failed;
+  uint8_t *kinds = (uint8_t *)(codes + room);
   batch->texts = n;
   batch->token_ends = malloc((size_t)(2 * n + 1) * sizeof *batch->token_ends +
                              (size_t)(n * model->counts) * sizeof *batch->surface);
@@ -439,13 +442,18 @@ EXPORT Batch *dandelion_encode(const Model *model, int64_t n, const uint32_t *ca
   int64_t tokens = 0, grams = 0;
   for (int64_t row = 0; row < n; row++) {
     int64_t length = lengths[row];
-    page[0] = codes[0] = page[length + 1] = codes[length + 1] = ' ';
+    codes[0] = codes[length + 1] = ' ';
     kinds[0] = kinds[length + 1] = SPACE;
+    uint8_t common = ENTERED;
     for (int64_t i = 0; i < length; i++) {
-      uint32_t code = cased[i];
-      page[i + 1] = code;
-      codes[i + 1] = model->lower[code];
-      kinds[i + 1] = model->classes[code] & KIND;
+      uint8_t class = model->classes[cased[i]];
+      common &= class;
+      codes[i + 1] = model->lower[cased[i]];
+      kinds[i + 1] = class & KIND;
+    }
+    if (!common) {
+      instead = &UNSEEN;
+      goto failed;
     }
     const uint32_t *words = lowered ? lowered : codes + 1;
     int64_t words_length = lowered ? lowered_lengths[row] : length;
@@ -455,23 +463,23 @@ EXPORT Batch *dandelion_encode(const Model *model, int64_t n, const uint32_t *ca
     if (model->grams) {
       if (!reserve(&batch->grams, &batch->grams_size, grams + each * (length + 2))) goto failed;
       if (model->longest)
-        grams += (is_fast ? find_chars_fast : find_chars)(model, codes, kinds, length, work,
+        grams += (is_fast ? find_chars_fast : find_chars)(model, codes, kinds, length,
                                                           batch->grams + grams);
-      grams += find_others(model, page, codes, kinds, length, batch->grams + grams);
+      grams += find_others(model, codes, kinds, length, batch->grams + grams);
     }
     batch->gram_ends[row] = grams;
-    if (model->surface) find_surface(model, page, kinds, length, batch->surface + row * model->counts);
+    if (model->surface) find_surface(model, cased, kinds, length, batch->surface + row * model->counts);
     cased += length;
     if (lowered) lowered += words_length;
     if (row % POLITE == POLITE - 1) sched_yield();
   }
-  free(scratch);
+  free(codes);
   return batch;
 
 failed:
-  free(scratch);
+  free(codes);
   dandelion_free(batch);
-  return NULL;
+  return instead;
 }
 
 /* ---- infer ----------------------------------------------------------------------------------- */

@@ -172,6 +172,15 @@ def test_the_engines_agree_on_long_texts(unit: str) -> None:
 
 
 @needs_kernel
+@pytest.mark.parametrize("kind", ["features 1", "features 2"])
+def test_the_engines_agree_wherever_a_stretch_ends(kind: str) -> None:
+    """kernel.c finds the n-grams of 1,024 characters at a time."""
+    behind = "abc  d e£fgh  " * 90
+    hold_equal(kind, ["a" * padding + " bcd ef   g" + behind for padding in range(1000, 1030)])
+    hold_equal(kind, ["a" * (1022 + more) for more in range(-9, 10)])
+
+
+@needs_kernel
 def test_the_engines_agree_on_every_code_point() -> None:
     everything = [chr(code) for code in range(0x110000)]
     pieces = ["a" + "b".join(everything[start : start + 512]) for start in range(0, 0x110000, 512)]
