@@ -72,9 +72,17 @@ def _turned(found: Mapping[int, Mapping[str, Any]]) -> dict[str, Any]:
 
 
 def _characters(scale: Scale) -> dict[str, Any]:
-    """Seconds for one text of so many characters, made of real ones."""
+    """Seconds for one text of so many characters, made of real ones.
+
+    Another text each time, until all have been read: a processor learns the branches of a text
+    that it reads again and again, as long as it is short.
+    """
     real = " ".join(samples.texts("spam", 4096))
-    whole = real * (CHARACTERS[-1] // len(real) + 1)
+    whole = (real * (CHARACTERS[-1] // len(real) + 1))[: CHARACTERS[-1]]
+    texts_of = {
+        step: [[whole[start : start + step]] for start in range(0, len(whole), step)]
+        for step in CHARACTERS
+    }
     scorers = {
         f"{title}, {engine}": classifier.scores
         for title, path in samples.variants("spam").items()
@@ -82,8 +90,10 @@ def _characters(scale: Scale) -> dict[str, Any]:
     }
 
     def seconds(name: str, characters: int) -> float:
-        text = [whole[:characters]]
-        return seconds_per_call(lambda _: scorers[name](text), scale.slice_s)
+        texts = texts_of[characters]
+        return seconds_per_call(
+            lambda number: scorers[name](texts[number % len(texts)]), scale.slice_s
+        )
 
     found: dict[str, Any] = {name: {} for name in scorers}
     with pinned(cores()[0]), threadpool_limits(1):
