@@ -9,17 +9,17 @@ WORKERS ?= $(or $(DANDELION_WORKERS),1)
 TORCH_INDEX ?=
 # What `make tune` searches, and for how long at most.
 MODEL ?= spam
-VARIANT ?= squared_hinge-wide
+VARIANT ?= $(if $(filter spam,$(MODEL)),squared_hinge-wide)
 MINUTES ?= 15
 
 BIN := $(VENV)/bin
 TORCH := $(if $(TORCH_INDEX),--extra-index-url $(TORCH_INDEX))
 
 .DEFAULT_GOAL := help
-.PHONY: help serve test instructions train-all report tune bench lint format types clean
+.PHONY: help serve test instructions install-training train-all report tune bench lint format types clean
 
 help: ## List the targets
-	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "%-12s %s\n", $$1, $$2}'
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "%-16s %s\n", $$1, $$2}'
 
 serve: $(VENV)/.service ## Start the service (HOST=, PORT=, WORKERS=)
 	DANDELION_HOST=$(HOST) DANDELION_PORT=$(PORT) DANDELION_WORKERS=$(WORKERS) exec $(BIN)/python -m app
@@ -31,6 +31,8 @@ test: $(VENV)/.dev ## Run the tests and show their coverage (PYTEST_ARGS=)
 instructions: $(VENV)/.service ## Fail where a text costs 25 % more instructions than accepted (ACCEPT=1)
 	$(BIN)/python -m benchmarks.instructions $(if $(ACCEPT),--accept)
 
+install-training: $(VENV)/.training ## Install what `python -m training` needs
+
 train-all: $(VENV)/.training ## Get the data sets if need be; train configs/ into artifacts/
 	$(BIN)/python -m training download
 	$(BIN)/python -m training train-all
@@ -39,7 +41,7 @@ report: $(VENV)/.training ## Run every reported seed; write docs/results/ and th
 	$(BIN)/python -m training report $(if $(QUICK),--quick)
 
 tune: $(VENV)/.training ## Search a variant's hyper-parameters on validation (MODEL=, VARIANT=, MINUTES=)
-	$(BIN)/python -m training tune --model $(MODEL) --variant $(VARIANT) --minutes $(MINUTES)
+	$(BIN)/python -m training tune --model $(MODEL) --variant '$(VARIANT)' --minutes $(MINUTES)
 
 bench: $(VENV)/.training $(VENV)-peers/.peers ## Measure speed beside the peers; write docs/benchmarks.md (QUICK=1, BENCH_ARGS=)
 	@command -v wrk > /dev/null || { echo 'On Debian: apt-get install wrk'; exit 1; }

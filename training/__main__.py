@@ -1,5 +1,10 @@
 """Run ``python -m training``."""
 
-from .cli import app
+import sys
+
+try:
+    from .cli import app
+except ModuleNotFoundError as error:
+    sys.exit(f"error: training needs {error.name}, which is not installed: make install-training")
 
 app(prog_name="python -m training")

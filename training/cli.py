@@ -49,6 +49,10 @@ _console = Console()
 _MODELS = ", ".join(datasets.SOURCES)
 ARTIFACTS = Path("artifacts")
 _LISTED_ROWS = 20
+_TABLE_WIDTH = 120
+
+# In the directory of the artifacts: which variant serves each model, see the service.
+SERVING_FILE = "serving.toml"
 
 _Model = Annotated[str, typer.Option(help=f"What to learn: {_MODELS}.")]
 _Output = Annotated[Path, typer.Option(help="Directory of the artifacts.")]
@@ -106,7 +110,9 @@ def train_one(  # noqa: PLR0913, PLR0917
         ),
     ] = None,
     protocol: Annotated[Protocol, typer.Option(help="How to split.")] = Protocol.GROUPED,
-    seed: Annotated[int, typer.Option(help="Of split and initialisation.")] = 0,
+    seed: Annotated[
+        int, typer.Option(min=0, max=2**32 - 1, help="Of split and initialisation.")
+    ] = 0,
     settings: Annotated[
         list[str] | None,
         typer.Option("--set", help="Override a field, such as layer_rate=0.003. Repeatable."),
@@ -152,12 +158,23 @@ def train_one(  # noqa: PLR0913, PLR0917
             page = directory.with_suffix(".md")
             own_report.write(page, done, majority_metrics(done[0], own), found)
             _console.print(
-                f"Report: {page}\n"
-                f"Serve it: a line {config.model} = '{config.variant}' under [models] in "
-                f"{output}/serving.toml, or DANDELION_MODELS__{config.model.upper()}="
-                f"{config.variant}",
+                f"Report: {page}\nServe it: {_how_to_serve(config, output)}",
                 markup=False,
+                soft_wrap=True,
             )
+
+
+def _how_to_serve(config: Configuration, output: Path) -> str:
+    """Tell how a model of one's own is served from where its artifact is."""
+    entry = f"{config.model} = '{config.variant}'"
+    if not (output / SERVING_FILE).exists():
+        return (
+            f"write {output / SERVING_FILE} with the lines [models] and {entry}, then "
+            f"DANDELION_ARTIFACTS={output} make serve"
+        )
+    setting = f"DANDELION_MODELS__{config.model.upper()}={config.variant}"
+    place = "" if output == ARTIFACTS else f"DANDELION_ARTIFACTS={output} "
+    return f"{place}{setting} make serve, or the line {entry} in {output / SERVING_FILE}"
 
 
 def _print_own(found: OwnDataset) -> None:
@@ -221,6 +238,11 @@ def evaluate_artifact(  # noqa: PLR0913, PLR0917
         classifier = Classifier.load(path)
         manifest = classifier.manifest
         own = None
+        if data is None and manifest.model not in datasets.SOURCES:
+            raise ConfigurationError(
+                f"{path} was trained on data of your own: give the file with --data, "
+                "and the options that it was trained with"
+            )
         if data is not None:
             asked = OwnData(manifest.model, data, text_column, label_column, positive)
             read = own_data.read(asked)
@@ -273,7 +295,7 @@ def tune(  # noqa: PLR0913, PLR0917
     model: _Model,
     variant: Annotated[str, typer.Option(help="A file in configs/MODEL/: what is searched from.")],
     trials: Annotated[int, typer.Option(min=1, help="At most.")] = 30,
-    minutes: Annotated[float, typer.Option(min=0, help="After which no trial is begun.")] = 15,
+    minutes: Annotated[float, typer.Option(min=0.1, help="After which no trial is begun.")] = 15,
     workers: _Workers = None,
     storage: Annotated[
         str | None,
@@ -354,7 +376,7 @@ def _configuration(
             f"{configuration.path_of(model, variant)}: no such file, so name a --loss. "
             f"Variants of {model!r} here: {', '.join(known) or 'none'}"
         )
-    return configuration.parse(_overridden(values, settings), "--set")
+    return configuration.parse(_overridden(values, settings), "command line")
 
 
 def _own_configuration(
@@ -364,7 +386,7 @@ def _own_configuration(
     values = configuration.wide_recipe(name, variant or "wide", task)
     if loss is not None:
         values["loss"] = loss
-    return configuration.parse(_overridden(values, settings), "--set")
+    return configuration.parse(_overridden(values, settings), "command line")
 
 
 def _overridden(values: Mapping[str, Any], settings: list[str]) -> dict[str, Any]:
@@ -376,7 +398,9 @@ def _overridden(values: Mapping[str, Any], settings: list[str]) -> dict[str, Any
     try:
         overrides = tomllib.loads("\n".join(settings))
     except tomllib.TOMLDecodeError as error:
-        raise ConfigurationError(f"--set: {error}; expected FIELD=VALUE") from error
+        raise ConfigurationError(
+            f"--set: {error}; expected FIELD=VALUE, a text in quotes"
+        ) from error
     fixed = {"model", "variant", "loss"} & set(overrides)
     if fixed:
         raise ConfigurationError(f"--set: {', '.join(sorted(fixed))}: use the option of that name")
@@ -399,7 +423,8 @@ def _print_test_metrics(
 ) -> None:
     """Print a line an artifact, and one a model for the majority class."""
     shown = ("accuracy", "f1", "macro_f1", "mcc", "auroc", "average_precision")
-    table = Table(title="Test fold, at the fitted threshold", box=None, padding=(0, 1, 0, 0))
+    title = "Test fold, at the fitted threshold; of more than two labels, at the highest score"
+    table = Table(title=title, box=None, padding=(0, 1, 0, 0))
     for column in ("", "threshold", *(pages.COLUMNS[metric] for metric in shown)):
         table.add_column(column, no_wrap=True)
 
@@ -416,4 +441,5 @@ def _print_test_metrics(
                 _figure(manifest.threshold),
                 *figures(test[ARGMAX if manifest.threshold is None else FITTED]),
             )
-    _console.print(table)
+    # Every figure whole, also where there is no terminal, which rich takes for a narrow one.
+    Console(width=max(_console.width, _TABLE_WIDTH)).print(table)

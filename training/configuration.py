@@ -1,5 +1,6 @@
 """How a variant is trained: one readable TOML file each, ``configs/<model>/<variant>.toml``."""
 
+import difflib
 import tomllib
 from collections.abc import Mapping
 from dataclasses import fields
@@ -8,6 +9,7 @@ from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+from pydantic_core import ErrorDetails
 
 from dandelion.artifact import Precision
 from dandelion.grams import Features
@@ -215,10 +217,21 @@ def parse(values: Mapping[str, Any], source: str) -> Configuration:
     try:
         return Configuration.model_validate(values)
     except ValidationError as error:
-        mistakes = "; ".join(
-            f"{'.'.join(map(str, detail['loc']))}: {detail['msg']}" for detail in error.errors()
-        )
+        mistakes = "; ".join(map(_mistake, error.errors()))
         raise ConfigurationError(f"{source}: {mistakes}") from error
+
+
+def _mistake(detail: ErrorDetails) -> str:
+    """Word one of pydantic's errors."""
+    *outer, field = detail["loc"] or ("",)
+    message = detail["msg"].removeprefix("Value error, ")
+    if detail["type"] == "extra_forbidden":
+        known = list((Wide if outer == ["wide"] else Configuration).model_fields)
+        near = difflib.get_close_matches(str(field), known, n=1)
+        hint = f"did you mean {near[0]}?" if near else f"there are: {', '.join(known)}"
+        message = f"no such field; {hint}"
+    name = ".".join(map(str, detail["loc"]))
+    return f"{name}: {message}" if name else message
 
 
 def load_all(directory: Path = CONFIGS) -> list[Configuration]:

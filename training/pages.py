@@ -447,4 +447,5 @@ def _mean(summary: Json | None) -> str:
 
 
 def _with_std(summary: Json) -> str:
-    return f"{figure(summary['mean'])} ± {figure(summary['std'])}"
+    spread = "" if summary["std"] is None else f" ± {figure(summary['std'])}"  # of a single seed
+    return figure(summary["mean"]) + spread

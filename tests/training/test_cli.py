@@ -3,6 +3,8 @@
 import os
 import re
 import shutil
+import subprocess
+import sys
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -137,12 +139,15 @@ OWN = ["train", "--name=mine", "--data=mine.csv", "--positive=rude", "--output=o
 
 def test_a_model_of_ones_own(command: CliRunner, tmp_path: Path) -> None:
     write_own(tmp_path)
+    (tmp_path / "out").mkdir()
+    (tmp_path / "out" / "serving.toml").touch()
     settings = ["--set=hidden=8", "--set=wide.bits=10", "--set=wide.rate=0.05"]
     done = command.invoke(cli.app, [*OWN, *settings])
     assert done.exit_code == 0, done.output
     assert "200 texts: fine 150, rude 50" in done.output
     assert "line 202: no text" in done.output
-    assert "DANDELION_MODELS__MINE=wide" in done.output.replace("\n", "")
+    told = "Serve it: DANDELION_ARTIFACTS=out DANDELION_MODELS__MINE=wide make serve, or the line "
+    assert f"{told}mine = 'wide' in out/serving.toml\n" in done.output
     classifier = Classifier.load(tmp_path / "out" / "mine" / "wide")
     labels = [one.label for one in classifier.classify(["awful day xxxxx", "lovely day xxxxx"])]
     assert labels == ["rude", "fine"]
@@ -161,7 +166,10 @@ def test_a_model_of_ones_own(command: CliRunner, tmp_path: Path) -> None:
     ("arguments", "message"),
     [
         (["train", "--model=soup", "--loss=dice"], "no model 'soup'; there are: spam"),
-        (["train", "--model=tiny", "--loss=dise"], "no loss 'dise'"),
+        (
+            ["train", "--model=tiny", "--loss=dise"],
+            "command line: loss: no loss 'dise'; there are:",
+        ),
         (["train", "--model=tiny"], "name a --variant of configs/, or a --loss"),
         (["train", "--model=tiny", "--variant=none"], "no such file, so name a --loss"),
         (["train"], "either --model, for one that is built in, or --name and --data"),
@@ -169,7 +177,11 @@ def test_a_model_of_ones_own(command: CliRunner, tmp_path: Path) -> None:
         (["train", "--name=mine", "--data=none.csv"], "none.csv: cannot be read"),
         (["train", "--name=spam", "--data=none.csv"], "'spam' is taken by a built-in model"),
         ([*TRAIN, "--set=hidden"], "expected FIELD=VALUE"),
-        ([*TRAIN, "--set=hiden=3"], "hiden: Extra inputs"),
+        ([*TRAIN, "--set=hidden=much"], "expected FIELD=VALUE, a text in quotes"),
+        ([*TRAIN, "--set=hiden=3"], "command line: hiden: no such field; did you mean hidden?"),
+        ([*TRAIN, "--set=zzz=3"], "zzz: no such field; there are: model, variant, "),
+        ([*TRAIN, "--set=wide.rat=3"], "wide.rat: no such field; did you mean rate?"),
+        ([*TRAIN, "--set=loss_options={alfa=1}"], "command line: loss_options: 'dice' has no alfa"),
         ([*TRAIN, "--set=wide.bits=99"], "bits is 99; expected 1 to 22"),
         ([*TRAIN, "--set=types_weight=1.0"], "Tiny has no finer classes"),
         ([*TRAIN, "--set=model='spam'"], "--set: model: use the option of that name"),
@@ -187,6 +199,18 @@ def test_mistakes_end_in_one_line(command: CliRunner, arguments: list[str], mess
     assert done.exit_code == 1
     assert done.output.strip().splitlines()[-1].startswith("error: ")
     assert message in done.output
+
+
+def test_without_what_it_needs_it_ends_in_one_line() -> None:
+    hidden = "import sys, runpy; sys.modules['torch'] = None"
+    run = "runpy.run_module('training', run_name='__main__')"
+    done = subprocess.run(
+        [sys.executable, "-c", f"{hidden}; {run}"], capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 1
+    assert done.stderr == (
+        "error: training needs torch, which is not installed: make install-training\n"
+    )
 
 
 def test_a_missing_data_set_is_told_before_the_first_fit(
