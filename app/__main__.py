@@ -1,7 +1,9 @@
 """Run the service: ``python -m app``."""
 
+import errno
 import logging
 import signal
+import socket
 import sys
 
 import uvicorn
@@ -18,6 +20,7 @@ def main() -> int:
     """Serve until told to stop; returns the exit code."""
     try:
         chosen = settings.load()
+        _check_address(chosen.host, chosen.port)
         logs.configure(chosen.log_format, chosen.log_level)
         with workers.metrics_directory(chosen.workers):
             code = _serve(chosen)
@@ -30,6 +33,32 @@ def main() -> int:
         signal.signal(signal.SIGINT, signal.SIG_DFL)
         signal.raise_signal(-code)
     return max(code, 0)
+
+
+def _check_address(host: str, port: int) -> None:
+    """Try to listen, before the models are loaded.
+
+    uvicorn tells it afterwards, in the middle of ten other lines; it is left to tell what is rarer.
+
+    Raises:
+        SettingsError: the host has no address, or the port is taken or not for everybody.
+    """
+    try:
+        found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
+        for family, kind, protocol, _, address in found:
+            with socket.socket(family, kind, protocol) as probe:
+                probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+                if family == socket.AF_INET6:
+                    probe.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
+                probe.bind(address)
+    except socket.gaierror as error:
+        raise SettingsError(f"DANDELION_HOST: {host}: {error.strerror}") from error
+    except OSError as error:
+        if error.errno in {errno.EADDRINUSE, errno.EACCES}:
+            raise SettingsError(
+                f"DANDELION_PORT: cannot listen on {host}:{port}: {error.strerror}; "
+                "choose another port"
+            ) from error
 
 
 def _serve(chosen: Settings) -> int:

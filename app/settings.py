@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Literal
 
+import pydantic_settings
 from pydantic import Field, ValidationError
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
@@ -78,8 +79,11 @@ def load() -> Settings:
             f"{_variable(detail['loc'])}: {detail['msg']}"
             for detail in error.errors(include_url=False)
         ]
-    except ValueError as error:  # pydantic-settings: a value that should be JSON is not
-        mistakes.append(f"{error}: expected a JSON object")
+    except pydantic_settings.SettingsError:  # the one field that can be JSON is not
+        variable = _variable(["models"])
+        mistakes.append(
+            f"{variable}: not a JSON object; set a variable for each model: {variable}__SPAM=mse"
+        )
     if mistakes:
         raise SettingsError("; ".join(mistakes))
     return settings

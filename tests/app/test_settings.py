@@ -55,7 +55,7 @@ def test_an_unlike_name_gets_the_list(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_what_should_be_json_but_is_not(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("DANDELION_MODELS", "spam=mse")
-    with pytest.raises(SettingsError, match="models"):
+    with pytest.raises(SettingsError, match="DANDELION_MODELS: not a JSON object"):
         settings.load()
 
 
