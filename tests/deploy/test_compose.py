@@ -56,6 +56,12 @@ def test_prometheus_scrapes_the_service_by_its_name_and_port() -> None:
     assert f"DANDELION_PORT={port}" in (ROOT / "Dockerfile").read_text()
 
 
+def test_no_setting_moves_the_service_inside_its_container() -> None:
+    service = read("docker-compose.yml")["services"]["dandelion"]
+    assert service["env_file"] == [{"path": ".env", "required": False}]
+    assert service["environment"] == {"DANDELION_HOST": "0.0.0.0", "DANDELION_PORT": "8000"}
+
+
 def test_prometheus_configuration_is_valid() -> None:
     promtool = shutil.which("promtool")
     if promtool is None:
