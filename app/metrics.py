@@ -219,12 +219,15 @@ class Metrics:
         self._worker = worker
         self._requests.labels(UNKNOWN, "404").inc(0)  # any change makes it look who it is
 
-    def answered(self, model: str, status: int, seconds: float) -> None:
-        """Record an answer to a request to classify; `UNKNOWN` for a model nobody serves."""
+    def answering(self, model: str, status: int) -> None:
+        """Count an answer to a request to classify; `UNKNOWN` for a model nobody serves."""
         counter = self._answers.get((model, status))
         if counter is None:
             counter = self._requests.labels(model, str(status))
         counter.inc()
+
+    def answered(self, model: str, seconds: float) -> None:
+        """Record how long an answer took that was counted before."""
         self._durations[model].observe(seconds)
 
     def _add_requests(self, model: str) -> None:

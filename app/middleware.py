@@ -77,15 +77,20 @@ class RequestMiddleware:
                 answer = errors.response(errors.internal(), scope["request_id"])
                 await answer(scope, receive, exchange.send)
 
-    def record(self, scope: Scope, status: int, started: float) -> None:
-        """Count and log a request to classify; others are the scraper's and the prober's."""
+    def counted(self, scope: Scope, status: int) -> str:
+        """Count a request to classify, and return its model; "" for a scraper's or a prober's."""
         model = asked_model(scope)
         if not model:
-            return
+            return ""
         if model not in self._names:
             model = UNKNOWN
+        self._metrics.answering(model, status)
+        return model
+
+    def record(self, scope: Scope, model: str, status: int, started: float) -> None:
+        """Record how long an answer took, and log it."""
         seconds = time.perf_counter() - started
-        self._metrics.answered(model, status, seconds)
+        self._metrics.answered(model, seconds)
         if self._access_log or status >= HTTPStatus.INTERNAL_SERVER_ERROR:
             _log.info(
                 "request",
@@ -141,6 +146,11 @@ class _Exchange:
         if message["type"] == "http.response.start":
             self.status = message["status"]
             message["headers"] = [*message["headers"], (REQUEST_ID, self._request_id)]
+        if message["type"] != "http.response.body" or message.get("more_body", False):
+            await self._send(message)
+            return
+        # Counted first: who has read an answer finds it in the counters, whatever happens to us.
+        model = self._surrounds.counted(self._scope, self.status)
         await self._send(message)
-        if message["type"] == "http.response.body" and not message.get("more_body", False):
-            self._surrounds.record(self._scope, self.status, self.started)
+        if model:
+            self._surrounds.record(self._scope, model, self.status, self.started)

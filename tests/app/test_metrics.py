@@ -1,5 +1,6 @@
 """The series, read back by Prometheus's own parsers."""
 
+import asyncio
 import itertools
 import time
 from collections import Counter
@@ -12,11 +13,15 @@ from hypothesis import strategies as st
 from prometheus_client import CollectorRegistry
 from prometheus_client.openmetrics.parser import text_string_to_metric_families as parse_open
 from prometheus_client.parser import text_string_to_metric_families as parse
+from starlette.types import Message
 
-from app.metrics import ScoreHistogram
+from app.main import create_app
+from app.metrics import Metrics, ScoreHistogram
+from app.settings import Settings
 from dandelion import classifier as classifier_module
 
 from ..dandelion.examples import THREE
+from .conftest import ROOT, fail
 
 CANARY = "canary-7f3a9"
 HAM = "Sorry, I'll be home a bit later tonight"
@@ -71,6 +76,25 @@ def test_buckets_reach_from_50_microseconds_to_a_second(own_client: TestClient) 
         )
         assert bounds[0] == 50e-6
         assert set(bounds[-2:]) == {1.0, float("inf")} or bounds[-3] == 1.0
+
+
+def test_who_has_read_an_answer_finds_it_counted() -> None:
+    metrics = Metrics()
+    app = create_app(Settings(artifacts=ROOT / "artifacts"), fail, metrics)
+    scope = {"type": "http", "method": "POST", "path": "/classify/none", "headers": []}
+    scope |= {"query_string": b"", "root_path": "", "http_version": "1.1", "scheme": "http"}
+    counted = []
+
+    async def receive() -> Message:
+        return {"type": "http.request", "body": b"", "more_body": False}
+
+    async def send(message: Message) -> None:
+        if not message.get("more_body", False):
+            labels = {"model": "unknown", "status": "404"}
+            counted.append(metrics.registry.get_sample_value("dandelion_requests_total", labels))
+
+    asyncio.run(app(scope, receive, send))
+    assert counted[-1] == 1
 
 
 def test_requests_and_texts_are_counted(own_client: TestClient) -> None:
