@@ -3,12 +3,14 @@
 import json
 import os
 import signal
+import socket
 import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import httpx2
 import pytest
@@ -26,6 +28,9 @@ if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
 
 ROOT = Path(__file__).parent.parent
 
+# Far more than anything here takes, for a machine that is busy with other things.
+PATIENCE_S = 60
+
 
 @dataclass
 class Service:
@@ -34,15 +39,16 @@ class Service:
     process: subprocess.Popen[bytes]
     log: Path
 
-    def wait(self, condition: Callable[[], bool], seconds: float = 20) -> None:
-        deadline = time.monotonic() + seconds
+    def wait(self, condition: Callable[[], bool]) -> None:
+        deadline = time.monotonic() + PATIENCE_S
         while not condition():
             assert self.process.poll() is None, self.log.read_text()
             assert time.monotonic() < deadline, self.log.read_text()
             time.sleep(0.01)
 
     def lines(self) -> list[dict[str, object]]:
-        return [json.loads(line) for line in self.log.read_text().splitlines()]
+        whole = self.log.read_text().rpartition("\n")[0]  # the last one may still be written
+        return [json.loads(line) for line in whole.splitlines()]
 
     @property
     def url(self) -> str:
@@ -57,13 +63,39 @@ class Service:
     def port(self) -> int:
         return int(self.url.rpartition(":")[2])
 
+    def get(self, path: str, **options: Any) -> httpx2.Response:
+        """Ask on a connection of its own."""
+        return httpx2.get(f"{self.url}{path}", timeout=PATIENCE_S, **options)
+
+    def post(self, path: str, **options: Any) -> httpx2.Response:
+        """Send on a connection of its own."""
+        return httpx2.post(f"{self.url}{path}", timeout=PATIENCE_S, **options)
+
+    def connect(self) -> socket.socket:
+        return socket.create_connection(("127.0.0.1", self.port), timeout=PATIENCE_S)
+
+    def begin(self, body: bytes, length: int) -> socket.socket:
+        """Send the start of a body; return when the service waits for the rest."""
+        connection = self.connect()
+        connection.sendall(
+            b"POST /classify/spam HTTP/1.1\r\nHost: localhost\r\n"
+            b"Content-Type: application/json\r\nContent-Length: %d\r\n"
+            b"Expect: 100-continue\r\n\r\n" % length
+        )
+        assert connection.recv(4096) == b"HTTP/1.1 100 Continue\r\n\r\n"
+        connection.sendall(body)
+        return connection
+
     def wait_until_ready(self) -> None:
-        url = self.url
-        self.wait(lambda: httpx2.get(f"{url}/readyz").status_code == 200)
+        self.wait(lambda: self.get("/readyz").status_code == 200)
+
+    def exit_code(self) -> int:
+        """Wait until it has ended."""
+        return self.process.wait(PATIENCE_S)
 
     def stop(self) -> int:
         self.process.terminate()
-        return self.process.wait(20)
+        return self.exit_code()
 
 
 StartService = Callable[..., Service]

@@ -3,7 +3,6 @@
 import csv
 from pathlib import Path
 
-import httpx2
 import pytest
 from typer.testing import CliRunner, Result
 
@@ -74,7 +73,7 @@ def test_train_report_evaluate_and_serve(
     service = start_service(artifacts=artifacts)
     service.wait_until_ready()
     texts = [WORDS["glad"], WORDS["calm"]]
-    answer = httpx2.post(f"{service.url}/classify/mood", json={"texts": texts})
+    answer = service.post("/classify/mood", json={"texts": texts})
     results = answer.raise_for_status().json()["results"]
     assert [one["label"] for one in results] == ["glad", "calm"]
     assert all(("scores" in one) == (len(labels) > 2) for one in results)

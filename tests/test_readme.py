@@ -14,7 +14,7 @@ from app import settings
 from app.metrics import Metrics
 from training import cli
 
-from .conftest import ROOT, StartService
+from .conftest import PATIENCE_S, ROOT, StartService
 
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 
@@ -39,7 +39,7 @@ def test_the_first_answer_is_the_services_own(start_service: StartService) -> No
     service.wait_until_ready()
     command = command.replace("localhost:8000", service.url.removeprefix("http://"))
     done = subprocess.run(
-        ["bash", "-c", command], capture_output=True, text=True, check=True, timeout=20
+        ["bash", "-c", command], capture_output=True, text=True, check=True, timeout=PATIENCE_S
     )
     answer, written = json.loads(done.stdout), json.loads(blocks("json")[0])
     for result in [*answer["results"], *written["results"]]:

@@ -11,6 +11,7 @@ from app.main import create_app
 from app.settings import Settings
 from dandelion.artifact import save
 
+from ..conftest import PATIENCE_S
 from ..dandelion.examples import FEATURES, THREE, make_artifact
 
 ROOT = Path(__file__).parent.parent.parent
@@ -33,7 +34,7 @@ def fail(error: Exception) -> None:
 
 
 def wait_until_ready(client: TestClient) -> None:
-    deadline = time.monotonic() + 20
+    deadline = time.monotonic() + PATIENCE_S
     while client.get("/readyz").status_code != 200:
         assert time.monotonic() < deadline
         time.sleep(0.01)

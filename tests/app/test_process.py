@@ -8,14 +8,13 @@ import socket
 import subprocess
 import sys
 import threading
-import time
 from http.client import HTTPConnection, HTTPResponse
 from pathlib import Path
 
 import httpx2
 import pytest
 
-from ..conftest import ROOT, StartService
+from ..conftest import PATIENCE_S, ROOT, StartService
 from ..dandelion.examples import THREE
 
 BODY = b'{"texts": ["Are we still meeting for lunch?"]}'
@@ -34,7 +33,7 @@ def receive(connection: socket.socket) -> tuple[int, bytes]:
 def test_it_answers_and_stops(start_service: StartService) -> None:
     service = start_service()
     service.wait_until_ready()
-    answer = httpx2.post(f"{service.url}/classify/spam", json={"texts": ["WINNER!! claim £1000"]})
+    answer = service.post("/classify/spam", json={"texts": ["WINNER!! claim £1000"]})
     assert answer.json()["results"][0]["label"] == "spam"
     assert service.stop() == -signal.SIGTERM
     assert "ready" in [line["message"] for line in service.lines()]
@@ -44,19 +43,19 @@ def test_ctrl_c_ends_it_without_a_traceback(start_service: StartService) -> None
     service = start_service()
     service.wait_until_ready()
     service.process.send_signal(signal.SIGINT)
-    assert service.process.wait(20) == -signal.SIGINT
+    assert service.exit_code() == -signal.SIGINT
     assert "Traceback" not in service.log.read_text()
 
 
 def test_many_labels_are_served(start_service: StartService, made_up: Path) -> None:
     service = start_service(artifacts=made_up)
     service.wait_until_ready()
-    url = f"{service.url}/classify/mood"
-    (result,) = httpx2.post(url, json={"texts": ["free lunch"]}).json()["results"]
+    (result,) = service.post("/classify/mood", json={"texts": ["free lunch"]}).json()["results"]
     assert result["score"] == max(result["scores"].values())
-    assert httpx2.post(url, json={"texts": ["a"], "threshold": 0.5}).status_code == 422
+    refused = service.post("/classify/mood", json={"texts": ["a"], "threshold": 0.5})
+    assert refused.status_code == 422
     labels = [f'dandelion_texts_total{{label="{label}",model="mood"}}' for label in THREE]
-    metrics = httpx2.get(f"{service.url}/metrics").text
+    metrics = service.get("/metrics").text
     assert all(label in metrics for label in labels)
 
 
@@ -74,22 +73,20 @@ def test_serving_imports_neither_torch_nor_pandas() -> None:
 def test_sigterm_lets_a_request_in_flight_finish(start_service: StartService) -> None:
     service = start_service()
     service.wait_until_ready()
-    with socket.create_connection(("127.0.0.1", service.port), timeout=10) as connection:
-        connection.sendall(HEAD % f"Content-Length: {len(BODY)}".encode() + BODY[:10])
-        time.sleep(0.5)  # the request has begun
+    with service.begin(BODY[:10], len(BODY)) as connection:
         service.process.terminate()
         service.wait(lambda: any(line["message"] == "Shutting down" for line in service.lines()))
         connection.sendall(BODY[10:])
         status, answer = receive(connection)
     assert status == 200
     assert b'"label":"ham"' in answer
-    service.process.wait(10)
+    service.exit_code()
 
 
 def test_413_is_answered_before_a_declared_body_is_sent(start_service: StartService) -> None:
     service = start_service(max_body_bytes=1000)
     service.wait_until_ready()
-    with socket.create_connection(("127.0.0.1", service.port), timeout=10) as connection:
+    with service.connect() as connection:
         connection.sendall(HEAD % b"Content-Length: 1001")
         status, answer = receive(connection)
     assert status == 413
@@ -99,13 +96,13 @@ def test_413_is_answered_before_a_declared_body_is_sent(start_service: StartServ
 def test_413_is_answered_at_the_byte_that_passes_the_limit(start_service: StartService) -> None:
     service = start_service(max_body_bytes=1000)
     service.wait_until_ready()
-    with socket.create_connection(("127.0.0.1", service.port), timeout=10) as connection:
+    with service.connect() as connection:
         connection.sendall(HEAD % b"Transfer-Encoding: chunked")
         connection.sendall(b"3e8\r\n" + b"a" * 1000 + b"\r\n")
         connection.settimeout(0.3)
         with pytest.raises(TimeoutError):
             connection.recv(65536)  # 1000 bytes are within the limit
-        connection.settimeout(10)
+        connection.settimeout(PATIENCE_S)
         connection.sendall(b"1\r\na\r\n")
         status, _ = receive(connection)
     assert status == 413
@@ -114,7 +111,7 @@ def test_413_is_answered_at_the_byte_that_passes_the_limit(start_service: StartS
 def test_a_client_that_sends_everything_first_reads_the_413(start_service: StartService) -> None:
     service = start_service()
     service.wait_until_ready()
-    connection = HTTPConnection("127.0.0.1", service.port, timeout=20)
+    connection = HTTPConnection("127.0.0.1", service.port, timeout=PATIENCE_S)
     headers = {"Content-Type": "application/json"}
     for body, status in ((b" " * 9_000_000, 413), (BODY, 200)):  # on one connection
         connection.request("POST", "/classify/spam", body, headers)
@@ -127,11 +124,9 @@ def test_a_client_that_sends_everything_first_reads_the_413(start_service: Start
 def test_a_client_that_goes_away_is_counted(start_service: StartService) -> None:
     service = start_service()
     service.wait_until_ready()
-    with socket.create_connection(("127.0.0.1", service.port), timeout=10) as connection:
-        connection.sendall(HEAD % b"Content-Length: 100" + BODY[:10])
-        time.sleep(0.2)
+    service.begin(BODY[:10], 100).close()
     counted = 'dandelion_requests_total{model="spam",status="499"} 1.0'
-    service.wait(lambda: counted in httpx2.get(f"{service.url}/metrics").text)
+    service.wait(lambda: counted in service.get("/metrics").text)
     assert not [line for line in service.lines() if line["level"] == "ERROR"]
 
 
@@ -142,16 +137,14 @@ def test_health_answers_while_a_large_batch_is_classified(start_service: StartSe
     took: list[float] = []
 
     def classify() -> None:
-        answer = httpx2.post(
-            f"{service.url}/classify/spam", json={"texts": [text] * 4096}, timeout=60
-        )
+        answer = service.post("/classify/spam", json={"texts": [text] * 4096})
         took.append(answer.elapsed.total_seconds())
         assert len(answer.json()["results"]) == 4096
 
     batch = threading.Thread(target=classify)
     batch.start()
     answered = 0
-    with httpx2.Client(base_url=service.url) as client:
+    with httpx2.Client(base_url=service.url, timeout=PATIENCE_S) as client:
         while batch.is_alive():
             assert client.get("/livez").status_code == 200
             answered += 1
@@ -175,7 +168,7 @@ def test_the_probe_tells_whether_it_is_ready(start_service: StartService) -> Non
 
 def test_wrong_settings_end_it_at_once(start_service: StartService) -> None:
     service = start_service(max_txts=3)
-    assert service.process.wait(20) == 2
+    assert service.exit_code() == 2
     assert service.log.read_text() == (
         "error: DANDELION_MAX_TXTS: no such setting; did you mean DANDELION_MAX_TEXTS?\n"
     )
@@ -199,7 +192,7 @@ def test_a_host_without_an_address_ends_it_at_once(start_service: StartService) 
 
 def test_a_missing_variant_ends_it_at_once(start_service: StartService) -> None:
     service = start_service(models='{"spam": "none"}')
-    assert service.process.wait(20) == 1
+    assert service.exit_code() == 1
     (line,) = service.lines()
     assert line["level"] == "CRITICAL"
     assert "make train-all" in str(line["message"])
@@ -218,7 +211,7 @@ def test_a_damaged_artifact_ends_it_with_one_line(
         for golden in (artifacts / "spam").glob("*/golden.json"):
             golden.write_text(golden.read_text().replace("lunch", "dinner"))
     service = start_service(artifacts=artifacts)
-    assert service.process.wait(20) == 1
+    assert service.exit_code() == 1
     (line,) = [line for line in service.lines() if line["level"] == "CRITICAL"]
     assert "spam" in str(line["message"])
     assert "exc_info" not in line
@@ -235,8 +228,8 @@ def test_nothing_of_a_request_is_logged(start_service: StartService) -> None:
         canary,
     ):
         headers = {"Content-Type": "application/json"}
-        httpx2.post(f"{service.url}/classify/spam", content=body, headers=headers)
-    httpx2.post(f"{service.url}/classify/{canary}?q={canary}", json={"texts": [canary]})
+        service.post("/classify/spam", content=body, headers=headers)
+    service.post(f"/classify/{canary}?q={canary}", json={"texts": [canary]})
     service.stop()
     log = service.log.read_text()
     assert log.count('"message": "request"') == 5

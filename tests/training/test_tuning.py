@@ -17,6 +17,8 @@ from training.configuration import Configuration, Wide
 from training.experiment import Run
 from training.tuning import Budget, judge, seeds_of, suggested, tune, write
 
+from ..conftest import PATIENCE_S
+
 PLAIN = Configuration(model="cyberbullying", variant="plain", loss="dice", dimensions=20)
 WIDE = Configuration(
     model="cyberbullying",
@@ -153,7 +155,7 @@ def test_equal_searches_are_equal(fits: Fits) -> None:
 
 
 def test_trials_go_side_by_side(fits: Fits) -> None:
-    both = threading.Barrier(2, timeout=20)
+    both = threading.Barrier(2, timeout=PATIENCE_S)
 
     def wait(run: Run) -> float:
         both.wait()
