@@ -1,7 +1,7 @@
 """A real Prometheus scrapes the service and answers a question about it."""
 
+import re
 import shutil
-import socket
 import subprocess
 import time
 from collections.abc import Iterator
@@ -12,19 +12,12 @@ import httpx2
 import pytest
 from ruamel.yaml import YAML
 
-from ..conftest import ROOT, Service, StartService
+from ..conftest import PATIENCE_S, ROOT, Service, StartService
 
 P99 = (
     "histogram_quantile(0.99, sum by (le) "
     '(dandelion_request_duration_seconds_bucket{model="spam"}))'
 )
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
 
 
 @pytest.fixture
@@ -45,25 +38,35 @@ def prometheus(service: Service, tmp_path: Path) -> Iterator[str]:
     config["global"]["scrape_interval"] = "200ms"
     config["scrape_configs"][0]["static_configs"][0]["targets"] = [f"127.0.0.1:{service.port}"]
     yaml.dump(config, tmp_path / "prometheus.yml")
-    port = free_port()
-    with (tmp_path / "prometheus.log").open("wb") as log:
+    path = tmp_path / "prometheus.log"
+    with path.open("wb") as log:
         process = subprocess.Popen(
             [
                 program,
                 f"--config.file={tmp_path / 'prometheus.yml'}",
                 f"--storage.tsdb.path={tmp_path / 'data'}",
-                f"--web.listen-address=127.0.0.1:{port}",
+                "--web.listen-address=127.0.0.1:0",
             ],
             stderr=log,
         )
-    yield f"http://127.0.0.1:{port}"
+    yield f"http://{chosen_address(path)}"
     process.terminate()
-    process.wait(20)
+    process.wait(PATIENCE_S)
+
+
+def chosen_address(log: Path) -> str:
+    deadline = time.monotonic() + PATIENCE_S
+    while (found := re.search(r'msg="Listening on" address=(\S+)', log.read_text())) is None:
+        assert time.monotonic() < deadline, log.read_text()
+        time.sleep(0.05)
+    return found[1]
 
 
 def query(prometheus: str, promql: str) -> list[dict[str, Any]]:
     try:
-        answer = httpx2.get(f"{prometheus}/api/v1/query", params={"query": promql})
+        answer = httpx2.get(
+            f"{prometheus}/api/v1/query", params={"query": promql}, timeout=PATIENCE_S
+        )
     except httpx2.ConnectError:
         return []
     result: list[dict[str, Any]] = answer.json()["data"]["result"] if answer.is_success else []
@@ -71,7 +74,7 @@ def query(prometheus: str, promql: str) -> list[dict[str, Any]]:
 
 
 def wait_for(prometheus: str, promql: str, expected: float) -> None:
-    deadline = time.monotonic() + 60
+    deadline = time.monotonic() + PATIENCE_S
     while not any(float(row["value"][1]) == expected for row in query(prometheus, promql)):
         assert time.monotonic() < deadline, query(prometheus, promql)
         time.sleep(0.1)
@@ -80,7 +83,7 @@ def wait_for(prometheus: str, promql: str, expected: float) -> None:
 def test_p99_of_real_traffic(service: Service, prometheus: str) -> None:
     wait_for(prometheus, 'up{job="dandelion"}', 1)
     took = []
-    with httpx2.Client() as client:
+    with httpx2.Client(timeout=PATIENCE_S) as client:
         for number in range(200):
             started = time.perf_counter()
             client.post(
@@ -92,7 +95,7 @@ def test_p99_of_real_traffic(service: Service, prometheus: str) -> None:
     # Twice: a quantile lies anywhere in its bucket.
     assert 0 < float(p99["value"][1]) <= 2 * max(took)
     (info,) = query(prometheus, 'dandelion_model_info{model="spam"}')
-    details = httpx2.get(f"{service.url}/models/spam").json()
+    details = service.get("/models/spam").json()
     assert info["metric"]["version"] == details["version"]
     labels = query(prometheus, 'dandelion_texts_total{model="spam"}')
     assert sum(float(row["value"][1]) for row in labels) == 200
