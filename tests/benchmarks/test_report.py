@@ -3,6 +3,8 @@
 import re
 from pathlib import Path
 
+import pytest
+
 from benchmarks import plots, report, scaling
 from benchmarks.goals import verdicts
 from benchmarks.markdown import filled
@@ -23,21 +25,26 @@ def test_a_quick_run_says_so() -> None:
     assert "**A quick run" in report.page(figures() | {"quick": True})
 
 
-def test_every_plot_that_is_written_is_shown(tmp_path: Path) -> None:
-    report.write(figures(), tmp_path)
-    page = (tmp_path / report.PAGE).read_text(encoding="utf-8")
+@pytest.fixture(scope="module")
+def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Everything written once: the plots take seconds."""
+    path = tmp_path_factory.mktemp("report")
+    report.write(figures(), path)
+    return path
+
+
+def test_every_plot_that_is_written_is_shown(home: Path) -> None:
+    page = (home / report.PAGE).read_text(encoding="utf-8")
     shown = set(re.findall(r"\]\((benchmarks/[^)]*)\)", page))
-    written = {str(path.relative_to(tmp_path)) for path in tmp_path.glob("benchmarks/*")}
+    written = {str(path.relative_to(home)) for path in home.glob("benchmarks/*")}
     assert shown == written
     assert len(written) == 8
 
 
-def test_equal_figures_give_equal_files(tmp_path: Path) -> None:
-    for home in ("a", "b"):
-        report.write(figures(), tmp_path / home)
-    for path in (tmp_path / "a").rglob("*.*"):
-        again = tmp_path / "b" / path.relative_to(tmp_path / "a")
-        assert path.read_bytes() == again.read_bytes()
+def test_equal_figures_give_equal_files(home: Path, tmp_path: Path) -> None:
+    report.write(figures(), tmp_path)
+    for path in home.rglob("*.*"):
+        assert path.read_bytes() == (tmp_path / path.relative_to(home)).read_bytes()
 
 
 def test_nobody_on_the_frontier_is_dearer_and_worse_than_another() -> None:
