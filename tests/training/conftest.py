@@ -9,8 +9,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 from numpy.typing import NDArray
+from sklearn.model_selection import StratifiedGroupKFold
 
-from training import datasets, experiment
+from training import datasets, experiment, splits
 from training.datasets import Source, _read_sms
 
 
@@ -29,6 +30,35 @@ def cache(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPa
     directory = (base.parent if "PYTEST_XDIST_WORKER" in os.environ else base) / "cache"
     monkeypatch.setenv("TRAINING_CACHE", str(directory))
     return directory
+
+
+class QuickGroupKFold(StratifiedGroupKFold):
+    """The same folds sooner: what a group would do to each fold is computed at once."""
+
+    def _find_best_fold(
+        self,
+        y_counts_per_fold: NDArray[np.float64],
+        y_cnt: NDArray[np.int64],
+        group_y_counts: NDArray[np.float64],
+    ) -> int:
+        size = self.n_splits
+        counts = np.repeat(y_counts_per_fold[np.newaxis], size, axis=0)
+        counts[range(size), range(size)] += group_y_counts
+        spreads = np.std(counts / y_cnt, axis=1).mean(axis=1).tolist()
+        rows = y_counts_per_fold.sum(axis=1).tolist()
+        best = 0
+        for fold in range(1, size):
+            least = spreads[best]
+            is_close = abs(spreads[fold] - least) <= 1e-8 + 1e-5 * least  # as `np.isclose`
+            if spreads[fold] < least or (is_close and rows[fold] < rows[best]):
+                best = fold
+        return best
+
+
+@pytest.fixture
+def quick_folds(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Group tens of thousands of texts in a tenth of the time."""
+    monkeypatch.setattr(splits, "StratifiedGroupKFold", QuickGroupKFold)
 
 
 def tiny_lines() -> bytes:

@@ -253,11 +253,14 @@ def test_artifacts_are_small_and_nothing_in_them_can_run() -> None:
     assert {file.suffix for file in files} == {".json", ".safetensors", ".txt"}
 
 
-@pytest.mark.timeout(300)  # the first of a data set splits it
 @pytest.mark.parametrize(
     "directory", DIRECTORIES, ids=lambda path: f"{path.parent.name}-{path.name}"
 )
-def test_committed_artifact(directory: Path, data_dir: Path) -> None:
+def test_committed_artifact(
+    directory: Path, data_dir: Path, request: pytest.FixtureRequest
+) -> None:
+    if directory.parent.name != "spam":  # the slow ones
+        request.getfixturevalue("quick_folds")
     classifier = Classifier.load(directory, engine="numpy")
     classifier.check_golden()
     manifest = classifier.manifest

@@ -8,11 +8,14 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from sklearn.model_selection import StratifiedGroupKFold
 
 from training import datasets, splits
 from training.datasets import Dataset
 from training.errors import DatasetError
 from training.splits import Protocol, group_key, sample, split, thin
+
+from .conftest import QuickGroupKFold
 
 
 def make_dataset(texts: list[str], labels: list[int]) -> Dataset:
@@ -108,6 +111,24 @@ def test_no_group_of_the_real_sets_crosses_a_border(data_dir: Path, model: str) 
         rows = folds.rows()[name]
         assert len(rows) / len(dataset.texts) == pytest.approx(expected, abs=0.005)
         assert np.bincount(dataset.labels[rows]) / len(rows) == pytest.approx(shares, abs=0.01)
+
+
+@pytest.mark.parametrize("model", ["spam", "cyberbullying", "cyberbullying_type"])
+@pytest.mark.parametrize("seed", [0, 1])
+def test_quick_folds_are_the_same(data_dir: Path, model: str, seed: int) -> None:
+    """Those that other tests take instead, so that they need not wait."""
+    dataset = load_some(model, data_dir)
+    groups = [group_key(text) for text in dataset.texts]
+    found, expected = (
+        [
+            rows.tolist()
+            for _, rows in kind(10, shuffle=True, random_state=seed).split(
+                groups, dataset.labels, groups
+            )
+        ]
+        for kind in (QuickGroupKFold, StratifiedGroupKFold)
+    )
+    assert found == expected
 
 
 def test_sms_has_the_known_number_of_groups(data_dir: Path) -> None:
