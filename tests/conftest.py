@@ -8,6 +8,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -104,13 +105,26 @@ StartService = Callable[..., Service]
 @pytest.fixture
 def start_service(tmp_path: Path) -> Iterator[StartService]:
     """Start ``python -m app`` on a free port, with settings as ``max_texts=8``."""
+    with services(tmp_path) as start:
+        yield start
+
+
+@pytest.fixture(scope="module")
+def start_shared(tmp_path_factory: pytest.TempPathFactory) -> Iterator[StartService]:
+    """Start a service for several tests of a module, which leave it as it is."""
+    with services(tmp_path_factory.mktemp("services")) as start:
+        yield start
+
+
+@contextmanager
+def services(directory: Path) -> Iterator[StartService]:
     started: list[Service] = []
 
     def start(**settings: object) -> Service:
         environment = {key: value for key, value in os.environ.items() if "DANDELION_" not in key}
         settings = {"port": 0, "log_format": "json", "artifacts": ROOT / "artifacts"} | settings
         environment |= {f"DANDELION_{key.upper()}": str(value) for key, value in settings.items()}
-        log = tmp_path / f"service-{len(started)}.log"
+        log = directory / f"service-{len(started)}.log"
         with log.open("wb") as file:
             process = subprocess.Popen(
                 [sys.executable, "-m", "app"], stderr=file, cwd=ROOT, env=environment
@@ -118,8 +132,10 @@ def start_service(tmp_path: Path) -> Iterator[StartService]:
         started.append(Service(process, log))
         return started[-1]
 
-    yield start
-    for service in started:
-        if service.process.poll() is None:
-            service.process.kill()
-        service.process.wait()
+    try:
+        yield start
+    finally:
+        for service in started:
+            if service.process.poll() is None:
+                service.process.kill()
+            service.process.wait()

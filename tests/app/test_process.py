@@ -14,14 +14,24 @@ from pathlib import Path
 import httpx2
 import pytest
 
-from ..conftest import PATIENCE_S, ROOT, StartService
+from app.settings import Settings
+
+from ..conftest import PATIENCE_S, ROOT, Service, StartService
 from ..dandelion.examples import THREE
 
+MAX_BODY_BYTES: int = Settings.model_fields["max_body_bytes"].default
 BODY = b'{"texts": ["Are we still meeting for lunch?"]}'
 HEAD = (
     b"POST /classify/spam HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n"
     b"%s\r\n\r\n"
 )
+
+
+@pytest.fixture(scope="module")
+def service(start_shared: StartService) -> Service:
+    service = start_shared()
+    service.wait_until_ready()
+    return service
 
 
 def receive(connection: socket.socket) -> tuple[int, bytes]:
@@ -83,37 +93,32 @@ def test_sigterm_lets_a_request_in_flight_finish(start_service: StartService) ->
     service.exit_code()
 
 
-def test_413_is_answered_before_a_declared_body_is_sent(start_service: StartService) -> None:
-    service = start_service(max_body_bytes=1000)
-    service.wait_until_ready()
+def test_413_is_answered_before_a_declared_body_is_sent(service: Service) -> None:
     with service.connect() as connection:
-        connection.sendall(HEAD % b"Content-Length: 1001")
+        connection.sendall(HEAD % (b"Content-Length: %d" % (MAX_BODY_BYTES + 1)))
         status, answer = receive(connection)
     assert status == 413
-    assert b"1000 bytes" in answer
+    assert b"%d bytes" % MAX_BODY_BYTES in answer
 
 
-def test_413_is_answered_at_the_byte_that_passes_the_limit(start_service: StartService) -> None:
-    service = start_service(max_body_bytes=1000)
-    service.wait_until_ready()
+def test_413_is_answered_at_the_byte_that_passes_the_limit(service: Service) -> None:
     with service.connect() as connection:
         connection.sendall(HEAD % b"Transfer-Encoding: chunked")
-        connection.sendall(b"3e8\r\n" + b"a" * 1000 + b"\r\n")
+        connection.sendall(b"%x\r\n" % MAX_BODY_BYTES + b"a" * MAX_BODY_BYTES + b"\r\n")
         connection.settimeout(0.3)
         with pytest.raises(TimeoutError):
-            connection.recv(65536)  # 1000 bytes are within the limit
+            connection.recv(65536)  # so many bytes are within the limit
         connection.settimeout(PATIENCE_S)
         connection.sendall(b"1\r\na\r\n")
         status, _ = receive(connection)
     assert status == 413
 
 
-def test_a_client_that_sends_everything_first_reads_the_413(start_service: StartService) -> None:
-    service = start_service()
-    service.wait_until_ready()
+def test_a_client_that_sends_everything_first_reads_the_413(service: Service) -> None:
     connection = HTTPConnection("127.0.0.1", service.port, timeout=PATIENCE_S)
     headers = {"Content-Type": "application/json"}
-    for body, status in ((b" " * 9_000_000, 413), (BODY, 200)):  # on one connection
+    too_much = b" " * (MAX_BODY_BYTES + 1_000_000)
+    for body, status in ((too_much, 413), (BODY, 200)):  # on one connection
         connection.request("POST", "/classify/spam", body, headers)
         answer = connection.getresponse()
         answer.read()
@@ -121,18 +126,14 @@ def test_a_client_that_sends_everything_first_reads_the_413(start_service: Start
     connection.close()
 
 
-def test_a_client_that_goes_away_is_counted(start_service: StartService) -> None:
-    service = start_service()
-    service.wait_until_ready()
+def test_a_client_that_goes_away_is_counted(service: Service) -> None:
     service.begin(BODY[:10], 100).close()
     counted = 'dandelion_requests_total{model="spam",status="499"} 1.0'
     service.wait(lambda: counted in service.get("/metrics").text)
     assert not [line for line in service.lines() if line["level"] == "ERROR"]
 
 
-def test_health_answers_while_a_large_batch_is_classified(start_service: StartService) -> None:
-    service = start_service()
-    service.wait_until_ready()
+def test_health_answers_while_a_large_batch_is_classified(service: Service) -> None:
     text = "Sorry, I'll be home a bit later tonight. " * 40  # nearly as much as a body may hold
     took: list[float] = []
 
@@ -153,9 +154,7 @@ def test_health_answers_while_a_large_batch_is_classified(start_service: StartSe
     assert answered > 3
 
 
-def test_the_probe_tells_whether_it_is_ready(start_service: StartService) -> None:
-    service = start_service()
-    service.wait_until_ready()
+def test_the_probe_tells_whether_it_is_ready(service: Service) -> None:
     for port, code in ((service.port, 0), (9, 1)):
         probe = subprocess.run(
             [sys.executable, "-m", "app.probe"],

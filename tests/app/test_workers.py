@@ -50,6 +50,15 @@ def start_two(start_service: StartService, made_up: Path) -> Callable[[], Servic
     return start
 
 
+@pytest.fixture(scope="module")
+def two(start_shared: StartService, made_up: Path) -> Service:
+    """A service with two workers that several tests look at."""
+    service = start_shared(workers=2, artifacts=made_up)
+    service.wait_until_ready()
+    service.wait(lambda: len(pids(service)) == 2)
+    return service
+
+
 def pids(service: Service) -> list[int]:
     """Every worker's process that there ever was, in the order of their starts."""
     texts = [str(line["message"]) for line in service.lines()]
@@ -242,40 +251,38 @@ def test_two_workers_show_what_one_shows(
     assert service_two[durations] == service_one[durations] == 10
 
 
-def test_series_exist_before_the_first_request(start_two: Callable[[], Service]) -> None:
-    found = scrape(start_two())
+def test_series_exist_before_the_first_request(two: Service) -> None:
+    found = scrape(two)
     for status in ("200", "404", "413", "422", "499", "500", "503"):
         labels = frozenset({("model", "mood"), ("status", status)})
         assert found[REQUESTS, labels] == 0
     assert found["dandelion_model_load_seconds", frozenset({("model", "mood")})] > 0
 
 
-def test_promtool_and_openmetrics_accept_it(start_two: Callable[[], Service]) -> None:
+def test_promtool_and_openmetrics_accept_it(two: Service) -> None:
     promtool = shutil.which("promtool")
     if promtool is None:
         pytest.skip("needs promtool: apt-get install prometheus")
-    service = start_two()
-    post(service, 3)
-    text = service.get("/metrics").content
+    post(two, 3)
+    text = two.get("/metrics").content
     checked = subprocess.run(
         [promtool, "check", "metrics"], input=text, capture_output=True, check=False
     )
     assert checked.returncode == 0, checked.stderr
-    answer = service.get("/metrics", headers={"Accept": "application/openmetrics-text"})
+    answer = two.get("/metrics", headers={"Accept": "application/openmetrics-text"})
     assert "dandelion_score" in {family.name for family in parse_open(answer.text)}
 
 
-def test_the_processes_are_added_up(start_two: Callable[[], Service]) -> None:
-    service = start_two()
+def test_the_processes_are_added_up(two: Service) -> None:
     nothing: frozenset[tuple[str, str]] = frozenset()
-    everyone = [service.process.pid, *pids(service)]
+    everyone = [two.process.pid, *pids(two)]
 
     def proportional_bytes(pid: int) -> int:
         lines = Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines()
         return next(int(line.split()[1]) * 1024 for line in lines if line.startswith("Pss:"))
 
     def agrees() -> bool:
-        found = scrape(service)
+        found = scrape(two)
         memory = sum(map(proportional_bytes, everyone))
         files = sum(len(list(Path(f"/proc/{pid}/fd").iterdir())) for pid in everyone)
         return (
@@ -284,7 +291,7 @@ def test_the_processes_are_added_up(start_two: Callable[[], Service]) -> None:
         )
 
     # Not at once where other programs that share the libraries start or end just then.
-    service.wait(agrees)
+    two.wait(agrees)
 
 
 def test_an_earlier_run_is_not_counted(start_two: Callable[[], Service], directory: Path) -> None:
@@ -410,10 +417,7 @@ def test_a_worker_that_fails_ends_the_service(
     assert "a worker failed" in lines[0]
 
 
-def test_a_port_in_use_is_refused(
-    start_two: Callable[[], Service], start_service: StartService, made_up: Path
-) -> None:
-    port = start_two().port
-    second = start_service(workers=2, artifacts=made_up, port=port)
+def test_a_port_in_use_is_refused(two: Service, start_service: StartService, made_up: Path) -> None:
+    second = start_service(workers=2, artifacts=made_up, port=two.port)
     assert second.exit_code() == 2
-    assert f"cannot listen on 127.0.0.1:{port}: Address already in use" in second.log.read_text()
+    assert f"cannot listen on 127.0.0.1:{two.port}: Address already" in second.log.read_text()
