@@ -173,19 +173,18 @@ def test_wrong_settings_end_it_at_once(start_service: StartService) -> None:
     )
 
 
-def test_a_port_in_use_ends_it_at_once(start_service: StartService) -> None:
-    port = start_service().port
-    second = start_service(port=port)
-    assert second.process.wait(20) == 2
+def test_a_port_in_use_ends_it_at_once(service: Service, start_service: StartService) -> None:
+    second = start_service(port=service.port)
+    assert second.exit_code() == 2
     assert second.log.read_text() == (
-        f"error: DANDELION_PORT: cannot listen on 127.0.0.1:{port}: Address already in use; "
-        "choose another port\n"
+        f"error: DANDELION_PORT: cannot listen on 127.0.0.1:{service.port}: "
+        "Address already in use; choose another port\n"
     )
 
 
 def test_a_host_without_an_address_ends_it_at_once(start_service: StartService) -> None:
     service = start_service(host="no such host")
-    assert service.process.wait(20) == 2
+    assert service.exit_code() == 2
     assert service.log.read_text().startswith("error: DANDELION_HOST: no such host: ")
 
 
