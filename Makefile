@@ -41,7 +41,7 @@ report: $(VENV)/.training ## Run every reported seed; write docs/results/ and th
 	$(BIN)/python -m training report $(if $(QUICK),--quick)
 
 tune: $(VENV)/.training ## Search a variant's hyper-parameters on validation (MODEL=, VARIANT=, MINUTES=)
-	$(BIN)/python -m training tune --model $(MODEL) --variant '$(VARIANT)' --minutes $(MINUTES)
+	$(BIN)/python -m training tune --model $(MODEL) $(if $(VARIANT),--variant $(VARIANT)) --minutes $(MINUTES)
 
 bench: $(VENV)/.training $(VENV)-peers/.peers ## Measure speed beside the peers; write docs/benchmarks.md (QUICK=1, BENCH_ARGS=)
 	@command -v wrk > /dev/null || { echo 'On Debian: apt-get install wrk'; exit 1; }

@@ -5,6 +5,7 @@ import logging
 import signal
 import socket
 import sys
+from typing import Any
 
 import uvicorn
 
@@ -20,7 +21,7 @@ def main() -> int:
     """Serve until told to stop; returns the exit code."""
     try:
         chosen = settings.load()
-        _check_address(chosen.host, chosen.port)
+        _check_address(chosen)
         logs.configure(chosen.log_format, chosen.log_level)
         with workers.metrics_directory(chosen.workers):
             code = _serve(chosen)
@@ -35,30 +36,45 @@ def main() -> int:
     return max(code, 0)
 
 
-def _check_address(host: str, port: int) -> None:
-    """Try to listen, before the models are loaded.
-
-    uvicorn tells it afterwards, in the middle of ten other lines; it is left to tell what is rarer.
+def _check_address(chosen: Settings) -> None:
+    """Try to listen before the models are loaded: uvicorn tells it among ten other lines.
 
     Raises:
-        SettingsError: the host has no address, or the port is taken or not for everybody.
+        SettingsError: the host has no address of this machine, or the port cannot be had.
     """
+    host, port = chosen.host, chosen.port
+    family = socket.AF_UNSPEC
+    if chosen.workers > 1:  # whose sockets uvicorn opens, for one family alone
+        family = socket.AF_INET6 if ":" in host else socket.AF_INET
     try:
-        found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
-        for family, kind, protocol, _, address in found:
-            with socket.socket(family, kind, protocol) as probe:
-                probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-                if family == socket.AF_INET6:
-                    probe.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
-                probe.bind(address)
-    except socket.gaierror as error:
-        raise SettingsError(f"DANDELION_HOST: {host}: {error.strerror}") from error
-    except OSError as error:
-        if error.errno in {errno.EADDRINUSE, errno.EACCES}:
+        found = socket.getaddrinfo(host, port, family, socket.SOCK_STREAM)
+    except (socket.gaierror, UnicodeError) as error:
+        raise SettingsError(f"DANDELION_HOST: {host!r} has no address ({error})") from error
+    failed = [failure for one in found if (failure := _try_to_bind(*one)) is not None]
+    for failure in failed:
+        if failure.errno in {errno.EADDRINUSE, errno.EACCES}:
             raise SettingsError(
-                f"DANDELION_PORT: cannot listen on {host}:{port}: {error.strerror}; "
+                f"DANDELION_PORT: cannot listen on {host}:{port}: {failure.strerror}; "
                 "choose another port"
-            ) from error
+            ) from failure
+    if len(failed) == len(found):
+        raise SettingsError(
+            f"DANDELION_HOST: cannot listen on {host!r}: {failed[0].strerror}"
+        ) from failed[0]
+
+
+def _try_to_bind(
+    family: int, kind: int, protocol: int, _: str, address: tuple[Any, ...]
+) -> OSError | None:
+    try:
+        with socket.socket(family, kind, protocol) as probe:
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            if family == socket.AF_INET6:
+                probe.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
+            probe.bind(address)
+    except OSError as error:
+        return error
+    return None
 
 
 def _serve(chosen: Settings) -> int:

@@ -77,7 +77,7 @@ class RequestMiddleware:
                 answer = errors.response(errors.internal(), scope["request_id"])
                 await answer(scope, receive, exchange.send)
 
-    def counted(self, scope: Scope, status: int) -> str:
+    def count(self, scope: Scope, status: int) -> str:
         """Count a request to classify, and return its model; "" for a scraper's or a prober's."""
         model = asked_model(scope)
         if not model:
@@ -150,7 +150,7 @@ class _Exchange:
             await self._send(message)
             return
         # Counted first: who has read an answer finds it in the counters, whatever happens to us.
-        model = self._surrounds.counted(self._scope, self.status)
+        model = self._surrounds.count(self._scope, self.status)
         await self._send(message)
         if model:
             self._surrounds.record(self._scope, model, self.status, self.started)

@@ -128,7 +128,7 @@ class Server:
     def freeze(self) -> None:
         """Stop it from taking any processor time; some poll when idle.
 
-        The signal alone returns before the threads stand still, so the kernel is asked.
+        The signal alone returns before a process stands still; the first one is waited for.
         """
         os.killpg(self._process.pid, signal.SIGSTOP)
         os.waitid(os.P_PID, self._process.pid, os.WSTOPPED | os.WEXITED | os.WNOWAIT)

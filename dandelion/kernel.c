@@ -446,12 +446,13 @@ EXPORT Batch *dandelion_encode(const Model *model, int64_t n, const uint32_t *ca
     kinds[0] = kinds[length + 1] = SPACE;
     uint8_t common = ENTERED;
     for (int64_t i = 0; i < length; i++) {
-      uint8_t class = model->classes[cased[i]];
+      /* First, as kernel.py enters it last: another thread may be at it. */
+      uint8_t class = __atomic_load_n(model->classes + cased[i], __ATOMIC_ACQUIRE);
       common &= class;
       codes[i + 1] = model->lower[cased[i]];
       kinds[i + 1] = class & KIND;
     }
-    if (!common) {
+    if (!common) { /* once for each new character: what was encoded before is lost */
       instead = &UNSEEN;
       goto failed;
     }

@@ -89,12 +89,12 @@ def test_who_has_read_an_answer_finds_it_counted() -> None:
         return {"type": "http.request", "body": b"", "more_body": False}
 
     async def send(message: Message) -> None:
-        if not message.get("more_body", False):
+        if message["type"] == "http.response.start" or not message.get("more_body", False):
             labels = {"model": "unknown", "status": "404"}
             counted.append(metrics.registry.get_sample_value("dandelion_requests_total", labels))
 
     asyncio.run(app(scope, receive, send))
-    assert counted[-1] == 1
+    assert counted == [0, 1]
 
 
 def test_requests_and_texts_are_counted(own_client: TestClient) -> None:

@@ -101,13 +101,15 @@ def test_413_is_answered_before_a_declared_body_is_sent(service: Service) -> Non
     assert b"%d bytes" % MAX_BODY_BYTES in answer
 
 
-def test_413_is_answered_at_the_byte_that_passes_the_limit(service: Service) -> None:
+def test_413_is_answered_at_the_byte_that_passes_the_limit(start_service: StartService) -> None:
+    service = start_service(max_body_bytes=1000)  # read long before the silence below is over
+    service.wait_until_ready()
     with service.connect() as connection:
         connection.sendall(HEAD % b"Transfer-Encoding: chunked")
-        connection.sendall(b"%x\r\n" % MAX_BODY_BYTES + b"a" * MAX_BODY_BYTES + b"\r\n")
+        connection.sendall(b"3e8\r\n" + b"a" * 1000 + b"\r\n")
         connection.settimeout(0.3)
         with pytest.raises(TimeoutError):
-            connection.recv(65536)  # so many bytes are within the limit
+            connection.recv(65536)  # 1000 bytes are within the limit
         connection.settimeout(PATIENCE_S)
         connection.sendall(b"1\r\na\r\n")
         status, _ = receive(connection)
@@ -182,10 +184,22 @@ def test_a_port_in_use_ends_it_at_once(service: Service, start_service: StartSer
     )
 
 
-def test_a_host_without_an_address_ends_it_at_once(start_service: StartService) -> None:
-    service = start_service(host="no such host")
+@pytest.mark.parametrize("workers", [1, 2])
+@pytest.mark.parametrize(
+    ("host", "message"),
+    [
+        ("no such host", "'no such host' has no address"),
+        ("a..b", "'a..b' has no address"),
+        ("203.0.113.5", "cannot listen on '203.0.113.5': Cannot assign requested address"),
+    ],
+)
+def test_a_host_of_no_use_ends_it_at_once(
+    start_service: StartService, host: str, message: str, workers: int
+) -> None:
+    service = start_service(host=host, workers=workers)
     assert service.exit_code() == 2
-    assert service.log.read_text().startswith("error: DANDELION_HOST: no such host: ")
+    (line,) = service.log.read_text().splitlines()
+    assert line.startswith(f"error: DANDELION_HOST: {message}")
 
 
 def test_a_missing_variant_ends_it_at_once(start_service: StartService) -> None:

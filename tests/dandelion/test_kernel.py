@@ -184,7 +184,7 @@ def test_the_engines_agree_on_long_texts(unit: str) -> None:
 
 
 @needs_kernel
-@pytest.mark.parametrize("kind", ["features 1", "features 2"])
+@pytest.mark.parametrize("kind", ["features 1", "features 2", "features 3", "features 5"])
 def test_the_engines_agree_wherever_a_stretch_ends(kind: str) -> None:
     """kernel.c finds the n-grams of 1,024 characters at a time."""
     behind = "abc  d e£fgh  " * 90

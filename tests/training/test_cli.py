@@ -209,7 +209,8 @@ def test_without_what_it_needs_it_ends_in_one_line() -> None:
     )
     assert done.returncode == 1
     assert done.stderr == (
-        "error: training needs torch, which is not installed: make install-training\n"
+        "error: training needs torch, which is not installed: make install-training, or install "
+        "the extra 'training'\n"
     )
 
 
