@@ -7,9 +7,9 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Literal
 
-import pydantic_settings
 from pydantic import Field, ValidationError
 from pydantic_settings import BaseSettings, SettingsConfigDict
+from pydantic_settings import SettingsError as NotJSONError
 
 PREFIX = "DANDELION_"
 _NESTED = "__"
@@ -79,7 +79,7 @@ def load() -> Settings:
             f"{_variable(detail['loc'])}: {detail['msg']}"
             for detail in error.errors(include_url=False)
         ]
-    except pydantic_settings.SettingsError:  # the one field that can be JSON is not
+    except NotJSONError:  # of the one field that can be JSON
         variable = _variable(["models"])
         mistakes.append(
             f"{variable}: not a JSON object; set a variable for each model: {variable}__SPAM=mse"
