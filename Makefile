@@ -61,11 +61,11 @@ types: $(VENV)/.dev ## Check types
 
 clean: ## Remove the virtual environment and every cache
 	rm -rf $(VENV) $(VENV)-peers .cache .coverage* .hypothesis .import_linter_cache .mypy_cache \
-		.pytest_cache .ruff_cache build dist dandelion/_kernel*.so *.egg-info
+		.pytest_cache .ruff_cache build dist dandelion/engines/_kernel*.so *.egg-info
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 # A stamp a stage: nothing is installed, nor the compiled engine built, again until these change.
-INSTALLED_FROM := pyproject.toml hatch_build.py dandelion/kernel.c
+INSTALLED_FROM := pyproject.toml hatch_build.py dandelion/engines/kernel.c
 $(BIN)/python:
 	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is needed: make PYTHON=python3.12 ...")'
 	$(PYTHON) -m venv $(VENV) || { rm -rf $(VENV); echo 'On Debian: apt-get install python3-venv'; exit 1; }

@@ -11,8 +11,8 @@ from typing import Any
 
 from hatchling.builders.hooks.plugin.interface import BuildHookInterface
 
-_SOURCE = "dandelion/kernel.c"
-_LIBRARY = "dandelion/_kernel.so"
+_SOURCE = "dandelion/engines/kernel.c"
+_LIBRARY = "dandelion/engines/_kernel.so"
 
 
 class KernelHook(BuildHookInterface):  # type: ignore[misc]
@@ -40,7 +40,7 @@ def _compile(source: Path, library: Path) -> str:
         return f"CC: {error}"
     if not compiler or not shutil.which(compiler[0]):
         return f"there is no C compiler {' '.join(compiler)!r} on the path"
-    # Held against the source by dandelion/kernel.py: a library of another version is not used.
+    # dandelion/engines/compiled.py compares it with the source: another version is not used.
     digest = hashlib.sha256(source.read_bytes()).hexdigest()[:16]
     aside = library.with_suffix(f".{os.getpid()}.so")
     command = [

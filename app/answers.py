@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic_core import to_json
 
-from dandelion.artifact import Manifest
+from dandelion.manifest import Manifest
 
 
 class Piece(NamedTuple):

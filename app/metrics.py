@@ -20,7 +20,7 @@ from prometheus_client import (
 )
 from prometheus_client.multiprocess import MultiProcessCollector
 
-from dandelion.artifact import Manifest
+from dandelion.manifest import Manifest
 
 from . import processes
 from .answers import Piece

@@ -9,8 +9,8 @@ from types import MappingProxyType
 from typing import Any, Final
 
 from dandelion import ArtifactError, Classifier
-from dandelion.artifact import Manifest, load_manifest
-from dandelion.engines import EngineChoice
+from dandelion.engines.choice import EngineChoice
+from dandelion.manifest import Manifest, load_manifest
 
 from . import processes
 from .answers import Writer

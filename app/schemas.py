@@ -6,7 +6,7 @@ from typing import Annotated, Any
 from fastapi.openapi.models import Example
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, create_model
 
-from dandelion.engines import Engine
+from dandelion.engines.choice import Engine
 
 EXAMPLES: dict[str, dict[str, Any]] = {
     "one text": {"value": {"texts": ["Are we still meeting for lunch tomorrow at 12?"]}},

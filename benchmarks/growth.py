@@ -13,7 +13,8 @@ import numpy as np
 from threadpoolctl import threadpool_limits
 
 from dandelion import artifact
-from dandelion.vocabulary import Vocabulary
+from dandelion.quantization import quantize
+from dandelion.text.vocabulary import Vocabulary
 
 from . import engines, load, over_http, resources, samples, servers
 from .in_process import us_per_text
@@ -190,7 +191,7 @@ def _synthetic(tokens: int) -> Iterator[Path]:
     random = np.random.default_rng(0)
     shape = (tokens + 1, weights["embedding"].shape[1])
     table = random.standard_normal(shape, dtype=np.float32) * weights["embedding"].std()
-    network = artifact.quantize(replace(source.network, embedding=table), source.manifest.precision)
+    network = quantize(replace(source.network, embedding=table), source.manifest.precision)
     vocabulary = Vocabulary(_token(number) for number in range(tokens))
     with tempfile.TemporaryDirectory() as directory:
         path = Path(directory) / "synthetic"

@@ -39,7 +39,7 @@ from app.main import create_app
 from app.registry import choose
 from app.settings import PREFIX, Settings
 from dandelion import Classifier
-from dandelion.engines import Engine
+from dandelion.engines.choice import Engine
 
 ROOT: Final = Path(__file__).parent.parent
 ACCEPTED: Final = Path(__file__).with_suffix(".json")

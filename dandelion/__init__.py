@@ -3,9 +3,9 @@
 The library half: text in, probability out. It needs NumPy and safetensors alone.
 """
 
-from .artifact import ArtifactError
 from .classifier import Classifier, Prediction
-from .decision import ThresholdError
-from .kernel import KernelError
+from .decision.rule import ThresholdError
+from .engines.compiled import KernelError
+from .manifest import ArtifactError
 
 __all__ = ["ArtifactError", "Classifier", "KernelError", "Prediction", "ThresholdError"]

@@ -11,9 +11,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from . import artifact
-from .artifact import Artifact, ArtifactError, Manifest
-from .decision import ThresholdError, decide
-from .engines import Engine, EngineChoice, scorer
+from .artifact import Artifact
+from .decision.rule import ThresholdError, decide
+from .engines.choice import Engine, EngineChoice, scorer
+from .manifest import ArtifactError, Manifest
+from .quantization import packed_tables
 
 # Grams of a text take some tens of bytes a character: long batches are read in pieces, which fit
 # the processor's cache.
@@ -44,7 +46,15 @@ class Classifier:
     def __init__(self, source: Artifact, engine: EngineChoice = "auto") -> None:
         # Not the artifact: the engine keeps of its tables what it needs.
         self._manifest, self._golden = source.manifest, source.golden
-        self._scorer = scorer(source, engine)
+        manifest, network = source.manifest, source.network
+        self._scorer = scorer(
+            source.vocabulary,
+            manifest.wide_features,
+            network,
+            packed_tables(network.weights(), manifest.precision),
+            is_binary=manifest.task == "binary",
+            engine=engine,
+        )
 
     @classmethod
     def load(cls, path: str | PathLike[str], engine: EngineChoice = "auto") -> Self:

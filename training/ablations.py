@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from dandelion.artifact import PRECISIONS
+from dandelion.quantization import PRECISIONS
 
 from .configuration import Configuration, load
 from .evaluation import FITTED

@@ -7,9 +7,9 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import sparse
 
-from dandelion import grams, surface
-from dandelion.characters import Page
-from dandelion.grams import Features
+from dandelion.text import grams, surface
+from dandelion.text.characters import Page
+from dandelion.text.grams import Features
 
 _TEXTS = 1024  # encoded at a time
 

@@ -15,7 +15,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from rich.table import Table
 
 from dandelion import ArtifactError, Classifier
-from dandelion.artifact import Manifest
+from dandelion.manifest import Manifest
 
 from . import (
     ablations,

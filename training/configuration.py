@@ -11,8 +11,8 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 from pydantic_core import ErrorDetails
 
-from dandelion.artifact import Precision
-from dandelion.grams import Features
+from dandelion.quantization import Precision
+from dandelion.text.grams import Features
 
 from .errors import ConfigurationError
 from .losses import LOSSES, options_of

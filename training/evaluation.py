@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 from sklearn import metrics
 
-from dandelion.decision import decide
+from dandelion.decision.rule import decide
 
 # Metrics that need a threshold, in the order of every table; then those that need none.
 AT_THRESHOLD = ("accuracy", "f1", "f1_minority", "macro_f1", "mcc", "g_mean")

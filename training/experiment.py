@@ -12,10 +12,12 @@ from typing import Any, TypeVar
 import numpy as np
 
 from dandelion import artifact as artifacts
-from dandelion.artifact import Artifact, Golden, Manifest
+from dandelion.artifact import Artifact, Golden
 from dandelion.classifier import Classifier
-from dandelion.grams import Features
-from dandelion.tokenizer import tokenize
+from dandelion.manifest import Manifest
+from dandelion.quantization import quantize
+from dandelion.text.grams import Features
+from dandelion.text.tokenizer import tokenize
 
 from . import bags, datasets, embeddings, fairness, own_data, vocabulary
 from .configuration import Configuration, Sampling
@@ -197,7 +199,7 @@ def train(run: Run, directory: Path, on_epoch: OnEpoch = ignore_epoch) -> tuple[
         on_epoch=on_epoch,
     )
 
-    network = artifacts.quantize(fitted.network, config.precision)
+    network = quantize(fitted.network, config.precision)
     manifest = Manifest(
         model=config.model,
         variant=config.variant,

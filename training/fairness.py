@@ -11,8 +11,8 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
-from dandelion.decision import decide
-from dandelion.tokenizer import tokenize
+from dandelion.decision.rule import decide
+from dandelion.text.tokenizer import tokenize
 
 from .evaluation import Labels, Scores
 

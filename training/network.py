@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from scipy import sparse
 from torch import Tensor, nn
 
-from dandelion.network import Network
+from dandelion.engines.network import Network
 
 
 class Batch(NamedTuple):

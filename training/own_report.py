@@ -4,7 +4,7 @@ from pathlib import Path
 
 import numpy as np
 
-from dandelion.artifact import Manifest
+from dandelion.manifest import Manifest
 
 from . import own_data
 from .evaluation import ARGMAX, FITTED, HALF, METRICS, Metrics

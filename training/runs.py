@@ -31,13 +31,13 @@ from .own_data import OwnData
 from .storage import cache_directory
 
 # Of the library, these decide no number: runs are made with NumPy's engine.
-_WITHOUT_NUMBERS = {"__init__", "classifier", "engines", "kernel"}
+_WITHOUT_NUMBERS = {"__init__", "classifier", "choice", "compiled"}
 
 # A run is made again when the code changes that its numbers depend on.
 _CODE = (
     *sorted(
         path
-        for path in Path(dandelion.__file__).parent.glob("*.py")
+        for path in Path(dandelion.__file__).parent.rglob("*.py")
         if path.stem not in _WITHOUT_NUMBERS
     ),
     *(

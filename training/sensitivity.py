@@ -16,7 +16,7 @@ from typing import Any, Final, NamedTuple
 import numpy as np
 
 from dandelion import Classifier, artifact
-from dandelion.network import binary_logits
+from dandelion.engines.network import binary_logits
 
 from . import datasets, pages, plots
 from .configuration import Configuration, Wide

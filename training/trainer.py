@@ -15,10 +15,10 @@ from torch import Tensor, nn
 from torch.nn import functional
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
-from dandelion import surface
-from dandelion.network import Network, sigmoid, softmax
-from dandelion.network import binary_logits as reduce_logits
-from dandelion.vocabulary import TokenBatch
+from dandelion.engines.network import Network, sigmoid, softmax
+from dandelion.engines.network import binary_logits as reduce_logits
+from dandelion.text import surface
+from dandelion.text.vocabulary import TokenBatch
 
 from . import bags
 from .bags import Bags

@@ -7,8 +7,8 @@ from functools import lru_cache
 import numpy as np
 from numpy.typing import NDArray
 
-from dandelion.tokenizer import tokenize
-from dandelion.vocabulary import Vocabulary
+from dandelion.text.tokenizer import tokenize
+from dandelion.text.vocabulary import Vocabulary
 
 from .configuration import Configuration
 from .embeddings import WordVectors

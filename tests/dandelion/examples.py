@@ -7,11 +7,14 @@ from dataclasses import asdict, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from dandelion import Classifier, surface
-from dandelion.artifact import Artifact, Golden, Manifest, Precision, quantize
-from dandelion.grams import GAP, Features, GramBatch
-from dandelion.network import Network
-from dandelion.vocabulary import Vocabulary
+from dandelion import Classifier
+from dandelion.artifact import Artifact, Golden
+from dandelion.engines.network import Network
+from dandelion.manifest import Manifest
+from dandelion.quantization import Precision, quantize
+from dandelion.text import surface
+from dandelion.text.grams import GAP, Features, GramBatch
+from dandelion.text.vocabulary import Vocabulary
 
 TOKENS = ("free", "prize", "lunch", "tomorrow", "!", "£", "<11 digits>", "привет", "😂")
 TEXTS = ("", "Free prize!", "Lunch tomorrow?")

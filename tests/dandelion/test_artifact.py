@@ -14,10 +14,11 @@ from hypothesis.extra import numpy as hnp
 from numpy.typing import NDArray
 from safetensors.numpy import load_file, save_file
 
-from dandelion import artifact as artifacts
-from dandelion.artifact import PRECISIONS, ArtifactError, Precision, load, quantize, save
+from dandelion.artifact import load, save
 from dandelion.classifier import Classifier
-from dandelion.network import Network
+from dandelion.engines.network import Network
+from dandelion.manifest import ArtifactError, content_hash, sha256
+from dandelion.quantization import PRECISIONS, Precision, quantize
 
 from .examples import FEATURES, THREE, make_artifact
 
@@ -43,7 +44,7 @@ def test_round_trip(tmp_path: Path, precision: Precision, kind: str) -> None:
     manifest = save(original, tmp_path / "spam" / "tiny")
     loaded = load(tmp_path / "spam" / "tiny")
     assert loaded.manifest == manifest
-    assert loaded.features == KINDS[kind].get("features")
+    assert loaded.manifest.wide_features == KINDS[kind].get("features")
     assert loaded.vocabulary.tokens == original.vocabulary.tokens
     assert loaded.golden == original.golden
     assert list(loaded.network.weights()) == list(original.network.weights())
@@ -186,7 +187,7 @@ def edit_manifest(directory: Path, changes: dict[str, Any]) -> None:
     """Change model.json and make it whole again."""
     path = directory / "model.json"
     values = json.loads(path.read_text()) | changes
-    values["content_hash"] = artifacts._content_hash(values)
+    values["content_hash"] = content_hash(values)
     path.write_text(json.dumps(values))
 
 
@@ -305,7 +306,7 @@ def test_refuses_tensors(tmp_path: Path, changes: dict[str, Any], message: str) 
     path = tmp_path / "tiny" / "model.safetensors"
     tensors = load_file(path) | changes
     save_file({name: tensor for name, tensor in tensors.items() if tensor is not None}, path)
-    files = dict(manifest.files) | {path.name: artifacts._sha256(path.read_bytes())}
+    files = dict(manifest.files) | {path.name: sha256(path.read_bytes())}
     edit_manifest(tmp_path / "tiny", {"files": files})
     with pytest.raises(ArtifactError, match=rf"model\.safetensors: damaged: .*{message}"):
         load(tmp_path / "tiny")
@@ -366,9 +367,7 @@ def test_refuses_content_with_a_right_checksum(
 ) -> None:
     manifest = save(make_artifact(**KINDS[kind]), tmp_path / "tiny")
     (tmp_path / "tiny" / name).write_bytes(data)
-    edit_manifest(
-        tmp_path / "tiny", {"files": dict(manifest.files) | {name: artifacts._sha256(data)}}
-    )
+    edit_manifest(tmp_path / "tiny", {"files": dict(manifest.files) | {name: sha256(data)}})
     with pytest.raises(ArtifactError, match=rf"{name}: damaged: .*{message}"):
         load(tmp_path / "tiny")
 

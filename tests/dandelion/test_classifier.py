@@ -16,7 +16,7 @@ from dandelion import ArtifactError, Classifier, Prediction, ThresholdError
 from dandelion import classifier as classifier_module
 from dandelion.artifact import Golden, load, save
 from dandelion.classifier import chunks
-from dandelion.network import binary_logits, sigmoid, softmax
+from dandelion.engines.network import binary_logits, sigmoid, softmax
 
 from .examples import FEATURES, THREE, make_artifact
 from .strategies import ANY_TEXTS

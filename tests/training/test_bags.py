@@ -10,9 +10,9 @@ from numpy.typing import NDArray
 from scipy import sparse
 from sklearn.feature_extraction.text import TfidfTransformer
 
-from dandelion import grams, surface
-from dandelion.characters import Page
-from dandelion.grams import Features
+from dandelion.text import grams, surface
+from dandelion.text.characters import Page
+from dandelion.text.grams import Features
 from training import bags
 from training.bags import Bags
 

@@ -13,7 +13,7 @@ import pytest
 from typer.testing import CliRunner
 
 from dandelion import Classifier
-from dandelion.artifact import load_manifest
+from dandelion.manifest import load_manifest
 from training import cli, configuration, experiment, tuning
 from training.datasets import Source
 

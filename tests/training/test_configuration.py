@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from dandelion.grams import Features
+from dandelion.text.grams import Features
 from training import configuration
 from training.configuration import Configuration, Sampling, Wide, wide_recipe
 from training.datasets import FINER, SOURCES

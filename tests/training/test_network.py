@@ -11,12 +11,15 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 from scipy import sparse
 
-from dandelion import Classifier, artifact, surface
-from dandelion.artifact import Artifact, Golden, Manifest, quantize
-from dandelion.grams import Features
-from dandelion.network import Encoded, Network
-from dandelion.network import binary_logits as reduce_logits
-from dandelion.vocabulary import TokenBatch, Vocabulary
+from dandelion import Classifier, artifact
+from dandelion.artifact import Artifact, Golden
+from dandelion.engines.network import Encoded, Network
+from dandelion.engines.network import binary_logits as reduce_logits
+from dandelion.manifest import Manifest
+from dandelion.quantization import quantize
+from dandelion.text import surface
+from dandelion.text.grams import Features
+from dandelion.text.vocabulary import TokenBatch, Vocabulary
 from training import bags, datasets
 from training.bags import Bags
 from training.network import Batch, WideAndDeep, binary_logits

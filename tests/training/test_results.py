@@ -13,17 +13,10 @@ import pytest
 from scipy import stats
 
 from dandelion import Classifier
-from dandelion.artifact import load_manifest
+from dandelion.manifest import load_manifest
 from training import configuration, experiment, pages, results
 from training.baselines import PEERS
-from training.evaluation import (
-    ARGMAX,
-    FITTED,
-    METRICS,
-    OF_CLASSES,
-    evaluate,
-    evaluate_classes,
-)
+from training.evaluation import ARGMAX, FITTED, METRICS, OF_CLASSES, evaluate, evaluate_classes
 from training.experiment import Result
 from training.results import Row, Summary, compare, summarize
 from training.runs import Kept

@@ -12,10 +12,10 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 from torch import Tensor
 
-from dandelion import grams, surface
-from dandelion.characters import Page
-from dandelion.network import Encoded, Network, binary_logits, sigmoid
-from dandelion.vocabulary import TokenBatch
+from dandelion.engines.network import Encoded, Network, binary_logits, sigmoid
+from dandelion.text import grams, surface
+from dandelion.text.characters import Page
+from dandelion.text.vocabulary import TokenBatch
 from training import bags, trainer
 from training.configuration import Configuration, Sampling, Wide
 from training.evaluation import fit_threshold

@@ -9,8 +9,8 @@ from bisect import bisect_right
 from collections.abc import Callable, Iterator
 from itertools import groupby, pairwise
 
-from dandelion.grams import Features
-from dandelion.tokenizer import clean
+from dandelion.text.grams import Features
+from dandelion.text.tokenizer import clean
 
 # A gram: the number of its family and the strings it is made of.
 Gram = tuple[int, tuple[str, ...]]

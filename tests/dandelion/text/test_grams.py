@@ -10,11 +10,11 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from dandelion.characters import Page
-from dandelion.grams import MAX_BITS, MAX_CHARS, Features, encode
+from dandelion.text.characters import Page
+from dandelion.text.grams import MAX_BITS, MAX_CHARS, Features, encode
 
+from ..strategies import ANY_TEXT, ANY_TEXTS
 from . import reference
-from .strategies import ANY_TEXT, ANY_TEXTS
 
 EVERYTHING = Features(bits=18, chars=(2, 5), words=3, signs=True, shapes=True, surface=True)
 NOTHING: dict[str, Any] = {

@@ -9,11 +9,11 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 from numpy.typing import NDArray
 
-from dandelion import network as network_module
-from dandelion.network import Encoded, Network, binary_logits, sigmoid, softmax
-from dandelion.vocabulary import TokenBatch
+from dandelion.engines import network as network_module
+from dandelion.engines.network import Encoded, Network, binary_logits, sigmoid, softmax
+from dandelion.text.vocabulary import TokenBatch
 
-from .examples import make_grams, make_network
+from ..examples import make_grams, make_network
 
 ROWS, DIMENSIONS, HIDDEN, BUCKETS, SURFACE_ROWS, COUNTS = 30, 5, 4, 16, 12, 3
 

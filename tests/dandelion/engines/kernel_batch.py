@@ -6,11 +6,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from dandelion import surface
-from dandelion.grams import Features, GramBatch
-from dandelion.kernel import Batch
-from dandelion.network import Encoded
-from dandelion.vocabulary import TokenBatch
+from dandelion.engines.compiled import Batch
+from dandelion.engines.network import Encoded
+from dandelion.text import surface
+from dandelion.text.grams import Features, GramBatch
+from dandelion.text.vocabulary import TokenBatch
 
 
 class _Layout(ctypes.Structure):

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dandelion.ragged import sum_each, sum_parts
+from dandelion.text.ragged import sum_each, sum_parts
 
 LENGTHS = st.lists(st.integers(0, 4), min_size=1, max_size=8)
 

@@ -15,20 +15,22 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from dandelion import Classifier, KernelError, kernel
-from dandelion.artifact import Artifact, Precision, quantize
-from dandelion.engines import EngineChoice, NumPyScorer, scorer
-from dandelion.grams import Features
-from dandelion.network import Encoded, Network
-from dandelion.vocabulary import Vocabulary
+from dandelion import Classifier, KernelError
+from dandelion.artifact import Artifact
+from dandelion.engines import compiled
+from dandelion.engines.choice import EngineChoice, Scorer, scorer
+from dandelion.engines.network import Encoded, Network
+from dandelion.quantization import Precision, packed_tables, quantize
+from dandelion.text.grams import Features
+from dandelion.text.vocabulary import Vocabulary
 
-from ..conftest import ROOT
-from .examples import FEATURES, THREE, TOKENS, make_artifact, make_network
+from ...conftest import ROOT
+from ..examples import FEATURES, THREE, TOKENS, make_artifact, make_network
+from ..strategies import ANY_TEXT, ANY_TEXTS
 from .kernel_batch import unpack
-from .strategies import ANY_TEXT, ANY_TEXTS
 
 needs_kernel = pytest.mark.skipif(
-    not kernel.is_available(), reason="the compiled engine was not built: no C compiler"
+    not compiled.is_available(), reason="the compiled engine was not built: no C compiler"
 )
 
 # Every token that the tokenizer makes of something else, and some that share their start.
@@ -100,10 +102,24 @@ ARTIFACTS = {
     "int8, multiclass": artifact_of(labels=THREE, precision="int8"),
     "int8, binary of six logits": artifact_of(outputs=6, precision="int8"),
 }
+
+
+def scorer_of(artifact: Artifact, engine: EngineChoice) -> Scorer:
+    manifest, network = artifact.manifest, artifact.network
+    return scorer(
+        artifact.vocabulary,
+        manifest.wide_features,
+        network,
+        packed_tables(network.weights(), manifest.precision),
+        is_binary=manifest.task == "binary",
+        engine=engine,
+    )
+
+
 PAIRS = {
     name: (
-        scorer(one, "compiled") if kernel.is_available() else None,
-        NumPyScorer(one),
+        scorer_of(one, "compiled") if compiled.is_available() else None,
+        scorer_of(one, "numpy"),
     )
     for name, one in ARTIFACTS.items()
 }
@@ -142,10 +158,10 @@ def sorted_grams(encoded: Encoded) -> NDArray[np.int64]:
 
 def hold_equal(kind: str, texts: list[str]) -> None:
     """Hold ids and scores of both engines against each other."""
-    compiled, plain = PAIRS[kind]
-    assert compiled is not None
-    batch, expected = compiled.encode(texts), plain.encode(texts)
-    found = unpack(batch, ARTIFACTS[kind].features)
+    ours, plain = PAIRS[kind]
+    assert ours is not None
+    batch, expected = ours.encode(texts), plain.encode(texts)
+    found = unpack(batch, ARTIFACTS[kind].manifest.wide_features)
     np.testing.assert_array_equal(found.tokens.ids, expected.tokens.ids)
     np.testing.assert_array_equal(found.tokens.offsets, expected.tokens.offsets)
     assert (found.grams is None) == (expected.grams is None)
@@ -154,7 +170,7 @@ def hold_equal(kind: str, texts: list[str]) -> None:
     assert (found.surface is None) == (expected.surface is None)
     if found.surface is not None and expected.surface is not None:
         np.testing.assert_array_equal(found.surface, expected.surface)
-    scores, wanted = compiled.infer(batch), plain.infer(expected)
+    scores, wanted = ours.infer(batch), plain.infer(expected)
     assert (scores.shape, scores.dtype) == (wanted.shape, np.float32)
     np.testing.assert_allclose(scores, wanted, rtol=0, atol=1e-6)
 
@@ -231,8 +247,8 @@ def test_lower_case_is_known_before_the_character(monkeypatch: pytest.MonkeyPatc
         def __setitem__(self, code: int, value: int) -> None:
             entered.append(code)
 
-    monkeypatch.setattr(kernel, "_CLASSES", Spied())
-    kernel._enter("ДЖ")
+    monkeypatch.setattr(compiled, "_CLASSES", Spied())
+    compiled._enter("ДЖ")
     assert entered == [ord(one) for one in "дДжЖ"]
 
 
@@ -271,10 +287,10 @@ def test_it_is_taken_where_it_is_there() -> None:
 def library(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     """Look for the library elsewhere, where there is none yet."""
     path = tmp_path / "_kernel.so"
-    monkeypatch.setattr(kernel, "LIBRARY", path)
-    kernel.libraries.cache_clear()
+    monkeypatch.setattr(compiled, "LIBRARY", path)
+    compiled.libraries.cache_clear()
     yield path
-    kernel.libraries.cache_clear()
+    compiled.libraries.cache_clear()
 
 
 @pytest.mark.parametrize("content", [None, b"no library"])
@@ -311,9 +327,9 @@ UNDER_THE_SANITIZER = """
 import random, sys
 from pathlib import Path
 sys.settrace(None)  # the same lines are covered without the sanitizer
-from dandelion import kernel
-kernel.LIBRARY = Path(sys.argv[1])
-from tests.dandelion.test_kernel import ARTIFACTS, hold_equal
+from dandelion.engines import compiled
+compiled.LIBRARY = Path(sys.argv[1])
+from tests.dandelion.engines.test_compiled import ARTIFACTS, hold_equal
 draw = random.Random(0)
 signs = "aAb1 _@'.!/:hwtp\\0\\n\\u0130\\u0301\\ufb01\\ud800\\u0661"
 for length, count in [*((short, 3) for short in range(40)), (1000, 3), (70_000, 1)]:
@@ -327,12 +343,12 @@ print("agreed")
 @needs_kernel
 def test_nothing_is_read_or_written_out_of_bounds(tmp_path: Path) -> None:
     library = tmp_path / "_kernel.so"
-    digest = kernel.source_digest(kernel.SOURCE.read_bytes())
+    digest = compiled.source_digest(compiled.SOURCE.read_bytes())
     command = ["cc", "-std=gnu11", "-O1", "-g", "-shared", "-fPIC", "-Wno-psabi"]
     command += [
         "-fsanitize=address,undefined",
         f'-DDANDELION_SOURCE="{digest}"',
-        str(kernel.SOURCE),
+        str(compiled.SOURCE),
         "-o",
         str(library),
         "-lm",

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dandelion.decision import ThresholdError, decide
+from dandelion.decision.rule import ThresholdError, decide
 
 
 @given(st.lists(st.floats(0, 1, width=32), min_size=1), st.floats(0, 1))

@@ -18,11 +18,11 @@ from typing import Any, Final, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from . import characters, surface
-from .grams import Features
+from ..text import characters, surface
+from ..text.grams import Features
+from ..text.tokenizer import clean
+from ..text.vocabulary import Vocabulary
 from .network import Network
-from .tokenizer import clean
-from .vocabulary import Vocabulary
 
 SOURCE: Final = Path(__file__).with_name("kernel.c")
 LIBRARY: Final = Path(__file__).with_name("_kernel.so")

@@ -4,11 +4,11 @@ import numpy as np
 import pytest
 from hypothesis import example, given
 
-from dandelion.characters import Page
-from dandelion.surface import COUNTS, LEVELS, encode
+from dandelion.text.characters import Page
+from dandelion.text.surface import COUNTS, LEVELS, encode
 
+from ..strategies import ANY_TEXT, ANY_TEXTS
 from . import reference
-from .strategies import ANY_TEXT, ANY_TEXTS
 
 # Where the numbers stand; an artifact's surface table depends on it.
 NUMBERS = {

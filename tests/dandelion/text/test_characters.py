@@ -5,12 +5,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dandelion import characters
-from dandelion.characters import DIGIT, LOWER, SIGN, SPACE, UPPER, Page, Sums, hash_each
-from dandelion.tokenizer import clean
+from dandelion.text import characters
+from dandelion.text.characters import DIGIT, LOWER, SIGN, SPACE, UPPER, Page, Sums, hash_each
+from dandelion.text.tokenizer import clean
 
+from ..strategies import ANY_TEXTS
 from . import reference
-from .strategies import ANY_TEXTS
 
 KINDS = {"space": SPACE, "lower": LOWER, "upper": UPPER, "digit": DIGIT, "sign": SIGN}
 

@@ -1,16 +1,18 @@
 """The two ways to compute the same scores: compiled where that is possible, NumPy everywhere."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, Final, Literal, Protocol, get_args
 
 import numpy as np
 from numpy.typing import NDArray
 
-from . import grams, kernel, surface
-from .artifact import Artifact, packed
-from .characters import Page
-from .kernel import Kernel
-from .network import Encoded, binary_logits, sigmoid, softmax
+from ..text import grams, surface
+from ..text.characters import Page
+from ..text.grams import Features
+from ..text.vocabulary import Vocabulary
+from . import compiled
+from .compiled import Kernel, Packed
+from .network import Encoded, Network, binary_logits, sigmoid, softmax
 
 Engine = Literal["compiled", "numpy"]
 EngineChoice = Literal["auto", "compiled", "numpy"]
@@ -37,11 +39,18 @@ class NumPyScorer:
 
     name: Final[Engine] = "numpy"
 
-    def __init__(self, source: Artifact) -> None:
-        self._vocabulary = source.vocabulary
-        self._network = source.network
-        self._features = source.features
-        self._is_binary = source.manifest.task == "binary"
+    def __init__(
+        self,
+        vocabulary: Vocabulary,
+        features: Features | None,
+        network: Network,
+        *,
+        is_binary: bool,
+    ) -> None:
+        self._vocabulary = vocabulary
+        self._features = features
+        self._network = network
+        self._is_binary = is_binary
 
     def encode(self, texts: Sequence[str]) -> Encoded:
         """Find tokens, grams and surface of texts."""
@@ -69,8 +78,24 @@ class NumPyScorer:
         return sigmoid(binary_logits(logits)) if self._is_binary else softmax(logits)
 
 
-def scorer(source: Artifact, engine: EngineChoice) -> Scorer:
-    """Make an artifact's scorer; ``auto`` takes the compiled engine where there is one.
+def scorer(  # noqa: PLR0913
+    vocabulary: Vocabulary,
+    features: Features | None,
+    network: Network,
+    packed: Mapping[str, Packed],
+    *,
+    is_binary: bool,
+    engine: EngineChoice = "auto",
+) -> Scorer:
+    """Create the scorer of a network; ``auto`` takes the compiled engine where there is one.
+
+    Args:
+        vocabulary: of v − 1 known tokens.
+        features: what the wide path reads; None without one.
+        network: its weights.
+        packed: those of its tables that int8 holds exactly, see `Kernel`; NumPy needs none.
+        is_binary: whether there are two labels.
+        engine: which one.
 
     Raises:
         KernelError: the compiled engine is asked for, but there is none.
@@ -78,12 +103,6 @@ def scorer(source: Artifact, engine: EngineChoice) -> Scorer:
     """
     if engine not in ENGINES:
         raise ValueError(f"there is no engine {engine!r}; expected one of {', '.join(ENGINES)}")
-    if engine == "numpy" or (engine == "auto" and not kernel.is_available()):
-        return NumPyScorer(source)
-    return Kernel(
-        source.vocabulary,
-        source.features,
-        source.network,
-        packed(source),
-        is_binary=source.manifest.task == "binary",
-    )
+    if engine == "numpy" or (engine == "auto" and not compiled.is_available()):
+        return NumPyScorer(vocabulary, features, network, is_binary=is_binary)
+    return Kernel(vocabulary, features, network, packed, is_binary=is_binary)

@@ -11,9 +11,9 @@ from typing import Final, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from .array_tokenizer import find_tokens
 from .characters import Page, Places, hash_each
 from .tokenizer import MAX_DIGITS, MENTION, URL, digits, split
-from .tokens import find_tokens
 
 UNKNOWN_ID = 0
 

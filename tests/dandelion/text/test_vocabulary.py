@@ -5,12 +5,12 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from dandelion import vocabulary as vocabulary_module
-from dandelion.characters import hash_each
-from dandelion.tokenizer import tokenize
-from dandelion.vocabulary import UNKNOWN_ID, Vocabulary
+from dandelion.text import vocabulary as vocabulary_module
+from dandelion.text.characters import hash_each
+from dandelion.text.tokenizer import tokenize
+from dandelion.text.vocabulary import UNKNOWN_ID, Vocabulary
 
-from .strategies import ANY_TEXTS
+from ..strategies import ANY_TEXTS
 
 TOKENS = st.lists(st.text(min_size=1).filter(lambda token: "\n" not in token), unique=True)
 

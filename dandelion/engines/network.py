@@ -16,9 +16,9 @@ from typing import NamedTuple, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from .grams import GramBatch
-from .ragged import sum_each, sum_parts
-from .vocabulary import TokenBatch
+from ..text.grams import GramBatch
+from ..text.ragged import sum_each, sum_parts
+from ..text.vocabulary import TokenBatch
 
 Float32 = NDArray[np.float32]
 T = TypeVar("T")

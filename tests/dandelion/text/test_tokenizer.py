@@ -6,9 +6,9 @@ import time
 import pytest
 from hypothesis import given
 
-from dandelion.tokenizer import normalize, tokenize
+from dandelion.text.tokenizer import normalize, tokenize
 
-from .strategies import ANY_TEXT
+from ..strategies import ANY_TEXT
 
 
 @pytest.mark.parametrize(

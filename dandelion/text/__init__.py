@@ -1,0 +1,1 @@
+"""From text to tokens, ids, grams and surface."""
