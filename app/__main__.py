@@ -11,8 +11,10 @@ import uvicorn
 
 from dandelion import ArtifactError, KernelError
 
-from . import logs, settings, workers
+from . import settings
 from .settings import Settings, SettingsError
+from .telemetry import logs
+from .workers import supervisor
 
 _log = logging.getLogger("dandelion")
 
@@ -23,7 +25,7 @@ def main() -> int:
         chosen = settings.load()
         _check_address(chosen)
         logs.configure(chosen.log_format, chosen.log_level)
-        with workers.metrics_directory(chosen.workers):
+        with supervisor.metrics_directory(chosen.workers):
             code = _serve(chosen)
     except SettingsError as error:
         sys.stderr.write(f"error: {error}\n")
@@ -81,8 +83,8 @@ def _serve(chosen: Settings) -> int:
     """Serve; returns the exit code, or the number of the signal that ended it, negative."""
     # Here, because they import prometheus_client, which must find the workers' directory.
     from .main import create_app  # noqa: PLC0415
-    from .metrics import Metrics  # noqa: PLC0415
-    from .registry import ServingError  # noqa: PLC0415
+    from .serving.registry import ServingError  # noqa: PLC0415
+    from .telemetry.metrics import Metrics  # noqa: PLC0415
 
     failures: list[Exception] = []
 
@@ -110,7 +112,7 @@ def _serve(chosen: Settings) -> int:
         timeout_graceful_shutdown=chosen.shutdown_grace_s,
     )
     if chosen.workers > 1:
-        return workers.run(config, metrics)
+        return supervisor.run(config, metrics)
     server = uvicorn.Server(config)
     server.run()
     return 1 if failures else 0

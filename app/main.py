@@ -14,16 +14,16 @@ from starlette.types import ASGIApp
 from threadpoolctl import threadpool_limits
 
 from . import errors
-from .classification import Classification
-from .direct import DirectMiddleware
+from .api.direct import DirectMiddleware
+from .api.middleware import RequestMiddleware
+from .api.schemas import ANSWER_EXAMPLES, limited_request
 from .errors import ProblemDetails
-from .metrics import Metrics
-from .middleware import RequestMiddleware
-from .registry import Registry, choose
 from .routes import classify, health, models
 from .routes import metrics as metrics_route
-from .schemas import ANSWER_EXAMPLES, limited_request
+from .serving.classification import Classification
+from .serving.registry import Registry, choose
 from .settings import Settings
+from .telemetry.metrics import Metrics
 
 _log = logging.getLogger("dandelion")
 

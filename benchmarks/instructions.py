@@ -34,10 +34,10 @@ import numpy as np
 from starlette.types import ASGIApp, Message
 from threadpoolctl import threadpool_info
 
-from app import logs
 from app.main import create_app
-from app.registry import choose
+from app.serving.registry import choose
 from app.settings import PREFIX, Settings
+from app.telemetry import logs
 from dandelion import Classifier
 from dandelion.engines.choice import Engine
 

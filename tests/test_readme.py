@@ -11,7 +11,7 @@ import pytest
 
 import dandelion
 from app import settings
-from app.metrics import Metrics
+from app.telemetry.metrics import Metrics
 from training import cli
 
 from .conftest import PATIENCE_S, ROOT, StartService

@@ -6,10 +6,11 @@ from typing import Annotated
 from fastapi import APIRouter, Path, Request
 from starlette.responses import Response
 
-from .. import body, errors, schemas
-from ..classification import Classification
-from ..registry import Registry
-from ..schemas import ClassifyAnswer, ClassifyRequest, MulticlassAnswer
+from .. import errors
+from ..api import body, schemas
+from ..api.schemas import ClassifyAnswer, ClassifyRequest, MulticlassAnswer
+from ..serving.classification import Classification
+from ..serving.registry import Registry
 
 
 def router(

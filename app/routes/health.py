@@ -5,8 +5,8 @@ from http import HTTPStatus
 from fastapi import APIRouter
 
 from .. import errors
-from ..registry import Registry
-from ..schemas import Health
+from ..api.schemas import Health
+from ..serving.registry import Registry
 
 
 def router(registry: Registry) -> APIRouter:

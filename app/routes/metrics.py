@@ -4,7 +4,7 @@ from fastapi import APIRouter, Request
 from prometheus_client.exposition import choose_encoder
 from starlette.responses import Response
 
-from ..metrics import Metrics
+from ..telemetry.metrics import Metrics
 
 
 def router(metrics: Metrics) -> APIRouter:

@@ -6,8 +6,8 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Path
 
 from .. import errors
-from ..registry import Registry, Served
-from ..schemas import ModelDetails, ModelList, model_examples
+from ..api.schemas import ModelDetails, ModelList, model_examples
+from ..serving.registry import Registry, Served
 
 
 def router(registry: Registry) -> APIRouter:

@@ -11,10 +11,8 @@ from app.main import create_app
 from app.settings import Settings
 from dandelion.artifact import save
 
-from ..conftest import PATIENCE_S
+from ..conftest import PATIENCE_S, ROOT
 from ..dandelion.examples import FEATURES, THREE, make_artifact
-
-ROOT = Path(__file__).parent.parent.parent
 
 
 @pytest.fixture(scope="session")

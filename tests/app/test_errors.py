@@ -11,7 +11,7 @@ from fastapi.testclient import TestClient
 from hypothesis import given
 from hypothesis import strategies as st
 
-from app.body import _parsed
+from app.api.body import _parsed
 from app.main import create_app
 from app.settings import Settings
 from dandelion import Classifier

@@ -11,7 +11,9 @@ from training.datasets import FINER, SOURCES
 from training.errors import ConfigurationError
 from training.losses import LOSSES
 
-CONFIGS = Path(__file__).parent.parent.parent / "configs"
+from ..conftest import ROOT
+
+CONFIGS = ROOT / "configs"
 
 
 def write(directory: Path, text: str) -> None:

@@ -24,9 +24,10 @@ from training import bags, datasets
 from training.bags import Bags
 from training.network import Batch, WideAndDeep, binary_logits
 
+from ..conftest import ROOT
 from ..dandelion.examples import make_grams
 
-ARTIFACTS = Path(__file__).parent.parent.parent / "artifacts"
+ARTIFACTS = ROOT / "artifacts"
 
 
 class Sizes(NamedTuple):

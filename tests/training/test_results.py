@@ -21,7 +21,8 @@ from training.experiment import Result
 from training.results import Row, Summary, compare, summarize
 from training.runs import Kept
 
-ROOT = Path(__file__).parent.parent.parent
+from ..conftest import ROOT
+
 ARTIFACTS = ROOT / "artifacts"
 RESULTS = json.loads((ROOT / "docs" / "results" / "results.json").read_text())
 CONFIGS = configuration.load_all(ROOT / "configs")

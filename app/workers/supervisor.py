@@ -25,10 +25,10 @@ from typing import TYPE_CHECKING, Final
 
 import uvicorn
 
-from .settings import SettingsError
+from ..settings import SettingsError
 
 if TYPE_CHECKING:
-    from .metrics import Metrics
+    from ..telemetry.metrics import Metrics
 
 METRICS_DIRECTORY: Final = "PROMETHEUS_MULTIPROC_DIR"
 

@@ -12,10 +12,10 @@ from dandelion import ArtifactError, Classifier
 from dandelion.engines.choice import EngineChoice
 from dandelion.manifest import Manifest, load_manifest
 
-from . import processes
-from .answers import Writer
-from .errors import not_ready, unknown_model
-from .metrics import Metrics, ModelMetrics
+from ..api.responses import Writer
+from ..errors import not_ready, unknown_model
+from ..telemetry import processes
+from ..telemetry.metrics import Metrics, ModelMetrics
 
 SERVING_FILE: Final = "serving.toml"
 

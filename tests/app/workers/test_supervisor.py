@@ -21,9 +21,9 @@ from prometheus_client.multiprocess import MultiProcessCollector
 from prometheus_client.openmetrics.parser import text_string_to_metric_families as parse_open
 from prometheus_client.parser import text_string_to_metric_families as parse
 
-from app.workers import METRICS_DIRECTORY, metrics_directory
+from app.workers.supervisor import METRICS_DIRECTORY, metrics_directory
 
-from ..conftest import PATIENCE_S, ROOT, Service, StartService
+from ...conftest import PATIENCE_S, ROOT, Service, StartService
 
 BODY = b'{"texts": ["lunch", "free"]}'
 HEADERS = {"Content-Type": "application/json"}
@@ -424,9 +424,14 @@ def test_a_worker_that_fails_ends_the_service(
 def test_a_port_in_use_is_refused() -> None:
     """Also where it was free when the start looked."""
     with socket.create_server(("127.0.0.1", 0), reuse_port=True) as taken:
+        imported = "from app.workers.supervisor import _listen"
         listen = f"_listen(uvicorn.Config('', port={taken.getsockname()[1]}, workers=2))"
         done = subprocess.run(
-            [sys.executable, "-c", f"import uvicorn; from app.workers import _listen; {listen}"],
+            [
+                sys.executable,
+                "-c",
+                f"import uvicorn; from app.workers.supervisor import _listen; {listen}",
+            ],
             cwd=ROOT,
             capture_output=True,
             text=True,

@@ -6,11 +6,11 @@ from pathlib import Path
 import pytest
 
 from app.errors import Problem
-from app.metrics import Metrics
-from app.registry import Registry, ServingError, choose
+from app.serving.registry import Registry, ServingError, choose
+from app.telemetry.metrics import Metrics
 from dandelion import ArtifactError
 
-ROOT = Path(__file__).parent.parent.parent
+from ...conftest import ROOT
 
 
 def serving(directory: Path, text: str) -> Path:

@@ -7,11 +7,11 @@ from dataclasses import asdict
 import pytest
 from fastapi.testclient import TestClient
 
-from app.registry import choose
+from app.serving.registry import choose
 from app.settings import Settings
 from dandelion import Classifier
 
-from ..dandelion.examples import FEATURES, THREE
+from ...dandelion.examples import FEATURES, THREE
 
 CANARY = "canary-7f3a9"
 

@@ -9,10 +9,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from app.answers import Writer
+from app.api.responses import Writer
 from dandelion import Classifier
 
-from ..dandelion.examples import make_artifact
+from ...dandelion.examples import make_artifact
 
 # What a label may hold that means something in JSON or to a formatter.
 NAMES = ('a "quoted" one', "für %s {0}\\", "\u2028🌼,")

@@ -9,12 +9,12 @@ from fastapi.testclient import TestClient
 from hypothesis import given
 from hypothesis import strategies as st
 
-from app.schemas import ClassifyAnswer, MulticlassAnswer
+from app.api.schemas import ClassifyAnswer, MulticlassAnswer
 from app.settings import Settings
 from dandelion import Classifier
 from dandelion import classifier as classifier_module
 
-from ..dandelion.examples import THREE
+from ...dandelion.examples import THREE
 
 SPAM = "WINNER!! You have won a £1000 cash prize. To claim call 09061701461 now. Claim code KL341"
 HAM = "Sorry, I'll be home a bit later tonight, don't wait with dinner"

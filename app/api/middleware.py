@@ -9,9 +9,10 @@ from typing import Final
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from . import errors, logs
-from .metrics import UNKNOWN, Metrics
-from .registry import Registry
+from .. import errors
+from ..serving.registry import Registry
+from ..telemetry import logs
+from ..telemetry.metrics import UNKNOWN, Metrics
 
 REQUEST_ID: Final = b"x-request-id"
 

@@ -22,9 +22,9 @@ from prometheus_client.multiprocess import MultiProcessCollector
 
 from dandelion.manifest import Manifest
 
+from ..api.responses import Piece
+from ..errors import CLIENT_CLOSED
 from . import processes
-from .answers import Piece
-from .errors import CLIENT_CLOSED
 
 # Model names that nobody serves are all counted under this one.
 UNKNOWN: Final = "unknown"

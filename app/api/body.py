@@ -6,8 +6,8 @@ from pydantic import BaseModel, ValidationError
 from pydantic_core import from_json
 from starlette.requests import Request
 
-from . import errors
-from .errors import Mistake
+from .. import errors
+from ..errors import Mistake
 
 T = TypeVar("T", bound=BaseModel)
 

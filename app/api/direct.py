@@ -13,10 +13,10 @@ from typing import Final
 from pydantic import ValidationError
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from ..serving.classification import Classification
+from ..serving.registry import Registry, Served
 from . import body
-from .classification import Classification
 from .middleware import asked_model
-from .registry import Registry, Served
 from .schemas import ClassifyRequest
 
 _JSON: Final = (b"content-type", b"application/json")

@@ -7,8 +7,8 @@ from typing import Final
 
 from dandelion.classifier import chunks
 
+from ..api.schemas import ClassifyRequest
 from .registry import Served
-from .schemas import ClassifyRequest
 
 # A larger batch takes more than a millisecond compiled, or a few in NumPy: it leaves the event
 # loop, so that small ones and health checks need not wait for it.

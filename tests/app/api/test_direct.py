@@ -11,14 +11,14 @@ from fastapi.testclient import TestClient
 from hypothesis import given
 from hypothesis import strategies as st
 
-from app import body as body_module
+from app.api import body as body_module
+from app.api.schemas import limited_request
 from app.main import create_app
-from app.schemas import limited_request
 from app.settings import Settings
 from dandelion import Classifier
 
-from .conftest import fail, wait_until_ready
-from .test_errors import ALMOST, JSON, assert_problem
+from ..conftest import fail, wait_until_ready
+from ..test_errors import ALMOST, JSON, assert_problem
 
 HAM = "Sorry, I'll be home a bit later tonight"
 JSON_TYPE = {"content-type": "application/json"}

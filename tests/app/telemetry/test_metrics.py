@@ -16,12 +16,12 @@ from prometheus_client.parser import text_string_to_metric_families as parse
 from starlette.types import Message
 
 from app.main import create_app
-from app.metrics import Metrics, ScoreHistogram
 from app.settings import Settings
+from app.telemetry.metrics import Metrics, ScoreHistogram
 from dandelion import classifier as classifier_module
 
-from ..dandelion.examples import THREE
-from .conftest import ROOT, fail
+from ...dandelion.examples import THREE
+from ..conftest import ROOT, fail
 
 CANARY = "canary-7f3a9"
 HAM = "Sorry, I'll be home a bit later tonight"

@@ -1,0 +1,1 @@
+"""The HTTP interface: schemas, bodies, responses, and what surrounds every request."""

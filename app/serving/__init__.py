@@ -1,0 +1,1 @@
+"""The served models, and classifying with them."""
