@@ -37,13 +37,13 @@ train-all: $(VENV)/.training ## Get the data sets if need be; train configs/ int
 	$(BIN)/python -m training download
 	$(BIN)/python -m training train-all
 
-report: $(VENV)/.training ## Run every reported seed; write docs/results/ and the README's tables (QUICK=1)
-	$(BIN)/python -m training report $(if $(QUICK),--quick)
+report: $(VENV)/.study ## Run every reported seed; write docs/results/ and the README's tables (QUICK=1)
+	$(BIN)/python -m study report $(if $(QUICK),--quick)
 
 tune: $(VENV)/.training ## Search a variant's hyper-parameters on validation (MODEL=, VARIANT=, MINUTES=)
 	$(BIN)/python -m training tune --model $(MODEL) $(if $(VARIANT),--variant $(VARIANT)) --minutes $(MINUTES)
 
-bench: $(VENV)/.training $(VENV)-peers/.peers ## Measure speed beside the peers; write docs/benchmarks.md (QUICK=1, BENCH_ARGS=)
+bench: $(VENV)/.study $(VENV)-peers/.peers ## Measure speed beside the peers; write docs/benchmarks.md (QUICK=1, BENCH_ARGS=)
 	@command -v wrk > /dev/null || { echo 'On Debian: apt-get install wrk'; exit 1; }
 	$(BIN)/python -m training download
 	$(BIN)/python -m benchmarks $(if $(QUICK),--quick) $(BENCH_ARGS)
@@ -57,7 +57,7 @@ format: $(VENV)/.dev ## Format the code
 	$(BIN)/ruff check --fix-only .
 
 types: $(VENV)/.dev ## Check types
-	$(BIN)/mypy -p dandelion -p app -p training -p benchmarks
+	$(BIN)/mypy -p dandelion -p app -p training -p study -p benchmarks
 
 clean: ## Remove the virtual environment and every cache
 	rm -rf $(VENV) $(VENV)-peers .cache .coverage* .hypothesis .import_linter_cache .mypy_cache \
@@ -78,9 +78,13 @@ $(VENV)/.training: $(INSTALLED_FROM) | $(BIN)/python
 	$(BIN)/python -m pip install --quiet $(TORCH) --editable '.[training]'
 	touch $@ $(VENV)/.service
 
-$(VENV)/.dev: $(INSTALLED_FROM) | $(BIN)/python
-	$(BIN)/python -m pip install --quiet $(TORCH) --editable '.[training,dev]'
+$(VENV)/.study: $(INSTALLED_FROM) | $(BIN)/python
+	$(BIN)/python -m pip install --quiet $(TORCH) --editable '.[study]'
 	touch $@ $(VENV)/.training $(VENV)/.service
+
+$(VENV)/.dev: $(INSTALLED_FROM) | $(BIN)/python
+	$(BIN)/python -m pip install --quiet $(TORCH) --editable '.[training,study,dev]'
+	touch $@ $(VENV)/.study $(VENV)/.training $(VENV)/.service
 
 # What is measured beside ours never meets what ours needs.
 $(VENV)-peers/.peers: benchmarks/peers.txt | $(BIN)/python

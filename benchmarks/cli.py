@@ -12,8 +12,8 @@ from typing import Annotated, Any, Final
 
 import typer
 
+from training.cache import cache_directory, write_whole
 from training.errors import TrainingError
-from training.storage import cache_directory, write_whole
 
 from . import bulk, frontier, growth, in_process, machine, over_http, report, resources
 from .machine import ROOT, BenchmarkError

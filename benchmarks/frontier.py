@@ -8,9 +8,10 @@ from typing import Any, Final
 
 from threadpoolctl import threadpool_limits
 
-from training import configuration, datasets, runs
+from training import configuration, runs
+from training.data import datasets
+from training.data.splits import Protocol
 from training.experiment import Run
-from training.splits import Protocol
 
 from . import engines, peer_fits, samples
 from .in_process import BATCH, us_per_text

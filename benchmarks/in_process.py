@@ -13,7 +13,7 @@ from typing import IO, Any, Final, cast
 import numpy as np
 from threadpoolctl import threadpool_limits
 
-from training import embeddings
+from training.model import embeddings
 
 from . import engines, peer_fits, samples
 from .machine import ROOT, BenchmarkError, cores, peers_python, pinned

@@ -5,9 +5,9 @@ from functools import cache
 from pathlib import Path
 from typing import Any, Final
 
-from training import baselines
-from training.baselines import PEERS, TIMED_SEED, Fitted
-from training.splits import Protocol
+from study import baselines
+from study.baselines import PEERS, TIMED_SEED, Fitted
+from training.data.splits import Protocol
 
 # Peers that read subwords or character n-grams: none of them may lie on the frontier.
 SUBWORD_PEERS: Final = (

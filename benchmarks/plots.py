@@ -5,7 +5,7 @@ from typing import Any
 
 from matplotlib.figure import Figure
 
-from training.plots import LINES, MARKERS, svg
+from study.plots import LINES, MARKERS, svg
 
 Json = Mapping[str, Any]
 

@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final
 
-from training.storage import write_whole
+from training.cache import write_whole
 
 from . import plots, scaling
 from .goals import Verdict, verdicts

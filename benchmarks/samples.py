@@ -7,7 +7,7 @@ from functools import cache
 from pathlib import Path
 from typing import Final
 
-from training import datasets
+from training.data import datasets
 
 from .machine import ROOT
 

@@ -12,6 +12,7 @@ import pytest
 import dandelion
 from app import settings
 from app.telemetry.metrics import Metrics
+from study import cli as study_cli
 from training import cli
 
 from .conftest import PATIENCE_S, ROOT, StartService
@@ -65,17 +66,18 @@ def test_every_make_target_exists() -> None:
     assert used <= targets
 
 
-def test_every_training_command_exists() -> None:
+def test_every_command_exists() -> None:
     texts = README + (ROOT / "CONTRIBUTING.md").read_text()
     texts += "".join(path.read_text() for path in (ROOT / "docs").rglob("*.md"))
-    commands = {
-        command.name or command.callback.__name__
-        for command in cli.app.registered_commands
-        if command.callback
-    }
-    used = set(re.findall(r"python -m training ([a-z-]+)", texts))
-    assert used
-    assert used <= {name.replace("_", "-") for name in commands}
+    for package, app in (("training", cli.app), ("study", study_cli.app)):
+        commands = {
+            command.name or command.callback.__name__
+            for command in app.registered_commands
+            if command.callback
+        }
+        used = set(re.findall(rf"python -m {package} ([a-z-]+)", texts))
+        assert used
+        assert used <= {name.replace("_", "-") for name in commands}
 
 
 @pytest.mark.parametrize(

@@ -17,27 +17,18 @@ from rich.table import Table
 from dandelion import ArtifactError, Classifier
 from dandelion.manifest import Manifest
 
-from . import (
-    ablations,
-    configuration,
-    datasets,
-    imbalance,
-    own_data,
-    own_report,
-    pages,
-    report,
-    sensitivity,
-)
+from . import configuration, model_card, tables
 from . import tuning as search
 from .configuration import Configuration
+from .data import custom_data, datasets
+from .data.custom_data import OwnData, OwnDataset
+from .data.splits import Protocol
 from .errors import ConfigurationError, TrainingError
-from .evaluation import ARGMAX, FITTED, METRICS, Metrics, evaluate, evaluate_classes
 from .experiment import Result, Run, majority_metrics, read_test_fold, train
-from .losses import LOSSES
-from .own_data import OwnData, OwnDataset
-from .runs import side_by_side
-from .splits import Protocol
-from .trainer import Epoch
+from .fitting.trainer import Epoch
+from .losses.registry import LOSSES
+from .parallel import side_by_side
+from .quality.metrics import ARGMAX, FITTED, METRICS, Metrics, evaluate, evaluate_classes
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -48,6 +39,8 @@ _console = Console()
 
 _MODELS = ", ".join(datasets.SOURCES)
 ARTIFACTS = Path("artifacts")
+# Where the tries of `tune` are written.
+RESULTS = Path("docs/results")
 _LISTED_ROWS = 20
 _TABLE_WIDTH = 120
 
@@ -66,7 +59,7 @@ _Workers = Annotated[
 
 
 @contextmanager
-def _readable_errors() -> Iterator[None]:
+def readable_errors() -> Iterator[None]:
     """Tell what a person can put right in one line, without a traceback."""
     try:
         yield
@@ -126,10 +119,10 @@ def train_one(  # noqa: PLR0913, PLR0917
     --name and --data it is a model of your own, wide and deep, and its report stands beside the
     artifact in OUTPUT/NAME/VARIANT.md.
     """
-    with _readable_errors():
+    with readable_errors():
         own = None
         if name is not None and model is None and data is not None:
-            found = own_data.read(OwnData(name, data, text_column, label_column, positive))
+            found = custom_data.read(OwnData(name, data, text_column, label_column, positive))
             _print_own(found)
             own, task = found.resolved, found.dataset.task
             config = _own_configuration(name, task, loss, variant, settings or [])
@@ -156,7 +149,7 @@ def train_one(  # noqa: PLR0913, PLR0917
         _console.print(f"Written: {directory} (version {done[0].version})")
         if own is not None:
             page = directory.with_suffix(".md")
-            own_report.write(page, done, majority_metrics(done[0], own), found)
+            model_card.write(page, done, majority_metrics(done[0], own), found)
             _console.print(
                 f"Report: {page}\nServe it: {_how_to_serve(config, output)}",
                 markup=False,
@@ -187,7 +180,7 @@ def _print_own(found: OwnDataset) -> None:
         _console.print(guess, markup=False)
     if found.bad_rows:
         _console.print(f"{len(found.bad_rows)} rows left out:", markup=False)
-        for line in own_data.describe_bad_rows(found.bad_rows, _LISTED_ROWS):
+        for line in custom_data.describe_bad_rows(found.bad_rows, _LISTED_ROWS):
             _console.print(f"  {line}", markup=False)
 
 
@@ -199,7 +192,7 @@ def train_all(
     workers: _Workers = None,
 ) -> None:
     """Train every shipped variant in configs/ (grouped protocol, seed 0); print test metrics."""
-    with _readable_errors():
+    with readable_errors():
         if model is not None:
             datasets.source_of(model)
         jobs = [
@@ -234,7 +227,7 @@ def evaluate_artifact(  # noqa: PLR0913, PLR0917
 
     One of your own data needs --data, and what it was trained with.
     """
-    with _readable_errors():
+    with readable_errors():
         classifier = Classifier.load(path)
         manifest = classifier.manifest
         own = None
@@ -245,7 +238,7 @@ def evaluate_artifact(  # noqa: PLR0913, PLR0917
             )
         if data is not None:
             asked = OwnData(manifest.model, data, text_column, label_column, positive)
-            read = own_data.read(asked)
+            read = custom_data.read(asked)
             own = read.resolved
             if read.dataset.label_names != manifest.labels:
                 raise ConfigurationError(
@@ -275,21 +268,6 @@ def evaluate_artifact(  # noqa: PLR0913, PLR0917
     _console.print(table)
 
 
-@app.command("report")
-def make_report(
-    quick: Annotated[
-        bool, typer.Option("--quick", help="Few seeds, short studies, written aside.")
-    ] = False,
-) -> None:
-    """Run every reported seed and write docs/results/ and the README's tables anew."""
-    with _readable_errors():
-        if quick:
-            _console.print(f"Written: {report.make_quick()}")
-            return
-        report.make()
-    _console.print(f"Written: {report.RESULTS} and the tables of {report.README}")
-
-
 @app.command()
 def tune(  # noqa: PLR0913, PLR0917
     model: _Model,
@@ -303,7 +281,7 @@ def tune(  # noqa: PLR0913, PLR0917
     ] = None,
 ) -> None:
     """Search hyper-parameters on validation; write configs/MODEL/VARIANT.toml and the tries."""
-    with _readable_errors():
+    with readable_errors():
         datasets.source_of(model)
         base = configuration.load(model, variant)
         workers = workers or os.cpu_count() or 1
@@ -312,34 +290,10 @@ def tune(  # noqa: PLR0913, PLR0917
             f"{model}/{variant}: at most {trials} trials, {minutes:g} minutes, {workers} side by "
             f"side, seeds {', '.join(map(str, search.seeds_of(model)))}"
         )
-        best = search.write(base, search.tune(base, budget), report.RESULTS)
+        best = search.write(base, search.tune(base, budget), RESULTS)
     _console.print(
         f"Written: {configuration.path_of(model, variant)} (layer_rate {best.layer_rate:.3g})"
     )
-
-
-@app.command("sensitivity")
-def map_sensitivity() -> None:
-    """Map where Dice and other losses collapse over learning rates, before and after the cure."""
-    with _readable_errors():
-        sensitivity.write(report.RESULTS)
-    _console.print(f"Written: {report.RESULTS / 'sensitivity.md'}")
-
-
-@app.command("imbalance")
-def sweep_imbalance() -> None:
-    """Sweep the share of the smaller class under five losses."""
-    with _readable_errors():
-        imbalance.write(report.RESULTS)
-    _console.print(f"Written: {report.RESULTS / 'imbalance.md'}")
-
-
-@app.command()
-def ablate() -> None:
-    """Measure what single features of the networks are worth; write the table."""
-    with _readable_errors():
-        ablations.write(report.RESULTS / "ablations.md")
-    _console.print(f"Written: {report.RESULTS / 'ablations.md'}")
 
 
 @app.command()
@@ -347,7 +301,7 @@ def download(
     model: Annotated[str | None, typer.Option(help=f"One of: {_MODELS}. Default: all.")] = None,
 ) -> None:
     """Fetch the data sets into DATA_DIR (default: data/), going on where a try broke off."""
-    with _readable_errors():
+    with readable_errors():
         for name in [model] if model else datasets.SOURCES:
             path = datasets.download(name)
             _console.print(f"{path}: {datasets.source_of(name).licence}")
@@ -415,7 +369,7 @@ def _overridden(values: Mapping[str, Any], settings: list[str]) -> dict[str, Any
 
 
 def _figure(value: float | None) -> str:
-    return "" if value is None else pages.figure(value)
+    return "" if value is None else tables.figure(value)
 
 
 def _print_test_metrics(
@@ -425,7 +379,7 @@ def _print_test_metrics(
     shown = ("accuracy", "f1", "macro_f1", "mcc", "auroc", "average_precision")
     title = "Test fold, at the fitted threshold; of more than two labels, at the highest score"
     table = Table(title=title, box=None, padding=(0, 1, 0, 0))
-    for column in ("", "threshold", *(pages.COLUMNS[metric] for metric in shown)):
+    for column in ("", "threshold", *(tables.COLUMNS[metric] for metric in shown)):
         table.add_column(column, no_wrap=True)
 
     def figures(metrics: Metrics) -> list[str]:

@@ -15,7 +15,7 @@ from dandelion.quantization import Precision
 from dandelion.text.grams import Features
 
 from .errors import ConfigurationError
-from .losses import LOSSES, options_of
+from .losses.registry import LOSSES, options_of
 
 CONFIGS = Path("configs")
 

@@ -19,11 +19,17 @@ from dandelion.quantization import quantize
 from dandelion.text.grams import Features
 from dandelion.text.tokenizer import tokenize
 
-from . import bags, datasets, embeddings, fairness, own_data, vocabulary
 from .configuration import Configuration, Sampling
-from .datasets import Dataset
+from .data import custom_data, datasets
+from .data.custom_data import OwnData
+from .data.datasets import Dataset
+from .data.splits import Protocol, Split, sample, split, thin
 from .errors import ConfigurationError, DatasetError
-from .evaluation import (
+from .fitting.trainer import Fold, OnEpoch, fit, ignore_epoch, sampled_priors
+from .losses.registry import LOSSES
+from .model import bags, embeddings, vocabulary
+from .quality import slices
+from .quality.metrics import (
     ARGMAX,
     FITTED,
     FITTED_TO_ACCURACY,
@@ -39,10 +45,6 @@ from .evaluation import (
     majority_of_classes,
     prevalence_weights,
 )
-from .losses import LOSSES
-from .own_data import OwnData
-from .splits import Protocol, Split, sample, split, thin
-from .trainer import Fold, OnEpoch, fit, ignore_epoch, sampled_priors
 
 # Made up, harmless; an empty text and unknown words are among them on purpose.
 GOLDEN_TEXTS = (
@@ -93,7 +95,7 @@ class Run:
 
 @lru_cache(maxsize=4)
 def _load_dataset(model: str, own: OwnData | None, sample_rows: int | None) -> Dataset:
-    dataset = _read_dataset(model) if own is None else own_data.read(own).dataset
+    dataset = _read_dataset(model) if own is None else custom_data.read(own).dataset
     if sample_rows is None:
         return dataset
     rows = sample(dataset, sample_rows)
@@ -141,8 +143,8 @@ class Result:
         train_seconds: of wall time, for the fit.
         bytes: of the artifact.
         rows: fold → how many texts it has of each class.
-        slices: error rates on the test fold, see `training.fairness`; None where it was not read,
-            and beyond two labels.
+        slices: error rates on the test fold, see `training.quality.slices`; None where it was not
+            read, and beyond two labels.
     """
 
     metrics: dict[str, dict[str, Metrics]]
@@ -235,12 +237,12 @@ def train(run: Run, directory: Path, on_epoch: OnEpoch = ignore_epoch) -> tuple[
     labels = {name: dataset.labels[folds.rows()[name]] for name in read}
     scores = {name: classifier.scores(_pick(dataset.texts, folds.rows()[name])) for name in read}
     threshold, metrics = _metrics(run, manifest.score_kind, labels, scores)
-    slices = None
+    found_slices = None
     if run.read_test and threshold is not None:
         texts = _pick(dataset.texts, folds.test)
-        slices = fairness.slices(texts, labels["test"], scores["test"], threshold)
+        found_slices = slices.slices(texts, labels["test"], scores["test"], threshold)
     golden = Golden(GOLDEN_TEXTS, tuple(classifier.scores(GOLDEN_TEXTS).tolist()))
-    described = metrics if slices is None else metrics | {"slices": slices}
+    described = metrics if found_slices is None else metrics | {"slices": found_slices}
     manifest = replace(manifest, threshold=threshold, metrics=described)
     manifest = artifacts.save(Artifact(manifest, words, network, golden), directory)
     return manifest, Result(
@@ -257,7 +259,7 @@ def train(run: Run, directory: Path, on_epoch: OnEpoch = ignore_epoch) -> tuple[
         rows={
             name: np.bincount(dataset.labels[rows]).tolist() for name, rows in folds.rows().items()
         },
-        slices=slices,
+        slices=found_slices,
     )
 
 

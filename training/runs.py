@@ -3,32 +3,21 @@
 import ast
 import hashlib
 import json
-import os
 import shutil
 import tempfile
-from collections.abc import Callable, Sequence
-from concurrent.futures import ProcessPoolExecutor, as_completed
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from functools import cache
-from multiprocessing import get_context
 from pathlib import Path
-from typing import TypeVar
-
-from rich.progress import (
-    BarColumn,
-    MofNCompleteColumn,
-    Progress,
-    TextColumn,
-    TimeElapsedColumn,
-    TimeRemainingColumn,
-)
 
 import dandelion
 
-from . import datasets, embeddings, own_data
+from .cache import cache_directory
+from .data import custom_data, datasets
+from .data.custom_data import OwnData
 from .experiment import Result, Run, library_versions, train
-from .own_data import OwnData
-from .storage import cache_directory
+from .model import embeddings
+from .parallel import side_by_side
 
 # Of the library, these decide no number: runs are made with NumPy's engine.
 _WITHOUT_NUMBERS = {"__init__", "classifier", "choice", "compiled"}
@@ -41,24 +30,16 @@ _CODE = (
         if path.stem not in _WITHOUT_NUMBERS
     ),
     *(
-        Path(__file__).with_name(f"{name}.py")
+        Path(__file__).parent / f"{name}.py"
         for name in (
-            *("datasets", "own_data", "embeddings", "splits", "evaluation", "losses"),
-            *(
-                "multiclass_losses",
-                "network",
-                "bags",
-                "vocabulary",
-                "fairness",
-                "trainer",
-                "experiment",
-            ),
+            *("data/datasets", "data/custom_data", "data/splits", "model/embeddings"),
+            *("losses/options", "losses/pointwise", "losses/overlap", "losses/ranking"),
+            *("losses/multiclass", "losses/registry", "model/network", "model/bags"),
+            *("model/vocabulary", "quality/metrics", "quality/slices", "fitting/trainer"),
+            "experiment",
         )
     ),
 )
-
-J = TypeVar("J")
-R = TypeVar("R")
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,47 +79,6 @@ def run_cells(cells: Sequence[Sequence[Run]], title: str) -> list[list[Kept]]:
     """Carry out the runs of every cell of a table in one series, see `run_all`."""
     kept = iter(run_all([run for runs in cells for run in runs], title))
     return [[next(kept) for _ in runs] for runs in cells]
-
-
-def side_by_side(
-    job: Callable[[J], R],
-    jobs: Sequence[J],
-    title: str,
-    *,
-    workers: int | None = None,
-    done: int = 0,
-) -> list[R]:
-    """Do jobs in processes of their own, with a progress bar.
-
-    After a failure none is begun any more.
-
-    Args:
-        job: a function of a module.
-        jobs: its arguments.
-        title: beside the bar.
-        workers: processes; by default one a processor.
-        done: jobs that the bar counts as done already.
-
-    Returns:
-        What ``job`` returned, in the order of ``jobs``.
-    """
-    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn())
-    with (
-        Progress(*columns, TimeElapsedColumn(), TimeRemainingColumn()) as progress,
-        ProcessPoolExecutor(
-            max_workers=workers or os.cpu_count(), mp_context=get_context("spawn")
-        ) as pool,
-    ):
-        task = progress.add_task(title, total=done + len(jobs), completed=done)
-        futures = [pool.submit(job, one) for one in jobs]
-        try:
-            for future in as_completed(futures):
-                future.result()
-                progress.advance(task)
-        except BaseException:
-            pool.shutdown(wait=False, cancel_futures=True)
-            raise
-    return [future.result() for future in futures]
 
 
 def keep(run: Run) -> Kept:
@@ -217,5 +157,5 @@ def _is_docstring(node: ast.stmt) -> bool:
 @cache
 def _data_sha256(model: str, own: OwnData | None, directory: Path) -> str:
     if own is not None:
-        return own_data.read(own).dataset.sha256
+        return custom_data.read(own).dataset.sha256
     return datasets.load(model, directory).sha256

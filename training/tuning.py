@@ -13,13 +13,13 @@ import optuna
 import tomli_w
 from optuna.trial import FrozenTrial, Trial, TrialState
 
+from .cache import write_whole
 from .configuration import Configuration, path_of
-from .evaluation import ARGMAX, FITTED, Metrics
+from .data.splits import Protocol
 from .experiment import Run
-from .losses import LOSSES
+from .losses.registry import LOSSES
+from .quality.metrics import ARGMAX, FITTED, Metrics
 from .runs import Kept, keep
-from .splits import Protocol
-from .storage import write_whole
 
 # Reported seeds are 0 to 9. A validation fold as large as the tweets' needs one seed alone.
 _SEEDS = (100, 101, 102, 103, 104, 105)

@@ -11,8 +11,9 @@ import pytest
 from numpy.typing import NDArray
 from sklearn.model_selection import StratifiedGroupKFold
 
-from training import datasets, experiment, splits
-from training.datasets import Source, _read_sms
+from training import experiment
+from training.data import datasets, splits
+from training.data.datasets import Source, _read_sms
 
 
 @pytest.fixture(scope="session")

@@ -15,7 +15,7 @@ from typer.testing import CliRunner
 from dandelion import Classifier
 from dandelion.manifest import load_manifest
 from training import cli, configuration, experiment, tuning
-from training.datasets import Source
+from training.data.datasets import Source
 
 from .conftest import tiny_lines, write_archive
 
@@ -252,12 +252,8 @@ def test_tune_states_its_budget_and_writes_what_it_found(
         "train",
         "train-all",
         "evaluate",
-        "report",
         "tune",
-        "ablate",
         "download",
-        "sensitivity",
-        "imbalance",
     ],
 )
 def test_every_command_explains_itself(command: CliRunner, name: str) -> None:

@@ -7,9 +7,9 @@ import pytest
 from dandelion.text.grams import Features
 from training import configuration
 from training.configuration import Configuration, Sampling, Wide, wide_recipe
-from training.datasets import FINER, SOURCES
+from training.data.datasets import FINER, SOURCES
 from training.errors import ConfigurationError
-from training.losses import LOSSES
+from training.losses.registry import LOSSES
 
 from ..conftest import ROOT
 

@@ -11,15 +11,16 @@ import numpy as np
 import pytest
 
 from dandelion import Classifier, artifact
-from training import experiment, fairness
+from training import experiment
 from training.configuration import Configuration, Sampling, Wide, wide_recipe
-from training.datasets import Source
+from training.data.custom_data import OwnData
+from training.data.custom_data import read as read_own
+from training.data.datasets import Source
+from training.data.splits import Protocol, split
 from training.errors import ConfigurationError, DatasetError
-from training.evaluation import evaluate, evaluate_classes, prevalence_weights
 from training.experiment import Result, Run, train
-from training.own_data import OwnData
-from training.own_data import read as read_own
-from training.splits import Protocol, split
+from training.quality import slices
+from training.quality.metrics import evaluate, evaluate_classes, prevalence_weights
 
 from .conftest import tiny_lines, write_archive
 
@@ -85,7 +86,7 @@ def test_training_and_serving_read_a_wide_text_alike(tmp_path: Path, idf: bool) 
     config = changed(wide=wide, restore="last", precision="float32", loss="bce")
     classifier, result = carry_out(Run(config, Protocol.GROUPED, seed=0), tmp_path)
     shipped = artifact.load(tmp_path / "artifact")
-    assert shipped.features == wide.features()
+    assert shipped.manifest.wide_features == wide.features()
     assert shipped.network.grams is not None
     assert shipped.network.grams.shape == (2**10, 1)
     dataset = experiment._read_dataset("tiny")
@@ -132,7 +133,7 @@ def test_slices_are_of_the_test_fold(tmp_path: Path) -> None:
     assert manifest.threshold is not None
     texts, labels = experiment.read_test_fold(manifest)
     scores = classifier.scores(texts)
-    assert result.slices == fairness.slices(texts, labels, scores, manifest.threshold)
+    assert result.slices == slices.slices(texts, labels, scores, manifest.threshold)
     assert manifest.metrics["slices"] == result.slices
 
 

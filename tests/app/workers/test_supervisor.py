@@ -430,7 +430,7 @@ def test_a_port_in_use_is_refused() -> None:
             [
                 sys.executable,
                 "-c",
-                f"import uvicorn; from app.workers.supervisor import _listen; {listen}",
+                f"import uvicorn; {imported}; {listen}",
             ],
             cwd=ROOT,
             capture_output=True,

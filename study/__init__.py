@@ -1,0 +1,1 @@
+"""The questions of the paper and ours, answered by experiments: ``python -m study``."""

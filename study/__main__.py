@@ -1,0 +1,15 @@
+"""Run ``python -m study``."""
+
+import sys
+
+try:
+    from .cli import app
+except ModuleNotFoundError as error:
+    if (error.name or "").startswith((__package__ or "", "training", "dandelion")):
+        raise
+    sys.exit(
+        f"error: the study needs {error.name}, which is not installed: make report, or "
+        "pip install -e '.[study]'"
+    )
+
+app(prog_name="python -m study")

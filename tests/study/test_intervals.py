@@ -1,0 +1,31 @@
+"""The corrected interval against the textbook's, by hand."""
+
+import math
+import statistics
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from scipy import stats
+
+from study.intervals import corrected_interval
+
+
+def test_by_hand() -> None:
+    # Mean 2, variance 1, n = 3; t with two degrees of freedom is 4.3027 at 97.5 %.
+    half_width = 4.302652729911275 * math.sqrt(1 / 3 + 1 / 8)
+    assert corrected_interval([1, 2, 3]) == pytest.approx((2 - half_width, 2 + half_width))
+
+
+@given(st.lists(st.floats(-1, 1), min_size=2, max_size=10))
+def test_holds_the_mean_and_is_wider_than_the_uncorrected(values: list[float]) -> None:
+    low, high = corrected_interval(values)
+    mean = math.fsum(values) / len(values)
+    assert low - 1e-12 <= mean <= high + 1e-12
+    plain = stats.t.ppf(0.975, len(values) - 1) * statistics.stdev(values) / math.sqrt(len(values))
+    assert high - low >= 2 * plain - 1e-9
+
+
+def test_one_value_has_no_interval() -> None:
+    with pytest.raises(ValueError, match="two values or more, not 1; take more seeds"):
+        corrected_interval([0.5])

@@ -1,0 +1,651 @@
+"""Reading data of one's own: every format, every guess, every refusal."""
+
+import codecs
+import csv
+import hashlib
+import io
+import json
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from pyarrow import parquet
+
+from training.errors import DatasetError
+from training.data.custom_data import BadRow, OwnData, OwnDataset, describe_bad_rows, read
+
+Row = tuple[str, str]
+Write = Callable[[Sequence[Row]], bytes]
+
+TWENTY: list[Row] = [(f"text {number}", "ham" if number % 2 else "spam") for number in range(20)]
+
+
+def to_csv(rows: Sequence[Row], delimiter: str = ",") -> bytes:
+    file = io.StringIO(newline="")
+    csv.writer(file, delimiter=delimiter).writerows([("text", "label"), *rows])
+    return file.getvalue().encode()
+
+
+def to_tsv(rows: Sequence[Row]) -> bytes:
+    return to_csv(rows, "\t")
+
+
+def to_json_lines(rows: Sequence[Row], **options: bool) -> bytes:
+    lines = [json.dumps({"text": text, "label": label}, **options) for text, label in rows]
+    return "\n".join(lines).encode()
+
+
+def to_plain_json_lines(rows: Sequence[Row]) -> bytes:
+    return to_json_lines(rows, ensure_ascii=False)
+
+
+def to_parquet(rows: Sequence[Row]) -> bytes:
+    texts, labels = zip(*rows, strict=True)
+    return table_bytes({"text": texts, "label": labels})
+
+
+def table_bytes(columns: dict[str, Sequence[object]]) -> bytes:
+    return parquet_bytes(pa.table(columns))
+
+
+def parquet_bytes(table: pa.Table) -> bytes:
+    sink = pa.BufferOutputStream()
+    parquet.write_table(table, sink)
+    return sink.getvalue().to_pybytes()
+
+
+def objects(rows: Sequence[dict[str, object]]) -> bytes:
+    return "".join(json.dumps(row) + "\n" for row in rows).encode()
+
+
+WRITERS: list[tuple[str, Write]] = [
+    (".csv", to_csv),
+    (".tsv", to_tsv),
+    (".jsonl", to_json_lines),
+    (".ndjson", to_plain_json_lines),
+    (".parquet", to_parquet),
+]
+
+
+class Reads:
+    """Writes bytes to a file and reads it as data of one's own."""
+
+    def __init__(self, directory: Path) -> None:
+        self.directory = directory
+
+    def __call__(
+        self,
+        data: bytes,
+        extension: str = ".csv",
+        *,
+        text_column: str | None = None,
+        label_column: str | None = None,
+        positive: str | None = None,
+    ) -> OwnDataset:
+        path = self.directory / f"mine{extension}"
+        path.write_bytes(data)
+        return read(OwnData("mine", path, text_column, label_column, positive))
+
+
+@pytest.fixture
+def reads(tmp_path: Path) -> Reads:
+    return Reads(tmp_path)
+
+
+def rows_of(found: OwnDataset) -> list[Row]:
+    names = found.dataset.label_names
+    return [
+        (text, names[label])
+        for text, label in zip(found.dataset.texts, found.dataset.labels.tolist(), strict=True)
+    ]
+
+
+def lines_with(*bad: bytes, after: int = 20, header: bytes = b"text,label") -> bytes:
+    """Some good rows of CSV on lines 2 …, the bad lines, and as many good ones again."""
+    good = [f"text {number},{'ham' if number % 2 else 'spam'}".encode() for number in range(after)]
+    return b"\n".join([header, *good, *bad, *good]) + b"\n"
+
+
+# --- the same rows come back ---
+
+# Whatever UTF-8 can hold, with what every format must quote well represented.
+TEXTS = st.text(
+    st.one_of(st.sampled_from('",\t\n\r\\\0 \u2028\ufeff£🌼'), st.characters(codec="utf-8"))
+).filter(lambda text: text.strip() != "")
+LABELS = st.text(st.characters(codec="utf-8"), min_size=1).filter(
+    lambda label: label.strip() == label
+)
+
+
+@pytest.mark.parametrize(("extension", "write"), WRITERS)
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
+@given(st.data())
+def test_what_is_written_is_read(
+    reads: Reads, extension: str, write: Write, data: st.DataObject
+) -> None:
+    labels = data.draw(st.lists(LABELS, min_size=2, max_size=4, unique=True))
+    texts = data.draw(st.lists(TEXTS, min_size=1, max_size=8))
+    rows = [(text, label) for label in labels for text in (texts * 10)[:10]]
+    rows = data.draw(st.permutations(rows))
+    written = write(rows)
+    found = reads(written, extension)
+    assert rows_of(found) == rows
+    assert found.bad_rows == ()
+    assert set(found.dataset.label_names) == set(labels)
+    assert found.dataset.task == ("binary" if len(labels) == 2 else "multiclass")
+    assert found.dataset.labels.dtype == np.int64
+    assert found.dataset.sha256 == hashlib.sha256(written).hexdigest()
+    again = read(found.resolved)
+    assert again.guesses == ()
+    assert again.resolved == found.resolved
+    assert rows_of(again) == rows
+
+
+@pytest.mark.parametrize(("extension", "write"), WRITERS)
+def test_every_text_is_a_text(reads: Reads, extension: str, write: Write) -> None:
+    rows = [(text, "a") for text in ("null", "NA", "nan", "None", "true", "1", "1e5", "0x1F")]
+    rows += [("#N/A", "a"), ("  spaced out ", "a")] + [("x", "NA")] * 10
+    assert rows_of(reads(write(rows), extension)) == rows
+
+
+@pytest.mark.parametrize(("extension", "write"), WRITERS[:4])
+def test_a_byte_order_mark_is_no_part_of_the_text(
+    reads: Reads, extension: str, write: Write
+) -> None:
+    assert rows_of(reads(codecs.BOM_UTF8 + write(TWENTY), extension)) == TWENTY
+
+
+def test_the_extension_may_be_in_capitals(reads: Reads) -> None:
+    assert rows_of(reads(to_csv(TWENTY), ".CSV")) == TWENTY
+
+
+# --- labels ---
+
+
+@pytest.mark.parametrize(
+    ("positive", "negative", "names"),
+    [
+        (True, False, ("false", "true")),
+        (1, 0, ("0", "1")),
+        (1.0, 0.0, ("0", "1")),
+        (0.5, 7, ("7", "0.5")),
+        (" yes ", "no", ("no", "yes")),
+    ],
+)
+def test_labels_become_strings(
+    reads: Reads, positive: object, negative: object, names: tuple[str, str]
+) -> None:
+    rows = [{"text": "a", "label": positive}] * 10 + [{"text": "b", "label": negative}] * 11
+    found = reads(objects(rows), ".jsonl")
+    assert found.dataset.label_names == names
+    assert found.dataset.labels.tolist() == [1] * 10 + [0] * 11
+
+
+@pytest.mark.parametrize(
+    ("values", "names"),
+    [
+        ([True, False], ("false", "true")),
+        ([1, 0], ("0", "1")),
+        ([1.0, 0.0], ("0", "1")),
+    ],
+)
+def test_labels_of_parquet(reads: Reads, values: list[object], names: tuple[str, str]) -> None:
+    columns = {"text": ["a", "b"] * 10 + ["c"], "label": [*(values * 10), None]}
+    found = reads(table_bytes(columns), ".parquet")
+    assert found.dataset.label_names == names
+    assert found.dataset.labels.tolist() == [1, 0] * 10
+    assert found.bad_rows == (BadRow(21, "no label", "row"),)
+
+
+def test_a_categorical_column_of_parquet(reads: Reads) -> None:
+    labels = pa.array(["ham", "spam"] * 10).dictionary_encode()
+    found = reads(table_bytes({"text": ["a"] * 20, "label": labels}), ".parquet")
+    assert found.dataset.label_names == ("ham", "spam")
+
+
+@pytest.mark.parametrize(
+    ("rarer", "other", "positive", "reason"),
+    [
+        ("0", "1", "1", "by its name"),
+        ("-1", "1", "1", "by its name"),
+        ("False", "True", "True", "by its name"),
+        ("no", "yes", "yes", "by its name"),
+        ("ham", "spam", "spam", "by its name"),
+        ("negative", "positive", "positive", "by its name"),
+        ("neutral", "toxic", "toxic", "by its name"),
+        ("not_abuse", "abuse", "abuse", "by its name"),
+        ("Non-Toxic", "Toxic", "Toxic", "by its name"),
+        ("cat", "dog", "cat", "the rarer: 10 of 25 rows"),
+        ("zebra", "dog", "zebra", "the rarer: 10 of 25 rows"),
+        ("1", "2", "1", "the rarer: 10 of 25 rows"),
+        ("spam", "abuse", "spam", "the rarer: 10 of 25 rows"),
+    ],
+)
+def test_the_positive_label_of_two(
+    reads: Reads, rarer: str, other: str, positive: str, reason: str
+) -> None:
+    found = reads(to_csv([("a", rarer)] * 10 + [("b", other)] * 15))
+    assert found.dataset.label_names[1] == positive
+    assert set(found.dataset.label_names) == {rarer, other}
+    assert found.guesses[-1] == f"positive label '{positive}' ({reason})"
+    assert found.resolved.positive == positive
+
+
+def test_equally_frequent_labels_without_a_meaning(reads: Reads) -> None:
+    found = reads(to_csv([("a", "dog"), ("b", "cat")] * 10))
+    assert found.dataset.label_names == ("cat", "dog")
+    assert "equally frequent" in found.guesses[-1]
+
+
+def test_the_positive_label_may_be_named(reads: Reads) -> None:
+    found = reads(to_csv(TWENTY), positive="ham")
+    assert found.dataset.label_names == ("spam", "ham")
+    assert not any("positive label" in guess for guess in found.guesses)
+    assert rows_of(found) == TWENTY
+
+
+THREE = [("a", "red"), ("b", "green"), ("c", "blue")] * 10
+
+
+def test_more_labels_are_more_classes(reads: Reads) -> None:
+    found = reads(to_csv(THREE))
+    assert found.dataset.task == "multiclass"
+    assert found.dataset.label_names == ("blue", "green", "red")
+    assert found.dataset.labels.tolist() == [2, 1, 0] * 10
+    assert found.resolved.positive is None
+
+
+def test_one_class_against_the_rest(reads: Reads) -> None:
+    found = reads(to_csv([*THREE, ("d", "grey")]), positive="green")
+    assert found.dataset.task == "binary"
+    assert found.dataset.label_names == ("not_green", "green")
+    assert found.dataset.labels.tolist() == [0, 1, 0] * 10 + [0]
+
+
+def test_an_unknown_positive_label_suggests_the_near_one(reads: Reads) -> None:
+    with pytest.raises(
+        DatasetError, match=r"'gren', did you mean 'green'\?; there are: 'blue', 'g"
+    ):
+        reads(to_csv(THREE), positive="gren")
+
+
+# --- columns ---
+
+
+def spread(columns: Sequence[str]) -> bytes:
+    """CSV: the i-th column holds its name and a number, the second 'ham' and 'spam'."""
+    file = io.StringIO(newline="")
+    writer = csv.writer(file)
+    writer.writerow(columns)
+    for number in range(20):
+        values = [f"{column} {number}" for column in columns]
+        values[1] = "ham" if number % 2 else "spam"
+        writer.writerow(values)
+    return file.getvalue().encode()
+
+
+@pytest.mark.parametrize(
+    ("columns", "guesses"),
+    [
+        (("text", "label"), ("text column 'text' (by its name)", "label column 'label' (by its")),
+        (("tweet_text", "class", "id"), ("text column 'tweet_text' (by", "label column 'class' (")),
+        (("Message", "CATEGORY", ""), ("text column 'Message' (by", "label column 'CATEGORY' (by")),
+        (("sms", "v1"), ("text column 'sms' (by its", "label column 'v1' (by its few distinct")),
+        (("v2", "v1"), ("label column 'v1' (by its few distinct", "text column 'v2' (the other")),
+        (("v2", "target"), ("label column 'target' (by its", "text column 'v2' (the other one)")),
+        (("body", "label", "text_id"), ("text column 'body' (", "label column 'label' (")),
+    ],
+)
+def test_obvious_columns(reads: Reads, columns: Sequence[str], guesses: tuple[str, str]) -> None:
+    found = reads(spread(columns))
+    assert found.dataset.texts[3] == f"{columns[0]} 3"
+    assert found.resolved.label_column == columns[1]
+    for guess, start in zip(found.guesses, guesses, strict=False):
+        assert guess.startswith(start)
+    assert len(found.guesses) == 3  # and the positive label
+
+
+@pytest.mark.parametrize(
+    ("columns", "message"),
+    [
+        (("v2", "v1", "id"), r"holds the texts .* and the labels .*: 'v2', 'v1', 'id'\."),
+        (
+            ("text", "v1", "id"),
+            r"which column holds the labels \(--label-column\)\. .*'text', 'v1'",
+        ),
+        (("v2", "label", "id"), r"which column holds the texts \(--text-column\)\. "),
+        (("text", "label", "message"), r"which column holds the texts \(--text-column\)\. "),
+        (("text", "label", "text"), r"which column holds the texts \(--text-column\)\. "),
+        (("v2", "spam"), r"holds the texts .* and the labels .*The first row's names are taken"),
+    ],
+)
+def test_columns_that_are_not_obvious(reads: Reads, columns: Sequence[str], message: str) -> None:
+    with pytest.raises(DatasetError, match=message):
+        reads(spread(columns))
+
+
+def test_two_columns_of_few_values(reads: Reads) -> None:
+    rows = [{"v1": "a", "v2": "b"}, {"v1": "c", "v2": "d"}] * 10
+    with pytest.raises(DatasetError, match="not obvious"):
+        reads(objects(rows), ".jsonl")
+
+
+def test_white_space_around_names_in_csv(reads: Reads) -> None:
+    found = reads(to_csv(TWENTY).replace(b"text,label", b" text , label", 1))
+    assert (found.resolved.text_column, found.resolved.label_column) == ("text", "label")
+
+
+def test_a_file_without_a_header(reads: Reads) -> None:
+    """The label on its first line is no name of a column, white space or not."""
+    lines = [f"text {number}, {'ham' if number % 2 else 'spam'}" for number in range(20)]
+    with pytest.raises(DatasetError, match="first row's names are taken for the columns'"):
+        reads("\n".join(lines).encode())
+
+
+def test_a_named_column_is_no_candidate_for_the_other(reads: Reads) -> None:
+    data = to_csv([("a", "ham"), ("b", "spam")] * 10)
+    few = reads(data.replace(b"label", b"v1", 1))
+    assert few.resolved.label_column == "v1"
+    swapped = reads(data.replace(b"label", b"message", 1), label_column="message")
+    assert swapped.resolved.text_column == "text"
+
+
+def test_two_columns_of_one_name(reads: Reads) -> None:
+    table = pa.Table.from_arrays([pa.array(["a"] * 20)] * 2, names=["v1", "v1"])
+    with pytest.raises(DatasetError, match=r"not a readable Parquet file \(.*v1"):
+        reads(parquet_bytes(table), ".parquet")
+    for rows in (TWENTY, [(label, text) for text, label in TWENTY]):
+        with pytest.raises(DatasetError, match="not obvious which column holds the texts"):
+            reads(to_csv(rows).replace(b"text,label", b"v1,v1", 1))
+
+
+def test_named_columns(reads: Reads) -> None:
+    data = spread(("text", "v1", "message"))
+    found = reads(data, text_column="message", label_column="v1", positive="spam")
+    assert found.dataset.texts[3] == "message 3"
+    assert found.guesses == ()
+
+
+@pytest.mark.parametrize(
+    ("text_column", "label_column", "message"),
+    [
+        ("bodi", "label", r"no column 'bodi', did you mean 'body'\?; there are: 'body', 'label', "),
+        ("body", "v1", r"no column 'v1'; there are: 'body', 'label', 'twice', 'twice'"),
+        ("twice", "label", r"more than one column 'twice'; there are"),
+        ("label", "label", r"'label' cannot hold both texts and labels\. The columns are 'body'"),
+    ],
+)
+def test_columns_that_will_not_do(
+    reads: Reads, text_column: str, label_column: str, message: str
+) -> None:
+    with pytest.raises(DatasetError, match=message):
+        reads(
+            spread(("body", "label", "twice", "twice")),
+            text_column=text_column,
+            label_column=label_column,
+        )
+
+
+def test_a_long_name_is_shortened(reads: Reads) -> None:
+    """Without a header, what stands for a name is a text."""
+    secret = "a message that nobody but its reader should ever have to see"
+    with pytest.raises(DatasetError, match="not obvious") as caught:
+        reads(spread((secret, "v1", "v2")))
+    assert secret not in str(caught.value)
+
+
+# --- bad rows ---
+
+
+def test_bad_rows_of_csv(reads: Reads) -> None:
+    data = lines_with(
+        b'"two\nlines, and ""quotes""",ham',  # lines 22 and 23
+        b"",
+        b",ham",
+        b"  ,ham",
+        b"no label,",
+        b"one",
+        b"a,b,c",
+        b'"text"s,ham',
+        b'"spans\ntwo"s,ham',  # lines 31 and 32
+    )
+    found = reads(data)
+    assert found.bad_rows == (
+        BadRow(25, "no text"),
+        BadRow(26, "no text"),
+        BadRow(27, "no label"),
+        BadRow(28, "wrong number of fields: 1, the header has 2"),
+        BadRow(29, "wrong number of fields: 3, the header has 2"),
+        BadRow(30, "no valid CSV: ',' expected after '\"'"),
+        BadRow(31, "no valid CSV: ',' expected after '\"'"),
+        BadRow(32, "part of line 31's row"),
+    )
+    assert len(found.dataset.texts) == 41
+    assert found.dataset.texts[20] == 'two\nlines, and "quotes"'
+
+
+@pytest.mark.parametrize("line_break", [b"\n", b"\r\n", b"\r"])
+def test_lines_are_counted_whatever_ends_them(reads: Reads, line_break: bytes) -> None:
+    data = lines_with(b'"two\nlines",ham', b",ham").replace(b"\n", line_break)
+    assert reads(data).bad_rows == (BadRow(24, "no text"),)
+
+
+def test_a_quote_that_is_never_closed_swallows_no_row_unseen(reads: Reads) -> None:
+    found = reads(lines_with(b'"open,ham'))
+    assert len(found.dataset.texts) == 20
+    assert [bad.line for bad in found.bad_rows] == list(range(22, 43))
+    assert found.bad_rows[0].reason == "no valid CSV: unexpected end of data"
+
+
+def test_bad_rows_of_json_lines(reads: Reads) -> None:
+    bad = [
+        b"",
+        b"nothing",
+        b"[1, 2]",
+        b'{"text": null, "label": "ham"}',
+        b'{"label": "ham"}',
+        b'{"text": "a"}',
+        b'{"text": 7, "label": "ham"}',
+        b'{"text": "a", "label": ["ham"]}',
+        b'{"text": "a", "label": NaN}',
+        b'{"text": "a\\ud83d", "label": "ham"}',
+        b'{"text": "a", "label": "\\udf3c"}',
+        b'{"text": "\\ud83c\\udf3c", "label": "ham"}',
+        b"[" * 100_000,
+    ]
+    found = reads(to_json_lines(TWENTY) + b"\n" + b"\r\n".join(bad), ".jsonl")
+    assert found.bad_rows == (
+        BadRow(22, "no valid JSON"),
+        BadRow(23, "not an object"),
+        BadRow(24, "no text"),
+        BadRow(25, "no text"),
+        BadRow(26, "no label"),
+        BadRow(27, "its text is no string"),
+        BadRow(28, "its label is no string, number or boolean"),
+        BadRow(29, "no label"),
+        BadRow(30, "its text holds half a character (a lone surrogate)"),
+        BadRow(31, "its label holds half a character (a lone surrogate)"),
+        BadRow(33, "no valid JSON"),
+    )
+    assert found.dataset.texts[20:] == ("🌼",)
+
+
+def test_bad_rows_of_parquet(reads: Reads) -> None:
+    texts = [text for text, _ in TWENTY]
+    labels = [label for _, label in TWENTY]
+    columns = {"text": [None, "", *texts, "a"], "label": ["ham", "ham", *labels, None]}
+    found = reads(table_bytes(columns), ".parquet")
+    assert rows_of(found) == TWENTY
+    assert describe_bad_rows(found.bad_rows, 9) == [
+        "row 1: no text",
+        "row 2: no text",
+        "row 23: no label",
+    ]
+
+
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
+@given(st.lists(st.sampled_from(["good", "no text", "no label", "fields"]), max_size=30))
+def test_every_row_is_used_or_listed(reads: Reads, kinds: list[str]) -> None:
+    spelt = {
+        "good": b'"several\n\nlines",ham',
+        "no text": b",spam",
+        "no label": b'"a\nb",',
+        "fields": b"a,b,c",
+    }
+    found = reads(lines_with(*(spelt[kind] for kind in kinds)))
+    assert len(found.dataset.texts) == 40 + kinds.count("good")
+    line, expected = 22, []
+    for kind in kinds:
+        if kind != "good":
+            expected.append(line)
+        line += spelt[kind].count(b"\n") + 1
+    assert [bad.line for bad in found.bad_rows] == expected
+
+
+def test_bad_rows_are_described_without_their_texts(reads: Reads) -> None:
+    found = reads(lines_with(b"secret,", b"secret", b'"secret"secret,ham', b"secret,secret,ham"))
+    assert describe_bad_rows(found.bad_rows, 2) == [
+        "line 22: no label",
+        "line 23: wrong number of fields: 1, the header has 2",
+        "and 2 more",
+    ]
+    assert len(describe_bad_rows(found.bad_rows, 4)) == 4
+    assert not any("secret" in line for line in describe_bad_rows(found.bad_rows, 4))
+    assert describe_bad_rows((), 4) == []
+
+
+# --- what cannot be used at all ---
+
+
+@pytest.mark.parametrize("extension", [".csv", ".tsv", ".jsonl", ".ndjson", ".parquet"])
+@pytest.mark.parametrize("data", [b"", b" \r\n\n"])
+def test_an_empty_file(reads: Reads, extension: str, data: bytes) -> None:
+    with pytest.raises(DatasetError, match=r"is empty.*At least 10 rows of each class are needed"):
+        reads(data, extension)
+
+
+@pytest.mark.parametrize(
+    ("extension", "data"),
+    [
+        (".csv", b"text,label\n"),
+        (".csv", codecs.BOM_UTF8),
+        (".tsv", b"text\tlabel"),
+        (".parquet", table_bytes({"text": [], "label": []})),
+    ],
+)
+def test_a_header_alone(reads: Reads, extension: str, data: bytes) -> None:
+    with pytest.raises(DatasetError, match="is empty, but for a header at most"):
+        reads(data, extension)
+
+
+@pytest.mark.parametrize(
+    ("extension", "data"),
+    [
+        (".csv", b"text,label\na\n,ham\n"),
+        (".jsonl", b"text\nlabel\n"),
+        (".parquet", table_bytes({"text": [b"a"], "label": ["ham"]})),
+    ],
+)
+def test_bad_rows_alone(reads: Reads, extension: str, data: bytes) -> None:
+    with pytest.raises(DatasetError, match=r"none of its rows can be used: (line|row) \d: "):
+        reads(data, extension)
+
+
+@pytest.mark.parametrize(
+    ("extension", "data", "message"),
+    [
+        (".csv", b"text,label\nfine,ham\n\xa35,spam\n", r"line 3, byte 20 .* 0xa3\. Save .* UTF-8"),
+        (".csv", codecs.BOM_UTF8 + b"text,label\n\xff", r"not UTF-8: line 2, byte 14 .* 0xff"),
+        (".csv", "text,label\na,ham\n".encode("utf-16"), r"not UTF-8: line 1, byte 0 .* 0xff"),
+        (".jsonl", b'{"text": "a"}\r\n{"text": "\xe9"}', r"not UTF-8: line 2, byte 25 .* 0xe9"),
+    ],
+)
+def test_another_encoding(reads: Reads, extension: str, data: bytes, message: str) -> None:
+    with pytest.raises(DatasetError, match=message):
+        reads(data, extension)
+
+
+def test_a_header_that_is_no_csv(reads: Reads) -> None:
+    with pytest.raises(DatasetError, match="the first line, which names the columns, is no valid"):
+        reads(b'"text"s,label\na,ham\n')
+
+
+@pytest.mark.parametrize("data", [b"no parquet", to_parquet(TWENTY)[:-9]])
+def test_what_is_not_parquet(reads: Reads, data: bytes) -> None:
+    with pytest.raises(DatasetError, match="not a readable Parquet file"):
+        reads(data, ".parquet")
+
+
+def test_parquet_with_strings_of_another_encoding(reads: Reads) -> None:
+    texts = pa.array([b"\xff"] * 20).view(pa.string())
+    labels = ["ham", "spam"] * 10
+    with pytest.raises(DatasetError, match="column 'text' holds strings that are not UTF-8"):
+        reads(table_bytes({"text": texts, "label": labels}), ".parquet")
+
+
+def test_one_class_only(reads: Reads) -> None:
+    with pytest.raises(DatasetError, match=r"one class only in 'label': all 12 rows"):
+        reads(to_csv([("a", "ham")] * 12 + [("", "spam")]))
+
+
+@pytest.mark.parametrize(
+    ("counts", "message"),
+    [
+        ({"ham": 50, "spam": 9}, r"each class needs 10: 'spam' has 9\. Add rows"),
+        ({"ham": 3, "spam": 9}, r"each class needs 10: 'ham' has 3, 'spam' has 9\. "),
+        ({"a": 20, "b": 1, "c": 9, "d": 10}, r"each class needs 10: 'b' has 1, 'c' has 9\. "),
+        (
+            {f"text {number}": 1 for number in range(30)},
+            r": 30 of 30 classes have fewer\. .*label-c",
+        ),
+    ],
+)
+def test_a_class_of_too_few_rows(reads: Reads, counts: dict[str, int], message: str) -> None:
+    rows = [("a", label) for label, count in counts.items() for _ in range(count)]
+    with pytest.raises(DatasetError, match=message):
+        reads(to_csv(rows))
+
+
+def test_too_few_of_one_class_against_the_rest(reads: Reads) -> None:
+    with pytest.raises(DatasetError, match=r"each class needs 10: 'grey' has 1\."):
+        reads(to_csv([*THREE, ("d", "grey")]), positive="grey")
+
+
+@pytest.mark.parametrize("name", ["mine.txt", "mine", "mine.csv.gz", "mine.json"])
+def test_an_unknown_extension(tmp_path: Path, name: str) -> None:
+    (tmp_path / name).write_bytes(to_csv(TWENTY))
+    with pytest.raises(
+        DatasetError, match=r"unknown extension .*: \.csv, \.tsv, \.jsonl, \.ndjson, \.parquet\. "
+    ):
+        read(OwnData("mine", tmp_path / name))
+
+
+def test_an_unreadable_file(tmp_path: Path) -> None:
+    with pytest.raises(DatasetError, match=r"mine\.csv: cannot be read: No such file"):
+        read(OwnData("mine", tmp_path / "mine.csv"))
+    (tmp_path / "mine.csv").mkdir()
+    with pytest.raises(DatasetError, match=r"mine\.csv: cannot be read: Is a directory"):
+        read(OwnData("mine", tmp_path / "mine.csv"))
+
+
+@pytest.mark.parametrize("name", ["", "Mine", "my-data", "my data", "../mine", "mine\n", "größe"])
+def test_a_name_that_will_not_do(tmp_path: Path, name: str) -> None:
+    with pytest.raises(DatasetError, match=r"will not do: it may hold a to z, 0 to 9 and _ alone"):
+        read(OwnData(name, tmp_path / "mine.csv"))
+
+
+@pytest.mark.parametrize("name", ["spam", "cyberbullying", "cyberbullying_type"])
+def test_a_name_that_is_taken(tmp_path: Path, name: str) -> None:
+    with pytest.raises(DatasetError, match=rf"'{name}' is taken by a built-in model \(spam, "):
+        read(OwnData(name, tmp_path / "mine.csv"))
+
+
+def test_the_name_is_the_data_sets(reads: Reads, tmp_path: Path) -> None:
+    found = reads(to_csv(TWENTY))
+    assert found.dataset.name == "mine"
+    assert read(replace(found.resolved, name="other_2")).dataset.name == "other_2"

@@ -1,0 +1,249 @@
+"""Reading and fetching the data sets."""
+
+import hashlib
+import threading
+from collections.abc import Iterator
+from dataclasses import replace
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from training.data import datasets
+from training.data.datasets import Source
+from training.errors import DatasetError
+
+from ..conftest import tiny_lines, write_archive
+
+
+@pytest.mark.parametrize(
+    ("model", "task", "counts"),
+    [
+        ("spam", "binary", {"ham": 4_827, "spam": 747}),
+        ("cyberbullying", "binary", {"not_cyberbullying": 7_945, "cyberbullying": 39_747}),
+        (
+            "cyberbullying_type",
+            "multiclass",
+            {
+                "not_cyberbullying": 7_945,
+                "age": 7_992,
+                "ethnicity": 7_961,
+                "gender": 7_973,
+                "other_cyberbullying": 7_823,
+                "religion": 7_998,
+            },
+        ),
+    ],
+)
+def test_real_sets(data_dir: Path, model: str, task: str, counts: dict[str, int]) -> None:
+    dataset = datasets.load(model, data_dir)
+    assert dataset.task == task
+    assert dataset.label_names == tuple(counts)
+    assert np.bincount(dataset.labels).tolist() == list(counts.values())
+    assert len(dataset.texts) == len(dataset.labels)
+    assert dataset.labels.dtype == np.int64
+    assert dataset.sha256 == datasets.SOURCES[model].sha256
+    assert dataset.label_names == datasets.SOURCES[model].label_names
+    assert all(isinstance(text, str) for text in dataset.texts)
+
+
+def test_cyberbullying_keeps_every_text_a_text() -> None:
+    data = b'tweet_text,cyberbullying_type\nnull,age\nNA,not_cyberbullying\n"a\nb",religion\n'
+    texts, labels = datasets._read_cyberbullying(data)
+    assert texts == ["null", "NA", "a\nb"]
+    assert labels.tolist() == [1, 0, 1]
+
+
+def test_types_of_cyberbullying() -> None:
+    header = b"tweet_text,cyberbullying_type\n"
+    rows = b"a,religion\nnull,not_cyberbullying\nb,other_cyberbullying\nc,age\n"
+    texts, labels = datasets._read_cyberbullying_type(header + rows)
+    assert texts == ["a", "null", "b", "c"]
+    assert labels.tolist() == [5, 0, 4, 1]
+    assert labels.dtype == np.int64
+    with pytest.raises(ValueError, match=r"the type of tweet 2 is none of not_cyberbullying, age"):
+        datasets._read_cyberbullying_type(header + b"a,age\nb,Age\nc,gender\n")
+
+
+def test_both_cyberbullying_models_read_one_archive(data_dir: Path) -> None:
+    binary, types = (datasets.load(f"cyberbullying{suffix}", data_dir) for suffix in ("", "_type"))
+    assert binary.texts == types.texts
+    assert binary.sha256 == types.sha256
+    assert np.array_equal(binary.labels, types.labels > 0)
+
+
+@pytest.mark.filterwarnings("ignore:.*not the known file")
+def test_every_class_must_be_there(tmp_path: Path) -> None:
+    source = datasets.SOURCES["cyberbullying_type"]
+    present = [name for name in source.label_names if name not in {"gender", "religion"}]
+    rows = "".join(f"text,{name}\n" for name in present)
+    write_archive(
+        tmp_path / source.archive,
+        source.member,
+        f"tweet_text,cyberbullying_type\n{rows}".encode(),
+    )
+    with pytest.raises(DatasetError, match=r"no text of the class gender, religion;.*download"):
+        datasets.load("cyberbullying_type", tmp_path)
+    assert datasets.load("cyberbullying", tmp_path).labels.tolist() == [0, 1, 1, 1]
+
+
+def test_sms_keeps_tabs_and_refuses_other_lines() -> None:
+    texts, labels = datasets._read_sms("ham\ta\tb\r\nspam\t£5\n".encode())
+    assert texts == ["a\tb", "£5"]
+    assert labels.tolist() == [0, 1]
+    with pytest.raises(ValueError, match="line 2 is not 'ham' or 'spam'"):
+        datasets._read_sms(b"ham\ta\neggs\tb\n")
+
+
+def test_unknown_model() -> None:
+    with pytest.raises(DatasetError, match="no model 'soup'; there are: spam, cyberbullying"):
+        datasets.load("soup")
+
+
+def test_a_missing_file_names_itself_and_the_command(tmp_path: Path) -> None:
+    with pytest.raises(
+        DatasetError,
+        match=r"sms_spam_collection\.zip: no such file.*training download --model spam.*DATA_DIR",
+    ):
+        datasets.load("spam", tmp_path)
+
+
+def test_an_unknown_file_is_used_with_a_warning(tiny: Source, tmp_path: Path) -> None:
+    write_archive(tmp_path / "tiny.zip", tiny.member, b"ham\ta\nspam\tb\n")
+    with pytest.warns(UserWarning, match="not the known file .*Figures will differ"):
+        dataset = datasets.load("tiny", tmp_path)
+    assert dataset.texts == ("a", "b")
+
+
+@pytest.mark.filterwarnings("ignore:.*not the known file")
+@pytest.mark.parametrize(
+    ("member", "data", "message"),
+    [
+        ("other.tsv", b"ham\ta\n", "holds no 'tiny.tsv'"),
+        ("tiny.tsv", b"ham\ta\n", "holds no text of the class spam; every class"),
+        ("tiny.tsv", b"eggs\ta\n", "line 1 is not"),
+        ("tiny.tsv", b"ham\t\xff\n", "cannot be read"),
+    ],
+)
+def test_unusable_files(
+    tiny: Source, tmp_path: Path, member: str, data: bytes, message: str
+) -> None:
+    write_archive(tmp_path / "tiny.zip", member, data)
+    with pytest.raises(DatasetError, match=message):
+        datasets.load("tiny", tmp_path)
+
+
+def test_what_is_not_a_zip(tiny: Source, tmp_path: Path) -> None:
+    (tmp_path / "tiny.zip").write_bytes(b"no archive")
+    with pytest.raises(DatasetError, match=r"not a readable ZIP archive.*training download"):
+        datasets.load("tiny", tmp_path)
+
+
+def test_a_flipped_byte_is_told(tiny: Source, tmp_path: Path) -> None:
+    whole = (tmp_path / "data" / "tiny.zip").read_bytes()
+    for position in range(40, 120, 3):
+        flipped = bytearray(whole)
+        flipped[position] ^= 0xFF
+        (tmp_path / "tiny.zip").write_bytes(flipped)
+        with pytest.raises(DatasetError, match=r"not a readable ZIP archive|holds no"):
+            datasets.load("tiny", tmp_path)
+
+
+class Home(ThreadingHTTPServer):
+    """A server of one file that speaks Range, and may break off."""
+
+    def __init__(self, content: bytes) -> None:
+        super().__init__(("127.0.0.1", 0), HomeHandler)
+        self.content = content
+        self.break_off_after: int | None = None
+        self.ranges: list[str | None] = []
+
+    @property
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self.server_port}/archive.zip"
+
+
+class HomeHandler(BaseHTTPRequestHandler):
+    server: Home
+
+    def do_GET(self) -> None:
+        asked = self.headers["Range"]
+        self.server.ranges.append(asked)
+        start = int(asked.removeprefix("bytes=").removesuffix("-")) if asked else 0
+        content = self.server.content[start:]
+        if not content:
+            self.send_error(416)
+            return
+        self.send_response(206 if asked else 200)
+        self.send_header("Content-Length", str(len(content)))
+        self.end_headers()
+        self.wfile.write(content[: self.server.break_off_after])
+
+    def log_message(self, *_: object) -> None:
+        pass
+
+
+@pytest.fixture
+def home(tiny: Source, tmp_path: Path) -> Iterator[Home]:
+    server = Home((tmp_path / "data" / "tiny.zip").read_bytes())
+    thread = threading.Thread(target=server.serve_forever, daemon=True)
+    thread.start()
+    yield server
+    server.shutdown()
+    server.server_close()
+    thread.join()
+
+
+def test_download(home: Home, tmp_path: Path) -> None:
+    path = datasets.download("tiny", tmp_path, home.url)
+    assert path == tmp_path / "tiny.zip"
+    assert path.read_bytes() == home.content
+    assert datasets.download("tiny", tmp_path, home.url) == path
+    assert home.ranges == [None]  # one that is there is kept
+
+
+def test_models_of_one_archive_share_its_download(
+    home: Home, tiny: Source, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(datasets.SOURCES, "tiny_type", replace(tiny, title="Tiny type"))
+    path = datasets.download("tiny", tmp_path, home.url)
+    assert datasets.download("tiny_type", tmp_path, home.url) == path
+    assert len(home.ranges) == 1
+
+
+def test_download_goes_on_where_it_broke_off(home: Home, tmp_path: Path) -> None:
+    home.break_off_after = 100
+    with pytest.raises(DatasetError, match="Run the command again to go on"):
+        datasets.download("tiny", tmp_path, home.url)
+    assert not (tmp_path / "tiny.zip").exists()
+    home.break_off_after = None
+    path = datasets.download("tiny", tmp_path, home.url)
+    assert home.ranges == [None, "bytes=100-"]
+    assert path.read_bytes() == home.content
+    assert [file.name for file in tmp_path.glob("*.part")] == []
+
+
+def test_download_of_a_part_that_was_whole(home: Home, tmp_path: Path) -> None:
+    (tmp_path / "tiny.part").write_bytes(home.content)
+    assert datasets.download("tiny", tmp_path, home.url).read_bytes() == home.content
+
+
+def test_download_refuses_another_file(home: Home, tmp_path: Path) -> None:
+    write_archive(tmp_path / "other.zip", "tiny.tsv", tiny_lines() + b"ham\tmore\n")
+    home.content = (tmp_path / "other.zip").read_bytes()
+    with pytest.raises(DatasetError, match=r"not the known file.*deleted"):
+        datasets.download("tiny", tmp_path, home.url)
+    assert not list(tmp_path.glob("tiny*"))
+
+
+def test_download_without_an_answer(tiny: Source, tmp_path: Path) -> None:
+    with pytest.raises(DatasetError, match=r"127\.0\.0\.1:9/tiny\.zip.*fetch the archive by hand"):
+        datasets.download("tiny", tmp_path)
+
+
+def test_sources_are_described() -> None:
+    for source in datasets.SOURCES.values():
+        assert source.url.startswith("https://")
+        assert "CC BY 4.0" in source.licence
+        assert len(source.sha256) == len(hashlib.sha256().hexdigest())

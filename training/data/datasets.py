@@ -1,0 +1,279 @@
+"""Labelled texts: the public data sets, from disk or from their public homes."""
+
+import hashlib
+import io
+import os
+import warnings
+import zipfile
+import zlib
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Literal
+
+import httpx2
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TransferSpeedColumn
+
+from ..errors import DatasetError
+
+
+@dataclass(frozen=True, slots=True)
+class Dataset:
+    """Labelled texts.
+
+    Attributes:
+        name: of the data set.
+        texts: as they stand in the source, none dropped.
+        labels: int64[n], each the index of its name, 0 … k − 1; of two, 1 is the positive class.
+        label_names: of the k ≥ 2 classes; of two, the negative one's comes first.
+        sha256: of the source file.
+    """
+
+    name: str
+    texts: tuple[str, ...]
+    labels: NDArray[np.int64]
+    label_names: tuple[str, ...]
+    sha256: str
+
+    @property
+    def task(self) -> Literal["binary", "multiclass"]:
+        """What there is to learn: one of two labels, or one of more."""
+        return "binary" if len(self.label_names) == 2 else "multiclass"
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """Where a data set comes from and how it is read.
+
+    Attributes:
+        name: of the data set.
+        title: its short name in tables and plots.
+        archive: file name of the ZIP archive in ``DATA_DIR``.
+        member: the archive's member that holds the data.
+        sha256: of the member.
+        url: the archive's public home.
+        licence: and whom to credit.
+        label_names: of the k ≥ 2 classes; of two, the negative one's comes first.
+        read: bytes of the member → texts and int64 labels, see `Dataset`.
+    """
+
+    name: str
+    title: str
+    archive: str
+    member: str
+    sha256: str
+    url: str
+    licence: str
+    label_names: tuple[str, ...]
+    read: Callable[[bytes], tuple[list[str], NDArray[np.int64]]]
+
+
+def _read_sms(data: bytes) -> tuple[list[str], NDArray[np.int64]]:
+    rows = [line.split("\t", 1) for line in data.decode().split("\n") if line]
+    for number, row in enumerate(rows, start=1):
+        if len(row) != 2 or row[0] not in ("ham", "spam"):
+            raise ValueError(f"line {number} is not 'ham' or 'spam', a tab and a text")
+    texts = [text.removesuffix("\r") for _, text in rows]
+    return texts, np.array([label == "spam" for label, _ in rows], dtype=np.int64)
+
+
+_TYPES = (
+    "not_cyberbullying",
+    "age",
+    "ethnicity",
+    "gender",
+    "other_cyberbullying",
+    "religion",
+)
+
+
+def _read_tweets(data: bytes) -> tuple[list[str], NDArray[np.str_]]:
+    # Every text is a text: pandas must not read "null" or "nan" as a missing one.
+    table = pd.read_csv(io.BytesIO(data), dtype=str, keep_default_na=False)
+    if list(table.columns) != ["tweet_text", "cyberbullying_type"]:
+        raise ValueError(f"its columns are {list(table.columns)}")
+    return table["tweet_text"].tolist(), table["cyberbullying_type"].to_numpy(dtype=str)
+
+
+def _read_cyberbullying(data: bytes) -> tuple[list[str], NDArray[np.int64]]:
+    texts, types = _read_tweets(data)
+    return texts, (types != "not_cyberbullying").astype(np.int64)
+
+
+def _read_cyberbullying_type(data: bytes) -> tuple[list[str], NDArray[np.int64]]:
+    texts, types = _read_tweets(data)
+    labels = pd.Index(_TYPES).get_indexer(pd.Index(types))  # -1 where there is no such type
+    if labels.min(initial=0) < 0:
+        number = int(labels.argmin()) + 1
+        raise ValueError(f"the type of tweet {number} is none of {', '.join(_TYPES)}")
+    return texts, labels.astype(np.int64)
+
+
+_CYBERBULLYING = Source(
+    name="Cyberbullying Classification",
+    title="Cyberbullying",
+    archive="cyberbullying-classification.zip",
+    member="cyberbullying_tweets.csv",
+    sha256="2e88deb41537cab09e9490f659c6c5d9e0ce9ebe9396f1329b7c5685cb3796b3",
+    url="https://www.kaggle.com/api/v1/datasets/download/andrewmvd/cyberbullying-classification",
+    licence="CC BY 4.0, Wang, Fu & Lu (SOSNet, IEEE BigData 2020)",
+    label_names=("not_cyberbullying", "cyberbullying"),
+    read=_read_cyberbullying,
+)
+
+# One entry a model: the data set that it learns from. Those of one archive share its download.
+SOURCES = {
+    "spam": Source(
+        name="SMS Spam Collection",
+        title="SMS Spam",
+        archive="sms_spam_collection.zip",
+        member="SMSSpamCollection",
+        sha256="7d039a24a6083ed9ef0f806ebad56bbb976e3aeb8de05669173bfdc4996c239d",
+        url="https://archive.ics.uci.edu/static/public/228/sms+spam+collection.zip",
+        licence="CC BY 4.0, Almeida & Gómez Hidalgo, UCI id 228",
+        label_names=("ham", "spam"),
+        read=_read_sms,
+    ),
+    "cyberbullying": _CYBERBULLYING,
+    "cyberbullying_type": replace(
+        _CYBERBULLYING,
+        title="Cyberbullying type",
+        label_names=_TYPES,
+        read=_read_cyberbullying_type,
+    ),
+}
+
+
+# The same texts with finer classes, of which the first is the model's negative one.
+FINER = {"cyberbullying": "cyberbullying_type"}
+
+
+def data_directory() -> Path:
+    """Return the directory of the archives: ``DATA_DIR``, by default ``data`` here."""
+    return Path(os.environ.get("DATA_DIR", "data"))
+
+
+def source_of(model: str) -> Source:
+    """Return the source of ``model``'s data set.
+
+    Raises:
+        DatasetError: there is no such model.
+    """
+    try:
+        return SOURCES[model]
+    except KeyError:
+        raise DatasetError(f"no model {model!r}; there are: {', '.join(SOURCES)}") from None
+
+
+def load(model: str, directory: Path | None = None) -> Dataset:
+    """Read the data set that ``model`` learns from.
+
+    Warns:
+        UserWarning: the file is not the known one; figures then differ from the published ones.
+
+    Raises:
+        DatasetError: the file is missing, damaged or lacks a class.
+    """
+    source = source_of(model)
+    path = (directory or data_directory()) / source.archive
+    if not path.is_file():
+        raise DatasetError(
+            f"{path}: no such file ({source.name}). "
+            f"Get it with: python -m training download --model {model}, "
+            "or set DATA_DIR to the directory that holds it."
+        )
+    data = _read_member(path, source)
+    sha256 = hashlib.sha256(data).hexdigest()
+    if sha256 != source.sha256:
+        warnings.warn(
+            f"{path}: {source.member} is not the known file (SHA-256 {sha256}, known "
+            f"{source.sha256}). Figures will differ from the published ones.",
+            stacklevel=2,
+        )
+    try:
+        texts, labels = source.read(data)
+    except ValueError as error:
+        raise DatasetError(f"{path}: {source.member} cannot be read: {error}") from error
+    missing = [name for label, name in enumerate(source.label_names) if label not in labels]
+    if missing:
+        raise DatasetError(
+            f"{path}: {source.member} holds no text of the class {', '.join(missing)}; every "
+            "class is needed. Delete the archive and get it again with: python -m training download"
+        )
+    return Dataset(source.name, tuple(texts), labels, source.label_names, sha256)
+
+
+def download(model: str, directory: Path | None = None, url: str | None = None) -> Path:
+    """Fetch a data set's archive from its public home, going on where an earlier try broke off.
+
+    Returns:
+        The archive's path. One that is there already is kept.
+
+    Raises:
+        DatasetError: the home does not answer, or what came is not the known file.
+    """
+    source = source_of(model)
+    path = (directory or data_directory()) / source.archive
+    if path.is_file():
+        return path
+    part = path.with_suffix(".part")
+    path.parent.mkdir(parents=True, exist_ok=True)
+    url = url or source.url
+    try:
+        _fetch(url, part, source.name)
+    except httpx2.HTTPError as error:
+        raise DatasetError(
+            f"{url}: {error or type(error).__name__}. Run the command again to go on from "
+            f"{part}, or fetch the archive by hand and put it at {path}."
+        ) from error
+    try:
+        digest = hashlib.sha256(_read_member(part, source)).hexdigest()
+    except DatasetError:
+        digest = "unreadable"
+    if digest != source.sha256:
+        part.unlink()
+        raise DatasetError(
+            f"{url}: what came is not the known file (SHA-256 of {source.member}: {digest}, "
+            f"known {source.sha256}); it was deleted. Fetch the archive by hand and put it at "
+            f"{path} to use it all the same."
+        )
+    return part.replace(path)
+
+
+def _fetch(url: str, part: Path, title: str) -> None:
+    done = part.stat().st_size if part.exists() else 0
+    headers = {"Range": f"bytes={done}-"} if done else {}
+    columns = (TextColumn("{task.description}"), BarColumn(), DownloadColumn())
+    with (
+        httpx2.stream("GET", url, headers=headers, follow_redirects=True, timeout=30) as answer,
+        Progress(*columns, TransferSpeedColumn()) as progress,
+    ):
+        if answer.status_code == httpx2.codes.RANGE_NOT_SATISFIABLE:
+            return  # all of it was here already; the checksum decides
+        answer.raise_for_status()
+        resumed = answer.status_code == httpx2.codes.PARTIAL_CONTENT
+        done = done if resumed else 0
+        length = answer.headers.get("Content-Length")
+        task = progress.add_task(
+            title, completed=done, total=done + int(length) if length else None
+        )
+        with part.open("ab" if resumed else "wb") as file:
+            for chunk in answer.iter_bytes():
+                file.write(chunk)
+                progress.advance(task, len(chunk))
+
+
+def _read_member(path: Path, source: Source) -> bytes:
+    try:
+        with zipfile.ZipFile(path) as archive:
+            return archive.read(source.member)
+    except KeyError:
+        raise DatasetError(f"{path}: holds no {source.member!r}.") from None
+    except (zipfile.BadZipFile, zlib.error, OSError, EOFError, NotImplementedError) as error:
+        raise DatasetError(
+            f"{path}: not a readable ZIP archive ({error}). Delete it and get it again with: "
+            "python -m training download"
+        ) from error

@@ -1,0 +1,1 @@
+"""Losses, a function each, and their registry."""

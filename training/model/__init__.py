@@ -1,0 +1,1 @@
+"""The network that is fitted, and what it reads."""

@@ -1,0 +1,104 @@
+"""The report on a model of one's own: what was read, and how good the artifact is."""
+
+from pathlib import Path
+
+import numpy as np
+
+from dandelion.manifest import Manifest
+from training.tables import COLUMNS, figure, markdown_table
+
+from .cache import write_whole
+from .data import custom_data
+from .data.custom_data import OwnDataset
+from .experiment import Result
+from .quality.metrics import ARGMAX, FITTED, HALF, METRICS, Metrics
+
+_LISTED_ROWS = 1000
+
+
+def write(
+    page: Path, trained: tuple[Manifest, Result], majority: Metrics, found: OwnDataset
+) -> None:
+    """Write the report, in Markdown.
+
+    Args:
+        page: where.
+        trained: the artifact's manifest and the run's figures.
+        majority: metrics of always answering the larger class, on the same test fold.
+        found: what was read.
+    """
+    manifest, result = trained
+    parts = [_heading(manifest, found), _quality(manifest, majority)]
+    if manifest.threshold is None:
+        parts.append(_by_class(manifest))
+    parts.append(_run(manifest, result))
+    if found.bad_rows:
+        lines = "\n".join(
+            f"- {line}" for line in custom_data.describe_bad_rows(found.bad_rows, _LISTED_ROWS)
+        )
+        parts.append(f"## Rows left out\n\n{len(found.bad_rows)}, for these reasons:\n\n{lines}\n")
+    write_whole(page, "\n".join(parts).encode())
+
+
+def _heading(manifest: Manifest, found: OwnDataset) -> str:
+    dataset = found.dataset
+    counts = np.bincount(dataset.labels, minlength=len(dataset.label_names)).tolist()
+    lines = [[name, str(count)] for name, count in zip(dataset.label_names, counts, strict=True)]
+    guesses = "".join(f"- {guess}\n" for guess in found.guesses)
+    return f"""\
+# {manifest.model}/{manifest.variant}
+
+Version {manifest.version}, trained on {len(dataset.texts)} texts under {manifest.loss}, protocol
+`{manifest.protocol}`, seed {manifest.seed}: {manifest.split["train"]} texts for training,
+{manifest.split["validation"]} for validation, {manifest.split["test"]} for the test.
+
+{markdown_table(["label", "texts"], lines)}
+{guesses}"""
+
+
+def _quality(manifest: Manifest, majority: Metrics) -> str:
+    test, validation = manifest.metrics["test"], manifest.metrics["validation"]
+    cuts = [ARGMAX] if manifest.threshold is None else [HALF, FITTED]
+    lines = [["majority", "", *_figures(majority)]]
+    lines += [["validation", cut, *_figures(validation[cut])] for cut in cuts]
+    lines += [["test", cut, *_figures(test[cut])] for cut in cuts]
+    header = ["", "threshold", *(COLUMNS[metric] for metric in METRICS)]
+    cut = (
+        "The label with the highest score is given."
+        if manifest.threshold is None
+        else f"The fitted threshold, {manifest.threshold:.4f}, maximises macro-F1 on validation."
+    )
+    return f"""\
+## Quality
+
+One split and one seed: with few texts, expect other figures from another (`--seed`). {cut}
+
+{markdown_table(header, lines)}"""
+
+
+def _by_class(manifest: Manifest) -> str:
+    test = manifest.metrics["test"][ARGMAX]
+    lines = [
+        [label, figure(f1), *map(str, counts)]
+        for label, f1, counts in zip(
+            manifest.labels, test["per_class_f1"], test["confusion_matrix"], strict=True
+        )
+    ]
+    header = ["labelled ↓ answered →", "F1", *manifest.labels]
+    return f"## By class, on the test fold\n\n{markdown_table(header, lines)}"
+
+
+def _run(manifest: Manifest, result: Result) -> str:
+    collapsed = " **It answers like a constant at 0.5: do not use it so.**"
+    return f"""\
+## The run
+
+{result.train_seconds:.0f} s, {result.bytes / 1000:.0f} kB, kept epoch {result.kept_epoch} of
+{len(result.history)}.{collapsed if result.collapsed else ""} Configuration, checksums and library
+versions are in `{manifest.variant}/model.json`.
+"""
+
+
+def _figures(metrics: Metrics) -> list[str]:
+    values = [metrics.get(metric) for metric in METRICS]
+    return ["" if value is None else figure(value) for value in values]

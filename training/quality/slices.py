@@ -1,0 +1,70 @@
+"""Slices: does a classifier raise false alarms more often where people are spoken of?
+
+Texts that mention an identity (a faith, an origin, a gender, an orientation, a disability) are set
+against the rest, as by Dixon et al. 2018, "Measuring and Mitigating Unintended Bias in Text
+Classification".
+"""
+
+from collections.abc import Sequence
+from typing import Any, Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from dandelion.decision.rule import decide
+from dandelion.text.tokenizer import tokenize
+
+from .metrics import Labels, Scores
+
+IDENTITY_TERMS: Final = frozenset(
+    """
+    muslim muslims islam islamic christian christians christianity catholic jew jews jewish hindu
+    hindus buddhist sikh atheist atheists
+    black blacks white whites african africans asian asians arab arabs latino latina hispanic
+    mexican mexicans indian indians chinese european american americans immigrant immigrants
+    refugee refugees
+    woman women female females girl girls man men male males boy boys feminist feminists
+    gay gays lesbian lesbians bisexual transgender trans queer lgbt
+    disabled blind deaf autistic
+    """.split()  # noqa: SIM905
+)
+
+MENTIONED: Final = "identity terms"
+OTHERS: Final = "others"
+
+
+def slices(
+    texts: Sequence[str], labels: Labels, scores: Scores, threshold: float
+) -> dict[str, dict[str, Any]]:
+    """Compute the error rates of each slice of a fold, positive at ``score >= threshold``.
+
+    Args:
+        texts: n of them.
+        labels: int64[n] of 0 and 1.
+        scores: float32[n].
+        threshold: in [0, 1].
+
+    Returns:
+        Slice → ``texts``, ``negatives``, ``false_positive_rate`` and ``false_negative_rate``; a
+        rate is None where there is nothing to be wrong about.
+    """
+    mentions = np.array([not IDENTITY_TERMS.isdisjoint(tokenize(text)) for text in texts], bool)
+    positive = decide(scores, threshold)
+    return {
+        name: _rates(labels[rows], positive[rows])
+        for name, rows in ((MENTIONED, mentions), (OTHERS, ~mentions))
+    }
+
+
+def _rates(labels: Labels, positive: NDArray[np.bool_]) -> dict[str, Any]:
+    negatives, positives = labels == 0, labels == 1
+    return {
+        "texts": len(labels),
+        "negatives": int(negatives.sum()),
+        "false_positive_rate": _share(positive[negatives]),
+        "false_negative_rate": _share(~positive[positives]),
+    }
+
+
+def _share(wrong: NDArray[np.bool_]) -> float | None:
+    return float(wrong.mean()) if len(wrong) else None
