@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from . import artifact
 from .artifact import Artifact
-from .decision.rule import ThresholdError, decide
+from .decision.rule import Decision
 from .engines.choice import Engine, EngineChoice, scorer
 from .manifest import ArtifactError, Manifest
 from .quantization import packed_tables
@@ -47,12 +47,13 @@ class Classifier:
         # Not the artifact: the engine keeps of its tables what it needs.
         self._manifest, self._golden = source.manifest, source.golden
         manifest, network = source.manifest, source.network
+        self._decision = manifest.decision
         self._scorer = scorer(
             source.vocabulary,
             manifest.wide_features,
             network,
             packed_tables(network.weights(), manifest.precision),
-            is_binary=manifest.task == "binary",
+            is_binary=self._decision.is_binary,
             engine=engine,
         )
 
@@ -75,6 +76,11 @@ class Classifier:
     def manifest(self) -> Manifest:
         """What is known about the artifact."""
         return self._manifest
+
+    @property
+    def decision(self) -> Decision:
+        """How scores become labels, with the artifact's own threshold."""
+        return self._decision
 
     @property
     def engine(self) -> Engine:
@@ -120,8 +126,7 @@ class Classifier:
             raise ValueError(f"workers is {workers}; expected at least 1")
         if _is_one_piece(texts):
             return self._scorer.infer(self._scorer.encode(texts))
-        labels = self.manifest.labels
-        scores = np.empty((len(texts), *(() if len(labels) == 2 else (len(labels),))), np.float32)
+        scores = np.empty((len(texts), *self._decision.shape), np.float32)
         pieces = _placed(texts)
         taking = Lock()  # one thread at a time may ask a generator
 
@@ -160,23 +165,13 @@ class Classifier:
             ThresholdError: the threshold is not a number in [0, 1], or there is one for more than
                 two labels.
         """
-        labels = self.manifest.labels
-        own = self.manifest.threshold
-        if own is None:
-            if threshold is not None:
-                raise ThresholdError(
-                    f"there is no threshold between {len(labels)} labels; "
-                    "the one with the highest score is given"
-                )
-            return [
-                Prediction(labels[best], row[best], dict(zip(labels, row, strict=True)))
-                for best, row in zip(scores.argmax(axis=1).tolist(), scores.tolist(), strict=True)
-            ]
-        positive = decide(scores, own if threshold is None else threshold)
-        return [
-            Prediction(labels[is_positive], score)
-            for is_positive, score in zip(positive.tolist(), scores.tolist(), strict=True)
-        ]
+        decision = self._decision.at(threshold)
+        decided = decision.decide(scores)
+        names = [decision.labels[position] for position in decided.positions]
+        if decided.by_label is None:
+            return list(map(Prediction, names, decided.scores))
+        by_label = [dict(zip(decision.labels, row, strict=True)) for row in decided.by_label]
+        return list(map(Prediction, names, decided.scores, by_label))
 
     def check_golden(self) -> None:
         """Score the artifact's golden texts again.

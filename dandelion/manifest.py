@@ -8,6 +8,7 @@ from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any, Final, Literal
 
+from .decision.rule import Decision
 from .quantization import PRECISIONS, Precision
 from .text.grams import Features
 
@@ -90,6 +91,11 @@ class Manifest:
     def version(self) -> str:
         """The first twelve digits of the content hash: enough to tell artifacts apart."""
         return self.content_hash[:12]
+
+    @property
+    def decision(self) -> Decision:
+        """How scores become labels, with the artifact's own threshold."""
+        return Decision(self.labels, self.threshold)
 
     @property
     def wide_features(self) -> Features | None:

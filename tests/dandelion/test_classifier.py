@@ -195,7 +195,7 @@ def test_refuses_a_threshold() -> None:
 
 @pytest.mark.parametrize("threshold", [0, 0.5, 2])
 def test_refuses_any_threshold_between_many_labels(threshold: float) -> None:
-    with pytest.raises(ThresholdError, match="there is no threshold between 3 labels"):
+    with pytest.raises(ThresholdError, match="3 labels has no threshold"):
         Classifier(ARTIFACTS["multiclass"]).classify(["a"], threshold)
 
 

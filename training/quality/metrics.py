@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 from sklearn import metrics
 
-from dandelion.decision.rule import decide
+from dandelion.decision.rule import Decision
 
 # Metrics that need a threshold, in the order of every table; then those that need none.
 AT_THRESHOLD = ("accuracy", "f1", "f1_minority", "macro_f1", "mcc", "g_mean")
@@ -51,7 +51,7 @@ def evaluate(
             ECE are None.
         weights: float64[n], how much each text counts; by default all alike.
     """
-    predicted = decide(scores, threshold)
+    predicted = np.array(Decision.binary(threshold).decide(scores).positions, dtype=np.bool_)
     is_probability = score_kind != "margin"
     errors = (scores.astype(np.float64) - labels) ** 2
     return _at_threshold(labels, predicted, weights) | {

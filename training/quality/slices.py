@@ -11,7 +11,7 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
-from dandelion.decision.rule import decide
+from dandelion.decision.rule import Decision
 from dandelion.text.tokenizer import tokenize
 
 from .metrics import Labels, Scores
@@ -49,7 +49,7 @@ def slices(
         rate is None where there is nothing to be wrong about.
     """
     mentions = np.array([not IDENTITY_TERMS.isdisjoint(tokenize(text)) for text in texts], bool)
-    positive = decide(scores, threshold)
+    positive = np.array(Decision.binary(threshold).decide(scores).positions, dtype=np.bool_)
     return {
         name: _rates(labels[rows], positive[rows])
         for name, rows in ((MENTIONED, mentions), (OTHERS, ~mentions))
