@@ -8,6 +8,7 @@ from typing import Any, Literal
 import numpy as np
 
 from dandelion import Classifier
+from dandelion.decision.threshold import fit_threshold
 from training.data import datasets
 from training.data.splits import Protocol, split
 from training.quality.metrics import (
@@ -21,7 +22,6 @@ from training.quality.metrics import (
     Metrics,
     evaluate,
     evaluate_classes,
-    fit_threshold,
 )
 from training.runs import Kept
 

@@ -14,6 +14,7 @@ import numpy as np
 from dandelion import artifact as artifacts
 from dandelion.artifact import Artifact, Golden
 from dandelion.classifier import Classifier
+from dandelion.decision.threshold import fit_threshold
 from dandelion.manifest import Manifest
 from dandelion.quantization import quantize
 from dandelion.text.grams import Features
@@ -39,7 +40,6 @@ from .quality.metrics import (
     Scores,
     evaluate,
     evaluate_classes,
-    fit_threshold,
     is_collapsed,
     majority,
     majority_of_classes,

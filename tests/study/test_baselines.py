@@ -16,12 +16,13 @@ from sklearn.pipeline import make_pipeline, make_union
 from sklearn.svm import LinearSVC
 from threadpoolctl import threadpool_info
 
+from dandelion.decision.threshold import fit_threshold
 from study import baselines
 from study.baselines import PEERS, Fitted, Peer, microseconds_per_text, run_peers, time_peers
 from training.data import datasets
 from training.data.splits import Protocol, split
 from training.errors import DatasetError
-from training.quality.metrics import evaluate, fit_threshold
+from training.quality.metrics import evaluate
 
 WORDS = (
     ["lunch", "home", "mum", "later", "Saturday", "bus"],

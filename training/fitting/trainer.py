@@ -15,6 +15,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
+from dandelion.decision.threshold import fit_threshold
 from dandelion.engines.network import Network, sigmoid, softmax
 from dandelion.engines.network import binary_logits as reduce_logits
 from dandelion.text import surface
@@ -25,7 +26,7 @@ from ..losses.registry import loss_named
 from ..model import bags
 from ..model.bags import Bags
 from ..model.network import Batch, WideAndDeep, binary_logits
-from ..quality.metrics import Labels, fit_threshold, macro_f1
+from ..quality.metrics import Labels, macro_f1
 
 # Curves are measured on so many texts of the training fold: as steady, and soon done.
 _MEASURED_TEXTS = 5000

@@ -1,7 +1,7 @@
-"""Quality: every metric, and the rule by which a threshold is fitted."""
+"""Quality: every metric."""
 
 from collections.abc import Mapping
-from typing import Any, Final, Literal
+from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -128,45 +128,6 @@ def is_collapsed(labels: Labels, at_half: Mapping[str, Any]) -> bool:
     positive = float(labels.mean())
     distance = min(abs(at_half["accuracy"] - constant) for constant in (positive, 1 - positive))
     return bool(at_half["g_mean"] < 0.1 and distance <= 0.002)
-
-
-def fit_threshold(
-    labels: Labels, scores: Scores, criterion: Literal["macro_f1", "accuracy"] = "macro_f1"
-) -> tuple[float, float]:
-    """Choose the threshold with the largest criterion: the midpoint of the best interval.
-
-    Of equally good intervals the widest is taken, then the lowest.
-
-    Args:
-        labels: int64[n] of 0 and 1, both present.
-        scores: float32[n].
-        criterion: macro-F1 is the rule; accuracy serves comparison with the paper alone.
-
-    Returns:
-        The threshold and its criterion.
-    """
-    order = np.argsort(-scores, kind="stable")
-    ranked = scores[order].astype(np.float64)
-    # A cut after the i-th highest score labels i texts positive, i = 0 … n.
-    predicted = np.arange(len(labels) + 1)
-    true_positives = np.concatenate([[0], np.cumsum(labels[order])])
-    positives = true_positives[-1]
-    negatives = len(labels) - positives
-    true_negatives = negatives - (predicted - true_positives)
-    if criterion == "accuracy":
-        values = (true_positives + true_negatives) / len(labels)
-    else:
-        f1_positive = 2 * true_positives / (predicted + positives)
-        f1_negative = 2 * true_negatives / (len(labels) - predicted + negatives)
-        values = (f1_positive + f1_negative) / 2
-    upper = np.concatenate([[1.0], ranked])
-    lower = np.concatenate([ranked, [0.0]])
-    # Equal scores cannot be parted; the last cut, at 0, can always be made.
-    values = np.where((upper > lower) | (predicted == len(labels)), values, -1)
-    best = np.flatnonzero(values == values.max())
-    widths = (upper - lower)[best]
-    cut = best[np.flatnonzero(widths == widths.max())[-1]]
-    return float((upper[cut] + lower[cut]) / 2), float(values[cut])
 
 
 def expected_calibration_error(

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 from torch import Tensor
 
+from dandelion.decision.threshold import fit_threshold
 from dandelion.engines.network import Encoded, Network, binary_logits, sigmoid
 from dandelion.text import grams, surface
 from dandelion.text.characters import Page
@@ -21,7 +22,6 @@ from training.fitting import trainer
 from training.fitting.trainer import Epoch, Fit, Fold, fit, sampled_priors
 from training.losses.registry import LOSSES, Registered
 from training.model import bags
-from training.quality.metrics import fit_threshold
 
 CONFIG = Configuration(
     model="spam",

@@ -1,4 +1,4 @@
-"""Metrics and the rule for fitted thresholds."""
+"""Metrics."""
 
 import numpy as np
 import pytest
@@ -15,7 +15,6 @@ from training.quality.metrics import (
     evaluate,
     evaluate_classes,
     expected_calibration_error,
-    fit_threshold,
     is_collapsed,
     macro_f1,
     majority,
@@ -197,39 +196,6 @@ def test_agrees_with_scikit_learn(data: tuple[Labels, Scores], threshold: float)
     )
     assert found["mcc"] == pytest.approx(metrics.matthews_corrcoef(labels, predicted))
     assert found["brier"] == pytest.approx(metrics.brier_score_loss(labels, scores))
-
-
-def by_counting(labels: Labels, predicted: np.ndarray, criterion: str) -> float:
-    right = labels == predicted
-    if criterion == "accuracy":
-        return float(right.mean())
-    f1s = [
-        2
-        * (right & (labels == label)).sum()
-        / ((labels == label).sum() + (predicted == label).sum())
-        for label in (0, 1)
-    ]
-    return float(np.mean(f1s))
-
-
-@settings(max_examples=40)
-@given(scored(), st.sampled_from(["macro_f1", "accuracy"]))
-def test_no_threshold_beats_the_fitted_one(data: tuple[Labels, Scores], criterion: str) -> None:
-    labels, scores = data
-    threshold, value = fit_threshold(labels, scores, criterion)  # type: ignore[arg-type]
-    assert 0 <= threshold <= 1
-    assert evaluate(labels, scores, threshold)[criterion] == pytest.approx(value)
-    cuts = np.linspace(0, 1, 65)  # scores are sixteenths, so every way to part them is among these
-    best = max(by_counting(labels, scores >= cut, criterion) for cut in cuts)
-    assert value == pytest.approx(best)
-
-
-def test_the_fitted_threshold_is_the_midpoint_of_the_best_interval() -> None:
-    labels = np.array([1, 1, 0, 0])
-    scores = np.array([0.9, 0.7, 0.3, 0.1], dtype=np.float32)
-    assert fit_threshold(labels, scores) == (pytest.approx(0.5), 1.0)
-    equal = np.full(4, 0.5, dtype=np.float32)
-    assert fit_threshold(labels, equal)[0] in (0.25, 0.75)
 
 
 def test_calibration_error() -> None:
