@@ -21,7 +21,7 @@ from . import configuration, model_card, tables
 from . import tuning as search
 from .configuration import Configuration
 from .data import custom_data, datasets
-from .data.custom_data import OwnData, OwnDataset
+from .data.custom_data import CustomData, CustomDataset
 from .data.splits import Protocol
 from .errors import ConfigurationError, TrainingError
 from .experiment import Result, Run, majority_metrics, read_test_fold, train
@@ -120,12 +120,12 @@ def train_one(  # noqa: PLR0913, PLR0917
     artifact in OUTPUT/NAME/VARIANT.md.
     """
     with readable_errors():
-        own = None
+        custom = None
         if name is not None and model is None and data is not None:
-            found = custom_data.read(OwnData(name, data, text_column, label_column, positive))
-            _print_own(found)
-            own, task = found.resolved, found.dataset.task
-            config = _own_configuration(name, task, loss, variant, settings or [])
+            found = custom_data.read(CustomData(name, data, text_column, label_column, positive))
+            _print_custom(found)
+            custom, task = found.resolved, found.dataset.task
+            config = _custom_configuration(name, task, loss, variant, settings or [])
         elif model is not None and name is None and data is None:
             config = _configuration(model, loss, variant, settings or [])
         else:
@@ -144,12 +144,12 @@ def train_one(  # noqa: PLR0913, PLR0917
                     description=f"{config.model}/{config.variant}: macro-F1 {epoch.macro_f1:.4f}",
                 )
 
-            done = train(Run(config, protocol, seed, glove=glove, own=own), directory, show)
-        _print_test_metrics([done], own)
+            done = train(Run(config, protocol, seed, glove=glove, custom=custom), directory, show)
+        _print_test_metrics([done], custom)
         _console.print(f"Written: {directory} (version {done[0].version})")
-        if own is not None:
+        if custom is not None:
             page = directory.with_suffix(".md")
-            model_card.write(page, done, majority_metrics(done[0], own), found)
+            model_card.write(page, done, majority_metrics(done[0], custom), found)
             _console.print(
                 f"Report: {page}\nServe it: {_how_to_serve(config, output)}",
                 markup=False,
@@ -170,7 +170,7 @@ def _how_to_serve(config: Configuration, output: Path) -> str:
     return f"{place}{setting} make serve, or the line {entry} in {output / SERVING_FILE}"
 
 
-def _print_own(found: OwnDataset) -> None:
+def _print_custom(found: CustomDataset) -> None:
     """Tell what was read and guessed, and which rows were left out, none silently."""
     dataset = found.dataset
     counts = np.bincount(dataset.labels, minlength=len(dataset.label_names)).tolist()
@@ -230,22 +230,22 @@ def evaluate_artifact(  # noqa: PLR0913, PLR0917
     with readable_errors():
         classifier = Classifier.load(path)
         manifest = classifier.manifest
-        own = None
+        custom = None
         if data is None and manifest.model not in datasets.SOURCES:
             raise ConfigurationError(
                 f"{path} was trained on data of your own: give the file with --data, "
                 "and the options that it was trained with"
             )
         if data is not None:
-            asked = OwnData(manifest.model, data, text_column, label_column, positive)
+            asked = CustomData(manifest.model, data, text_column, label_column, positive)
             read = custom_data.read(asked)
-            own = read.resolved
+            custom = read.resolved
             if read.dataset.label_names != manifest.labels:
                 raise ConfigurationError(
                     f"{data}: its labels are {', '.join(read.dataset.label_names)}, but {path} "
                     f"learnt {', '.join(manifest.labels)}; give --positive as in training"
                 )
-        texts, labels = read_test_fold(manifest, own)
+        texts, labels = read_test_fold(manifest, custom)
         cut = manifest.threshold if threshold is None else threshold
         scores = classifier.scores(texts)
         if cut is None:
@@ -255,7 +255,7 @@ def evaluate_artifact(  # noqa: PLR0913, PLR0917
         else:
             found = evaluate(labels, scores, cut, score_kind=manifest.score_kind)
             recorded = manifest.metrics["test"][FITTED]
-        constant = majority_metrics(manifest, own)
+        constant = majority_metrics(manifest, custom)
     table = Table(title=f"{manifest.model}/{manifest.variant}, test fold, {len(texts)} texts")
     table.add_column("metric")
     table.add_column("at the highest score" if cut is None else f"at {cut:.4f}", justify="right")
@@ -333,7 +333,7 @@ def _configuration(
     return configuration.parse(_overridden(values, settings), "command line")
 
 
-def _own_configuration(
+def _custom_configuration(
     name: str, task: str, loss: str | None, variant: str | None, settings: list[str]
 ) -> Configuration:
     """Take the wide and deep recipe, and override what the command line sets."""
@@ -373,7 +373,7 @@ def _figure(value: float | None) -> str:
 
 
 def _print_test_metrics(
-    trained: Sequence[tuple[Manifest, Result]], own: OwnData | None = None
+    trained: Sequence[tuple[Manifest, Result]], custom: CustomData | None = None
 ) -> None:
     """Print a line an artifact, and one a model for the majority class."""
     shown = ("accuracy", "f1", "macro_f1", "mcc", "auroc", "average_precision")
@@ -387,7 +387,7 @@ def _print_test_metrics(
 
     for model, group in groupby(trained, key=lambda pair: pair[0].model):
         artifacts = list(group)
-        table.add_row(f"{model}: majority", "", *figures(majority_metrics(artifacts[0][0], own)))
+        table.add_row(f"{model}: majority", "", *figures(majority_metrics(artifacts[0][0], custom)))
         for manifest, result in artifacts:
             test = manifest.metrics["test"]
             table.add_row(

@@ -22,7 +22,7 @@ from dandelion.text.tokenizer import tokenize
 
 from .configuration import Configuration, Sampling
 from .data import custom_data, datasets
-from .data.custom_data import OwnData
+from .data.custom_data import CustomData
 from .data.datasets import Dataset
 from .data.splits import Protocol, Split, sample, split, thin
 from .errors import ConfigurationError, DatasetError
@@ -75,7 +75,7 @@ class Run:
         seed: of split and initialisation.
         read_test: whether the test fold is looked at; choosing anything must not.
         glove: a file of word vectors; by default the pip package's.
-        own: a file to learn from; by default the data set of the configuration's model.
+        custom: a file to learn from; by default the data set of the configuration's model.
         sample_rows: learn from so many rows alone, chosen by whole groups; None for all.
         minority_share: leave out texts of the smaller class until it has this share of training
             and validation; the test fold stays whole, its texts weighted to the same share.
@@ -87,15 +87,15 @@ class Run:
     seed: int
     read_test: bool = True
     glove: Path | None = None
-    own: OwnData | None = None
+    custom: CustomData | None = None
     sample_rows: int | None = None
     minority_share: float | None = None
     keep_artifact: bool = True
 
 
 @lru_cache(maxsize=4)
-def _load_dataset(model: str, own: OwnData | None, sample_rows: int | None) -> Dataset:
-    dataset = _read_dataset(model) if own is None else custom_data.read(own).dataset
+def _load_dataset(model: str, custom: CustomData | None, sample_rows: int | None) -> Dataset:
+    dataset = _read_dataset(model) if custom is None else custom_data.read(custom).dataset
     if sample_rows is None:
         return dataset
     rows = sample(dataset, sample_rows)
@@ -103,15 +103,17 @@ def _load_dataset(model: str, own: OwnData | None, sample_rows: int | None) -> D
 
 
 @lru_cache(maxsize=2)
-def _tokens(model: str, own: OwnData | None, sample_rows: int | None) -> tuple[list[str], ...]:
-    return tuple(map(tokenize, _load_dataset(model, own, sample_rows).texts))
+def _tokens(
+    model: str, custom: CustomData | None, sample_rows: int | None
+) -> tuple[list[str], ...]:
+    return tuple(map(tokenize, _load_dataset(model, custom, sample_rows).texts))
 
 
 @lru_cache(maxsize=2)
 def _bags(
-    model: str, own: OwnData | None, sample_rows: int | None, features: Features
+    model: str, custom: CustomData | None, sample_rows: int | None, features: Features
 ) -> bags.Bags:
-    return bags.count(_load_dataset(model, own, sample_rows).texts, features)
+    return bags.count(_load_dataset(model, custom, sample_rows).texts, features)
 
 
 def _types(run: Run, dataset: Dataset) -> Labels:
@@ -121,7 +123,7 @@ def _types(run: Run, dataset: Dataset) -> Labels:
         ConfigurationError: the data set has none.
     """
     finer = datasets.FINER.get(run.config.model)
-    if finer is None or run.own is not None:
+    if finer is None or run.custom is not None:
         raise ConfigurationError(
             f"types_weight is {run.config.types_weight}, but {dataset.name} has no finer classes; "
             "set it to 0"
@@ -167,7 +169,7 @@ def train(run: Run, directory: Path, on_epoch: OnEpoch = ignore_epoch) -> tuple[
         TrainingError: data set, word vectors or configuration are missing or wrong.
     """
     config = run.config
-    source = (config.model, run.own, run.sample_rows)
+    source = (config.model, run.custom, run.sample_rows)
     dataset = _load_dataset(*source)
     if LOSSES[config.loss].task != dataset.task:
         fitting = [name for name, loss in LOSSES.items() if loss.task == dataset.task]
@@ -319,32 +321,32 @@ def _sampling(config: Configuration, labels: Labels) -> dict[str, Any] | None:
 
 
 def read_test_fold(
-    manifest: Manifest, own: OwnData | None = None
+    manifest: Manifest, custom: CustomData | None = None
 ) -> tuple[tuple[str, ...], Labels]:
     """Return the texts and labels that an artifact's test metrics were computed on.
 
     Raises:
         TrainingError: the data set is missing, or another one than the artifact learnt from.
     """
-    dataset, folds = _split_of(manifest, own)
+    dataset, folds = _split_of(manifest, custom)
     return _pick(dataset.texts, folds.test), dataset.labels[folds.test]
 
 
-def majority_metrics(manifest: Manifest, own: OwnData | None = None) -> Metrics:
+def majority_metrics(manifest: Manifest, custom: CustomData | None = None) -> Metrics:
     """Compute the metrics of the majority class on an artifact's test fold.
 
     Raises:
         TrainingError: the data set is missing, or another one than the artifact learnt from.
     """
-    dataset, folds = _split_of(manifest, own)
+    dataset, folds = _split_of(manifest, custom)
     train, test = dataset.labels[folds.train], dataset.labels[folds.test]
     if dataset.task == "binary":
         return majority(train, test)
     return majority_of_classes(train, test, len(dataset.label_names))
 
 
-def _split_of(manifest: Manifest, own: OwnData | None) -> tuple[Dataset, Split]:
-    dataset = _load_dataset(manifest.model, own, None)
+def _split_of(manifest: Manifest, custom: CustomData | None) -> tuple[Dataset, Split]:
+    dataset = _load_dataset(manifest.model, custom, None)
     folds = split(dataset, Protocol(manifest.protocol), manifest.seed)
     for what, found, expected in (
         ("data set", dataset.sha256, manifest.dataset["sha256"]),

@@ -9,7 +9,7 @@ from training.tables import COLUMNS, figure, markdown_table
 
 from .cache import write_whole
 from .data import custom_data
-from .data.custom_data import OwnDataset
+from .data.custom_data import CustomDataset
 from .experiment import Result
 from .quality.metrics import ARGMAX, FITTED, HALF, METRICS, Metrics
 
@@ -17,7 +17,7 @@ _LISTED_ROWS = 1000
 
 
 def write(
-    page: Path, trained: tuple[Manifest, Result], majority: Metrics, found: OwnDataset
+    page: Path, trained: tuple[Manifest, Result], majority: Metrics, found: CustomDataset
 ) -> None:
     """Write the report, in Markdown.
 
@@ -40,7 +40,7 @@ def write(
     write_whole(page, "\n".join(parts).encode())
 
 
-def _heading(manifest: Manifest, found: OwnDataset) -> str:
+def _heading(manifest: Manifest, found: CustomDataset) -> str:
     dataset = found.dataset
     counts = np.bincount(dataset.labels, minlength=len(dataset.label_names)).tolist()
     lines = [[name, str(count)] for name, count in zip(dataset.label_names, counts, strict=True)]

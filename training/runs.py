@@ -14,7 +14,7 @@ import dandelion
 
 from .cache import cache_directory
 from .data import custom_data, datasets
-from .data.custom_data import OwnData
+from .data.custom_data import CustomData
 from .experiment import Result, Run, library_versions, train
 from .model import embeddings
 from .parallel import side_by_side
@@ -120,8 +120,10 @@ def _home(run: Run) -> Path:
         run.seed,
         run.read_test,
         embeddings.identify(run.glove),
-        _data_sha256(run.config.model, run.own, datasets.data_directory()),
-        None if run.own is None else [run.own.text_column, run.own.label_column, run.own.positive],
+        _data_sha256(run.config.model, run.custom, datasets.data_directory()),
+        None
+        if run.custom is None
+        else [run.custom.text_column, run.custom.label_column, run.custom.positive],
         run.sample_rows,
         run.minority_share,
         run.keep_artifact,
@@ -155,7 +157,7 @@ def _is_docstring(node: ast.stmt) -> bool:
 
 
 @cache
-def _data_sha256(model: str, own: OwnData | None, directory: Path) -> str:
-    if own is not None:
-        return custom_data.read(own).dataset.sha256
+def _data_sha256(model: str, custom: CustomData | None, directory: Path) -> str:
+    if custom is not None:
+        return custom_data.read(custom).dataset.sha256
     return datasets.load(model, directory).sha256

@@ -125,7 +125,7 @@ def test_train_takes_the_variants_file(command: CliRunner, tmp_path: Path) -> No
         shutil.rmtree(tmp_path / "artifacts")
 
 
-def write_own(directory: Path) -> None:
+def write_custom(directory: Path) -> None:
     rows = [
         f"{'awful' if number % 4 == 0 else 'lovely'} day {'x' * (number % 30)},{label}"
         for number in range(200)
@@ -138,7 +138,7 @@ OWN = ["train", "--name=mine", "--data=mine.csv", "--positive=rude", "--output=o
 
 
 def test_a_model_of_ones_own(command: CliRunner, tmp_path: Path) -> None:
-    write_own(tmp_path)
+    write_custom(tmp_path)
     (tmp_path / "out").mkdir()
     (tmp_path / "out" / "serving.toml").touch()
     settings = ["--set=hidden=8", "--set=wide.bits=10", "--set=wide.rate=0.05"]

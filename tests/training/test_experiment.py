@@ -13,8 +13,8 @@ import pytest
 from dandelion import Classifier, artifact
 from training import experiment
 from training.configuration import Configuration, Sampling, Wide, wide_recipe
-from training.data.custom_data import OwnData
-from training.data.custom_data import read as read_own
+from training.data.custom_data import CustomData
+from training.data.custom_data import read as read_custom
 from training.data.datasets import Source
 from training.data.splits import Protocol, split
 from training.errors import ConfigurationError, DatasetError
@@ -263,7 +263,7 @@ def test_a_sample_is_less_of_the_same(tmp_path: Path) -> None:
     assert sum(sum(counts) for counts in result.rows.values()) == 300
 
 
-def write_own(directory: Path, counts: dict[str, int]) -> Path:
+def write_custom(directory: Path, counts: dict[str, int]) -> Path:
     """Write texts, most of which give their label away."""
     rng = np.random.default_rng(0)
     words = np.array(["river", "stone", "cloud", "apple", "train", "green", "seven", "music"])
@@ -279,24 +279,24 @@ def write_own(directory: Path, counts: dict[str, int]) -> Path:
     return path
 
 
-def own_run(path: Path, config: Configuration, positive: str | None, **options: Any) -> Run:
-    own = read_own(OwnData("mine", path, positive=positive)).resolved
-    return Run(changed(config, model="mine"), Protocol.GROUPED, seed=0, own=own, **options)
+def custom_run(path: Path, config: Configuration, positive: str | None, **options: Any) -> Run:
+    custom = read_custom(CustomData("mine", path, positive=positive)).resolved
+    return Run(changed(config, model="mine"), Protocol.GROUPED, seed=0, custom=custom, **options)
 
 
 THINNED = {"fine": 600, "rude": 400}
 
 
 def test_a_thinned_run_weighs_the_test_fold(tmp_path: Path) -> None:
-    path = write_own(tmp_path, THINNED)
-    run = own_run(path, changed(epochs=2, batch_size=64), "rude", minority_share=0.3)
+    path = write_custom(tmp_path, THINNED)
+    run = custom_run(path, changed(epochs=2, batch_size=64), "rude", minority_share=0.3)
     classifier, result = carry_out(run, tmp_path)
     train_rows, validation_rows = result.rows["train"], result.rows["validation"]
     assert train_rows[1] == round(0.3 / 0.7 * train_rows[0])
     assert validation_rows[1] == round(0.3 / 0.7 * validation_rows[0])
     assert result.rows["test"][1] / sum(result.rows["test"]) == pytest.approx(0.4, abs=0.03)
 
-    dataset = read_own(run.own).dataset  # type: ignore[arg-type]
+    dataset = read_custom(run.custom).dataset  # type: ignore[arg-type]
     rows = split(dataset, Protocol.GROUPED, 0).test
     labels = dataset.labels[rows]
     scores = classifier.scores([dataset.texts[row] for row in rows])
@@ -316,9 +316,9 @@ def test_few_are_not_thinned_away(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("share", [None, 0.3])
 def test_a_thinned_run_that_collapses_is_found_out(tmp_path: Path, share: float | None) -> None:
-    path = write_own(tmp_path, THINNED)
+    path = write_custom(tmp_path, THINNED)
     config = changed(prior_bias=True, batch_size=800, **STILL)
-    _, result = carry_out(own_run(path, config, "rude", minority_share=share), tmp_path)
+    _, result = carry_out(custom_run(path, config, "rude", minority_share=share), tmp_path)
     assert result.metrics["test"]["0.5"]["g_mean"] == 0
     counts = result.rows["test" if share is None else "validation"]
     found = result.metrics["test"]["0.5"]["accuracy"]
@@ -329,9 +329,9 @@ def test_a_thinned_run_that_collapses_is_found_out(tmp_path: Path, share: float 
 # One's own data
 
 
-def test_own_data_of_two_labels(tmp_path: Path) -> None:
-    path = write_own(tmp_path, {"fine": 140, "rude": 60})
-    classifier, result = carry_out(own_run(path, changed(WIDE, epochs=6), "rude"), tmp_path)
+def test_custom_data_of_two_labels(tmp_path: Path) -> None:
+    path = write_custom(tmp_path, {"fine": 140, "rude": 60})
+    classifier, result = carry_out(custom_run(path, changed(WIDE, epochs=6), "rude"), tmp_path)
     manifest = classifier.manifest
     assert (manifest.model, manifest.labels) == ("mine", ("fine", "rude"))
     assert manifest.dataset["name"] == "mine"
@@ -341,18 +341,18 @@ def test_own_data_of_two_labels(tmp_path: Path) -> None:
         "rude",
         "fine",
     ]
-    own = read_own(OwnData("mine", path, positive="rude")).resolved
-    texts, labels = experiment.read_test_fold(manifest, own)
+    custom = read_custom(CustomData("mine", path, positive="rude")).resolved
+    texts, labels = experiment.read_test_fold(manifest, custom)
     assert len(texts) == len(labels) == sum(result.rows["test"])
-    constant = experiment.majority_metrics(manifest, own)
+    constant = experiment.majority_metrics(manifest, custom)
     assert constant["accuracy"] == pytest.approx((labels == 0).mean())
 
 
-def test_own_data_of_three_labels(tmp_path: Path) -> None:
-    path = write_own(tmp_path, {"calm": 100, "glad": 60, "sad": 40})
+def test_custom_data_of_three_labels(tmp_path: Path) -> None:
+    path = write_custom(tmp_path, {"calm": 100, "glad": 60, "sad": 40})
     values = wide_recipe("mine", "wide", "multiclass") | {"hidden": 8, "batch_size": 16}
     config = changed(Configuration.model_validate(values), wide=Wide(bits=10, rate=0.05))
-    classifier, result = carry_out(own_run(path, config, None), tmp_path)
+    classifier, result = carry_out(custom_run(path, config, None), tmp_path)
     assert classifier.manifest.labels == ("calm", "glad", "sad")
     found = result.metrics["test"]["argmax"]
     assert found["macro_f1"] > 0.7
@@ -363,9 +363,9 @@ def test_own_data_of_three_labels(tmp_path: Path) -> None:
     assert math.fsum(best.scores.values()) == pytest.approx(1)
 
 
-def test_own_data_has_no_finer_classes(tmp_path: Path, tiny_type: Source) -> None:
-    own = OwnData("mine", write_own(tmp_path, {"fine": 30, "rude": 30}), positive="rude")
-    run = Run(changed(types_weight=1.0), Protocol.GROUPED, seed=0, own=own)
+def test_custom_data_has_no_finer_classes(tmp_path: Path, tiny_type: Source) -> None:
+    custom = CustomData("mine", write_custom(tmp_path, {"fine": 30, "rude": 30}), positive="rude")
+    run = Run(changed(types_weight=1.0), Protocol.GROUPED, seed=0, custom=custom)
     with pytest.raises(ConfigurationError, match="mine has no finer classes"):
         train(run, tmp_path / "artifact")
 

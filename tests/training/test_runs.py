@@ -10,7 +10,7 @@ import pytest
 
 from training import runs
 from training.configuration import Configuration
-from training.data.custom_data import OwnData
+from training.data.custom_data import CustomData
 from training.data.datasets import Source
 from training.data.splits import Protocol
 from training.errors import TrainingError
@@ -108,7 +108,7 @@ def test_what_changes_a_number_changes_the_place(tmp_path: Path) -> None:
     csv = tmp_path / "mine.csv"
     rows = [f"text {'x' * number},{number % 2}" for number in range(40)]
     csv.write_text("\n".join(["text,label", *rows]))
-    own = OwnData("mine", csv, positive="1")
+    custom = CustomData("mine", csv, positive="1")
     changes: list[dict[str, Any]] = [
         {},
         {"seed": 2},
@@ -118,10 +118,10 @@ def test_what_changes_a_number_changes_the_place(tmp_path: Path) -> None:
         {"minority_share": 0.1},
         {"keep_artifact": False},
         {"config": CONFIG.model_copy(update={"layer_rate": 0.5})},
-        {"config": CONFIG.model_copy(update={"model": "mine"}), "own": own},
+        {"config": CONFIG.model_copy(update={"model": "mine"}), "custom": custom},
         {
             "config": CONFIG.model_copy(update={"model": "mine"}),
-            "own": replace(own, positive="0"),
+            "custom": replace(custom, positive="0"),
         },
     ]
     homes = [runs._home(replace(RUN, **change)) for change in changes]
@@ -129,12 +129,12 @@ def test_what_changes_a_number_changes_the_place(tmp_path: Path) -> None:
     assert homes == [runs._home(replace(RUN, **change)) for change in changes]
 
 
-def test_own_data_is_known_by_its_bytes(tmp_path: Path) -> None:
+def test_custom_data_is_known_by_its_bytes(tmp_path: Path) -> None:
     def home(name: str, more: str) -> Path:
         rows = [f"text {'x' * number},{number % 2}" for number in range(40)]
         path = tmp_path / name
         path.write_text("\n".join(["text,label", *rows, *([more] if more else [])]))
-        return runs._home(replace(RUN, own=OwnData("mine", path, positive="1")))
+        return runs._home(replace(RUN, custom=CustomData("mine", path, positive="1")))
 
     assert home("a.csv", "") == home("b.csv", "")
     assert home("a.csv", "") != home("c.csv", "one more,1")

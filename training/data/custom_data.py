@@ -23,8 +23,8 @@ import numpy as np
 import pyarrow as pa
 from pyarrow import parquet
 
-from .datasets import SOURCES, Dataset
 from ..errors import DatasetError
+from .datasets import SOURCES, Dataset
 
 # Ten folds, so that each can have a row of every class.
 LEAST_ROWS: Final = 10
@@ -59,7 +59,7 @@ _LONE_SURROGATE = re.compile("[\ud800-\udfff]")
 
 
 @dataclass(frozen=True, slots=True)
-class OwnData:
+class CustomData:
     """A file to learn from.
 
     Attributes:
@@ -94,7 +94,7 @@ class BadRow:
 
 
 @dataclass(frozen=True, slots=True)
-class OwnDataset:
+class CustomDataset:
     """What a file holds.
 
     Attributes:
@@ -107,7 +107,7 @@ class OwnDataset:
     dataset: Dataset
     bad_rows: tuple[BadRow, ...]
     guesses: tuple[str, ...]
-    resolved: OwnData
+    resolved: CustomData
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,7 +129,7 @@ class _Table:
     unit: Literal["line", "row"] = "line"
 
 
-def read(own: OwnData) -> OwnDataset:
+def read(custom: CustomData) -> CustomDataset:
     """Read a file of one's own.
 
     Texts stay as they are. Labels become strings without surrounding white space: ``true``,
@@ -139,33 +139,33 @@ def read(own: OwnData) -> OwnDataset:
         DatasetError: the name, the file, a column or the classes will not do; the message says
             what will.
     """
-    _check_name(own.name)
-    read_table = _reader(own.path)
-    data = _bytes_of(own.path)
-    table = read_table(own.path, data)
+    _check_name(custom.name)
+    read_table = _reader(custom.path)
+    data = _bytes_of(custom.path)
+    table = read_table(custom.path, data)
     if not table.lines:
-        raise _nothing_usable(own.path, table.bad_rows)
-    text_column, label_column, guesses = _choose_columns(own, table)
+        raise _nothing_usable(custom.path, table.bad_rows)
+    text_column, label_column, guesses = _choose_columns(custom, table)
     texts, labels, bad_rows = _usable(table, text_column, label_column)
     if not texts:
-        raise _nothing_usable(own.path, bad_rows)
+        raise _nothing_usable(custom.path, bad_rows)
     counts = Counter(labels)
     if len(counts) == 1:
         raise DatasetError(
-            f"{own.path}: one class only in {label_column!r}: all {len(labels):,} rows have the "
+            f"{custom.path}: one class only in {label_column!r}: all {len(labels):,} rows have the "
             "same label. Add rows of another class, or name another column with --label-column."
         )
-    names, guess = _choose_names(own, counts)
+    names, guess = _choose_names(custom, counts)
     index = {name: label for label, name in enumerate(names)}
     # One against the rest: a label without a name of its own is negative.
     numbers = np.array([index.get(label, 0) for label in labels], dtype=np.int64)
-    _require_rows(own.path, names, np.bincount(numbers, minlength=len(names)).tolist())
-    return OwnDataset(
-        dataset=Dataset(own.name, texts, numbers, names, hashlib.sha256(data).hexdigest()),
+    _require_rows(custom.path, names, np.bincount(numbers, minlength=len(names)).tolist())
+    return CustomDataset(
+        dataset=Dataset(custom.name, texts, numbers, names, hashlib.sha256(data).hexdigest()),
         bad_rows=bad_rows,
         guesses=(*guesses, *guess),
         resolved=replace(
-            own,
+            custom,
             text_column=text_column,
             label_column=label_column,
             positive=names[1] if len(names) == 2 else None,
@@ -338,15 +338,15 @@ _READERS: Final[dict[str, Callable[[Path, bytes], _Table]]] = {
 }
 
 
-def _choose_columns(own: OwnData, table: _Table) -> tuple[str, str, list[str]]:
+def _choose_columns(custom: CustomData, table: _Table) -> tuple[str, str, list[str]]:
     """Return the text column, the label column and a sentence for each that was guessed."""
-    text, label, columns = own.text_column, own.label_column, table.columns
+    text, label, columns = custom.text_column, custom.label_column, table.columns
     for column in (text, label):
         if column is not None and columns.count(column) != 1:
-            raise _no_column(own.path, columns, column)
+            raise _no_column(custom.path, columns, column)
     if text is not None and text == label:
         raise DatasetError(
-            f"{own.path}: {text!r} cannot hold both texts and labels. "
+            f"{custom.path}: {text!r} cannot hold both texts and labels. "
             f"The columns are {_listed(columns)}."
         )
     guesses = []
@@ -367,7 +367,7 @@ def _choose_columns(own: OwnData, table: _Table) -> tuple[str, str, list[str]]:
             if column is None
         )
         raise DatasetError(
-            f"{own.path}: it is not obvious which column holds {which}. "
+            f"{custom.path}: it is not obvious which column holds {which}. "
             f"The first row's names are taken for the columns': {_listed(columns)}."
         )
     return text, label, guesses
@@ -454,10 +454,10 @@ def _whole(value: str, what: str) -> str:
     return value
 
 
-def _choose_names(own: OwnData, counts: Counter[str]) -> tuple[tuple[str, ...], list[str]]:
+def _choose_names(custom: CustomData, counts: Counter[str]) -> tuple[tuple[str, ...], list[str]]:
     """Return the classes' names, of two the negative one first, and what was guessed."""
     guess = []
-    positive = own.positive
+    positive = custom.positive
     if positive is None:
         if len(counts) > 2:
             return tuple(sorted(counts)), []
@@ -465,7 +465,7 @@ def _choose_names(own: OwnData, counts: Counter[str]) -> tuple[tuple[str, ...], 
         guess = [f"positive label {positive!r} ({reason})"]
     if positive not in counts:
         raise DatasetError(
-            f"{own.path}: no row has the positive label {positive!r}"
+            f"{custom.path}: no row has the positive label {positive!r}"
             f"{_suggestion(positive, list(counts))}; there are: {_listed(sorted(counts))}"
         )
     rest = [label for label in counts if label != positive]

@@ -16,9 +16,9 @@ import sklearn
 from numpy.typing import NDArray
 from sklearn.model_selection import StratifiedGroupKFold, train_test_split
 
-from .datasets import Dataset
-from ..errors import DatasetError
 from ..cache import cache_directory, write_whole
+from ..errors import DatasetError
+from .datasets import Dataset
 
 
 class Protocol(StrEnum):

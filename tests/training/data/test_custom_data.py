@@ -16,8 +16,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from pyarrow import parquet
 
+from training.data.custom_data import BadRow, CustomData, CustomDataset, describe_bad_rows, read
 from training.errors import DatasetError
-from training.data.custom_data import BadRow, OwnData, OwnDataset, describe_bad_rows, read
 
 Row = tuple[str, str]
 Write = Callable[[Sequence[Row]], bytes]
@@ -86,10 +86,10 @@ class Reads:
         text_column: str | None = None,
         label_column: str | None = None,
         positive: str | None = None,
-    ) -> OwnDataset:
+    ) -> CustomDataset:
         path = self.directory / f"mine{extension}"
         path.write_bytes(data)
-        return read(OwnData("mine", path, text_column, label_column, positive))
+        return read(CustomData("mine", path, text_column, label_column, positive))
 
 
 @pytest.fixture
@@ -97,7 +97,7 @@ def reads(tmp_path: Path) -> Reads:
     return Reads(tmp_path)
 
 
-def rows_of(found: OwnDataset) -> list[Row]:
+def rows_of(found: CustomDataset) -> list[Row]:
     names = found.dataset.label_names
     return [
         (text, names[label])
@@ -622,27 +622,27 @@ def test_an_unknown_extension(tmp_path: Path, name: str) -> None:
     with pytest.raises(
         DatasetError, match=r"unknown extension .*: \.csv, \.tsv, \.jsonl, \.ndjson, \.parquet\. "
     ):
-        read(OwnData("mine", tmp_path / name))
+        read(CustomData("mine", tmp_path / name))
 
 
 def test_an_unreadable_file(tmp_path: Path) -> None:
     with pytest.raises(DatasetError, match=r"mine\.csv: cannot be read: No such file"):
-        read(OwnData("mine", tmp_path / "mine.csv"))
+        read(CustomData("mine", tmp_path / "mine.csv"))
     (tmp_path / "mine.csv").mkdir()
     with pytest.raises(DatasetError, match=r"mine\.csv: cannot be read: Is a directory"):
-        read(OwnData("mine", tmp_path / "mine.csv"))
+        read(CustomData("mine", tmp_path / "mine.csv"))
 
 
 @pytest.mark.parametrize("name", ["", "Mine", "my-data", "my data", "../mine", "mine\n", "größe"])
 def test_a_name_that_will_not_do(tmp_path: Path, name: str) -> None:
     with pytest.raises(DatasetError, match=r"will not do: it may hold a to z, 0 to 9 and _ alone"):
-        read(OwnData(name, tmp_path / "mine.csv"))
+        read(CustomData(name, tmp_path / "mine.csv"))
 
 
 @pytest.mark.parametrize("name", ["spam", "cyberbullying", "cyberbullying_type"])
 def test_a_name_that_is_taken(tmp_path: Path, name: str) -> None:
     with pytest.raises(DatasetError, match=rf"'{name}' is taken by a built-in model \(spam, "):
-        read(OwnData(name, tmp_path / "mine.csv"))
+        read(CustomData(name, tmp_path / "mine.csv"))
 
 
 def test_the_name_is_the_data_sets(reads: Reads, tmp_path: Path) -> None:

@@ -13,8 +13,8 @@ from sklearn.model_selection import StratifiedGroupKFold
 
 from training.data import datasets, splits
 from training.data.datasets import Dataset
-from training.errors import DatasetError
 from training.data.splits import Protocol, group_key, sample, split, thin
+from training.errors import DatasetError
 
 from ..conftest import QuickGroupKFold
 

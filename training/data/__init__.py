@@ -1,0 +1,1 @@
+"""Labelled texts: data sets, custom files, and how they are split."""
