@@ -10,6 +10,7 @@ from typing import Any
 import uvicorn
 
 from dandelion import ArtifactError, KernelError
+from dandelion.serving import ServingError
 
 from . import settings
 from .settings import Settings, SettingsError
@@ -83,7 +84,6 @@ def _serve(chosen: Settings) -> int:
     """Serve; returns the exit code, or the number of the signal that ended it, negative."""
     # Here, because they import prometheus_client, which must find the workers' directory.
     from .main import create_app  # noqa: PLC0415
-    from .serving.registry import ServingError  # noqa: PLC0415
     from .telemetry.metrics import Metrics  # noqa: PLC0415
 
     failures: list[Exception] = []

@@ -13,6 +13,8 @@ from fastapi import FastAPI
 from starlette.types import ASGIApp
 from threadpoolctl import threadpool_limits
 
+from dandelion import serving
+
 from . import errors
 from .api.direct import DirectMiddleware
 from .api.middleware import RequestMiddleware
@@ -21,7 +23,7 @@ from .errors import ProblemDetails
 from .routes import classify, health, models
 from .routes import metrics as metrics_route
 from .serving.classification import Classification
-from .serving.registry import Registry, choose
+from .serving.registry import Registry
 from .settings import Settings
 from .telemetry.metrics import Metrics
 
@@ -55,7 +57,7 @@ def create_app(
         KernelError: for several workers: the compiled engine is asked for, but was not built.
     """
     metrics = metrics or Metrics()
-    registry = Registry(choose(settings.artifacts, settings.models), metrics, settings.engine)
+    registry = Registry(serving.read(settings.artifacts, settings.models), metrics, settings.engine)
     if settings.workers > 1:
         # At once, before the workers are forked: they share what is in memory. On one thread, as
         # a fork takes no other along.

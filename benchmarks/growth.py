@@ -14,6 +14,7 @@ from threadpoolctl import threadpool_limits
 
 from dandelion import artifact
 from dandelion.quantization import quantize
+from dandelion.serving import SERVING_FILE
 from dandelion.text.vocabulary import Vocabulary
 
 from . import engines, load, over_http, resources, samples, servers
@@ -156,7 +157,7 @@ def _copy_artifacts(home: Path, count: int) -> None:
         manifest = replace(source.manifest, model=name, variant="copy")
         artifact.save(replace(source, manifest=manifest), home / name / "copy")
     lines = "".join(f'{name} = "copy"\n' for name in names)
-    (home / "serving.toml").write_text(f"[models]\n{lines}", encoding="utf-8")
+    (home / SERVING_FILE).write_text(f"[models]\n{lines}", encoding="utf-8")
 
 
 def _vocabulary(scale: Scale) -> dict[str, Any]:

@@ -35,10 +35,9 @@ from starlette.types import ASGIApp, Message
 from threadpoolctl import threadpool_info
 
 from app.main import create_app
-from app.serving.registry import choose
 from app.settings import PREFIX, Settings
 from app.telemetry import logs
-from dandelion import Classifier
+from dandelion import Classifier, serving
 from dandelion.engines.choice import Engine
 
 ROOT: Final = Path(__file__).parent.parent
@@ -230,7 +229,7 @@ def work() -> None:
     (directory / "conditions.json").write_text(json.dumps(_conditions()))
     logs.configure("console", "info")
     settings = Settings(artifacts=ROOT / "artifacts", engine=engine)
-    classifier = Classifier.load(choose(settings.artifacts, {})[MODEL], engine)
+    classifier = Classifier.load(serving.read(settings.artifacts, {})[MODEL], engine)
     # Its turns come after a number of objects, not calls: they would make the figures jump.
     gc.disable()
     marks = _Marks(directory, engine)

@@ -1,12 +1,12 @@
 """Real texts to measure with, spread over the whole of a data set."""
 
 import json
-import tomllib
 from collections.abc import Sequence
 from functools import cache
 from pathlib import Path
 from typing import Final
 
+from dandelion import serving
 from training.data import datasets
 
 from .machine import ROOT
@@ -28,8 +28,7 @@ def texts(model: str, count: int) -> tuple[str, ...]:
 @cache
 def served() -> dict[str, str]:
     """Return the default variant of each model: the one in ``serving.toml``."""
-    table = tomllib.loads((ARTIFACTS / "serving.toml").read_text(encoding="utf-8"))
-    return dict(table["models"])
+    return {model: path.name for model, path in serving.read(ARTIFACTS, {}).items()}
 
 
 def variants(model: str) -> dict[str, Path]:

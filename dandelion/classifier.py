@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from . import artifact
+from .advice import ADVICE
 from .artifact import Artifact
 from .decision.rule import Decision
 from .engines.choice import Engine, EngineChoice, scorer
@@ -185,8 +186,8 @@ class Classifier:
             raise ArtifactError(
                 f"{artifact.GOLDEN_FILE} of {self.manifest.model}/{self.manifest.variant}: "
                 f"scores differ by up to {differences.max():.2g} (allowed: {golden.tolerance:g}). "
-                "The artifact was made by another version of the text path; train it again: "
-                "make train-all"
+                "The artifact was written by another version of the text path. Train it again: "
+                f"{ADVICE.train}"
             )
 
 

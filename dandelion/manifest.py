@@ -8,6 +8,7 @@ from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any, Final, Literal
 
+from .advice import ADVICE
 from .decision.rule import Decision
 from .quantization import PRECISIONS, Precision
 from .text.grams import Features
@@ -112,7 +113,7 @@ def load_manifest(directory: Path) -> Manifest:
     path = directory / MANIFEST_FILE
     if not directory.is_dir():
         raise ArtifactError(
-            f"{directory}: no such directory. Check the path, or train it: make train-all"
+            f"{directory}: no such directory. Check the path, or train it: {ADVICE.train}"
         )
     try:
         values = json.loads(read_file(path))
@@ -127,7 +128,7 @@ def load_manifest(directory: Path) -> Manifest:
     if version not in range(1, FORMAT_VERSION + 1):
         raise ArtifactError(
             f"{path}: format version {version!r}, but this Dandelion reads 1 to {FORMAT_VERSION}. "
-            "Upgrade Dandelion, or train the artifact again: make train-all"
+            f"Upgrade Dandelion, or train the artifact again: {ADVICE.train}"
         )
     names = {field.name for field in fields(Manifest)}
     if version == 1:
@@ -210,14 +211,10 @@ def read_file(path: Path) -> bytes:
         return path.read_bytes()
     except OSError as error:
         raise ArtifactError(
-            f"{path}: cannot be read ({error.strerror}). "
-            "Restore it (git checkout), or train the artifact again: make train-all"
+            f"{path}: cannot be read ({error.strerror}). {ADVICE.restore}"
         ) from error
 
 
 def damaged(path: Path, reason: object) -> ArtifactError:
     """Return the error of a file that is not as it was written."""
-    return ArtifactError(
-        f"{path}: damaged: {reason}. "
-        "Restore it (git checkout), or train the artifact again: make train-all"
-    )
+    return ArtifactError(f"{path}: damaged: {reason}. {ADVICE.restore}")

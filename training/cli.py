@@ -16,6 +16,7 @@ from rich.table import Table
 
 from dandelion import ArtifactError, Classifier
 from dandelion.manifest import Manifest
+from dandelion.serving import SERVING_FILE
 
 from . import configuration, model_card, tables
 from . import tuning as search
@@ -45,7 +46,6 @@ _LISTED_ROWS = 20
 _TABLE_WIDTH = 120
 
 # In the directory of the artifacts: which variant serves each model, see the service.
-SERVING_FILE = "serving.toml"
 
 _Model = Annotated[str, typer.Option(help=f"What to learn: {_MODELS}.")]
 _Output = Annotated[Path, typer.Option(help="Directory of the artifacts.")]

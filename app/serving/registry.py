@@ -1,12 +1,10 @@
 """The models that are served: chosen once, loaded behind the open door, swapped in atomically."""
 
 import time
-import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from types import MappingProxyType
-from typing import Any, Final
 
 from dandelion import ArtifactError, Classifier
 from dandelion.engines.choice import EngineChoice
@@ -16,12 +14,6 @@ from ..api.responses import Writer
 from ..errors import not_ready, unknown_model
 from ..telemetry import processes
 from ..telemetry.metrics import Metrics, ModelMetrics
-
-SERVING_FILE: Final = "serving.toml"
-
-
-class ServingError(Exception):
-    """``serving.toml`` is missing or wrong, or a chosen variant does not exist."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,49 +34,6 @@ class Served:
     def manifest(self) -> Manifest:
         """What is known about the artifact."""
         return self.classifier.manifest
-
-
-def choose(artifacts: Path, overrides: Mapping[str, str]) -> dict[str, Path]:
-    """Tell which artifact serves each model, by ``serving.toml`` and what overrides it.
-
-    Returns:
-        Model → directory of the artifact, sorted by model.
-
-    Raises:
-        ServingError: the file is missing or wrong, or no model is chosen.
-    """
-    path = artifacts / SERVING_FILE
-    try:
-        values = tomllib.loads(path.read_text(encoding="utf-8"))
-    except OSError as error:
-        raise ServingError(
-            f"{path}: cannot be read ({error.strerror}). "
-            "Set DANDELION_ARTIFACTS to the directory that holds it."
-        ) from error
-    except ValueError as error:
-        raise ServingError(f"{path}: not TOML: {error}") from error
-    chosen = _chosen(path, values) | dict(overrides)
-    if not chosen:
-        raise ServingError(f"{path}: chooses no model; add one under [models]: spam = 'dice'")
-    for model, variant in chosen.items():
-        known = sorted(file.parent.name for file in (artifacts / model).glob("*/model.json"))
-        if variant not in known:
-            raise ServingError(
-                f"{path} or DANDELION_MODELS chooses {model} = {variant!r}, but the variants in "
-                f"{artifacts / model} are: {', '.join(known) or 'none'}. "
-                "Choose one of them, or train it: make train-all"
-            )
-    return {model: artifacts / model / chosen[model] for model in sorted(chosen)}
-
-
-def _chosen(path: Path, values: Mapping[str, Any]) -> dict[str, str]:
-    models = values.get("models", {})
-    if set(values) - {"models"} or not isinstance(models, dict):
-        raise ServingError(f"{path}: expected one table, [models], with lines: spam = 'dice'")
-    for model, variant in models.items():
-        if not isinstance(variant, str):
-            raise ServingError(f"{path}: {model} = {variant!r}; expected a variant's name")
-    return models
 
 
 class Registry:

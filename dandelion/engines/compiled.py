@@ -18,6 +18,7 @@ from typing import Any, Final, Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from ..advice import ADVICE
 from ..text import characters, surface
 from ..text.grams import Features
 from ..text.tokenizer import clean
@@ -46,10 +47,7 @@ _BRIEF_CHARS: Final = 4096
 _log = logging.getLogger("dandelion")
 
 
-_ADVICE: Final = (
-    "With a C compiler (cc) on the path, install again: rm -f .venv/.service && make serve, "
-    "or pip install --force-reinstall --no-deps dandelion-text"
-)
+_ADVICE: Final = f"With a C compiler (cc) on the path, build it: {ADVICE.build_engine}"
 
 
 class KernelError(Exception):

@@ -7,9 +7,8 @@ from dataclasses import asdict
 import pytest
 from fastapi.testclient import TestClient
 
-from app.serving.registry import choose
 from app.settings import Settings
-from dandelion import Classifier
+from dandelion import Classifier, serving
 
 from ...dandelion.examples import FEATURES, THREE
 
@@ -18,7 +17,7 @@ CANARY = "canary-7f3a9"
 
 def test_models_are_listed(client: TestClient, settings: Settings) -> None:
     models = client.get("/models").json()["models"]
-    assert [model["model"] for model in models] == list(choose(settings.artifacts, {}))
+    assert [model["model"] for model in models] == list(serving.read(settings.artifacts, {}))
     assert {"cyberbullying", "spam"} <= {model["model"] for model in models}
     for model in models:
         assert set(model) == {"model", "variant", "version", "labels", "threshold", "engine"}
@@ -42,7 +41,7 @@ def test_many_labels_have_no_threshold(made_up_client: TestClient) -> None:
 
 
 def test_details_are_the_artifacts_own(client: TestClient, settings: Settings) -> None:
-    for model, directory in choose(settings.artifacts, {}).items():
+    for model, directory in serving.read(settings.artifacts, {}).items():
         details = client.get(f"/models/{model}").json()
         written = json.loads((directory / "model.json").read_text())
         # An artifact of the first format knows neither.
