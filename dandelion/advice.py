@@ -28,13 +28,12 @@ def advice_for(root: Path) -> Advice:
     Args:
         root: the directory that contains the package: a checkout, or ``site-packages``.
     """
-    pip = f"{shlex.quote(sys.executable)} -m pip install"
     if (root / "Makefile").is_file():
         train = "make train-all"
         return Advice(
             train,
             restore=f"Restore it (git checkout), or train the artifact again: {train}",
-            build_engine=f"{pip} --editable {shlex.quote(str(root))}",
+            build_engine=pip_install("--editable", str(root)),
         )
     train = "dandelion train"
     return Advice(
@@ -43,10 +42,15 @@ def advice_for(root: Path) -> Advice:
             "Restore it from a copy (reinstall dandelion-text if it came with it), "
             f"or train the artifact again: {train}"
         ),
-        build_engine=(
-            f"{pip} --force-reinstall --no-deps --no-binary dandelion-text dandelion-text"
+        build_engine=pip_install(
+            "--force-reinstall", "--no-deps", "--no-binary=dandelion-text", "dandelion-text"
         ),
     )
+
+
+def pip_install(*arguments: str) -> str:
+    """Return the command that installs something where this interpreter finds it."""
+    return shlex.join([sys.executable, "-m", "pip", "install", *arguments])
 
 
 ADVICE: Final = advice_for(Path(__file__).parents[1])

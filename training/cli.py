@@ -17,6 +17,7 @@ from rich.table import Table
 from dandelion import ArtifactError, Classifier
 from dandelion.manifest import Manifest
 from dandelion.serving import SERVING_FILE
+from dandelion.tables import describe_bad_rows
 
 from . import configuration, model_card, tables
 from . import tuning as search
@@ -180,7 +181,7 @@ def _print_custom(found: CustomDataset) -> None:
         _console.print(guess, markup=False)
     if found.bad_rows:
         _console.print(f"{len(found.bad_rows)} rows left out:", markup=False)
-        for line in custom_data.describe_bad_rows(found.bad_rows, _LISTED_ROWS):
+        for line in describe_bad_rows(found.bad_rows, _LISTED_ROWS):
             _console.print(f"  {line}", markup=False)
 
 

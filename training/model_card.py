@@ -5,10 +5,10 @@ from pathlib import Path
 import numpy as np
 
 from dandelion.manifest import Manifest
+from dandelion.tables import describe_bad_rows
 from training.tables import COLUMNS, figure, markdown_table
 
 from .cache import write_whole
-from .data import custom_data
 from .data.custom_data import CustomDataset
 from .experiment import Result
 from .quality.metrics import ARGMAX, FITTED, HALF, METRICS, Metrics
@@ -33,9 +33,7 @@ def write(
         parts.append(_by_class(manifest))
     parts.append(_run(manifest, result))
     if found.bad_rows:
-        lines = "\n".join(
-            f"- {line}" for line in custom_data.describe_bad_rows(found.bad_rows, _LISTED_ROWS)
-        )
+        lines = "\n".join(f"- {line}" for line in describe_bad_rows(found.bad_rows, _LISTED_ROWS))
         parts.append(f"## Rows left out\n\n{len(found.bad_rows)}, for these reasons:\n\n{lines}\n")
     write_whole(page, "\n".join(parts).encode())
 

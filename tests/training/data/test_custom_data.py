@@ -1,79 +1,41 @@
-"""Reading data of one's own: every format, every guess, every refusal."""
+"""Custom data: every guess, every bad row, every refusal. Formats: tests of `dandelion.tables`."""
 
-import codecs
 import csv
 import hashlib
 import io
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given
 from hypothesis import strategies as st
-from pyarrow import parquet
 
-from training.data.custom_data import BadRow, CustomData, CustomDataset, describe_bad_rows, read
+from dandelion.tables import BadRow, describe_bad_rows
+from training.data.custom_data import CustomData, CustomDataset, read
 from training.errors import DatasetError
 
-Row = tuple[str, str]
-Write = Callable[[Sequence[Row]], bytes]
+from ...dandelion.table_files import (
+    WRITERS,
+    Row,
+    Write,
+    columns_to_parquet,
+    to_csv,
+    to_json_lines,
+)
 
 TWENTY: list[Row] = [(f"text {number}", "ham" if number % 2 else "spam") for number in range(20)]
-
-
-def to_csv(rows: Sequence[Row], delimiter: str = ",") -> bytes:
-    file = io.StringIO(newline="")
-    csv.writer(file, delimiter=delimiter).writerows([("text", "label"), *rows])
-    return file.getvalue().encode()
-
-
-def to_tsv(rows: Sequence[Row]) -> bytes:
-    return to_csv(rows, "\t")
-
-
-def to_json_lines(rows: Sequence[Row], **options: bool) -> bytes:
-    lines = [json.dumps({"text": text, "label": label}, **options) for text, label in rows]
-    return "\n".join(lines).encode()
-
-
-def to_plain_json_lines(rows: Sequence[Row]) -> bytes:
-    return to_json_lines(rows, ensure_ascii=False)
-
-
-def to_parquet(rows: Sequence[Row]) -> bytes:
-    texts, labels = zip(*rows, strict=True)
-    return table_bytes({"text": texts, "label": labels})
-
-
-def table_bytes(columns: dict[str, Sequence[object]]) -> bytes:
-    return parquet_bytes(pa.table(columns))
-
-
-def parquet_bytes(table: pa.Table) -> bytes:
-    sink = pa.BufferOutputStream()
-    parquet.write_table(table, sink)
-    return sink.getvalue().to_pybytes()
 
 
 def objects(rows: Sequence[dict[str, object]]) -> bytes:
     return "".join(json.dumps(row) + "\n" for row in rows).encode()
 
 
-WRITERS: list[tuple[str, Write]] = [
-    (".csv", to_csv),
-    (".tsv", to_tsv),
-    (".jsonl", to_json_lines),
-    (".ndjson", to_plain_json_lines),
-    (".parquet", to_parquet),
-]
-
-
 class Reads:
-    """Writes bytes to a file and reads it as data of one's own."""
+    """Writes bytes to a file and reads it as custom data."""
 
     def __init__(self, directory: Path) -> None:
         self.directory = directory
@@ -105,15 +67,15 @@ def rows_of(found: CustomDataset) -> list[Row]:
     ]
 
 
-def lines_with(*bad: bytes, after: int = 20, header: bytes = b"text,label") -> bytes:
-    """Some good rows of CSV on lines 2 …, the bad lines, and as many good ones again."""
-    good = [f"text {number},{'ham' if number % 2 else 'spam'}".encode() for number in range(after)]
-    return b"\n".join([header, *good, *bad, *good]) + b"\n"
+def lines_with(*bad: bytes) -> bytes:
+    """CSV: good rows on lines 2 to 21, the given lines, and good rows again."""
+    good = [",".join(row).encode() for row in TWENTY]
+    return b"\n".join([b"text,label", *good, *bad, *good]) + b"\n"
 
 
 # --- the same rows come back ---
 
-# Whatever UTF-8 can hold, with what every format must quote well represented.
+# Any Unicode, with many of the characters that a format has to quote.
 TEXTS = st.text(
     st.one_of(st.sampled_from('",\t\n\r\\\0 \u2028\ufeff£🌼'), st.characters(codec="utf-8"))
 ).filter(lambda text: text.strip() != "")
@@ -123,7 +85,6 @@ LABELS = st.text(st.characters(codec="utf-8"), min_size=1).filter(
 
 
 @pytest.mark.parametrize(("extension", "write"), WRITERS)
-@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
 @given(st.data())
 def test_what_is_written_is_read(
     reads: Reads, extension: str, write: Write, data: st.DataObject
@@ -144,24 +105,6 @@ def test_what_is_written_is_read(
     assert again.guesses == ()
     assert again.resolved == found.resolved
     assert rows_of(again) == rows
-
-
-@pytest.mark.parametrize(("extension", "write"), WRITERS)
-def test_every_text_is_a_text(reads: Reads, extension: str, write: Write) -> None:
-    rows = [(text, "a") for text in ("null", "NA", "nan", "None", "true", "1", "1e5", "0x1F")]
-    rows += [("#N/A", "a"), ("  spaced out ", "a")] + [("x", "NA")] * 10
-    assert rows_of(reads(write(rows), extension)) == rows
-
-
-@pytest.mark.parametrize(("extension", "write"), WRITERS[:4])
-def test_a_byte_order_mark_is_no_part_of_the_text(
-    reads: Reads, extension: str, write: Write
-) -> None:
-    assert rows_of(reads(codecs.BOM_UTF8 + write(TWENTY), extension)) == TWENTY
-
-
-def test_the_extension_may_be_in_capitals(reads: Reads) -> None:
-    assert rows_of(reads(to_csv(TWENTY), ".CSV")) == TWENTY
 
 
 # --- labels ---
@@ -196,7 +139,7 @@ def test_labels_become_strings(
 )
 def test_labels_of_parquet(reads: Reads, values: list[object], names: tuple[str, str]) -> None:
     columns = {"text": ["a", "b"] * 10 + ["c"], "label": [*(values * 10), None]}
-    found = reads(table_bytes(columns), ".parquet")
+    found = reads(columns_to_parquet(columns), ".parquet")
     assert found.dataset.label_names == names
     assert found.dataset.labels.tolist() == [1, 0] * 10
     assert found.bad_rows == (BadRow(21, "no label", "row"),)
@@ -204,7 +147,7 @@ def test_labels_of_parquet(reads: Reads, values: list[object], names: tuple[str,
 
 def test_a_categorical_column_of_parquet(reads: Reads) -> None:
     labels = pa.array(["ham", "spam"] * 10).dictionary_encode()
-    found = reads(table_bytes({"text": ["a"] * 20, "label": labels}), ".parquet")
+    found = reads(columns_to_parquet({"text": ["a"] * 20, "label": labels}), ".parquet")
     assert found.dataset.label_names == ("ham", "spam")
 
 
@@ -220,10 +163,10 @@ def test_a_categorical_column_of_parquet(reads: Reads) -> None:
         ("neutral", "toxic", "toxic", "by its name"),
         ("not_abuse", "abuse", "abuse", "by its name"),
         ("Non-Toxic", "Toxic", "Toxic", "by its name"),
-        ("cat", "dog", "cat", "the rarer: 10 of 25 rows"),
-        ("zebra", "dog", "zebra", "the rarer: 10 of 25 rows"),
-        ("1", "2", "1", "the rarer: 10 of 25 rows"),
-        ("spam", "abuse", "spam", "the rarer: 10 of 25 rows"),
+        ("cat", "dog", "cat", "the rarer one: 10 of 25 rows"),
+        ("zebra", "dog", "zebra", "the rarer one: 10 of 25 rows"),
+        ("1", "2", "1", "the rarer one: 10 of 25 rows"),
+        ("spam", "abuse", "spam", "the rarer one: 10 of 25 rows"),
     ],
 )
 def test_the_positive_label_of_two(
@@ -267,9 +210,9 @@ def test_one_class_against_the_rest(reads: Reads) -> None:
     assert found.dataset.labels.tolist() == [0, 1, 0] * 10 + [0]
 
 
-def test_an_unknown_positive_label_suggests_the_near_one(reads: Reads) -> None:
+def test_an_unknown_positive_label_suggests_a_similar_one(reads: Reads) -> None:
     with pytest.raises(
-        DatasetError, match=r"'gren', did you mean 'green'\?; there are: 'blue', 'g"
+        DatasetError, match=r"'gren', did you mean 'green'\?; available: 'blue', 'g"
     ):
         reads(to_csv(THREE), positive="gren")
 
@@ -313,41 +256,36 @@ def test_obvious_columns(reads: Reads, columns: Sequence[str], guesses: tuple[st
 @pytest.mark.parametrize(
     ("columns", "message"),
     [
-        (("v2", "v1", "id"), r"holds the texts .* and the labels .*: 'v2', 'v1', 'id'\."),
+        (("v2", "v1", "id"), r"contains the texts .* and the labels .*: 'v2', 'v1', 'id'\."),
         (
             ("text", "v1", "id"),
-            r"which column holds the labels \(--label-column\)\. .*'text', 'v1'",
+            r"which column contains the labels \(--label-column\)\. .*'text', 'v1'",
         ),
-        (("v2", "label", "id"), r"which column holds the texts \(--text-column\)\. "),
-        (("text", "label", "message"), r"which column holds the texts \(--text-column\)\. "),
-        (("text", "label", "text"), r"which column holds the texts \(--text-column\)\. "),
-        (("v2", "spam"), r"holds the texts .* and the labels .*The first row's names are taken"),
+        (("v2", "label", "id"), r"which column contains the texts \(--text-column\)\. "),
+        (("text", "label", "message"), r"which column contains the texts \(--text-column\)\. "),
+        (("text", "label", "text"), r"which column contains the texts \(--text-column\)\. "),
+        (("v2", "spam"), r"contains the texts .* and the labels .*named by the first row of a CSV"),
     ],
 )
-def test_columns_that_are_not_obvious(reads: Reads, columns: Sequence[str], message: str) -> None:
+def test_columns_that_cannot_be_guessed(reads: Reads, columns: Sequence[str], message: str) -> None:
     with pytest.raises(DatasetError, match=message):
         reads(spread(columns))
 
 
 def test_two_columns_of_few_values(reads: Reads) -> None:
     rows = [{"v1": "a", "v2": "b"}, {"v1": "c", "v2": "d"}] * 10
-    with pytest.raises(DatasetError, match="not obvious"):
+    with pytest.raises(DatasetError, match="cannot guess"):
         reads(objects(rows), ".jsonl")
 
 
-def test_white_space_around_names_in_csv(reads: Reads) -> None:
-    found = reads(to_csv(TWENTY).replace(b"text,label", b" text , label", 1))
-    assert (found.resolved.text_column, found.resolved.label_column) == ("text", "label")
-
-
 def test_a_file_without_a_header(reads: Reads) -> None:
-    """The label on its first line is no name of a column, white space or not."""
+    """A label on the first line is not taken for the name of a column, white space or not."""
     lines = [f"text {number}, {'ham' if number % 2 else 'spam'}" for number in range(20)]
-    with pytest.raises(DatasetError, match="first row's names are taken for the columns'"):
+    with pytest.raises(DatasetError, match="named by the first row of a CSV: 'text 0'"):
         reads("\n".join(lines).encode())
 
 
-def test_a_named_column_is_no_candidate_for_the_other(reads: Reads) -> None:
+def test_a_given_column_is_not_guessed_for_the_other(reads: Reads) -> None:
     data = to_csv([("a", "ham"), ("b", "spam")] * 10)
     few = reads(data.replace(b"label", b"v1", 1))
     assert few.resolved.label_column == "v1"
@@ -356,11 +294,8 @@ def test_a_named_column_is_no_candidate_for_the_other(reads: Reads) -> None:
 
 
 def test_two_columns_of_one_name(reads: Reads) -> None:
-    table = pa.Table.from_arrays([pa.array(["a"] * 20)] * 2, names=["v1", "v1"])
-    with pytest.raises(DatasetError, match=r"not a readable Parquet file \(.*v1"):
-        reads(parquet_bytes(table), ".parquet")
     for rows in (TWENTY, [(label, text) for text, label in TWENTY]):
-        with pytest.raises(DatasetError, match="not obvious which column holds the texts"):
+        with pytest.raises(DatasetError, match="cannot guess which column contains the texts"):
             reads(to_csv(rows).replace(b"text,label", b"v1,v1", 1))
 
 
@@ -374,13 +309,17 @@ def test_named_columns(reads: Reads) -> None:
 @pytest.mark.parametrize(
     ("text_column", "label_column", "message"),
     [
-        ("bodi", "label", r"no column 'bodi', did you mean 'body'\?; there are: 'body', 'label', "),
-        ("body", "v1", r"no column 'v1'; there are: 'body', 'label', 'twice', 'twice'"),
-        ("twice", "label", r"more than one column 'twice'; there are"),
-        ("label", "label", r"'label' cannot hold both texts and labels\. The columns are 'body'"),
+        ("bodi", "label", r"no column 'bodi', did you mean 'body'\?; available: 'body', 'label', "),
+        ("body", "v1", r"no column 'v1'; available: 'body', 'label', 'twice', 'twice'"),
+        ("twice", "label", r"more than one column 'twice'; available"),
+        (
+            "label",
+            "label",
+            r"'label' cannot be both the text and the label column\. ",
+        ),
     ],
 )
-def test_columns_that_will_not_do(
+def test_columns_that_are_refused(
     reads: Reads, text_column: str, label_column: str, message: str
 ) -> None:
     with pytest.raises(DatasetError, match=message):
@@ -394,7 +333,7 @@ def test_columns_that_will_not_do(
 def test_a_long_name_is_shortened(reads: Reads) -> None:
     """Without a header, what stands for a name is a text."""
     secret = "a message that nobody but its reader should ever have to see"
-    with pytest.raises(DatasetError, match="not obvious") as caught:
+    with pytest.raises(DatasetError, match="cannot guess") as caught:
         reads(spread((secret, "v1", "v2")))
     assert secret not in str(caught.value)
 
@@ -407,45 +346,23 @@ def test_bad_rows_of_csv(reads: Reads) -> None:
         b'"two\nlines, and ""quotes""",ham',  # lines 22 and 23
         b"",
         b",ham",
+        b"one",
         b"  ,ham",
         b"no label,",
-        b"one",
-        b"a,b,c",
-        b'"text"s,ham',
-        b'"spans\ntwo"s,ham',  # lines 31 and 32
     )
     found = reads(data)
     assert found.bad_rows == (
         BadRow(25, "no text"),
-        BadRow(26, "no text"),
-        BadRow(27, "no label"),
-        BadRow(28, "wrong number of fields: 1, the header has 2"),
-        BadRow(29, "wrong number of fields: 3, the header has 2"),
-        BadRow(30, "no valid CSV: ',' expected after '\"'"),
-        BadRow(31, "no valid CSV: ',' expected after '\"'"),
-        BadRow(32, "part of line 31's row"),
+        BadRow(26, "wrong number of fields: 1, but the header has 2"),
+        BadRow(27, "no text"),
+        BadRow(28, "no label"),
     )
     assert len(found.dataset.texts) == 41
     assert found.dataset.texts[20] == 'two\nlines, and "quotes"'
 
 
-@pytest.mark.parametrize("line_break", [b"\n", b"\r\n", b"\r"])
-def test_lines_are_counted_whatever_ends_them(reads: Reads, line_break: bytes) -> None:
-    data = lines_with(b'"two\nlines",ham', b",ham").replace(b"\n", line_break)
-    assert reads(data).bad_rows == (BadRow(24, "no text"),)
-
-
-def test_a_quote_that_is_never_closed_swallows_no_row_unseen(reads: Reads) -> None:
-    found = reads(lines_with(b'"open,ham'))
-    assert len(found.dataset.texts) == 20
-    assert [bad.line for bad in found.bad_rows] == list(range(22, 43))
-    assert found.bad_rows[0].reason == "no valid CSV: unexpected end of data"
-
-
 def test_bad_rows_of_json_lines(reads: Reads) -> None:
     bad = [
-        b"",
-        b"nothing",
         b"[1, 2]",
         b'{"text": null, "label": "ham"}',
         b'{"label": "ham"}',
@@ -456,21 +373,18 @@ def test_bad_rows_of_json_lines(reads: Reads) -> None:
         b'{"text": "a\\ud83d", "label": "ham"}',
         b'{"text": "a", "label": "\\udf3c"}',
         b'{"text": "\\ud83c\\udf3c", "label": "ham"}',
-        b"[" * 100_000,
     ]
-    found = reads(to_json_lines(TWENTY) + b"\n" + b"\r\n".join(bad), ".jsonl")
+    found = reads(to_json_lines(TWENTY) + b"\n" + b"\n".join(bad), ".jsonl")
     assert found.bad_rows == (
-        BadRow(22, "no valid JSON"),
-        BadRow(23, "not an object"),
-        BadRow(24, "no text"),
-        BadRow(25, "no text"),
-        BadRow(26, "no label"),
-        BadRow(27, "its text is no string"),
-        BadRow(28, "its label is no string, number or boolean"),
-        BadRow(29, "no label"),
-        BadRow(30, "its text holds half a character (a lone surrogate)"),
-        BadRow(31, "its label holds half a character (a lone surrogate)"),
-        BadRow(33, "no valid JSON"),
+        BadRow(21, "not a JSON object"),
+        BadRow(22, "no text"),
+        BadRow(23, "no text"),
+        BadRow(24, "no label"),
+        BadRow(25, "its text is not a string"),
+        BadRow(26, "its label is not a string, number or boolean"),
+        BadRow(27, "no label"),
+        BadRow(28, "its text contains half a character (a lone surrogate)"),
+        BadRow(29, "its label contains half a character (a lone surrogate)"),
     )
     assert found.dataset.texts[20:] == ("🌼",)
 
@@ -479,7 +393,7 @@ def test_bad_rows_of_parquet(reads: Reads) -> None:
     texts = [text for text, _ in TWENTY]
     labels = [label for _, label in TWENTY]
     columns = {"text": [None, "", *texts, "a"], "label": ["ham", "ham", *labels, None]}
-    found = reads(table_bytes(columns), ".parquet")
+    found = reads(columns_to_parquet(columns), ".parquet")
     assert rows_of(found) == TWENTY
     assert describe_bad_rows(found.bad_rows, 9) == [
         "row 1: no text",
@@ -488,7 +402,6 @@ def test_bad_rows_of_parquet(reads: Reads) -> None:
     ]
 
 
-@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
 @given(st.lists(st.sampled_from(["good", "no text", "no label", "fields"]), max_size=30))
 def test_every_row_is_used_or_listed(reads: Reads, kinds: list[str]) -> None:
     spelt = {
@@ -507,39 +420,21 @@ def test_every_row_is_used_or_listed(reads: Reads, kinds: list[str]) -> None:
     assert [bad.line for bad in found.bad_rows] == expected
 
 
-def test_bad_rows_are_described_without_their_texts(reads: Reads) -> None:
-    found = reads(lines_with(b"secret,", b"secret", b'"secret"secret,ham', b"secret,secret,ham"))
-    assert describe_bad_rows(found.bad_rows, 2) == [
-        "line 22: no label",
-        "line 23: wrong number of fields: 1, the header has 2",
-        "and 2 more",
-    ]
-    assert len(describe_bad_rows(found.bad_rows, 4)) == 4
-    assert not any("secret" in line for line in describe_bad_rows(found.bad_rows, 4))
-    assert describe_bad_rows((), 4) == []
-
-
 # --- what cannot be used at all ---
-
-
-@pytest.mark.parametrize("extension", [".csv", ".tsv", ".jsonl", ".ndjson", ".parquet"])
-@pytest.mark.parametrize("data", [b"", b" \r\n\n"])
-def test_an_empty_file(reads: Reads, extension: str, data: bytes) -> None:
-    with pytest.raises(DatasetError, match=r"is empty.*At least 10 rows of each class are needed"):
-        reads(data, extension)
 
 
 @pytest.mark.parametrize(
     ("extension", "data"),
     [
+        (".csv", b""),
         (".csv", b"text,label\n"),
-        (".csv", codecs.BOM_UTF8),
         (".tsv", b"text\tlabel"),
-        (".parquet", table_bytes({"text": [], "label": []})),
+        (".jsonl", b" \r\n\n"),
+        (".parquet", columns_to_parquet({"text": [], "label": []})),
     ],
 )
-def test_a_header_alone(reads: Reads, extension: str, data: bytes) -> None:
-    with pytest.raises(DatasetError, match="is empty, but for a header at most"):
+def test_a_file_without_rows(reads: Reads, extension: str, data: bytes) -> None:
+    with pytest.raises(DatasetError, match=r"has no rows\. At least 10 rows of each class"):
         reads(data, extension)
 
 
@@ -548,48 +443,21 @@ def test_a_header_alone(reads: Reads, extension: str, data: bytes) -> None:
     [
         (".csv", b"text,label\na\n,ham\n"),
         (".jsonl", b"text\nlabel\n"),
-        (".parquet", table_bytes({"text": [b"a"], "label": ["ham"]})),
+        (".parquet", columns_to_parquet({"text": [b"a"], "label": ["ham"]})),
     ],
 )
 def test_bad_rows_alone(reads: Reads, extension: str, data: bytes) -> None:
-    with pytest.raises(DatasetError, match=r"none of its rows can be used: (line|row) \d: "):
+    with pytest.raises(DatasetError, match=r"no row can be used: (line|row) \d: "):
         reads(data, extension)
 
 
-@pytest.mark.parametrize(
-    ("extension", "data", "message"),
-    [
-        (".csv", b"text,label\nfine,ham\n\xa35,spam\n", r"line 3, byte 20 .* 0xa3\. Save .* UTF-8"),
-        (".csv", codecs.BOM_UTF8 + b"text,label\n\xff", r"not UTF-8: line 2, byte 14 .* 0xff"),
-        (".csv", "text,label\na,ham\n".encode("utf-16"), r"not UTF-8: line 1, byte 0 .* 0xff"),
-        (".jsonl", b'{"text": "a"}\r\n{"text": "\xe9"}', r"not UTF-8: line 2, byte 25 .* 0xe9"),
-    ],
-)
-def test_another_encoding(reads: Reads, extension: str, data: bytes, message: str) -> None:
-    with pytest.raises(DatasetError, match=message):
-        reads(data, extension)
-
-
-def test_a_header_that_is_no_csv(reads: Reads) -> None:
-    with pytest.raises(DatasetError, match="the first line, which names the columns, is no valid"):
-        reads(b'"text"s,label\na,ham\n')
-
-
-@pytest.mark.parametrize("data", [b"no parquet", to_parquet(TWENTY)[:-9]])
-def test_what_is_not_parquet(reads: Reads, data: bytes) -> None:
-    with pytest.raises(DatasetError, match="not a readable Parquet file"):
-        reads(data, ".parquet")
-
-
-def test_parquet_with_strings_of_another_encoding(reads: Reads) -> None:
-    texts = pa.array([b"\xff"] * 20).view(pa.string())
-    labels = ["ham", "spam"] * 10
-    with pytest.raises(DatasetError, match="column 'text' holds strings that are not UTF-8"):
-        reads(table_bytes({"text": texts, "label": labels}), ".parquet")
+def test_an_unreadable_file(tmp_path: Path) -> None:
+    with pytest.raises(DatasetError, match=r"mine\.csv: cannot be read: No such file"):
+        read(CustomData("mine", tmp_path / "mine.csv"))
 
 
 def test_one_class_only(reads: Reads) -> None:
-    with pytest.raises(DatasetError, match=r"one class only in 'label': all 12 rows"):
+    with pytest.raises(DatasetError, match=r"only one class in 'label': all 12 rows"):
         reads(to_csv([("a", "ham")] * 12 + [("", "spam")]))
 
 
@@ -616,26 +484,9 @@ def test_too_few_of_one_class_against_the_rest(reads: Reads) -> None:
         reads(to_csv([*THREE, ("d", "grey")]), positive="grey")
 
 
-@pytest.mark.parametrize("name", ["mine.txt", "mine", "mine.csv.gz", "mine.json"])
-def test_an_unknown_extension(tmp_path: Path, name: str) -> None:
-    (tmp_path / name).write_bytes(to_csv(TWENTY))
-    with pytest.raises(
-        DatasetError, match=r"unknown extension .*: \.csv, \.tsv, \.jsonl, \.ndjson, \.parquet\. "
-    ):
-        read(CustomData("mine", tmp_path / name))
-
-
-def test_an_unreadable_file(tmp_path: Path) -> None:
-    with pytest.raises(DatasetError, match=r"mine\.csv: cannot be read: No such file"):
-        read(CustomData("mine", tmp_path / "mine.csv"))
-    (tmp_path / "mine.csv").mkdir()
-    with pytest.raises(DatasetError, match=r"mine\.csv: cannot be read: Is a directory"):
-        read(CustomData("mine", tmp_path / "mine.csv"))
-
-
 @pytest.mark.parametrize("name", ["", "Mine", "my-data", "my data", "../mine", "mine\n", "größe"])
-def test_a_name_that_will_not_do(tmp_path: Path, name: str) -> None:
-    with pytest.raises(DatasetError, match=r"will not do: it may hold a to z, 0 to 9 and _ alone"):
+def test_an_invalid_name(tmp_path: Path, name: str) -> None:
+    with pytest.raises(DatasetError, match=r"invalid model name .*: use only a to z, 0 to 9 and _"):
         read(CustomData(name, tmp_path / "mine.csv"))
 
 

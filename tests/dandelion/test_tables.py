@@ -1,0 +1,330 @@
+"""Reading tables: every format, every line number, every refusal."""
+
+import codecs
+import hashlib
+import subprocess
+import sys
+from pathlib import Path
+
+import pyarrow as pa
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from dandelion.tables import (
+    BadRow,
+    Table,
+    TableError,
+    describe_bad_rows,
+    listed,
+    parse,
+    read,
+    suggestion,
+)
+
+from .table_files import (
+    WRITERS,
+    Row,
+    Write,
+    columns_to_parquet,
+    parquet_bytes,
+    to_csv,
+    to_json_lines,
+    to_parquet,
+)
+
+ROWS: list[Row] = [(f"text {number}", "ham" if number % 2 else "spam") for number in range(20)]
+
+# Any Unicode, with many of the characters that a format has to quote.
+CELLS = st.text(
+    st.one_of(st.sampled_from('",\t\n\r\\\0 \u2028\ufeff£🌼'), st.characters(codec="utf-8"))
+)
+
+
+def parsed(data: bytes, extension: str = ".csv") -> Table:
+    return parse(data, Path(f"table{extension}"))
+
+
+def rows_of(table: Table) -> list[tuple[object, object]]:
+    return list(zip(table.column("text"), table.column("label"), strict=True))
+
+
+def lines_with(*bad: bytes, header: bytes = b"text,label") -> bytes:
+    """CSV: good rows on lines 2 to 21, the given lines, and good rows again."""
+    good = [",".join(row).encode() for row in ROWS]
+    return b"\n".join([header, *good, *bad, *good]) + b"\n"
+
+
+# --- the same rows come back ---
+
+
+@pytest.mark.parametrize(("extension", "write"), WRITERS)
+@given(rows=st.lists(st.tuples(CELLS, CELLS), min_size=1, max_size=8))
+def test_what_is_written_is_read(extension: str, write: Write, rows: list[Row]) -> None:
+    data = write(rows)
+    table = parsed(data, extension)
+    assert table.columns == ("text", "label")
+    assert rows_of(table) == rows
+    assert table.bad_rows == ()
+    assert table.sha256 == hashlib.sha256(data).hexdigest()
+    assert len(table.lines) == len(rows)
+
+
+@pytest.mark.parametrize(("extension", "write"), WRITERS)
+def test_every_value_stays_a_string(extension: str, write: Write) -> None:
+    texts = ("null", "NA", "nan", "None", "true", "1", "1e5", "0x1F", "#N/A", "  spaced out ")
+    rows = [(text, "a") for text in texts]
+    assert rows_of(parsed(write(rows), extension)) == rows
+
+
+@pytest.mark.parametrize(("extension", "write"), WRITERS[:4])
+def test_a_byte_order_mark_is_not_part_of_the_text(extension: str, write: Write) -> None:
+    table = parsed(codecs.BOM_UTF8 + write(ROWS), extension)
+    assert table.columns == ("text", "label")
+    assert rows_of(table) == ROWS
+
+
+def test_the_extension_may_be_upper_case() -> None:
+    assert rows_of(parsed(to_csv(ROWS), ".CSV")) == ROWS
+
+
+def test_white_space_around_column_names_in_csv() -> None:
+    assert parsed(b" text , label\n a , b \n").columns == ("text", "label")
+    assert parsed(b" text , label\n a , b \n").column("text") == [" a "]
+
+
+def test_json_lines_keep_types_and_gaps() -> None:
+    table = parsed(b'{"a": 1, "b": null}\n{"b": [true], "c": "x"}\n', ".jsonl")
+    assert table.columns == ("a", "b", "c")
+    assert [table.column(name) for name in "abc"] == [[1, None], [None, [True]], [None, "x"]]
+
+
+def test_parquet_keeps_types() -> None:
+    columns = {"text": ["a", None], "label": pa.array(["x", "y"]).dictionary_encode(), "n": [1, 2]}
+    table = parsed(columns_to_parquet(columns), ".parquet")
+    assert rows_of(table) == [("a", "x"), (None, "y")]
+    assert table.column("n") == [1, 2]
+    assert (list(table.lines), table.unit) == ([1, 2], "row")
+
+
+# --- lines and bad rows ---
+
+
+def test_bad_rows_of_csv() -> None:
+    table = parsed(
+        lines_with(
+            b'"two\nlines, and ""quotes""",ham',  # lines 22 and 23
+            b"",
+            b"one",
+            b"a,b,c",
+            b'"text"s,ham',
+            b'"spans\ntwo"s,ham',  # lines 28 and 29
+        )
+    )
+    assert table.bad_rows == (
+        BadRow(25, "wrong number of fields: 1, but the header has 2"),
+        BadRow(26, "wrong number of fields: 3, but the header has 2"),
+        BadRow(27, "invalid CSV: ',' expected after '\"'"),
+        BadRow(28, "invalid CSV: ',' expected after '\"'"),
+        BadRow(29, "part of the row that starts on line 28"),
+    )
+    assert list(table.lines) == [*range(2, 23), *range(30, 50)]
+    assert table.column("text")[20] == 'two\nlines, and "quotes"'
+
+
+@pytest.mark.parametrize("line_break", [b"\n", b"\r\n", b"\r"])
+def test_lines_are_counted_whatever_ends_them(line_break: bytes) -> None:
+    table = parsed(lines_with(b'"two\nlines",ham', b"bad").replace(b"\n", line_break))
+    assert table.bad_rows == (BadRow(24, "wrong number of fields: 1, but the header has 2"),)
+
+
+def test_an_unclosed_quote_swallows_no_row_silently() -> None:
+    table = parsed(lines_with(b'"open,ham'))
+    assert list(table.lines) == list(range(2, 22))
+    assert [bad.line for bad in table.bad_rows] == list(range(22, 43))
+    assert table.bad_rows[0].reason == "invalid CSV: unexpected end of data"
+
+
+@given(kinds=st.lists(st.sampled_from(["good", "fields", "quotes", "blank"]), max_size=30))
+def test_every_row_of_csv_is_read_or_listed(kinds: list[str]) -> None:
+    spelt = {
+        "good": b'"several\n\nlines",ham',
+        "fields": b"a,b,c",
+        "quotes": b'"a"b,ham',
+        "blank": b"",
+    }
+    table = parsed(lines_with(*(spelt[kind] for kind in kinds)))
+    line, good, bad = 22, [], []
+    for kind in kinds:
+        if kind != "blank":
+            (good if kind == "good" else bad).append(line)
+        line += spelt[kind].count(b"\n") + 1
+    assert list(table.lines) == [*range(2, 22), *good, *range(line, line + 20)]
+    assert [row.line for row in table.bad_rows] == bad
+
+
+def test_bad_rows_of_json_lines() -> None:
+    lines = [
+        b"",
+        b"nothing",
+        b"[1, 2]",
+        b"[" * 100_000,
+        '{"text": "a\u2028b", "label": "ham"}'.encode(),
+    ]
+    table = parsed(to_json_lines(ROWS) + b"\n" + b"\r\n".join(lines), ".jsonl")
+    assert table.bad_rows == (
+        BadRow(22, "invalid JSON"),
+        BadRow(23, "not a JSON object"),
+        BadRow(24, "invalid JSON"),
+    )
+    assert list(table.lines) == [*range(1, 21), 25]
+
+
+def test_bad_rows_are_described_without_their_texts() -> None:
+    table = parsed(lines_with(b"secret", b'"secret"secret,ham', b"secret,secret,ham"))
+    assert describe_bad_rows(table.bad_rows, 2) == [
+        "line 22: wrong number of fields: 1, but the header has 2",
+        "line 23: invalid CSV: ',' expected after '\"'",
+        "and 1 more",
+    ]
+    assert len(describe_bad_rows(table.bad_rows, 3)) == 3
+    assert not any("secret" in line for line in describe_bad_rows(table.bad_rows, 3))
+    assert describe_bad_rows((), 3) == []
+    assert describe_bad_rows((BadRow(7, "no text", "row"),), 3) == ["row 7: no text"]
+
+
+# --- columns ---
+
+
+@pytest.mark.parametrize(
+    ("name", "message"),
+    [
+        (
+            "txt",
+            r"table\.csv: no column 'txt', did you mean 'text'\?; available: 'text', 'twice', ",
+        ),
+        ("v1", r"no column 'v1'; available: 'text', 'twice', 'twice'$"),
+        ("twice", r"more than one column 'twice'; available"),
+    ],
+)
+def test_a_column_that_is_not_there_once(name: str, message: str) -> None:
+    table = parsed(b"text,twice,twice\na,b,c\n")
+    with pytest.raises(TableError, match=message):
+        table.column(name)
+    with pytest.raises(TableError, match=message):
+        table.check_column(name)
+
+
+def test_names_in_messages_are_short_and_few() -> None:
+    """Without a header, a name may be a text."""
+    secret = "a message that nobody but its reader should ever have to see"
+    with pytest.raises(TableError, match=r"no column 'text'; available: 'a message that nobod…'$"):
+        parsed(f"{secret}\nhello\n".encode()).column("text")
+    names = [str(number) for number in range(23)]
+    assert listed(names).endswith("'19' and 3 more")
+    assert listed(names[:20]).endswith("'18', '19'")
+
+
+def test_suggestion() -> None:
+    assert suggestion("gren", ["blue", "green"]) == ", did you mean 'green'?"
+    assert suggestion("green", ["green"]) == suggestion("xyz", ["green"]) == ""
+
+
+# --- what cannot be read at all ---
+
+
+@pytest.mark.parametrize("extension", [".csv", ".tsv", ".jsonl", ".ndjson", ".parquet"])
+@pytest.mark.parametrize("data", [b"", b" \r\n\n", codecs.BOM_UTF8])
+def test_an_empty_file_has_no_rows(extension: str, data: bytes) -> None:
+    table = parsed(data, extension)
+    assert (table.columns, list(table.lines), table.bad_rows) == ((), [], ())
+    with pytest.raises(TableError, match="no column 'text'"):
+        table.column("text")
+
+
+def test_a_header_alone_has_no_rows() -> None:
+    table = parsed(b"text,label\n")
+    assert table.columns == ("text", "label")
+    assert rows_of(table) == []
+
+
+@pytest.mark.parametrize(
+    ("extension", "data", "message"),
+    [
+        (".csv", b"text,label\nfine,ham\n\xa35,spam\n", r"line 3, byte 20 .* 0xa3\. Save .* UTF-8"),
+        (".csv", codecs.BOM_UTF8 + b"text,label\n\xff", r"not UTF-8: line 2, byte 14 .* 0xff"),
+        (".csv", "text,label\na,ham\n".encode("utf-16"), r"not UTF-8: line 1, byte 0 .* 0xff"),
+        (".jsonl", b'{"text": "a"}\r\n{"text": "\xe9"}', r"not UTF-8: line 2, byte 25 .* 0xe9"),
+    ],
+)
+def test_another_encoding(extension: str, data: bytes, message: str) -> None:
+    with pytest.raises(TableError, match=message):
+        parsed(data, extension)
+
+
+def test_a_header_that_is_not_csv() -> None:
+    with pytest.raises(TableError, match="the first line, which names the columns, is invalid CSV"):
+        parsed(b'"text"s,label\na,ham\n')
+
+
+@pytest.mark.parametrize("data", [b"no parquet", to_parquet(ROWS)[:-9]])
+def test_what_is_not_parquet(data: bytes) -> None:
+    with pytest.raises(TableError, match=r"table\.parquet: invalid Parquet file: "):
+        parsed(data, ".parquet")
+
+
+def test_parquet_with_two_columns_of_one_name() -> None:
+    table = pa.Table.from_arrays([pa.array(["a"] * 20)] * 2, names=["v1", "v1"])
+    with pytest.raises(TableError, match=r"invalid Parquet file: .*v1"):
+        parsed(parquet_bytes(table), ".parquet")
+
+
+def test_parquet_with_strings_of_another_encoding() -> None:
+    texts = pa.array([b"\xff"] * 2).view(pa.string())
+    table = parsed(columns_to_parquet({"text": texts, "label": ["ham", "spam"]}), ".parquet")
+    with pytest.raises(TableError, match="column 'text' contains strings that are not UTF-8"):
+        table.column("text")
+
+
+def test_parquet_without_pyarrow_names_the_command(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "pyarrow", None)
+    with pytest.raises(
+        TableError, match=r"needs pyarrow\. Install it: .*pip install 'pyarrow>=18'"
+    ):
+        parsed(to_parquet(ROWS), ".parquet")
+
+
+def test_only_parquet_imports_pyarrow() -> None:
+    program = (
+        "import sys; from pathlib import Path; from dandelion.tables import parse; "
+        "parse(b'text', Path('a.csv')); print({'pyarrow', 'pandas'} & set(sys.modules))"
+    )
+    command = [sys.executable, "-c", program]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.stdout == "set()\n", done.stderr
+
+
+@pytest.mark.parametrize("name", ["mine.txt", "mine", "mine.csv.gz", "mine.json"])
+def test_an_unsupported_extension(name: str) -> None:
+    supported = r"supported: \.csv, \.tsv, \.jsonl, \.ndjson, \.parquet\. Rename"
+    with pytest.raises(TableError, match=rf"{name}: unsupported extension .*; {supported}"):
+        parse(to_csv(ROWS), Path(name))
+    with pytest.raises(TableError, match="unsupported extension"):
+        read(Path(name))
+
+
+def test_a_file(tmp_path: Path) -> None:
+    (tmp_path / "mine.csv").write_bytes(to_csv(ROWS))
+    table = read(tmp_path / "mine.csv")
+    assert table.path == tmp_path / "mine.csv"
+    assert rows_of(table) == ROWS
+
+
+def test_an_unreadable_file(tmp_path: Path) -> None:
+    with pytest.raises(
+        TableError, match=r"mine\.csv: cannot be read: No such file.* Check the path"
+    ):
+        read(tmp_path / "mine.csv")
+    (tmp_path / "mine.csv").mkdir()
+    with pytest.raises(TableError, match=r"mine\.csv: cannot be read: Is a directory"):
+        read(tmp_path / "mine.csv")
