@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..text import grams, surface
-from ..text.characters import Page
+from ..text.characters import TextBatch
 from ..text.grams import Features
 from ..text.vocabulary import Vocabulary
 from . import compiled
@@ -54,14 +54,14 @@ class NumPyScorer:
 
     def encode(self, texts: Sequence[str]) -> Encoded:
         """Find tokens, grams and surface of texts."""
-        page = Page(texts)
-        tokens = self._vocabulary.encode_page(page)
+        batch = TextBatch(texts)
+        tokens = self._vocabulary.encode_batch(batch)
         if self._features is None:
             return Encoded(tokens)
         return Encoded(
             tokens,
-            grams.encode(page, self._features),
-            surface.encode(page) if self._features.surface else None,
+            grams.encode(batch, self._features),
+            surface.encode(batch) if self._features.surface else None,
         )
 
     def infer(self, batch: Encoded) -> NDArray[np.float32]:

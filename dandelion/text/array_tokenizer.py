@@ -19,8 +19,8 @@ from .characters import (
     TOKEN_SPACE,
     Codes,
     Mask,
-    Page,
     Places,
+    TextBatch,
 )
 from .tokenizer import LONG_DIGITS, MAX_RUN
 
@@ -45,9 +45,9 @@ class Tokens(NamedTuple):
     left: NDArray[np.intp]
 
 
-def find_tokens(page: Page) -> Tokens:
+def find_tokens(batch: TextBatch) -> Tokens:
     """Find the tokens of every text that is not left to the regular expression."""
-    codes, kinds = page.codes, page.token_kinds
+    codes, kinds = batch.codes, batch.token_kinds
     changes = kinds[1:] != kinds[:-1]
     changes |= (codes[1:] != codes[:-1]) & (kinds[1:] == TOKEN_SIGN)
     # All runs but the white space in front, each up to the next.
@@ -66,9 +66,9 @@ def find_tokens(page: Page) -> Tokens:
     is_token[clitics + 1] = False
     stops[clitics] = stops[clitics + 1]
     mentions = _mentions(first, lengths, letters | digits | (first == ord("_")), is_token)
-    links = _links(page, starts, kinds, is_token)
-    left = np.unique(page.rows_of(page.uneven))
-    ends = starts.searchsorted(page.bounds[np.stack([left, left + 1], axis=1)])
+    links = _links(batch, starts, kinds, is_token)
+    left = np.unique(batch.rows_of(batch.uneven))
+    ends = starts.searchsorted(batch.bounds[np.stack([left, left + 1], axis=1)])
     for begin, end in ends.tolist():
         is_token[begin:end] = False
     chosen = np.flatnonzero(is_token)
@@ -103,13 +103,13 @@ def _mentions(first: Codes, lengths: Places, words: Mask, is_token: Mask) -> NDA
 
 
 def _links(
-    page: Page, starts: Places, kinds: NDArray[np.uint8], is_token: Mask
+    batch: TextBatch, starts: Places, kinds: NDArray[np.uint8], is_token: Mask
 ) -> NDArray[np.intp]:
     """Find the runs that begin a link, and let what follows up to white space be no tokens.
 
     A link begins where a token does; of several before the same white space the first is the one.
     """
-    places = _possible_links(page)
+    places = _possible_links(batch)
     runs: NDArray[np.intp] = starts.searchsorted(places)
     runs = runs[(starts.take(runs, mode="clip") == places) & is_token.take(runs, mode="clip")]
     spaces = np.flatnonzero(kinds == TOKEN_SPACE)
@@ -120,10 +120,10 @@ def _links(
     return runs
 
 
-def _possible_links(page: Page) -> Places:
+def _possible_links(batch: TextBatch) -> Places:
     """Find where a link may begin if a token does, ascending."""
     # Beyond the page's end there is nothing but its last space again.
-    codes = page.codes
+    codes = batch.codes
     places = np.concatenate([_find(codes, "http"), _find(codes, "www.")])
     ends = places + 4  # behind http, or www.
     is_http = codes.take(places) == ord("h")
@@ -131,7 +131,7 @@ def _possible_links(page: Page) -> Places:
     for character in "://":
         fits = ~is_http | (codes.take(ends, mode="clip") == ord(character))
         places, ends, is_http = places[fits], ends[fits] + is_http[fits], is_http[fits]
-    return np.sort(places[page.token_kinds.take(ends, mode="clip") != TOKEN_SPACE])
+    return np.sort(places[batch.token_kinds.take(ends, mode="clip") != TOKEN_SPACE])
 
 
 def _find(codes: Codes, characters: str) -> Places:

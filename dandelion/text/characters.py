@@ -62,13 +62,13 @@ class _lazy(Generic[T]):  # noqa: N801
         self._name = compute.__name__
         self.__doc__ = compute.__doc__
 
-    def __get__(self, page: Any, owner: type) -> T:
-        value: T = self._compute(page)
-        page.__dict__[self._name] = value  # found first from now on
+    def __get__(self, batch: Any, owner: type) -> T:
+        value: T = self._compute(batch)
+        batch.__dict__[self._name] = value  # found first from now on
         return value
 
 
-class Page:
+class TextBatch:
     """The code points of a batch of texts, made `clean`, a space before, between and behind them.
 
     m counts characters, n texts.

@@ -19,7 +19,7 @@ from typing import Final, NamedTuple, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from .characters import SIGN, Codes, Mask, Page, Sums
+from .characters import SIGN, Codes, Mask, Sums, TextBatch
 from .ragged import Parts, sum_parts
 
 MAX_BITS: Final = 22
@@ -142,9 +142,9 @@ class _Part(NamedTuple):
     offsets: NDArray[np.int64]
 
 
-def encode(page: Page, features: Features) -> GramBatch:
+def encode(batch: TextBatch, features: Features) -> GramBatch:
     """Find every gram of a batch of texts."""
-    parts = list(_parts(page, features))
+    parts = list(_parts(batch, features))
     families = np.array([one for part in parts for one in part.families], dtype=np.uint32)
     sizes = [part.hashes.shape[1] for part in parts for _ in part.families]
     ids = np.concatenate([part.hashes.ravel() for part in parts])
@@ -152,35 +152,35 @@ def encode(page: Page, features: Features) -> GramBatch:
     valid = np.concatenate([part.valid.ravel() for part in parts])
     _to_buckets(ids, ~valid, features.bits)
     by_part = [(len(part.families), part.offsets) for part in parts]
-    if len(page.texts) == 1:  # whose grams are as good as one family's
+    if len(batch.texts) == 1:  # whose grams are as good as one family's
         by_part = [(1, np.array([0, len(ids)]))]
     counts = sum_parts(valid.view(np.uint8), by_part, np.int64)
     return GramBatch(ids.view(np.int32), counts, by_part)
 
 
-def _parts(page: Page, features: Features) -> Iterator[_Part]:
+def _parts(batch: TextBatch, features: Features) -> Iterator[_Part]:
     if features.chars is not None:
-        yield _chars(page, *features.chars)
+        yield _chars(batch, *features.chars)
     if features.words or features.signs:
-        starts, stops = page.words
-        words = page.sums.hash(starts, stops).astype(np.uint32)
+        starts, stops = batch.words
+        words = batch.sums.hash(starts, stops).astype(np.uint32)
     if features.words:
-        offsets = page.offsets(starts)
+        offsets = batch.offsets(starts)
         numbers = range(11, 11 + features.words)
         yield _Part(numbers, *_neighbours(words, offsets, features.words), offsets)
     if features.signs:
-        yield _signs(page, words)
+        yield _signs(batch, words)
     if features.shapes:
-        yield _shapes(page)
+        yield _shapes(batch)
 
 
-def _chars(page: Page, shortest: int, longest: int) -> _Part:
+def _chars(batch: TextBatch, shortest: int, longest: int) -> _Part:
     """Find the character n-grams inside words, a word being what stands between white space.
 
     A space at the first or the last place marks the word's border.
     """
-    codes = np.where(page.space, _SPACE_CODE, page.codes)
-    no_space = ~page.space
+    codes = np.where(batch.space, _SPACE_CODE, batch.codes)
+    no_space = ~batch.space
     # The space behind the last text begins none.
     hashes = np.zeros((longest - 1, len(codes) - 1), dtype=np.uint32)
     valid = np.zeros(hashes.shape, dtype=np.bool_)
@@ -195,17 +195,17 @@ def _chars(page: Page, shortest: int, longest: int) -> _Part:
             inside = inside[:count] & no_space[length - 2 : -1]
         valid[length - 2, :count] = inside
     lengths = range(shortest, longest + 1)
-    return _Part(lengths, hashes[shortest - 2 :], valid[shortest - 2 :], page.bounds)
+    return _Part(lengths, hashes[shortest - 2 :], valid[shortest - 2 :], batch.bounds)
 
 
-def _signs(page: Page, words: Codes) -> _Part:
+def _signs(batch: TextBatch, words: Codes) -> _Part:
     """Find every sign, and every pair of neighbours among words and signs."""
-    sign = (page.kinds == SIGN) & ~page.word
+    sign = (batch.kinds == SIGN) & ~batch.word
     first = sign.copy()
-    first[page.words.starts] = True
+    first[batch.words.starts] = True
     places = np.flatnonzero(first)
-    offsets = page.offsets(places)
-    signs, is_sign = page.codes[places], sign[places]
+    offsets = batch.offsets(places)
+    signs, is_sign = batch.codes[places], sign[places]
     both = signs * _SPREAD
     both[~is_sign] = words
     hashes, valid = _neighbours(both, offsets, 2)
@@ -213,12 +213,12 @@ def _signs(page: Page, words: Codes) -> _Part:
     return _Part((20, 21), hashes, valid, offsets)
 
 
-def _shapes(page: Page) -> _Part:
+def _shapes(batch: TextBatch) -> _Part:
     """Find the shape of every word between white space: ``x``, ``X``, ``9`` and the signs."""
-    shapes = np.where(page.kinds == SIGN, page.codes, page.by_kind(_SHAPES).astype(np.uint32))
-    starts, stops = page.pieces
+    shapes = np.where(batch.kinds == SIGN, batch.codes, batch.by_kind(_SHAPES).astype(np.uint32))
+    starts, stops = batch.pieces
     hashes = Sums(shapes).hash(starts, stops).astype(np.uint32)
-    return _Part((30,), hashes[None], np.ones((1, len(hashes)), np.bool_), page.offsets(starts))
+    return _Part((30,), hashes[None], np.ones((1, len(hashes)), np.bool_), batch.offsets(starts))
 
 
 def _neighbours(hashes: Codes, offsets: NDArray[np.int64], longest: int) -> tuple[Codes, Mask]:

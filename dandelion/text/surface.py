@@ -10,7 +10,7 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from .characters import DIGIT, LOWER, SIGN, SPACE, UPPER, Page
+from .characters import DIGIT, LOWER, SIGN, SPACE, UPPER, TextBatch
 
 LEVELS: Final = 64
 
@@ -53,17 +53,17 @@ for _slot, _characters in enumerate(_SIGNS):
         SLOTS[ord(_character)] = _slot
 
 
-def encode(page: Page) -> NDArray[np.int32]:
+def encode(batch: TextBatch) -> NDArray[np.int32]:
     """Find the rows of the surface table for each text, int32[n, COUNTS]."""
-    slots = _slots_of(page)
-    counts = _count(page, slots)
+    slots = _slots_of(batch)
+    counts = _count(batch, slots)
     upper, lower = counts[:, _UPPERS], counts[:, _LOWERS]
     found = np.empty((len(counts), COUNTS), dtype=np.int64)
     found[:, : counts.shape[1]] = levels(counts)
-    found[:, -4] = page.lengths // _FINE_CHARS
+    found[:, -4] = batch.lengths // _FINE_CHARS
     found[:, -3] = 10 * upper // np.maximum(upper + lower, 1)
-    found[:, -2] = slots[page.bounds[:-1] + 1]
-    found[:, -1] = slots[page.bounds[1:] - 1]
+    found[:, -2] = slots[batch.bounds[:-1] + 1]
+    found[:, -1] = slots[batch.bounds[1:] - 1]
     np.minimum(found, LEVELS - 1, out=found)
     found += _FIRST_ROWS
     return found.astype(np.int32)
@@ -76,30 +76,30 @@ def levels(counts: NDArray[np.int64]) -> NDArray[np.int64]:
     return np.searchsorted(STEPS, counts, side="right")
 
 
-def _count(page: Page, slots: NDArray[np.uint8]) -> NDArray[np.int64]:
+def _count(batch: TextBatch, slots: NDArray[np.uint8]) -> NDArray[np.int64]:
     """Count characters by slot, and words, links and all characters: int64[n, _COUNTED + 3]."""
-    texts, width = len(page.texts), _COUNTED + 3
+    texts, width = len(batch.texts), _COUNTED + 3
     # Not the space in front, whatever the text before ends with.
-    behind_space = page.space[:-1].copy()
-    behind_space[page.bounds[1:] - 1] = False
+    behind_space = batch.space[:-1].copy()
+    behind_space[batch.bounds[1:] - 1] = False
     places = {
-        _NOT_ASCII: np.flatnonzero(page.cased >= 128),
-        _DOUBLE_SPACES: np.flatnonzero(behind_space & page.space[1:]) + 1,
-        _BEFORE_SIGNS: np.flatnonzero(behind_space & (page.kinds[1:] == SIGN)) + 1,
-        _WORDS: page.words.starts,
+        _NOT_ASCII: np.flatnonzero(batch.cased >= 128),
+        _DOUBLE_SPACES: np.flatnonzero(behind_space & batch.space[1:]) + 1,
+        _BEFORE_SIGNS: np.flatnonzero(behind_space & (batch.kinds[1:] == SIGN)) + 1,
+        _WORDS: batch.words.starts,
     }
-    cells = page.rows * width
+    cells = batch.rows * width
     found = [cells[some] + slot for slot, some in places.items()]
     cells += slots[:-1]
     counts = np.bincount(np.concatenate([cells, *found]), minlength=texts * width)
     counts = counts.reshape(texts, width)
     counts[:, _SPACES] -= 1  # the one in front
-    counts[:, _LINKS] = [text.count("http") + text.count("www.") for text in page.texts]
-    counts[:, _LENGTHS] = page.lengths
+    counts[:, _LINKS] = [text.count("http") + text.count("www.") for text in batch.texts]
+    counts[:, _LENGTHS] = batch.lengths
     return counts
 
 
-def _slots_of(page: Page) -> NDArray[np.uint8]:
+def _slots_of(batch: TextBatch) -> NDArray[np.uint8]:
     """Tell what each character is counted as, uint8[m]."""
-    slots = SLOTS.take(page.index, mode="clip")
-    return np.where(slots == _ASIDE, page.by_kind(_SLOTS_BY_KIND), slots)
+    slots = SLOTS.take(batch.index, mode="clip")
+    return np.where(slots == _ASIDE, batch.by_kind(_SLOTS_BY_KIND), slots)

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .array_tokenizer import find_tokens
-from .characters import Page, Places, hash_each
+from .characters import Places, TextBatch, hash_each
 from .tokenizer import MAX_DIGITS, MENTION, URL, digits, split
 
 UNKNOWN_ID = 0
@@ -59,23 +59,23 @@ class Vocabulary:
 
     def encode(self, texts: Sequence[str]) -> TokenBatch:
         """Tokenise a batch of texts and look every token up."""
-        return self.encode_page(Page(texts))
+        return self.encode_batch(TextBatch(texts))
 
-    def encode_page(self, page: Page) -> TokenBatch:
+    def encode_batch(self, batch: TextBatch) -> TokenBatch:
         """Find the tokens of a page and look every one up."""
-        if sum(map(len, page.texts)) < _FEW_CHARS or not self._table.is_exact:
-            return self.look_up([split(text.lower()) for text in page.texts])
-        tokens = find_tokens(page)
-        ids = self._table.look_up(page, tokens.starts, tokens.stops)
+        if sum(map(len, batch.texts)) < _FEW_CHARS or not self._table.is_exact:
+            return self.look_up([split(text.lower()) for text in batch.texts])
+        tokens = find_tokens(batch)
+        ids = self._table.look_up(batch, tokens.starts, tokens.stops)
         ids[tokens.links] = self._ids.get(URL, UNKNOWN_ID)
         ids[tokens.mentions] = self._ids.get(MENTION, UNKNOWN_ID)
         if len(tokens.numbers):
             counts = tokens.stops[tokens.numbers] - tokens.starts[tokens.numbers]
             ids[tokens.numbers] = self._digits[np.minimum(counts, MAX_DIGITS)]
-        found = TokenBatch(ids, page.offsets(tokens.starts))
+        found = TokenBatch(ids, batch.offsets(tokens.starts))
         if not len(tokens.left):
             return found
-        rest = self.look_up([split(page.texts[row].lower()) for row in tokens.left])
+        rest = self.look_up([split(batch.texts[row].lower()) for row in tokens.left])
         return _merge(found, tokens.left, rest)
 
     @cached_property
@@ -156,9 +156,9 @@ class _Table:
         self._hashes = np.append(hashes, np.zeros(self._steps + 1, dtype=np.uint64))
         self._ids = np.append(order + 1, np.full(self._steps + 1, UNKNOWN_ID)).astype(np.int32)
 
-    def look_up(self, page: Page, starts: Places, stops: Places) -> NDArray[np.int32]:
+    def look_up(self, batch: TextBatch, starts: Places, stops: Places) -> NDArray[np.int32]:
         """Look runs of a page's characters up, int32[runs]."""
-        hashes = page.sums.hash(starts, stops)
+        hashes = batch.sums.hash(starts, stops)
         places = self._first.take((hashes >> self._shift).astype(np.intp)).astype(np.intp)
         missed = np.flatnonzero(self._hashes.take(places) != hashes)
         for _ in range(1, self._steps):
@@ -166,11 +166,11 @@ class _Table:
             missed = missed[self._hashes[places[missed]] != hashes[missed]]
         ids = self._ids.take(places)
         ids[missed] = UNKNOWN_ID
-        ids[~self._equal(page, starts, stops - starts, ids)] = UNKNOWN_ID
+        ids[~self._equal(batch, starts, stops - starts, ids)] = UNKNOWN_ID
         return ids
 
     def _equal(
-        self, page: Page, starts: Places, lengths: Places, ids: NDArray[np.int32]
+        self, batch: TextBatch, starts: Places, lengths: Places, ids: NDArray[np.int32]
     ) -> NDArray[np.bool_]:
         """Tell which runs are, character by character, the tokens of the ids, bool[runs]."""
         equal: NDArray[np.bool_] = self._lengths.take(ids) == lengths
@@ -178,7 +178,7 @@ class _Table:
         lengths = lengths[runs]
         within = np.arange(lengths.sum())
         before = np.cumsum(lengths) - lengths
-        ours = page.codes.take(within + (starts[runs] - before).repeat(lengths))
+        ours = batch.codes.take(within + (starts[runs] - before).repeat(lengths))
         theirs = self._codes.take(within + (self._starts[ids[runs]] - before).repeat(lengths))
         different = ours != theirs
         if different.any():

@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 from scipy import sparse
 
 from dandelion.text import grams, surface
-from dandelion.text.characters import Page
+from dandelion.text.characters import TextBatch
 from dandelion.text.grams import Features
 
 _TEXTS = 1024  # encoded at a time
@@ -36,14 +36,14 @@ def count(texts: Sequence[str], features: Features) -> Bags:
     parts = []
     surfaces = []
     for start in range(0, len(texts), _TEXTS):
-        page = Page(texts[start : start + _TEXTS])
-        batch = grams.encode(page, features)
-        ids, rows = batch.pairs()
-        values = (1 / np.sqrt(batch.counts[rows])).astype(np.float32)
-        shape = (len(page.texts), 2**features.bits)
+        batch = TextBatch(texts[start : start + _TEXTS])
+        found = grams.encode(batch, features)
+        ids, rows = found.pairs()
+        values = (1 / np.sqrt(found.counts[rows])).astype(np.float32)
+        shape = (len(batch.texts), 2**features.bits)
         parts.append(sparse.coo_array((values, (rows, ids)), shape).tocsr())
         if features.surface:
-            surfaces.append(surface.encode(page))
+            surfaces.append(surface.encode(batch))
     return Bags(sparse.vstack(parts, format="csr"), np.concatenate(surfaces) if surfaces else None)
 
 

@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from dandelion.text import characters
-from dandelion.text.characters import DIGIT, LOWER, SIGN, SPACE, UPPER, Page, Sums, hash_each
+from dandelion.text.characters import DIGIT, LOWER, SIGN, SPACE, UPPER, Sums, TextBatch, hash_each
 from dandelion.text.tokenizer import clean
 
 from ..strategies import ANY_TEXTS
@@ -27,44 +27,44 @@ KINDS = {"space": SPACE, "lower": LOWER, "upper": UPPER, "digit": DIGIT, "sign":
 )
 def test_kinds(characters: str, kind: int) -> None:
     for character in characters:
-        assert Page([character]).kinds.tolist() == [SPACE, kind, SPACE], character
+        assert TextBatch([character]).kinds.tolist() == [SPACE, kind, SPACE], character
 
 
 def test_places() -> None:
-    page = Page(["Ab_1", "", " c!"])
-    assert "".join(map(chr, page.cased)) == " Ab_1   c! "
-    assert "".join(map(chr, page.codes)) == " ab_1   c! "
-    assert page.rows.tolist() == [0, 0, 0, 0, 0, 1, 2, 2, 2, 2]
-    assert page.bounds.tolist() == [0, 5, 6, 10]
-    assert page.lengths.tolist() == [4, 0, 3]
-    assert np.flatnonzero(page.word).tolist() == [1, 2, 3, 4, 8]
-    assert [runs.tolist() for runs in page.words] == [[1, 8], [5, 9]]
-    assert [runs.tolist() for runs in page.pieces] == [[1, 8], [5, 10]]
-    assert np.flatnonzero(page.space).tolist() == [0, 5, 6, 7, 10]
-    assert page.offsets(np.array([1, 7, 8])).tolist() == [0, 1, 1, 3]
-    assert page.rows_of(np.array([0, 4, 5, 6, 9])).tolist() == [0, 0, 1, 2, 2]
+    batch = TextBatch(["Ab_1", "", " c!"])
+    assert "".join(map(chr, batch.cased)) == " Ab_1   c! "
+    assert "".join(map(chr, batch.codes)) == " ab_1   c! "
+    assert batch.rows.tolist() == [0, 0, 0, 0, 0, 1, 2, 2, 2, 2]
+    assert batch.bounds.tolist() == [0, 5, 6, 10]
+    assert batch.lengths.tolist() == [4, 0, 3]
+    assert np.flatnonzero(batch.word).tolist() == [1, 2, 3, 4, 8]
+    assert [runs.tolist() for runs in batch.words] == [[1, 8], [5, 9]]
+    assert [runs.tolist() for runs in batch.pieces] == [[1, 8], [5, 10]]
+    assert np.flatnonzero(batch.space).tolist() == [0, 5, 6, 7, 10]
+    assert batch.offsets(np.array([1, 7, 8])).tolist() == [0, 1, 1, 3]
+    assert batch.rows_of(np.array([0, 4, 5, 6, 9])).tolist() == [0, 0, 1, 2, 2]
 
 
 def test_no_texts() -> None:
-    page = Page([])
-    assert (page.texts, page.lengths.tolist()) == ([], [])
-    assert (page.rows.tolist(), page.bounds.tolist(), page.codes.tolist()) == ([], [0], [32])
+    batch = TextBatch([])
+    assert (batch.texts, batch.lengths.tolist()) == ([], [])
+    assert (batch.rows.tolist(), batch.bounds.tolist(), batch.codes.tolist()) == ([], [0], [32])
 
 
 @given(ANY_TEXTS)
 def test_any_texts(texts: list[str]) -> None:
-    page = Page(texts)
-    assert page.texts == list(map(clean, texts))
-    for text, bound, length in zip(page.texts, page.bounds[:-1], page.lengths, strict=True):
+    batch = TextBatch(texts)
+    assert batch.texts == list(map(clean, texts))
+    for text, bound, length in zip(batch.texts, batch.bounds[:-1], batch.lengths, strict=True):
         here = slice(bound + 1, bound + 1 + length)
-        assert "".join(map(chr, page.cased[here])) == text
-        assert "".join(map(chr, page.codes[here])) == reference.lower(text)
-        assert page.kinds[here].tolist() == [KINDS[reference.kind(one)] for one in text]
-        assert page.word[here].tolist() == list(map(reference.is_word, text))
+        assert "".join(map(chr, batch.cased[here])) == text
+        assert "".join(map(chr, batch.codes[here])) == reference.lower(text)
+        assert batch.kinds[here].tolist() == [KINDS[reference.kind(one)] for one in text]
+        assert batch.word[here].tolist() == list(map(reference.is_word, text))
     for array, dtype in (
-        *((page.cased, np.uint32), (page.codes, np.uint32), (page.rows, np.intp)),
-        *((page.kinds, np.uint8), (page.space, np.bool_), (page.word, np.bool_)),
-        *((page.lengths, np.int64), (page.bounds, np.int64)),
+        *((batch.cased, np.uint32), (batch.codes, np.uint32), (batch.rows, np.intp)),
+        *((batch.kinds, np.uint8), (batch.space, np.bool_), (batch.word, np.bool_)),
+        *((batch.lengths, np.int64), (batch.bounds, np.int64)),
     ):
         assert array.dtype == dtype
 
@@ -86,6 +86,6 @@ def test_a_run_has_the_hash_of_its_characters_wherever_it_stands(texts: list[str
 def test_hashes_of_a_page_too_long_to_keep_its_powers(monkeypatch: pytest.MonkeyPatch) -> None:
     starts, stops = np.array([1, 3002]), np.array([3001, 3012])
     text = "a" * 3000 + " " + "b" * 10
-    kept = Page([text]).sums.hash(starts, stops)
+    kept = TextBatch([text]).sums.hash(starts, stops)
     monkeypatch.setattr(characters, "_KEPT", 1024)
-    np.testing.assert_array_equal(Page([text]).sums.hash(starts, stops), kept)
+    np.testing.assert_array_equal(TextBatch([text]).sums.hash(starts, stops), kept)

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from dandelion.text.characters import Page
+from dandelion.text.characters import TextBatch
 from dandelion.text.grams import MAX_BITS, MAX_CHARS, Features, encode
 
 from ..strategies import ANY_TEXT, ANY_TEXTS
@@ -48,7 +48,7 @@ def any_features(draw: st.DrawFn) -> Features:
 
 def buckets(texts: list[str], features: Features) -> list[Counter[int]]:
     """Count each text's buckets."""
-    batch = encode(Page(texts), features)
+    batch = encode(TextBatch(texts), features)
     ids, rows = batch.pairs()
     assert batch.ids.dtype == ids.dtype == rows.dtype == np.int32
     assert batch.counts.dtype == np.int64
@@ -94,7 +94,7 @@ def test_each_switch_adds_grams_of_its_own(text: str) -> None:
 @given(ANY_TEXT, st.integers(1, MAX_BITS))
 def test_fewer_bits_halve_the_buckets(text: str, bits: int) -> None:
     few, many = (
-        encode(Page([text]), only(words=2, signs=True, bits=bits)).pairs()[0]
+        encode(TextBatch([text]), only(words=2, signs=True, bits=bits)).pairs()[0]
         for bits in (bits, MAX_BITS)
     )
     np.testing.assert_array_equal(few, many >> (MAX_BITS - bits))
@@ -148,7 +148,7 @@ def test_golden(text: str, switched_on: dict[str, Any], grams: dict[str, int]) -
 
 def test_golden_with_few_buckets() -> None:
     features = only(bits=4, chars=(2, 2), words=1, signs=True, shapes=True)
-    ids, _ = encode(Page(["Hi!"]), features).pairs()
+    ids, _ = encode(TextBatch(["Hi!"]), features).pairs()
     assert sorted(ids.tolist()) == [1, 2, 3, 5, 5, 8, 10, 13]
 
 

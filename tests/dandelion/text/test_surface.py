@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from hypothesis import example, given
 
-from dandelion.text.characters import Page
+from dandelion.text.characters import TextBatch
 from dandelion.text.surface import COUNTS, LEVELS, encode
 
 from ..strategies import ANY_TEXT, ANY_TEXTS
@@ -39,7 +39,7 @@ NUMBERS = {
 
 def levels(texts: list[str]) -> list[dict[str, int]]:
     """Name the levels of each text's numbers."""
-    found = encode(Page(texts)) - np.arange(COUNTS) * LEVELS
+    found = encode(TextBatch(texts)) - np.arange(COUNTS) * LEVELS
     return [{name: row[place] for name, place in NUMBERS.items()} for row in found.tolist()]
 
 
@@ -49,13 +49,13 @@ def levels(texts: list[str]) -> list[dict[str, int]]:
 @example("\ud800")
 @given(ANY_TEXT)
 def test_agrees_with_the_reference(text: str) -> None:
-    assert encode(Page([text])).tolist() == [reference.surface(text)]
+    assert encode(TextBatch([text])).tolist() == [reference.surface(text)]
 
 
 @pytest.mark.parametrize("unit", ["a", "A ", "!", "\n", "1.", "www.", "£_", "\ufdfa"])
 def test_a_long_text(unit: str) -> None:
     text = unit * 2000
-    assert encode(Page([text])).tolist() == [reference.surface(text)]
+    assert encode(TextBatch([text])).tolist() == [reference.surface(text)]
 
 
 @example([])
@@ -63,7 +63,7 @@ def test_a_long_text(unit: str) -> None:
 @example(["a ", "b"])
 @given(ANY_TEXTS)
 def test_agrees_with_the_reference_in_any_batch(texts: list[str]) -> None:
-    rows = encode(Page(texts))
+    rows = encode(TextBatch(texts))
     assert rows.dtype == np.int32
     assert rows.shape == (len(texts), COUNTS)
     expected = np.array(list(map(reference.surface, texts))).reshape(rows.shape)

@@ -15,7 +15,7 @@ from torch import Tensor
 from dandelion.decision.threshold import fit_threshold
 from dandelion.engines.network import Encoded, Network, binary_logits, sigmoid
 from dandelion.text import grams, surface
-from dandelion.text.characters import Page
+from dandelion.text.characters import TextBatch
 from dandelion.text.vocabulary import TokenBatch
 from training.configuration import Configuration, Sampling, Wide
 from training.fitting import trainer
@@ -483,9 +483,9 @@ def test_the_fitted_network_is_the_served_one(idf: bool) -> None:
     wide = WIDE.wide.model_copy(update={"idf": idf})  # type: ignore[union-attr]
     config = WIDE.model_copy(update={"wide": wide, "restore": "last", "loss": "bce"})
     fitted = run_wide(config)
-    page = Page(texts_of(VALIDATION))
+    batch = TextBatch(texts_of(VALIDATION))
     encoded = Encoded(
-        VALIDATION.tokens, grams.encode(page, wide.features()), surface.encode(page)
+        VALIDATION.tokens, grams.encode(batch, wide.features()), surface.encode(batch)
     )  # fmt: skip
     logits = binary_logits(fitted.network.logits(encoded)).astype(np.float64)
     margins = np.where(VALIDATION.labels == 1, logits, -logits)

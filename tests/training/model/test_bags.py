@@ -11,7 +11,7 @@ from scipy import sparse
 from sklearn.feature_extraction.text import TfidfTransformer
 
 from dandelion.text import grams, surface
-from dandelion.text.characters import Page
+from dandelion.text.characters import TextBatch
 from dandelion.text.grams import Features
 from training.model import bags
 from training.model.bags import Bags
@@ -24,7 +24,7 @@ WITHOUT_SURFACE = Features(bits=9, chars=None, words=1, signs=False, shapes=Fals
 
 def occurrences(text: str) -> Counter[int]:
     """Count the buckets of one text, as they are served."""
-    ids, _ = grams.encode(Page([text]), FEATURES).pairs()
+    ids, _ = grams.encode(TextBatch([text]), FEATURES).pairs()
     return Counter(ids.tolist())
 
 
@@ -49,7 +49,7 @@ def test_counts_are_the_occurrences_of_the_grams_that_are_served(texts: list[str
 def test_the_surface_is_the_one_that_is_served(texts: list[str]) -> None:
     found = bags.count(texts, FEATURES).surface
     assert found is not None
-    np.testing.assert_array_equal(found, surface.encode(Page(texts)))
+    np.testing.assert_array_equal(found, surface.encode(TextBatch(texts)))
     assert bags.count(texts, WITHOUT_SURFACE).surface is None
 
 
