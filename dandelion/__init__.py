@@ -5,7 +5,7 @@ The library half: text in, probability out. It needs NumPy and safetensors alone
 
 from .classifier import Classifier, Prediction
 from .decision.rule import ThresholdError
-from .engines.compiled import KernelError
+from .engines.library import KernelError
 from .manifest import ArtifactError
 
 __all__ = ["ArtifactError", "Classifier", "KernelError", "Prediction", "ThresholdError"]

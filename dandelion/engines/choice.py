@@ -1,4 +1,4 @@
-"""The two ways to compute the same scores: compiled where that is possible, NumPy everywhere."""
+"""Two engines that compute the same scores: compiled where it could be built, NumPy everywhere."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any, Final, Literal, Protocol, get_args
@@ -10,8 +10,8 @@ from ..text import grams, surface
 from ..text.characters import TextBatch
 from ..text.grams import Features
 from ..text.vocabulary import Vocabulary
-from . import compiled
-from .compiled import Kernel, Packed
+from . import library
+from .compiled import CompiledScorer, Packed
 from .network import Encoded, Network, binary_logits, sigmoid, softmax
 
 Engine = Literal["compiled", "numpy"]
@@ -21,21 +21,21 @@ ENGINES: Final[tuple[EngineChoice, ...]] = get_args(EngineChoice)
 
 
 class Scorer(Protocol):
-    """From texts to scores in two halves; immutable, so threads may share it."""
+    """Computes scores in two steps; immutable, so threads may share it."""
 
     @property
     def name(self) -> Engine:
-        """What it is called."""
+        """The name of the engine."""
 
     def encode(self, texts: Sequence[str]) -> Any:
         """Find tokens, grams and surface of texts."""
 
     def infer(self, batch: Any) -> NDArray[np.float32]:
-        """Score what `encode` found: float32[n], or float32[n, k] beyond two labels."""
+        """Score what `encode` found: float32[n], or float32[n, k] for more than two labels."""
 
 
 class NumPyScorer:
-    """The engine that defines the scores, and that is always there."""
+    """The engine that defines the scores and is always available."""
 
     name: Final[Engine] = "numpy"
 
@@ -65,14 +65,14 @@ class NumPyScorer:
         )
 
     def infer(self, batch: Encoded) -> NDArray[np.float32]:
-        """Score what `encode` found: float32[n], or float32[n, k] beyond two labels.
+        """Score what `encode` found: float32[n], or float32[n, k] for more than two labels.
 
         Raises:
             ValueError: the compiled engine encoded it.
         """
         if not isinstance(batch, Encoded):
-            raise ValueError(  # noqa: TRY004 - as the compiled engine has it
-                "the batch was encoded by another classifier; give its own encode()'s"
+            raise ValueError(  # noqa: TRY004 - the same as the compiled engine's
+                "the batch was encoded by another classifier; expected this one's"
             )
         logits = self._network.logits(batch)
         return sigmoid(binary_logits(logits)) if self._is_binary else softmax(logits)
@@ -87,22 +87,22 @@ def scorer(  # noqa: PLR0913
     is_binary: bool,
     engine: EngineChoice = "auto",
 ) -> Scorer:
-    """Create the scorer of a network; ``auto`` takes the compiled engine where there is one.
+    """Create the scorer of a network; ``auto`` uses the compiled engine where it is available.
 
     Args:
         vocabulary: of v − 1 known tokens.
-        features: what the wide path reads; None without one.
-        network: its weights.
-        packed: those of its tables that int8 holds exactly, see `Kernel`; NumPy needs none.
+        features: of the wide path; None without one.
+        network: the weights.
+        packed: the tables that int8 represents exactly, see `CompiledScorer`; NumPy needs none.
         is_binary: whether there are two labels.
-        engine: which one.
+        engine: which engine to use.
 
     Raises:
-        KernelError: the compiled engine is asked for, but there is none.
-        ValueError: there is no such engine.
+        KernelError: the compiled engine is requested, but cannot be used.
+        ValueError: the engine is unknown.
     """
     if engine not in ENGINES:
-        raise ValueError(f"there is no engine {engine!r}; expected one of {', '.join(ENGINES)}")
-    if engine == "numpy" or (engine == "auto" and not compiled.is_available()):
+        raise ValueError(f"unknown engine {engine!r}; expected one of {', '.join(ENGINES)}")
+    if engine == "numpy" or (engine == "auto" and not library.is_available()):
         return NumPyScorer(vocabulary, features, network, is_binary=is_binary)
-    return Kernel(vocabulary, features, network, packed, is_binary=is_binary)
+    return CompiledScorer(vocabulary, features, network, packed, is_binary=is_binary)

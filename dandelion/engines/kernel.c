@@ -1,17 +1,18 @@
-/* The way of a batch of texts from code points to scores, compiled.
+/* The compiled engine: a batch of texts from code points to scores.
  *
- * NumPy pays about a microsecond a call, some hundred calls a batch, and a pass over memory for
- * every step; here a text is read once and stays in the processor's cache. What is computed is
- * defined elsewhere: tokens by tokenizer.py, grams by grams.py, surface by surface.py, scores by
- * network.py. The tests hold the two equal over any Unicode.
+ * NumPy needs about a hundred calls per batch, a microsecond each, and a pass over memory for every
+ * step; here a text is read once and stays in the processor's cache. What is computed is defined
+ * elsewhere: tokens in tokenizer.py, grams in grams.py, surface in surface.py, scores in
+ * network.py. Tests check over all of Unicode that both agree.
  *
- * C with the vectors of GCC and Clang, without Python.h: such a compiler is all that building it
- * takes; kernel.py calls it through ctypes. Texts come in as `clean` code points. Nothing here is
- * shared between calls but the model, which is only read: threads may call at once.
+ * This is C with the vector extensions of GCC and Clang, without Python.h, so building it takes
+ * only a compiler; compiled.py calls it through ctypes. Texts arrive as `clean` code points. Calls
+ * share nothing but the model, which they only read, so threads may call concurrently.
  */
 
 #include <math.h>
 #include <sched.h>
+#include <stddef.h>
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
@@ -21,7 +22,7 @@
 #define UNROLL _Pragma("GCC unroll 8")
 #define INLINE static inline __attribute__((always_inline))
 
-/* On x86 the loops that matter are compiled twice, for processors since 2013 and for any. */
+/* On x86 the hot loops are compiled twice: for processors with AVX2 (since 2013) and for any. */
 #ifdef __x86_64__
 #define FAST __attribute__((target("avx2,fma")))
 #define IS_FAST (__builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma"))
@@ -30,9 +31,9 @@
 #define IS_FAST 0
 #endif
 
-/* Bits of a code point's class, as kernel.py enters them; it is 0 before that. */
+/* Bits of a code point's class, see compiled.py; 0 until it is entered. */
 enum {
-  KIND = 7, /* the three lowest bits: a kind of characters.py */
+  KIND = 7, /* the three lowest bits: a kind, see characters.py */
   ENTERED = 8,
   LETTER = 16,  /* [^\W\d_] */
   DECIMAL = 32, /* \d */
@@ -46,43 +47,43 @@ enum { SPACE, LOWER, UPPER, DIGIT, SIGN };
 #define MAX_COUNTS 64
 #define MAX_LEVEL 63
 #define LEVELS 64
-#define STRETCH 1024 /* characters whose n-grams are found at a time */
+#define STRETCH 1024 /* characters whose n-grams are computed at a time */
 
-/* After so many texts another thread on the same processor may go first. Else one that waits for a
- * request beside a large batch waits for the end of this one's time slice, of milliseconds. */
+/* Texts after which another thread on the same processor may run. Otherwise a small request next to
+ * a large batch waits for the end of this thread's time slice, several milliseconds. */
 #define POLITE 64
 
 static const uint32_t STEP = 0x01000193u, JOIN = 0x85EBCA6Bu, SPREAD = 0x9E3779B1u;
 
-/* A place in the hash table of known tokens; id 0 where it is empty. */
+/* A slot of the hash table of known tokens; an empty one has id 0. */
 typedef struct {
-  uint32_t hash, id, start, length; /* its code points are tokens[start] … */
+  uint32_t hash, id, start, length; /* the code points start at tokens[start] */
 } Slot;
 
-/* A table whose rows are summed. Laid out as kernel.py's _Table. */
+/* A table whose rows are summed. */
 typedef struct {
   const void *values;  /* int8 or float [rows, stride] */
-  const float *scales; /* of int8: of each row of the embedding, of each column of others */
+  const float *scales; /* for int8: one per row of the embedding, one per column of the others */
   int32_t stride;      /* a multiple of 8; 1 for grams of one logit */
   int32_t is_packed;
 } Table;
 
-/* Laid out as kernel.py's _Model. */
+/* An artifact. */
 typedef struct {
   const uint8_t *classes;  /* [0x110000] */
-  const uint32_t *lower;   /* [0x110000], lower case where that is one character */
+  const uint32_t *lower;   /* [0x110000], lower case where that is a single character */
   const uint32_t *tokens;  /* the code points of all known tokens */
-  const int64_t *bounds;   /* token i's are bounds[i - 1] to bounds[i] */
+  const int64_t *bounds;   /* token i is bounds[i - 1] to bounds[i] */
   Slot *slots;             /* [mask + 1] */
   int64_t mask;
   int32_t url, mention;
   int32_t digits[MAX_DIGITS + 1];
-  /* features; surface == 0 where the network reads none, grams == 0 likewise */
+  /* features; grams and surface are 0 where the network does not read them */
   int32_t grams, shift, shortest, longest, words, signs, shapes, surface;
   /* surface */
-  const uint8_t *sign_slots; /* [sign_slots_size]: where a sign is counted; `aside` elsewhere */
+  const uint8_t *sign_slots; /* [sign_slots_size]: where a sign is counted, or `aside` */
   int32_t sign_slots_size, aside, counts;
-  const int64_t *steps;  /* [steps_size]: the least count of each level but 0 */
+  const int64_t *steps;  /* [steps_size]: the smallest count of each level from 1 on */
   const uint8_t *levels; /* [levels_size]: the level of each small count */
   int32_t steps_size, levels_size;
   /* network */
@@ -96,7 +97,7 @@ typedef struct {
 /* An encoded batch. */
 typedef struct {
   int64_t texts;
-  int64_t *token_ends; /* text i's are token_ends[i - 1] to token_ends[i] */
+  int64_t *token_ends; /* text i has tokens token_ends[i - 1] to token_ends[i] */
   int64_t *gram_ends;
   int32_t *tokens;
   int32_t *grams;
@@ -104,8 +105,46 @@ typedef struct {
   int64_t tokens_size, grams_size;
 } Batch;
 
-/* Tells which version of this file it was built from. */
+/* The version of this file that the library was built from. */
 EXPORT const char *dandelion_source(void) { return DANDELION_SOURCE; }
+
+/* The offset and size of every field of each structure, and the size of the whole, which library.py
+ * compares with its own. Every structure that Python creates or reads is listed completely. */
+typedef struct {
+  const char *name; /* NULL at the end */
+  int64_t offset, size;
+} Field;
+
+#define STRUCTURE(type) {#type, 0, sizeof(type)}
+#define FIELD(type, name) {#type "." #name, offsetof(type, name), sizeof(((type *)0)->name)}
+#define SLOT(name) FIELD(Slot, name)
+#define TABLE(name) FIELD(Table, name)
+#define MODEL(name) FIELD(Model, name)
+#define BATCH(name) FIELD(Batch, name)
+
+EXPORT const Field *dandelion_layout(void) {
+  static const Field layout[] = {
+      STRUCTURE(Slot), SLOT(hash), SLOT(id), SLOT(start), SLOT(length),
+
+      STRUCTURE(Table), TABLE(values), TABLE(scales), TABLE(stride), TABLE(is_packed),
+
+      STRUCTURE(Model), MODEL(classes), MODEL(lower), MODEL(tokens), MODEL(bounds), MODEL(slots),
+      MODEL(mask), MODEL(url), MODEL(mention), MODEL(digits),
+      MODEL(grams), MODEL(shift), MODEL(shortest), MODEL(longest),
+      MODEL(words), MODEL(signs), MODEL(shapes), MODEL(surface),
+      MODEL(sign_slots), MODEL(sign_slots_size), MODEL(aside), MODEL(counts),
+      MODEL(steps), MODEL(levels), MODEL(steps_size), MODEL(levels_size),
+      MODEL(dimensions), MODEL(extra), MODEL(hidden), MODEL(outputs), MODEL(is_binary),
+      MODEL(embedding), MODEL(gram_weights), MODEL(surface_table),
+      MODEL(hidden1), MODEL(bias1), MODEL(hidden2), MODEL(bias2), MODEL(output), MODEL(output_bias),
+
+      STRUCTURE(Batch), BATCH(texts), BATCH(token_ends), BATCH(gram_ends),
+      BATCH(tokens), BATCH(grams), BATCH(surface), BATCH(tokens_size), BATCH(grams_size),
+
+      {0},
+  };
+  return layout;
+}
 
 /* ---- vocabulary ------------------------------------------------------------------------------ */
 
@@ -132,7 +171,7 @@ INLINE int32_t look_up(const Model *model, const uint32_t *codes, int64_t length
   }
 }
 
-/* Fill the empty slots of a model with tokens 1 … count. There are more slots than tokens. */
+/* Enter tokens 1 … count into the empty hash table of a model, which has more slots than tokens. */
 EXPORT void dandelion_index(const Model *model, int64_t count) {
   for (int64_t id = 1; id <= count; id++) {
     int64_t start = model->bounds[id - 1], length = model->bounds[id] - start;
@@ -145,7 +184,7 @@ EXPORT void dandelion_index(const Model *model, int64_t count) {
 
 /* ---- tokens ---------------------------------------------------------------------------------- */
 
-/* How many characters of an address's start stand here: http://, https:// or www., else 0. */
+/* The number of characters if http://, https:// or www. starts here, else 0. */
 static int64_t address_start(const uint32_t *text, int64_t left) {
   static const char *starts[] = {"http://", "https://", "www."};
   for (int which = 0; which < 3; which++) {
@@ -156,7 +195,7 @@ static int64_t address_start(const uint32_t *text, int64_t left) {
   return 0;
 }
 
-/* Find the ids of a lower-case text's tokens; returns how many there are. */
+/* Write the ids of the tokens of a lower-case text; returns their number. */
 static int64_t find_tokens(const Model *model, const uint32_t *text, int64_t length, int32_t *ids) {
   const uint8_t *classes = model->classes;
   int64_t count = 0;
@@ -214,10 +253,10 @@ INLINE int32_t bucket(uint32_t hash, uint32_t family, int32_t shift) {
   return (int32_t)(hash >> shift);
 }
 
-/* Find the character n-grams inside words; returns how many there are.
+/* Write the buckets of the character n-grams inside words; returns their number.
  *
- * codes, kinds: the text with a space before and behind it, length + 2 of them. They are taken a
- * stretch at a time, so that a long text's hashes stay in the processor's first cache too. */
+ * codes, kinds: [length + 2], the text with a space before and after it. They are processed one
+ * stretch at a time, so that the hashes of a long text stay in the first-level cache too. */
 INLINE int64_t find_chars(const Model *model, const uint32_t *codes, const uint8_t *kinds,
                           int64_t length, int32_t *ids) {
   uint32_t kept[STRETCH], hashes[STRETCH];
@@ -227,19 +266,19 @@ INLINE int64_t find_chars(const Model *model, const uint32_t *codes, const uint8
   for (int64_t i = 0;;) {
     for (; i < length + 2 && filled < STRETCH; i++) {
       int is_space = kinds[i] == SPACE;
-      /* Of a run of spaces only the last one is kept. */
+      /* Only the last space of a run is kept. */
       if (is_space && i + 1 < length + 2 && kinds[i + 1] == SPACE) continue;
       kept[filled] = is_space ? ' ' : codes[i];
-      /* Spaces may stand at an n-gram's ends alone: it reaches back to the space before. */
+      /* An n-gram has spaces only at its ends, so it reaches back to the previous space at most. */
       reach[filled++] = ++since;
       if (is_space) since = 1;
     }
     int is_last = i == length + 2;
-    /* The stretch's end begins the next one: not all that begins there is read yet. */
+    /* N-grams that begin at the end of the stretch need characters of the next one. */
     int64_t begun = is_last ? filled : filled - model->longest + 1;
     memcpy(hashes, kept, (size_t)filled * sizeof *hashes);
     for (int32_t n = 2; n <= model->longest; n++) {
-      /* hashes[j] is of the n - 1 characters from j on. */
+      /* So far, hashes[j] is the hash of the n - 1 characters from j on. */
       int64_t places = filled - n + 1 < begun ? filled - n + 1 : begun;
       for (int64_t j = 0; j < places; j++) {
         hashes[j] = hashes[j] * STEP + kept[j + n - 1];
@@ -263,7 +302,7 @@ FAST static int64_t find_chars_fast(const Model *model, const uint32_t *codes, c
   return find_chars(model, codes, kinds, length, ids);
 }
 
-/* Find the grams of words, signs and shapes; returns how many there are. */
+/* Write the buckets of the grams of words, signs and shapes; returns their number. */
 static int64_t find_others(const Model *model, const uint32_t *codes, const uint8_t *kinds,
                            int64_t length, int32_t *ids) {
   int64_t count = 0, words = 0, neighbours = 0;
@@ -271,7 +310,7 @@ static int64_t find_others(const Model *model, const uint32_t *codes, const uint
   uint32_t shape = 0, shape_power = SPREAD;
   int in_word = 0, in_shape = 0;
 #define EMIT(family, hash) ids[count++] = bucket((hash), (family), model->shift)
-  for (int64_t i = 1; i <= length + 1; i++) { /* the last one, a space, ends what is open */
+  for (int64_t i = 1; i <= length + 1; i++) { /* the space at the end closes the last word */
     uint8_t kind = kinds[i];
     int is_word = (kind >= LOWER && kind <= DIGIT) || codes[i] == '_';
     if (is_word) {
@@ -325,13 +364,13 @@ INLINE int32_t level_of(const Model *model, int64_t count) {
 }
 
 INLINE int32_t sign_slot(const Model *model, uint32_t code, uint8_t kind) {
-  /* Slots behind those of the signs, in surface.py's order. */
+  /* The slots after those of the signs, in the order of surface.py. */
   static const uint8_t of_kind[] = {[SPACE] = 5, [LOWER] = 3, [UPPER] = 2, [DIGIT] = 1, [SIGN] = 0};
   int32_t slot = code < (uint32_t)model->sign_slots_size ? model->sign_slots[code] : model->aside;
   return slot == model->aside ? model->aside + of_kind[kind] : slot;
 }
 
-/* Count the places where one of two words stands, a word never overlapping itself. */
+/* Count the occurrences of "http" and "www.". */
 static int64_t count_links(const uint32_t *text, int64_t length) {
   int64_t links = 0;
   for (int64_t i = 0; i + 3 < length; i++) {
@@ -346,7 +385,7 @@ static int64_t count_links(const uint32_t *text, int64_t length) {
 static void find_surface(const Model *model, const uint32_t *cased, const uint8_t *kinds,
                          int64_t length, int32_t *rows) {
   enum { OTHER_SIGN, DIGITS, UPPERS, LOWERS, NOT_ASCII, SPACES, DOUBLE_SPACES, BEFORE_SIGNS, MORE };
-  /* Counted in turn, for a count must wait for the one before it in the same place. */
+  /* Two alternating counters: an increment has to wait for the previous one of the same counter. */
   int32_t turns[2][MAX_COUNTS] = {{0}}, *counts = turns[0];
   int32_t *more = counts + model->aside;
   int32_t words = 0, not_ascii = 0, double_spaces = 0, before_signs = 0;
@@ -371,7 +410,7 @@ static void find_surface(const Model *model, const uint32_t *cased, const uint8_
   for (int32_t slot = 0; slot < counted; slot++)
     rows[slot] = level_of(model, counts[slot]);
   int64_t letters = more[UPPERS] + more[LOWERS];
-  /* An empty text's first and last character is the space around it. */
+  /* The first and last character of an empty text is the space around it. */
   uint32_t first = length ? cased[0] : ' ', last = length ? cased[length - 1] : ' ';
   int64_t others[] = {
       level_of(model, words),
@@ -413,18 +452,18 @@ static int reserve(int32_t **array, int64_t *size, int64_t needed) {
 
 /* Find tokens, grams and surface of n texts.
  *
- * cased: their code points, one text after the other, lengths[i] each. lowered: the same in lower
- * case, of lowered_lengths[i] each; NULL where that is each character's own.
- * Returns the batch, to be given to dandelion_free; NULL where memory ran out; dandelion_unseen()
- * where the classes of some code points must be entered first. */
+ * cased: the code points of all texts, lengths[i] each. lowered: the same in lower case,
+ * lowered_lengths[i] each; NULL if the lower case of each character by itself is the same.
+ * Returns a batch, which dandelion_free frees; NULL if out of memory; dandelion_unseen() if the
+ * classes of some code points must be entered first. */
 EXPORT Batch *dandelion_encode(const Model *model, int64_t n, const uint32_t *cased,
                                const int64_t *lengths, const uint32_t *lowered,
                                const int64_t *lowered_lengths) {
   int64_t longest = 0;
   for (int64_t i = 0; i < n; i++)
     if (lengths[i] > longest) longest = lengths[i];
-  /* Grams a character at most: an n-gram of each length, a word of each length, a sign or a word
-   * in a pair, a shape. */
+  /* The most grams per character: an n-gram of each length, a word n-gram of each length, a sign, a
+   * pair, a shape. */
   int64_t each = !model->grams ? 0 : model->longest + model->words + 3;
   int64_t room = longest + 2;
   Batch *batch = calloc(1, sizeof *batch), *instead = NULL;
@@ -446,13 +485,13 @@ EXPORT Batch *dandelion_encode(const Model *model, int64_t n, const uint32_t *ca
     kinds[0] = kinds[length + 1] = SPACE;
     uint8_t common = ENTERED;
     for (int64_t i = 0; i < length; i++) {
-      /* First, as kernel.py enters it last: another thread may be at it. */
+      /* Read first, because compiled.py writes it last, perhaps in another thread right now. */
       uint8_t class = __atomic_load_n(model->classes + cased[i], __ATOMIC_ACQUIRE);
       common &= class;
       codes[i + 1] = model->lower[cased[i]];
       kinds[i + 1] = class & KIND;
     }
-    if (!common) { /* once for each new character: what was encoded before is lost */
+    if (!common) { /* rare: each code point is entered once */
       instead = &UNSEEN;
       goto failed;
     }
@@ -486,9 +525,9 @@ failed:
 /* ---- infer ----------------------------------------------------------------------------------- */
 
 #define TILE 64 /* outputs of a layer that are packed together */
-#define BLOCK 4 /* texts that share each weight that is loaded */
+#define BLOCK 4 /* texts that share each loaded weight */
 
-#define PRECISE 64 /* rows whose sum a float holds well enough */
+#define PRECISE 64 /* rows that are summed in float before the sum is added in double */
 
 typedef float Vector __attribute__((vector_size(32), aligned(4)));
 typedef int32_t Numbers __attribute__((vector_size(32)));
@@ -529,12 +568,12 @@ INLINE float dot(const float *left, const float *right, int32_t size) {
   return sum;
 }
 
-/* Written out, this is one instruction. */
+/* Spelled out, this compiles to a single instruction. */
 INLINE Numbers widened(const int8_t *eight) {
   return (Numbers){eight[0], eight[1], eight[2], eight[3], eight[4], eight[5], eight[6], eight[7]};
 }
 
-/* Sum rows of a table, eight columns at a time; sums has room for its stride. */
+/* Sum rows of a table, eight columns at a time, into sums[stride]. */
 INLINE void sum_rows(const Table *table, const int scaled_by_row, const int32_t *ids, int64_t count,
                      float *sums) {
   int64_t stride = table->stride;
@@ -579,8 +618,8 @@ INLINE float sum_column(const Table *table, const int32_t *ids, int64_t count) {
   return (float)sum;
 }
 
-/* Average a text's rows of the embedding and of the surface table into the network's input, and add
- * to its logits what does not go through the layers. sums has room for a row of any table. */
+/* Average a text's rows of the embedding and of the surface table into the input of the network,
+ * and start its logits with what bypasses the layers. sums has room for a row of any table. */
 INLINE void read_text(const Model *model, const Batch *batch, int64_t row, float *input,
                       float *logits, float *sums) {
   int32_t dimensions = model->dimensions, outputs = model->outputs;
@@ -608,7 +647,7 @@ INLINE void read_text(const Model *model, const Batch *batch, int64_t row, float
   }
 }
 
-/* Write a text's score, or its scores, from its logits, see network.py. */
+/* Turn the logits of a text into its score or scores, see network.py. */
 INLINE void write_scores(const Model *model, const float *logits, float *scores) {
   int32_t outputs = model->outputs;
   if (!model->is_binary) {
@@ -674,8 +713,8 @@ FAST static int infer_fast(const Model *model, const Batch *batch, float *scores
   return infer(model, batch, scores);
 }
 
-/* Score an encoded batch: float32[n], or [n, outputs] beyond two labels. Returns 0 where memory ran
- * out. */
+/* Score an encoded batch: float[n], or float[n, outputs] for more than two labels. Returns 0 if out
+ * of memory. */
 EXPORT int dandelion_infer(const Model *model, const Batch *batch, float *scores) {
   return (IS_FAST ? infer_fast : infer)(model, batch, scores);
 }

@@ -1,4 +1,4 @@
-"""What the compiled engine holds between its two halves, as NumPy's engine has it."""
+"""The compiled engine's encoded batches, in the form of the NumPy engine."""
 
 import ctypes
 from typing import Any
@@ -6,28 +6,17 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from dandelion.engines.compiled import Batch
+from dandelion.engines import library
+from dandelion.engines.compiled import CompiledBatch
 from dandelion.engines.network import Encoded
 from dandelion.text import surface
 from dandelion.text.grams import Features, GramBatch
 from dandelion.text.vocabulary import TokenBatch
 
 
-class _Layout(ctypes.Structure):
-    """``Batch`` of kernel.c."""
-
-    _fields_ = (
-        ("texts", ctypes.c_int64),
-        *[
-            (name, ctypes.c_void_p)
-            for name in ("token_ends", "gram_ends", "tokens", "grams", "surface")
-        ],
-    )
-
-
-def unpack(batch: Batch, features: Features | None) -> Encoded:
+def unpack(batch: CompiledBatch, features: Features | None) -> Encoded:
     """Copy an encoded batch into arrays."""
-    held = _Layout.from_address(batch.address)
+    held = library.Batch.from_address(batch.address)
     offsets = np.append(0, _copy(held.token_ends, np.int64, batch.texts))
     tokens = TokenBatch(_copy(held.tokens, np.int32, offsets[-1]), offsets)
     if features is None:

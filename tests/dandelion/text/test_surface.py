@@ -46,6 +46,8 @@ def levels(texts: list[str]) -> list[dict[str, int]]:
 @example("")
 @example(" ")
 @example("\0")
+@example("\x7f")
+@example("\x80")  # the first character that is not ASCII
 @example("\ud800")
 @given(ANY_TEXT)
 def test_agrees_with_the_reference(text: str) -> None:
