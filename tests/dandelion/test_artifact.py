@@ -28,6 +28,7 @@ KINDS: dict[str, dict[str, Any]] = {
     "wide": {"features": FEATURES},
     "without surface": {"features": replace(FEATURES, chars=None, surface=False)},
     "multiclass": {"labels": THREE},
+    "four labels": {"labels": (*THREE, "tired")},
     "wide multiclass": {"labels": THREE, "features": FEATURES},
     "binary of three logits": {"outputs": 3, "features": FEATURES},
 }
@@ -219,6 +220,7 @@ def test_refuses_to_save_a_table_that_is_not_quantized(tmp_path: Path, name: str
             "'surface' has 0 rows, but the features say 2496",
         ),
         ("multiclass", {"labels": ("a", "b", "c", "d")}, "3 logits for 4 labels"),
+        ("four labels", {"labels": ("a", "b", "c")}, "4 logits for 3 labels"),
     ],
 )
 def test_manifest_and_network_must_fit(
