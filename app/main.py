@@ -7,7 +7,7 @@ import sys
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from importlib import metadata
-from typing import Any, Final
+from typing import Final
 
 from fastapi import FastAPI
 from starlette.types import ASGIApp
@@ -15,11 +15,9 @@ from threadpoolctl import threadpool_limits
 
 from dandelion import serving
 
-from . import errors
-from .api.direct import DirectMiddleware
+from .api import openapi, problems
 from .api.middleware import RequestMiddleware
-from .api.schemas import ANSWER_EXAMPLES, limited_request
-from .errors import ProblemDetails
+from .api.schemas import limited_request
 from .routes import classify, health, models
 from .routes import metrics as metrics_route
 from .serving.classification import Classification
@@ -94,16 +92,14 @@ def create_app(
         lifespan=lifespan,
         redoc_url=None,
         redirect_slashes=False,
-        exception_handlers=errors.HANDLERS,
+        exception_handlers=problems.HANDLERS,
     )
     schema = limited_request(settings.max_texts, settings.max_text_chars)
-    app.include_router(classify.router(registry, classification, schema, settings.max_body_bytes))
     app.include_router(models.router(registry))
     app.include_router(health.router(registry))
     app.include_router(metrics_route.router(metrics))
-    _complete_description(app)
-    # Around the framework, not inside: its own middleware would be passed by every request.
-    direct = DirectMiddleware(
+    openapi.complete(app, *classify.describe(registry.names, schema))
+    endpoint = classify.ClassifyEndpoint(
         app,
         registry=registry,
         classification=classification,
@@ -111,31 +107,5 @@ def create_app(
         max_body_bytes=settings.max_body_bytes,
     )
     return RequestMiddleware(
-        direct, registry=registry, metrics=metrics, access_log=settings.access_log
+        endpoint, registry=registry, metrics=metrics, access_log=settings.access_log
     )
-
-
-def _complete_description(app: FastAPI) -> None:
-    """Put our problem's schema into OpenAPI, in place of the framework's own error.
-
-    And examples of answers, from which the framework would drop each null.
-    """
-    generate = app.openapi
-
-    def openapi() -> dict[str, Any]:
-        description = generate()
-        components = description.setdefault("components", {}).setdefault("schemas", {})
-        for name in ("HTTPValidationError", "ValidationError"):
-            components.pop(name, None)
-        schema = ProblemDetails.model_json_schema(ref_template="#/components/schemas/{model}")
-        components |= schema.pop("$defs") | {"ProblemDetails": schema}
-        for operations in description["paths"].values():
-            for operation in operations.values():
-                answers = operation["responses"]
-                if "application/json" in answers.get("422", {}).get("content", {}):
-                    del answers["422"]  # the framework's guess; no such answer is ever given
-        answer = description["paths"]["/classify/{model}"]["post"]["responses"]["200"]
-        answer["content"]["application/json"]["examples"] = ANSWER_EXAMPLES
-        return description
-
-    app.openapi = openapi  # type: ignore[method-assign]

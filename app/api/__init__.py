@@ -1,1 +1,1 @@
-"""The HTTP interface: schemas, bodies, responses, and what surrounds every request."""
+"""The HTTP interface: request bodies, responses, errors, OpenAPI, and the middleware."""

@@ -1,4 +1,4 @@
-"""What surrounds every request: its id, its time, its line in the log, and the last catch."""
+"""Around every request: its id, its duration, its log line, and the last exception handler."""
 
 import logging
 import random
@@ -13,36 +13,28 @@ from .. import errors
 from ..serving.registry import Registry
 from ..telemetry import logs
 from ..telemetry.metrics import UNKNOWN, Metrics
+from . import problems
 
 REQUEST_ID: Final = b"x-request-id"
 
 _log = logging.getLogger("dandelion.requests")
 
-# An id from outside is kept if it can do no harm in a header or a log line.
+# A client's id is kept if it is harmless in a header and in a log line.
 _HARMLESS = re.compile(rb"[A-Za-z0-9._:/+=-]{1,128}")
-
-_CLASSIFY: Final = "/classify/"
-
-
-def asked_model(scope: Scope) -> str:
-    """Return the model that a request wants to classify with, "" if it wants something else."""
-    path: str = scope["path"]
-    if not path.startswith(_CLASSIFY):
-        return ""
-    model = path.removeprefix(_CLASSIFY)
-    return "" if "/" in model else model
 
 
 class RequestMiddleware:
-    """Gives each request an id, records requests to classify, and answers defects with 500.
+    """Gives each request an id, records requests to models, and turns defects into a 500.
 
-    Plain ASGI: Starlette's `BaseHTTPMiddleware` costs more than a whole classification.
+    A request to a model is one whose endpoint has set ``scope["model"]``; those of scrapers and
+    probes are not recorded. Plain ASGI: Starlette's `BaseHTTPMiddleware` costs more than a whole
+    classification.
 
     Args:
-        app: what it surrounds.
-        registry: knows the models' names.
-        metrics: receives the records.
-        access_log: whether every request to classify is logged, not only those that fail.
+        app: handles the requests.
+        registry: has the models' names.
+        metrics: counts the requests.
+        access_log: whether every request to a model is logged, not only those that fail.
     """
 
     def __init__(
@@ -65,7 +57,7 @@ class RequestMiddleware:
         exchange = _Exchange(self, scope, receive, send, request_id)
         try:
             await self._app(scope, exchange.receive, exchange.send)
-        except Exception as error:  # noqa: BLE001 - the last catch: a client never sees a traceback
+        except Exception as error:  # noqa: BLE001 - the last handler: a client never sees a traceback
             _log.error(  # no traceback: its message may quote a text
                 "unexpected error",
                 extra={
@@ -75,12 +67,12 @@ class RequestMiddleware:
                 },
             )
             if not exchange.status:
-                answer = errors.response(errors.internal(), scope["request_id"])
-                await answer(scope, receive, exchange.send)
+                response = problems.response(errors.internal(), scope["request_id"])
+                await response(scope, receive, exchange.send)
 
     def count(self, scope: Scope, status: int) -> str:
-        """Count a request to classify, and return its model; "" for a scraper's or a prober's."""
-        model = asked_model(scope)
+        """Count a request and return its model's label; "" for a request to no model."""
+        model: str = scope.get("model", "")
         if not model:
             return ""
         if model not in self._names:
@@ -89,7 +81,7 @@ class RequestMiddleware:
         return model
 
     def record(self, scope: Scope, model: str, status: int, started: float) -> None:
-        """Record how long an answer took, and log it."""
+        """Record a request's duration, and log it."""
         seconds = time.perf_counter() - started
         self._metrics.answered(model, seconds)
         if self._access_log or status >= HTTPStatus.INTERNAL_SERVER_ERROR:
@@ -106,28 +98,28 @@ class RequestMiddleware:
 
 
 class _Exchange:
-    """One request and its answer, as they pass by."""
+    """One request and its response: wraps ``receive`` and ``send``."""
 
     __slots__ = (
         "_has_body",
+        "_middleware",
         "_receive",
         "_request_id",
         "_scope",
         "_send",
-        "_surrounds",
         "started",
         "status",
     )
 
     def __init__(
         self,
-        surrounds: RequestMiddleware,
+        middleware: RequestMiddleware,
         scope: Scope,
         receive: Receive,
         send: Send,
         request_id: bytes,
     ) -> None:
-        self._surrounds = surrounds
+        self._middleware = middleware
         self._scope = scope
         self._receive = receive
         self._send = send
@@ -150,8 +142,8 @@ class _Exchange:
         if message["type"] != "http.response.body" or message.get("more_body", False):
             await self._send(message)
             return
-        # Counted first: who has read an answer finds it in the counters, whatever happens to us.
-        model = self._surrounds.count(self._scope, self.status)
+        # Counted first: whoever has read a response finds it counted, even if this process dies.
+        model = self._middleware.count(self._scope, self.status)
         await self._send(message)
         if model:
-            self._surrounds.record(self._scope, model, self.status, self.started)
+            self._middleware.record(self._scope, model, self.status, self.started)

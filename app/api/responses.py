@@ -1,75 +1,104 @@
-"""The answer to a request to classify, written as bytes.
+"""The response to a request to classify: its types, and its encoding as JSON."""
 
-An object a text, validated and serialised again, costs more than the network. So whatever does not
-change from text to text is encoded once a model, and only the scores are encoded a request, all of
-a piece at once. `ClassifyAnswer` and `MulticlassAnswer` in `schemas` say what comes out.
-"""
+from typing import Annotated, Any, Final
 
-from collections.abc import Sequence
-from itertools import chain
-from operator import add
-from typing import NamedTuple
+import msgspec
+from msgspec import Meta, Struct
 
-import numpy as np
-from numpy.typing import NDArray
-from pydantic_core import to_json
-
+from dandelion.decision.rule import Decided, Decision
 from dandelion.manifest import Manifest
 
+_encode = msgspec.json.Encoder().encode
 
-class Piece(NamedTuple):
-    """The decisions on some texts.
+_Score = Annotated[float, Meta(description="In [0, 1]; compared with the threshold.")]
+_Version = Annotated[str, Meta(description="Of the artifact: the start of its content hash.")]
 
-    Attributes:
-        results: JSON, without the brackets of the list.
-        labels: a position in the manifest's ``labels`` a text.
-        scores: float32[n]: the positive label's; beyond two labels that of the label given.
+
+# Not tracked by the garbage collector (gc=False): they hold nothing that could form a cycle.
+class Result(Struct, frozen=True, gc=False):
+    """The decision on one text."""
+
+    label: Annotated[str, Meta(description="One of the model's labels.")]
+    score: _Score
+
+
+class MulticlassResult(Struct, frozen=True, gc=False):
+    """The decision on one text by a model with more than two labels."""
+
+    label: Annotated[str, Meta(description="The label with the highest score.")]
+    score: Annotated[float, Meta(description="In [0, 1]; that of the label.")]
+    scores: Annotated[
+        dict[str, float], Meta(description="Label → probability, for each of the labels.")
+    ]
+
+
+class ClassifyResponse(Struct, frozen=True):
+    """The decisions on a batch, in the order of its texts."""
+
+    model: str
+    variant: str
+    version: _Version
+    threshold: Annotated[float, Meta(description="The threshold that was used.")]
+    results: list[Result]
+
+
+class MulticlassResponse(Struct, frozen=True):
+    """The decisions on a batch by a model with more than two labels, in the order of its texts."""
+
+    model: str
+    variant: str
+    version: _Version
+    threshold: Annotated[None, Meta(description="Always null: there is no threshold.")]
+    results: list[MulticlassResult]
+
+
+def encode(manifest: Manifest, decision: Decision, decided: Decided) -> bytes:
+    """Encode the response to a request.
+
+    A score has the fewest digits that give the same float64, which is that of the float32 score.
+
+    Args:
+        manifest: of the artifact that scored the texts.
+        decision: the rule that was applied, with the request's threshold if it has one.
+        decided: its result.
+
+    Returns:
+        A `ClassifyResponse` or a `MulticlassResponse` as JSON.
     """
-
-    results: bytes
-    labels: Sequence[int]
-    scores: NDArray[np.float32]
-
-
-class Writer:
-    """Writes the answers of one artifact."""
-
-    def __init__(self, manifest: Manifest) -> None:
-        identity = {name: getattr(manifest, name) for name in ("model", "variant", "version")}
-        self._head = to_json(identity)[:-1] + b',"threshold":'
-        labels = [to_json(label) for label in manifest.labels]
-        self._results = [b'{"label":' + label + b',"score":' for label in labels]
-        self._keys = [label + b":" for label in labels]
-
-    def piece(self, scores: NDArray[np.float32], threshold: float | None) -> Piece:
-        """Decide and write; scores: float32[n], or float32[n, k] beyond two labels."""
-        if threshold is None:
-            return self._likeliest(scores)
-        # In Python's floats, which are float64 as `dandelion.decision.decide` demands: for the
-        # usual one text that is cheaper than NumPy's calls.
-        values: list[float] = scores.tolist()
-        labels = [value >= threshold for value in values]
-        heads = [self._results[label] for label in labels]
-        return Piece(b"},".join(map(add, heads, _numbers(values))) + b"}", labels, scores)
-
-    def _likeliest(self, scores: NDArray[np.float32]) -> Piece:
-        rows: list[list[float]] = scores.tolist()
-        best: list[int] = scores.argmax(axis=1).tolist()
-        numbers = _numbers(list(chain.from_iterable(rows)))
-        width = len(self._keys)
-        results = []
-        for row, label in enumerate(best):
-            of_row = numbers[row * width : (row + 1) * width]
-            each = b",".join(map(add, self._keys, of_row))
-            results.append(b'%b%b,"scores":{%b}}' % (self._results[label], of_row[label], each))
-        return Piece(b",".join(results), best, scores.max(axis=1))
-
-    def answer(self, pieces: Sequence[Piece], threshold: float | None) -> bytes:
-        """Put an answer together."""
-        results = b",".join([piece.results for piece in pieces])
-        return self._head + to_json(threshold) + b',"results":[' + results + b"]}"
+    identity = manifest.model, manifest.variant, manifest.version
+    labels = decision.labels
+    names = [labels[position] for position in decided.positions]
+    if decision.threshold is not None:
+        results = list(map(Result, names, decided.scores))
+        return _encode(ClassifyResponse(*identity, decision.threshold, results))
+    scores = [dict(zip(labels, row, strict=True)) for row in decided.by_label or ()]
+    by_label = list(map(MulticlassResult, names, decided.scores, scores))
+    return _encode(MulticlassResponse(*identity, None, by_label))
 
 
-def _numbers(values: list[float]) -> list[bytes]:
-    """Encode floats, each in the fewest digits that give the same float64 again."""
-    return to_json(values)[1:-1].split(b",")
+EXAMPLES: Final[dict[str, dict[str, Any]]] = {
+    "two labels": {
+        "value": {
+            "model": "spam",
+            "variant": "dice",
+            "version": "0c7a5d1f3b2e",
+            "threshold": 0.5,
+            "results": [{"label": "spam", "score": 0.9991}, {"label": "ham", "score": 0.0004}],
+        }
+    },
+    "more labels": {
+        "value": {
+            "model": "mood",
+            "variant": "cross_entropy",
+            "version": "7d1f3b2e0c5a",
+            "threshold": None,
+            "results": [
+                {
+                    "label": "glad",
+                    "score": 0.8125,
+                    "scores": {"calm": 0.125, "glad": 0.8125, "sad": 0.0625},
+                }
+            ],
+        }
+    },
+}

@@ -1,14 +1,16 @@
-"""Requests and answers."""
+"""The request to classify, and the responses of the routes about models and health."""
 
 from collections.abc import Sequence
-from typing import Annotated, Any
+from typing import Annotated, Any, Final
 
+import msgspec
 from fastapi.openapi.models import Example
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints, create_model
+from msgspec import Meta, Struct
+from pydantic import BaseModel, Field
 
 from dandelion.engines.choice import Engine
 
-EXAMPLES: dict[str, dict[str, Any]] = {
+REQUEST_EXAMPLES: Final[dict[str, dict[str, Any]]] = {
     "one text": {"value": {"texts": ["Are we still meeting for lunch tomorrow at 12?"]}},
     "a batch with a threshold, for two labels": {
         "value": {
@@ -27,105 +29,45 @@ def model_examples(names: Sequence[str]) -> dict[str, Example]:
     return {name: Example(value=name) for name in names}
 
 
-class ClassifyRequest(BaseModel):
-    """Texts to classify."""
+class ClassifyRequest(Struct, forbid_unknown_fields=True):
+    """Texts to classify. If a field occurs twice, its last value is used."""
 
-    # Values are not cached: a text must not outlive its request.
-    model_config = ConfigDict(strict=True, extra="forbid", cache_strings="keys")
-
-    texts: list[str] = Field(min_length=1, description="Texts to classify.")
-    threshold: float | None = Field(
-        None,
-        ge=0,
-        le=1,
-        description="A text is positive at `score >= threshold`. Default: the artifact's own, "
-        "fitted on validation. Models of more than two labels take none.",
-    )
+    texts: Annotated[list[str], Meta(min_length=1, description="Texts to classify.")]
+    threshold: Annotated[
+        Annotated[float, Meta(ge=0, le=1)] | None,
+        Meta(
+            description="A text is positive at `score >= threshold`. Default: the artifact's own, "
+            "fitted on validation data. Not allowed for models with more than two labels."
+        ),
+    ] = None
 
 
 def limited_request(max_texts: int, max_text_chars: int) -> type[ClassifyRequest]:
-    """Return `ClassifyRequest` with its limits, so that OpenAPI shows them too."""
-    text = Annotated[str, StringConstraints(max_length=max_text_chars)]
+    """Return `ClassifyRequest` with limits in its type, for the decoder and OpenAPI alike."""
+    text = Annotated[str, Meta(max_length=max_text_chars)]
     texts = Annotated[
         list[text],
-        Field(min_length=1, max_length=max_texts, description="Texts to classify."),
+        Meta(min_length=1, max_length=max_texts, description="Texts to classify."),
     ]
-    return create_model("ClassifyRequest", __base__=ClassifyRequest, texts=(texts, ...))
+    return msgspec.defstruct(  # type: ignore[return-value]
+        "ClassifyRequest",
+        [("texts", texts)],
+        bases=(ClassifyRequest,),
+        namespace={"__doc__": ClassifyRequest.__doc__},
+    )
 
 
-class ServedArtifact(BaseModel):
-    """Which artifact it is about."""
+class ModelSummary(BaseModel):
+    """A model that is served."""
 
     model: str
     variant: str
     version: str = Field(description="Of the artifact: the start of its content hash.")
-
-
-class Result(BaseModel):
-    """The decision on one text."""
-
-    label: str = Field(description="One of the model's labels.")
-    score: float = Field(description="In [0, 1]; compared with the threshold.")
-
-
-class ClassifyAnswer(ServedArtifact):
-    """The decisions on a batch, in the order of its texts."""
-
-    threshold: float = Field(description="The one that was used.")
-    results: list[Result]
-
-
-class MulticlassResult(BaseModel):
-    """The decision between more than two labels on one text."""
-
-    label: str = Field(description="The likeliest of the model's labels.")
-    score: float = Field(description="In [0, 1]; that of the label.")
-    scores: dict[str, float] = Field(description="Label → probability, for each of the labels.")
-
-
-class MulticlassAnswer(ServedArtifact):
-    """The decisions on a batch between more than two labels, in the order of its texts."""
-
-    threshold: None = Field(description="There is none.")
-    results: list[MulticlassResult]
-
-
-ANSWER_EXAMPLES: dict[str, dict[str, Any]] = {
-    "two labels": {
-        "value": {
-            "model": "spam",
-            "variant": "dice",
-            "version": "0c7a5d1f3b2e",
-            "threshold": 0.5,
-            "results": [{"label": "spam", "score": 0.9991}, {"label": "ham", "score": 0.0004}],
-        }
-    },
-    "more labels": {
-        "value": {
-            "model": "mood",
-            "variant": "cross_entropy",
-            "version": "7d1f3b2e0c5a",
-            "threshold": None,
-            "results": [
-                {
-                    "label": "glad",
-                    "score": 0.8125,
-                    "scores": {"calm": 0.125, "glad": 0.8125, "sad": 0.0625},
-                }
-            ],
-        }
-    },
-}
-
-
-class ModelSummary(ServedArtifact):
-    """A model that is served."""
-
     labels: list[str] = Field(
-        description="Of two: the negative one, then the positive one. Or all, in any order."
+        description="Two labels: the negative one, then the positive one. More: in any order."
     )
     threshold: float | None = Field(
-        description="Used when a request names none; null beyond two labels."
+        description="The default threshold; null for models with more than two labels."
     )
     engine: Engine = Field(
         description="What computes the scores: the compiled kernel, or NumPy where there is none."
@@ -145,12 +87,12 @@ class ModelDetails(ModelSummary):
     loss: str
     score_kind: str = Field(description="`sigmoid`, `margin` (no probability) or `softmax`.")
     features: dict[str, Any] | None = Field(
-        description="What is read beside words; null for words alone."
+        description="What the model reads in addition to words; null for words alone."
     )
     sampling: dict[str, Any] | None = Field(
-        description="How training changed the labels' shares; null if it did not."
+        description="How training resampled the labels; null if it did not."
     )
-    precision: str = Field(description="How the network's tables are stored.")
+    precision: str = Field(description="The number format of the stored tables.")
     content_hash: str
     metrics: dict[str, Any] = Field(description="Fold → threshold → metric.")
     dataset: dict[str, Any]

@@ -1,63 +1,168 @@
 """``POST /classify/{model}``."""
 
-from http import HTTPStatus
-from typing import Annotated
+from collections.abc import Sequence
+from http import HTTPMethod, HTTPStatus
+from typing import Any, Final
 
-from fastapi import APIRouter, Path, Request
+from msgspec import Struct
+from msgspec.json import Decoder
+from starlette.requests import ClientDisconnect
 from starlette.responses import Response
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+from dandelion.decision.rule import ThresholdError
 
 from .. import errors
-from ..api import body, schemas
-from ..api.schemas import ClassifyAnswer, ClassifyRequest, MulticlassAnswer
+from ..api import body, openapi, problems, responses
+from ..api.responses import ClassifyResponse, MulticlassResponse
+from ..api.schemas import REQUEST_EXAMPLES, ClassifyRequest
+from ..errors import Problem
 from ..serving.classification import Classification
 from ..serving.registry import Registry
 
+_PREFIX: Final = "/classify/"
+_JSON: Final = (b"content-type", b"application/json")
 
-def router(
-    registry: Registry,
-    classification: Classification,
-    schema: type[ClassifyRequest],
-    max_body_bytes: int,
-) -> APIRouter:
-    """Make the route; most requests take the shorter way of `direct` and never come here."""
-    routes = APIRouter(tags=["classify"])
 
-    @routes.post(
-        "/classify/{model}",
-        name="classify",
-        response_model=ClassifyAnswer | MulticlassAnswer,
-        responses=errors.documented(
-            HTTPStatus.BAD_REQUEST,
-            HTTPStatus.NOT_FOUND,
-            HTTPStatus.METHOD_NOT_ALLOWED,
-            HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
-            HTTPStatus.UNSUPPORTED_MEDIA_TYPE,
-            HTTPStatus.UNPROCESSABLE_ENTITY,
-            HTTPStatus.INTERNAL_SERVER_ERROR,
-            HTTPStatus.SERVICE_UNAVAILABLE,
-        ),
-        openapi_extra={
-            "requestBody": {
+class ClassifyEndpoint:
+    """Handles every request to ``/classify/{model}``, and passes all others on.
+
+    Plain ASGI, in front of FastAPI: its middleware, routing and parameters cost several times what
+    a classification costs.
+
+    Args:
+        app: handles every other path.
+        registry: the served models.
+        classification: runs them.
+        schema: of the request, with its limits.
+        max_body_bytes: the size of a body at most.
+    """
+
+    def __init__(
+        self,
+        app: ASGIApp,
+        *,
+        registry: Registry,
+        classification: Classification,
+        schema: type[ClassifyRequest],
+        max_body_bytes: int,
+    ) -> None:
+        self._app = app
+        self._registry = registry
+        self._classification = classification
+        self._decoder = Decoder(schema)
+        self._max_body_bytes = max_body_bytes
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Handle one request."""
+        model = _requested_model(scope)
+        if not model:
+            await self._app(scope, receive, send)
+            return
+        scope["model"] = model
+        try:
+            content = await self._classify(model, scope, receive)
+        except Problem as problem:
+            await problems.response(problem, scope["request_id"])(scope, receive, send)
+        except ClientDisconnect:  # nobody reads this response; the metrics count its status
+            await Response(status_code=errors.CLIENT_CLOSED)(scope, receive, send)
+        else:
+            headers = [(b"content-length", b"%d" % len(content)), _JSON]
+            await send({"type": "http.response.start", "status": 200, "headers": headers})
+            await send({"type": "http.response.body", "body": content})
+
+    async def _classify(self, model: str, scope: Scope, receive: Receive) -> bytes:
+        """Return the body of the response.
+
+        Raises:
+            Problem: 404, 405, 413, 415, 400, 422 or 503.
+            ClientDisconnect: the client closed the connection.
+        """
+        if scope["method"] != HTTPMethod.POST:
+            raise errors.method_not_allowed({"Allow": "POST"})
+        served = self._registry.get(model)
+        # Of headers with the same name, the first one counts.
+        headers = dict(reversed(scope["headers"]))
+        content = await body.read(receive, headers, self._max_body_bytes)
+        request = body.decode(self._decoder, content)
+        decision = served.classifier.decision
+        try:
+            decision = decision.at(request.threshold)
+        except ThresholdError:  # its range was validated, so the model takes none
+            raise errors.threshold_not_allowed(len(decision.labels)) from None
+        return await self._classification.run(served, request.texts, decision, responses.encode)
+
+
+def _requested_model(scope: Scope) -> str:
+    """Return the model in the path, "" if this is another path."""
+    path: str = scope["path"] if scope["type"] == "http" else ""
+    if not path.startswith(_PREFIX):
+        return ""
+    model = path.removeprefix(_PREFIX)
+    return "" if "/" in model else model
+
+
+def describe(
+    models: Sequence[str], schema: type[ClassifyRequest]
+) -> tuple[dict[str, Any], list[type[Struct]]]:
+    """Return OpenAPI's description of the path, which FastAPI does not route.
+
+    Args:
+        models: examples of the parameter.
+        schema: of the request, with its limits.
+
+    Returns:
+        Path → method → operation, and the types that the operation refers to.
+    """
+    operation = {
+        "tags": ["classify"],
+        "summary": "Classify",
+        "description": "Label a batch of texts. The results are in the order of the texts.",
+        "operationId": "classify_classify__model__post",
+        "parameters": [
+            {
+                "name": "model",
+                "in": "path",
                 "required": True,
+                "schema": {"type": "string", "title": "Model"},
+                "examples": {name: {"value": name} for name in models},
+            }
+        ],
+        "requestBody": {
+            "required": True,
+            "content": {
+                "application/json": {
+                    "schema": openapi.reference(schema),
+                    "examples": REQUEST_EXAMPLES,
+                }
+            },
+        },
+        "responses": {
+            "200": {
+                "description": "Successful Response",
                 "content": {
                     "application/json": {
-                        "schema": schema.model_json_schema(),
-                        "examples": schemas.EXAMPLES,
+                        "schema": {
+                            "anyOf": [
+                                openapi.reference(ClassifyResponse),
+                                openapi.reference(MulticlassResponse),
+                            ]
+                        },
+                        "examples": responses.EXAMPLES,
                     }
                 },
-            }
+            },
+            **problems.documented(
+                HTTPStatus.BAD_REQUEST,
+                HTTPStatus.NOT_FOUND,
+                HTTPStatus.METHOD_NOT_ALLOWED,
+                HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
+                HTTPStatus.UNSUPPORTED_MEDIA_TYPE,
+                HTTPStatus.UNPROCESSABLE_ENTITY,
+                HTTPStatus.INTERNAL_SERVER_ERROR,
+                HTTPStatus.SERVICE_UNAVAILABLE,
+            ),
         },
-    )
-    async def classify(
-        request: Request,
-        model: Annotated[str, Path(openapi_examples=schemas.model_examples(registry.names))],
-    ) -> Response:
-        """Label a batch of texts, in their order."""
-        served = registry.get(model)
-        asked = await body.read(request, schema, max_body_bytes)
-        if asked.threshold is not None and served.manifest.threshold is None:
-            raise errors.needless_threshold(len(served.manifest.labels))
-        answer = await classification.answer(served, asked)
-        return Response(answer, media_type="application/json")
-
-    return routes
+    }
+    schemas: list[type[Struct]] = [schema, ClassifyResponse, MulticlassResponse]
+    return {"/classify/{model}": {"post": operation}}, schemas

@@ -4,23 +4,23 @@ from http import HTTPStatus
 
 from fastapi import APIRouter
 
-from .. import errors
+from ..api import problems
 from ..api.schemas import Health
 from ..serving.registry import Registry
 
 
 def router(registry: Registry) -> APIRouter:
-    """Make the routes."""
+    """Return the routes."""
     routes = APIRouter(tags=["health"])
 
     @routes.get("/livez")
     async def livez() -> Health:
-        """Tell that the process answers."""
+        """Report that the process responds."""
         return Health(status="alive")
 
-    @routes.get("/readyz", responses=errors.documented(HTTPStatus.SERVICE_UNAVAILABLE))
+    @routes.get("/readyz", responses=problems.documented(HTTPStatus.SERVICE_UNAVAILABLE))
     async def readyz() -> Health:
-        """Tell that every chosen model is loaded, checked against its golden scores and warm."""
+        """Report that every chosen model is loaded, checked against its golden scores and warm."""
         registry.all()
         return Health(status="ready")
 

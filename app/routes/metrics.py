@@ -8,13 +8,13 @@ from ..telemetry.metrics import Metrics
 
 
 def router(metrics: Metrics) -> APIRouter:
-    """Make the route."""
+    """Return the route."""
     routes = APIRouter(tags=["metrics"])
 
     @routes.get("/metrics", response_class=Response)
     def exposition(request: Request) -> Response:
-        """Show every series, in the format that the scraper asks for."""
-        # Not in the event loop: to add up the files of several workers takes milliseconds.
+        """Expose every series, in the format that the scraper accepts."""
+        # Not in the event loop: adding up several workers' values takes milliseconds.
         encode, content_type = choose_encoder(request.headers.get("accept", ""))
         return Response(encode(metrics.registry), headers={"Content-Type": content_type})
 

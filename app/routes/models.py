@@ -5,33 +5,33 @@ from typing import Annotated, Any
 
 from fastapi import APIRouter, Path
 
-from .. import errors
+from ..api import problems
 from ..api.schemas import ModelDetails, ModelList, model_examples
 from ..serving.registry import Registry, Served
 
 
 def router(registry: Registry) -> APIRouter:
-    """Make the routes."""
+    """Return the routes."""
     routes = APIRouter(tags=["models"])
 
     @routes.get(
         "/models",
         response_model=ModelList,
-        responses=errors.documented(HTTPStatus.SERVICE_UNAVAILABLE),
+        responses=problems.documented(HTTPStatus.SERVICE_UNAVAILABLE),
     )
     async def models() -> dict[str, Any]:
-        """List every model that is served."""
+        """List the served models."""
         return {"models": [_facts(served) for served in registry.all()]}
 
     @routes.get(
         "/models/{model}",
         response_model=ModelDetails,
-        responses=errors.documented(HTTPStatus.NOT_FOUND, HTTPStatus.SERVICE_UNAVAILABLE),
+        responses=problems.documented(HTTPStatus.NOT_FOUND, HTTPStatus.SERVICE_UNAVAILABLE),
     )
     async def model(
         model: Annotated[str, Path(openapi_examples=model_examples(registry.names))],
     ) -> dict[str, Any]:
-        """Tell everything known about a model: labels, threshold, metrics, training."""
+        """Describe a model: labels, threshold, metrics, training."""
         return _facts(registry.get(model))
 
     return routes

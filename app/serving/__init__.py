@@ -1,1 +1,1 @@
-"""The served models, and classifying with them."""
+"""The served models, and running them."""

@@ -1,53 +1,79 @@
-"""From a checked request to the bytes of its answer: timed, counted, and never in the way."""
+"""Running a served model on a request's texts: timed, counted, large batches off the event loop."""
 
 import asyncio
 import time
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from typing import Final
+from typing import Final, TypeVar
+
+import numpy as np
 
 from dandelion.classifier import chunks
+from dandelion.decision.rule import Decided, Decision
+from dandelion.manifest import Manifest
 
-from ..api.schemas import ClassifyRequest
 from .registry import Served
 
-# A larger batch takes more than a millisecond compiled, or a few in NumPy: it leaves the event
-# loop, so that small ones and health checks need not wait for it.
+T = TypeVar("T")
+
+# A larger batch takes more than a millisecond compiled, or a few in NumPy. It leaves the event
+# loop, so that small batches and health checks do not wait for it.
 _INLINE_TEXTS: Final = 256
 _INLINE_CHARS: Final = 32_768
 _THREADS: Final = 2
 
 
 class Classification:
-    """Classifies, small batches at once and large ones in two threads of its own."""
+    """Classifies small batches in the calling thread, and large ones in two threads of its own."""
 
     def __init__(self) -> None:
         self._pool = ThreadPoolExecutor(_THREADS, thread_name_prefix="classify")
 
     def close(self) -> None:
-        """End the threads, once nothing is in flight."""
+        """Stop the threads, once nothing is in flight."""
         self._pool.shutdown()
 
-    async def answer(self, served: Served, asked: ClassifyRequest) -> bytes:
-        """Classify the texts and write a `ClassifyAnswer` or a `MulticlassAnswer`."""
-        if len(asked.texts) <= _INLINE_TEXTS and sum(map(len, asked.texts)) <= _INLINE_CHARS:
-            return _answer(served, asked)
+    async def run(
+        self,
+        served: Served,
+        texts: Sequence[str],
+        decision: Decision,
+        encode: Callable[[Manifest, Decision, Decided], T],
+    ) -> T:
+        """Classify texts and encode the result, both in the same thread.
+
+        Args:
+            served: the model.
+            texts: raw, at least one.
+            decision: the model's own, or with the threshold of the request.
+            encode: turns the decisions on the texts into a response.
+
+        Returns:
+            What ``encode`` returns.
+        """
+        if len(texts) <= _INLINE_TEXTS and sum(map(len, texts)) <= _INLINE_CHARS:
+            return _run(served, texts, decision, encode)
         loop = asyncio.get_running_loop()
-        return await loop.run_in_executor(self._pool, _answer, served, asked)
+        return await loop.run_in_executor(self._pool, _run, served, texts, decision, encode)
 
 
-def _answer(served: Served, asked: ClassifyRequest) -> bytes:
-    classifier, writer = served.classifier, served.writer
-    threshold = classifier.manifest.threshold if asked.threshold is None else asked.threshold
-    pieces = []
+def _run(
+    served: Served,
+    texts: Sequence[str],
+    decision: Decision,
+    encode: Callable[[Manifest, Decision, Decided], T],
+) -> T:
+    classifier = served.classifier
+    scores = []
     tokenize_s = infer_s = 0.0
-    for texts in chunks(asked.texts):
+    for chunk in chunks(texts):
         started = time.perf_counter()
-        batch = classifier.encode(texts)
+        batch = classifier.encode(chunk)
         tokenized = time.perf_counter()
-        scores = classifier.infer(batch)
+        scores.append(classifier.infer(batch))
         inferred = time.perf_counter()
-        pieces.append(writer.piece(scores, threshold))
         tokenize_s += tokenized - started
         infer_s += inferred - tokenized
-    served.metrics.observe(pieces, tokenize_s, infer_s)
-    return writer.answer(pieces, threshold)
+    decided = decision.decide(scores[0] if len(scores) == 1 else np.concatenate(scores))
+    served.metrics.observe(decided, tokenize_s, infer_s)
+    return encode(classifier.manifest, decision, decided)

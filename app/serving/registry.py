@@ -1,4 +1,4 @@
-"""The models that are served: chosen once, loaded behind the open door, swapped in atomically."""
+"""The served models: chosen once, loaded and checked together, made available all at once."""
 
 import time
 from collections.abc import Mapping
@@ -10,7 +10,6 @@ from dandelion import ArtifactError, Classifier
 from dandelion.engines.choice import EngineChoice
 from dandelion.manifest import Manifest, load_manifest
 
-from ..api.responses import Writer
 from ..errors import not_ready, unknown_model
 from ..telemetry import processes
 from ..telemetry.metrics import Metrics, ModelMetrics
@@ -18,17 +17,15 @@ from ..telemetry.metrics import Metrics, ModelMetrics
 
 @dataclass(frozen=True, slots=True)
 class Served:
-    """A model that is ready to answer.
+    """A model that is ready for requests.
 
     Attributes:
-        classifier: its artifact, checked and warm.
+        classifier: its artifact, loaded, checked and warmed up.
         metrics: its series.
-        writer: writes its answers.
     """
 
     classifier: Classifier
     metrics: ModelMetrics
-    writer: Writer
 
     @property
     def manifest(self) -> Manifest:
@@ -41,8 +38,8 @@ class Registry:
 
     Args:
         chosen: model → directory of its artifact.
-        metrics: gets the models' series.
-        engine: what computes their scores.
+        metrics: the models' series are added to it.
+        engine: what computes the scores.
 
     Raises:
         ArtifactError: an artifact's ``model.json`` cannot be used.
@@ -54,7 +51,7 @@ class Registry:
         self._chosen = dict(chosen)
         self._engine = engine
         self._metrics = metrics
-        self._of_model = {}
+        self._model_metrics = {}
         for model, directory in self._chosen.items():
             manifest = load_manifest(directory)
             if manifest.model != model:
@@ -62,7 +59,7 @@ class Registry:
                     f"{directory}: is an artifact of {manifest.model!r}, not of {model!r}. "
                     "Choose another one in serving.toml."
                 )
-            self._of_model[model] = metrics.add_model(manifest)
+            self._model_metrics[model] = metrics.add_model(manifest)
         self._served: Mapping[str, Served] = MappingProxyType({})
 
     @property
@@ -72,15 +69,15 @@ class Registry:
 
     @property
     def is_ready(self) -> bool:
-        """Whether every chosen model answers."""
+        """Whether every chosen model is loaded."""
         return len(self._served) == len(self._chosen)
 
     def load(self) -> None:
-        """Load every chosen artifact, reproduce its golden scores, warm it up; then serve all.
+        """Load every chosen artifact, check its golden scores and warm it up; then serve all.
 
         Raises:
-            ArtifactError: one is damaged or does not give its golden scores.
-            KernelError: the compiled engine is asked for, but was not built.
+            ArtifactError: one is damaged or does not reproduce its golden scores.
+            KernelError: the compiled engine is required, but was not built.
         """
         served = {}
         for model, directory in self._chosen.items():
@@ -88,21 +85,16 @@ class Registry:
             classifier = Classifier.load(directory, self._engine)
             classifier.check_golden()
             classifier.scores(["warm up"])
-            writer = Writer(classifier.manifest)
-            served[model] = Served(classifier, self._of_model[model], writer)
+            served[model] = Served(classifier, self._model_metrics[model])
             self._metrics.loaded(classifier.manifest, time.perf_counter() - started)
         self._served = MappingProxyType(served)
         processes.return_freed_memory()
-
-    def find(self, model: str) -> Served | None:
-        """Return a served model, None if there is none of this name or it is being loaded."""
-        return self._served.get(model)
 
     def get(self, model: str) -> Served:
         """Return a served model.
 
         Raises:
-            Problem: 404, there is none of this name; 503, it is being loaded.
+            Problem: 404, there is none of this name; 503, it is still loading.
         """
         served = self._served.get(model)
         if served is not None:
@@ -115,7 +107,7 @@ class Registry:
         """Return every served model, sorted by name.
 
         Raises:
-            Problem: 503, they are being loaded.
+            Problem: 503, they are still loading.
         """
         if not self.is_ready:
             raise not_ready()

@@ -2,7 +2,6 @@
 
 import os
 from bisect import bisect_left
-from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -20,9 +19,9 @@ from prometheus_client import (
 )
 from prometheus_client.multiprocess import MultiProcessCollector
 
+from dandelion.decision.rule import Decided
 from dandelion.manifest import Manifest
 
-from ..api.responses import Piece
 from ..errors import CLIENT_CLOSED
 from . import processes
 
@@ -77,22 +76,20 @@ class ModelMetrics:
     score: ScoreHistogram
     texts: tuple[Counter, ...]  # one a label
 
-    def observe(self, pieces: Sequence[Piece], tokenize_s: float, infer_s: float) -> None:
+    def observe(self, decided: Decided, tokenize_s: float, infer_s: float) -> None:
         """Record one answered batch.
 
         Args:
-            pieces: the decisions on its texts.
+            decided: the decisions on its texts.
             tokenize_s: seconds from texts to the ids of tokens and grams.
             infer_s: seconds from ids to scores.
         """
         self.tokenize.observe(tokenize_s)
         self.infer.observe(infer_s)
-        parts = [piece.scores for piece in pieces]
-        scores = parts[0] if len(parts) == 1 else np.concatenate(parts)
-        self.batch_size.observe(len(scores))
-        self.score.observe_many(scores)
+        self.batch_size.observe(len(decided.scores))
+        self.score.observe_many(np.array(decided.scores, np.float32))
         for position, counter in enumerate(self.texts):
-            count = sum([piece.labels.count(position) for piece in pieces])
+            count = decided.positions.count(position)
             if count:
                 counter.inc(count)
 

@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -13,6 +14,7 @@ from dandelion.artifact import save
 
 from ..conftest import PATIENCE_S, ROOT
 from ..dandelion.examples import FEATURES, THREE, make_artifact
+from .contract import check_every_error
 
 
 @pytest.fixture(scope="session")
@@ -38,16 +40,24 @@ def wait_until_ready(client: TestClient) -> None:
         time.sleep(0.01)
 
 
+@contextmanager
+def connect(settings: Settings) -> Iterator[TestClient]:
+    """Start a service in this process; yield a client that checks each error's shape."""
+    with TestClient(create_app(settings, fail)) as client:
+        wait_until_ready(client)
+        check_every_error(client)
+        yield client
+
+
 @pytest.fixture(scope="session")
 def client(settings: Settings) -> Iterator[TestClient]:
-    with TestClient(create_app(settings, fail), raise_server_exceptions=True) as client:
-        wait_until_ready(client)
+    with connect(settings) as client:
         yield client
 
 
 @pytest.fixture(scope="session")
 def made_up(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Make a directory of two small artifacts: `mood` of three labels, and `spam`, both wide."""
+    """A directory with two small artifacts: `mood` with three labels, and `spam`; both wide."""
     artifacts = tmp_path_factory.mktemp("artifacts")
     save(make_artifact(labels=THREE, features=FEATURES), artifacts / "mood" / "tiny")
     save(make_artifact("int8", features=FEATURES), artifacts / "spam" / "tiny")
@@ -58,14 +68,12 @@ def made_up(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture
 def made_up_client(made_up: Path) -> Iterator[TestClient]:
     """A client of the made-up models, whose service has counted nothing yet."""
-    with TestClient(create_app(Settings(artifacts=made_up), fail)) as client:
-        wait_until_ready(client)
+    with connect(Settings(artifacts=made_up)) as client:
         yield client
 
 
 @pytest.fixture
 def own_client(settings: Settings) -> Iterator[TestClient]:
     """A client whose service has counted nothing yet."""
-    with TestClient(create_app(settings, fail)) as client:
-        wait_until_ready(client)
+    with connect(settings) as client:
         yield client

@@ -1,50 +1,21 @@
-"""Every status but 200: one contract for all, and one test each."""
+"""Every error status of the API, each as a client gets it."""
 
 import json
 import time
 from collections.abc import Iterator
+from http import HTTPStatus
 from typing import Any
 
-import httpx2
 import pytest
 from fastapi.testclient import TestClient
 from hypothesis import given
-from hypothesis import strategies as st
 
-from app.api.body import _parsed
 from app.main import create_app
 from app.settings import Settings
 from dandelion import Classifier
 
-from .conftest import fail, wait_until_ready
-
-CANARY = "canary-7f3a9"  # stands for a text that no answer, log line or metric may hold
-
-
-def assert_problem(answer: httpx2.Response, status: int, *parts: str) -> dict[str, Any]:
-    """Hold an answer against the contract of every error."""
-    assert answer.status_code == status, answer.text
-    assert answer.headers["content-type"] == "application/problem+json"
-    problem: dict[str, Any] = answer.json()
-    assert problem["type"] == "about:blank"
-    assert problem["status"] == status
-    assert problem["title"]
-    assert problem["request_id"] == answer.headers["x-request-id"]
-    for part in parts:
-        assert part in answer.text
-    assert CANARY not in answer.text + str(answer.headers)
-    assert "Traceback" not in answer.text
-    return problem
-
-
-def post(
-    client: TestClient, body: bytes, content_type: str = "application/json"
-) -> httpx2.Response:
-    return client.post(
-        "/classify/spam",
-        content=body,
-        headers={"content-type": content_type} if content_type else {},
-    )
+from .conftest import wait_until_ready
+from .contract import BODIES, CANARY, JSON_TYPE, assert_problem, post
 
 
 @pytest.mark.parametrize(
@@ -69,38 +40,88 @@ def post(
         rb'{"texts": ["canary-7f3a9 \ud800\ud800"]}',
         rb'{"texts": ["canary-7f3a9 \ud800 \udc00"]}',
         rb'{"\ud800": 1}',
-        b"[" * 10_000,
+        b'{"canary-7f3a9 \xff": 1}',
+        b'\xef\xbb\xbf{"texts": ["canary-7f3a9"]}',  # a byte order mark
+        b'{"texts": ["canary-7f3a9"]}\x00',
+        rb'{"texts": ["canary-7f3a9 \x"]}',
+        b'{"texts": ["canary-7f3a9"], "threshold": .5}',
     ],
 )
-def test_400_what_is_not_json(client: TestClient, body: bytes) -> None:
-    assert_problem(post(client, body), 400, "RFC 8259")
+def test_400_not_json(client: TestClient, body: bytes) -> None:
+    problem = assert_problem(post(client, body), 400)
+    assert problem["detail"].startswith("The request body is not valid JSON (RFC 8259, UTF-8): ")
+
+
+def test_400_names_the_place(client: TestClient) -> None:
+    body = b'{"texts": ["canary-7f3a9"],}'
+    assert_problem(post(client, body), 400, f"trailing comma in object (byte {len(body) - 1})")
 
 
 def test_a_pair_of_surrogates_is_an_emoji(client: TestClient) -> None:
     assert post(client, rb'{"texts": ["\ud83c\udf3c"]}').status_code == 200
 
 
-@pytest.mark.parametrize("path", ["/classify/canary-7f3a9", "/models/canary-7f3a9"])
-def test_404_unknown_model_names_those_there_are(client: TestClient, path: str) -> None:
-    answer = client.get(path) if "models" in path else client.post(path, json={"texts": ["a"]})
-    assert_problem(answer, 404, "cyberbullying", "spam")
+@pytest.mark.parametrize(
+    ("method", "path"),
+    [
+        ("POST", "/classify/canary-7f3a9"),
+        ("POST", "/classify/%63anary-7f3a9%20"),
+        ("POST", "/classify/SPAM"),
+        ("GET", "/models/canary-7f3a9"),
+    ],
+)
+def test_404_unknown_model(client: TestClient, method: str, path: str) -> None:
+    problem = assert_problem(client.request(method, path, json={"texts": ["a"]}), 404)
+    models = [model["model"] for model in client.get("/models").json()["models"]]
+    assert problem["detail"] == f"Unknown model. Available models: {', '.join(models)}."
 
 
-@pytest.mark.parametrize("path", ["/canary-7f3a9", "/classify/spam/", "/"])
+@pytest.mark.parametrize(
+    "path",
+    [
+        "/canary-7f3a9",
+        "/classify",
+        "/classify/",
+        "/classify/spam/",
+        "/classify/spam/more",
+        "/classify/spam%2Fmore",
+        "//classify/spam",
+        "/",
+    ],
+)
 def test_404_unknown_path(client: TestClient, path: str) -> None:
-    assert_problem(client.post(path, json={"texts": [CANARY]}), 404)
+    response = client.post(f"http://testserver{path}", json={"texts": [CANARY]})
+    problem = assert_problem(response, 404)
+    assert problem["detail"] == "Not found. See /openapi.json and /docs."
 
 
-@pytest.mark.parametrize("method", ["GET", "PUT", "DELETE", "PATCH"])
-def test_405_tells_what_is_allowed(client: TestClient, method: str) -> None:
-    answer = client.request(method, "/classify/spam")
-    assert_problem(answer, 405)
-    assert answer.headers["allow"] == "POST"
+@pytest.mark.parametrize(
+    ("method", "path", "allowed"),
+    [
+        *((method, "/classify/spam", "POST") for method in ("GET", "PUT", "DELETE", "PATCH")),
+        ("OPTIONS", "/classify/spam", "POST"),
+        ("GET", "/classify/canary-7f3a9", "POST"),
+        ("POST", "/models", "GET"),
+    ],
+)
+def test_405_lists_the_allowed_methods(
+    client: TestClient, method: str, path: str, allowed: str
+) -> None:
+    response = client.request(method, path)
+    assert_problem(response, 405, "Method not allowed. The Allow header")
+    assert response.headers["allow"] == allowed
 
 
-def test_413_too_large_a_body(client: TestClient, settings: Settings) -> None:
+def test_405_to_head(client: TestClient) -> None:
+    response = client.head("/classify/spam")
+    assert response.status_code == 405
+    assert response.headers["allow"] == "POST"
+
+
+def test_413_body_too_large(client: TestClient, settings: Settings) -> None:
     body = json.dumps({"texts": [CANARY + "a" * settings.max_body_bytes]}).encode()
-    assert_problem(post(client, body), 413, str(settings.max_body_bytes))
+    problem = assert_problem(post(client, body), 413)
+    assert problem["detail"] == "The request body exceeds the limit of 20000 bytes."
 
 
 def test_413_without_a_declared_length(client: TestClient, settings: Settings) -> None:
@@ -110,13 +131,11 @@ def test_413_without_a_declared_length(client: TestClient, settings: Settings) -
             yield b"a" * 100
         yield b'"]}'
 
-    answer = client.post(
-        "/classify/spam", content=chunks(), headers={"content-type": "application/json"}
-    )
-    assert_problem(answer, 413, str(settings.max_body_bytes))
+    response = client.post("/classify/spam", content=chunks(), headers=JSON_TYPE)
+    assert_problem(response, 413, str(settings.max_body_bytes))
 
 
-def test_a_body_of_just_the_limit_is_read(client: TestClient, settings: Settings) -> None:
+def test_a_body_at_the_limit_is_read(client: TestClient, settings: Settings) -> None:
     body = b'{"texts": ["a"]}'.ljust(settings.max_body_bytes)
     assert post(client, body).status_code == 200
     assert_problem(post(client, body + b" "), 413)
@@ -124,103 +143,147 @@ def test_a_body_of_just_the_limit_is_read(client: TestClient, settings: Settings
 
 @pytest.mark.parametrize("content_type", ["text/plain", "application/x-www-form-urlencoded", ""])
 def test_415_another_content_type(client: TestClient, content_type: str) -> None:
-    body = b'{"texts": ["canary-7f3a9"]}'
-    assert_problem(post(client, body, content_type), 415, "application/json")
+    response = client.post(
+        "/classify/spam",
+        content=b'{"texts": ["canary-7f3a9"]}',
+        headers={"content-type": content_type} if content_type else {},
+    )
+    problem = assert_problem(response, 415)
+    assert problem["detail"] == "Content-Type must be application/json."
 
 
-def test_parameters_of_the_content_type_are_allowed(client: TestClient) -> None:
-    answer = post(client, b'{"texts": ["a"]}', "Application/JSON; charset=utf-8")
-    assert answer.status_code == 200
+@pytest.mark.parametrize(("first", "status"), [("text/plain", 415), ("application/json", 200)])
+def test_415_the_first_of_two_headers_counts(client: TestClient, first: str, status: int) -> None:
+    second = {"text/plain": "application/json", "application/json": "text/plain"}[first]
+    headers = [("content-type", first), ("content-type", second)]
+    response = client.post("/classify/spam", content=b'{"texts": ["a"]}', headers=headers)
+    assert response.status_code == status
+
+
+def test_the_first_error_of_a_request_is_reported_in_a_fixed_order(client: TestClient) -> None:
+    body = b"{".ljust(30_000)
+    text = {"content-type": "text/plain"}
+    for method, model, content, headers, status in (
+        ("PUT", "other", body, text, 405),
+        ("POST", "other", body, text, 404),
+        ("POST", "spam", body, text, 415),
+        ("POST", "spam", body, JSON_TYPE, 413),
+        ("POST", "spam", b"{", JSON_TYPE, 400),
+    ):
+        response = client.request(method, f"/classify/{model}", content=content, headers=headers)
+        assert_problem(response, status)
+
+
+UNKNOWN_FIELD = "Unknown field. Allowed fields: texts, threshold"
 
 
 @pytest.mark.parametrize(
     ("body", "pointer", "detail"),
     [
-        (b"3", "#", "an object"),
-        (b"null", "#", "an object"),
-        (b'["canary-7f3a9"]', "#", "an object"),
-        (b"{}", "#/texts", "required"),
-        (b'{"texts": []}', "#/texts", "at least 1"),
-        (b'{"texts": "canary-7f3a9"}', "#/texts", "an array"),
-        (b'{"texts": null}', "#/texts", "an array"),
-        (b'{"texts": {"canary-7f3a9": 1}}', "#/texts", "an array"),
-        (b'{"texts": ["a", 3]}', "#/texts/1", "a string"),
-        (b'{"texts": [null, "a"]}', "#/texts/0", "a string"),
-        (b'{"texts": [["canary-7f3a9"]]}', "#/texts/0", "a string"),
-        (b'{"texts": ["a"], "threshold": "0.5"}', "#/threshold", "a number"),
-        (b'{"texts": ["a"], "threshold": true}', "#/threshold", "a number"),
-        (b'{"texts": ["a"], "threshold": [0.5]}', "#/threshold", "a number"),
-        (b'{"texts": ["a"], "threshold": 1.0001}', "#/threshold", "less than or equal to 1"),
-        (b'{"texts": ["a"], "threshold": -0.1}', "#/threshold", "greater than or equal to 0"),
-        (b'{"texts": ["a"], "threshold": 1e999}', "#/threshold", "less than or equal to 1"),
-        (b'{"texts": ["a"], "threshold": -1e999}', "#/threshold", "greater than or equal to 0"),
-        (b'{"texts": ["a"], "threshold": 1' + b"0" * 400 + b"}", "#/threshold", "a number"),
-        (b'{"texts": ["a"], "canary-7f3a9": 1}', "#", "unknown field; known are: texts, threshold"),
-        (b'{"texts": ["a","a","a","a","a","a","a","a","a"]}', "#/texts", "at most 8"),
-        (b'{"texts": ["a", "' + b"a" * 2001 + b'"]}', "#/texts/1", "at most 2000 characters"),
+        (b"3", "#", "Expected an object, got a number"),
+        (b"null", "#", "Expected an object, got null"),
+        (b"true", "#", "Expected an object, got a boolean"),
+        (b'"canary-7f3a9"', "#", "Expected an object, got a string"),
+        (b'["canary-7f3a9"]', "#", "Expected an object, got an array"),
+        (b"{}", "#/texts", "This field is required"),
+        (b'{"threshold": 0.5}', "#/texts", "This field is required"),
+        (b'{"texts": []}', "#/texts", "Expected an array of length >= 1"),
+        (b'{"texts": "canary-7f3a9"}', "#/texts", "Expected an array, got a string"),
+        (b'{"texts": null}', "#/texts", "Expected an array, got null"),
+        (b'{"texts": {"canary-7f3a9": 1}}', "#/texts", "Expected an array, got an object"),
+        (b'{"texts": ["a", 3]}', "#/texts/1", "Expected a string, got a number"),
+        (b'{"texts": [null, "a"]}', "#/texts/0", "Expected a string, got null"),
+        (b'{"texts": [["canary-7f3a9"]]}', "#/texts/0", "Expected a string, got an array"),
+        (b'{"texts": ["a"], "threshold": "0.5"}', "#/threshold", "number or null, got a string"),
+        (b'{"texts": ["a"], "threshold": true}', "#/threshold", "number or null, got a boolean"),
+        (b'{"texts": ["a"], "threshold": [0.5]}', "#/threshold", "number or null, got an array"),
+        (b'{"texts": ["a"], "threshold": 1.0001}', "#/threshold", "Expected a number <= 1.0"),
+        (b'{"texts": ["a"], "threshold": 2}', "#/threshold", "Expected a number <= 1.0"),
+        (b'{"texts": ["a"], "threshold": -0.1}', "#/threshold", "Expected a number >= 0.0"),
+        (b'{"texts": ["a"], "threshold": 1e999}', "#/threshold", "Number out of range"),
+        (b'{"texts": ["a"], "threshold": -1e999}', "#/threshold", "Number out of range"),
+        (
+            b'{"texts": ["a"], "threshold": 1' + b"0" * 400 + b"}",
+            "#/threshold",
+            "Number out of range",
+        ),
+        (b'{"texts": ["a"], "canary-7f3a9": 1}', "#", UNKNOWN_FIELD),
+        (b'{"texts": ["a"], "canary-7f3a9` - at `$.texts[3]": 1}', "#", UNKNOWN_FIELD),
+        (rb'{"texts": ["a"], "canary-7f3a9\n\u0000": 1}', "#", UNKNOWN_FIELD),
+        (b'{"Texts": ["a"]}', "#", UNKNOWN_FIELD),
+        (
+            b'{"texts": ["a","a","a","a","a","a","a","a","a"]}',
+            "#/texts",
+            "Expected an array of length <= 8",
+        ),
+        (
+            b'{"texts": ["a", "' + b"a" * 2001 + b'"]}',
+            "#/texts/1",
+            "Expected a string of length <= 2000",
+        ),
     ],
 )
 def test_422_wrong_shape(client: TestClient, body: bytes, pointer: str, detail: str) -> None:
     problem = assert_problem(post(client, body), 422)
-    (mistake,) = problem["errors"]
-    assert mistake["pointer"] == pointer
-    assert detail in mistake["detail"]
+    assert problem["detail"] == "The request body is invalid."
+    (error,) = problem["errors"]
+    assert error["pointer"] == pointer
+    assert detail in error["detail"]
+
+
+def test_a_text_s_length_is_in_characters(client: TestClient) -> None:
+    body = json.dumps({"texts": ["🌼" * 2000]}, ensure_ascii=False).encode()
+    assert post(client, body).status_code == 200
+    body = json.dumps({"texts": ["🌼" * 2001]}, ensure_ascii=False).encode()
+    assert_problem(post(client, body), 422, "#/texts/0")
+
+
+def test_422_reports_the_first_error_only(client: TestClient) -> None:
+    body = b'{"texts": [1, 2], "threshold": 2, "canary-7f3a9": 1}'
+    problem = assert_problem(post(client, body), 422)
+    assert [error["pointer"] for error in problem["errors"]] == ["#/texts/0"]
+
+
+@pytest.mark.parametrize("body", [b'["canary-7f3a9', b'{"more": ', b'{"texts": [', b'{"texts": [1'])
+def test_422_ends_at_the_first_error(client: TestClient, body: bytes) -> None:
+    # What follows is neither JSON nor ever read: however deep or long, it costs nothing.
+    rest = b"[" * 15_000
+    assert_problem(post(client, body + rest), 422)
+
+
+@pytest.mark.parametrize(
+    ("body", "status", "threshold"),
+    [
+        (b'{"texts": ["a"], "threshold": 0.25, "threshold": 0.75}', 200, 0.75),
+        (b'{"texts": ["a", "b"], "threshold": 0.5, "texts": ["c"]}', 200, 0.5),
+        (b'{"texts": ["a"], "threshold": 2, "threshold": 0.75}', 422, None),
+        (b'{"texts": ["a"], "threshold": 0.75, "threshold": 2}', 422, None),
+    ],
+)
+def test_of_two_fields_with_the_same_name_the_last_one_counts(
+    client: TestClient, body: bytes, status: int, threshold: float | None
+) -> None:
+    response = post(client, body)
+    assert response.status_code == status
+    if threshold is not None:
+        assert response.json()["threshold"] == threshold
+        assert len(response.json()["results"]) == 1
 
 
 @pytest.mark.parametrize("threshold", [0, 0.5, 1])
-def test_422_a_threshold_between_many_labels(made_up_client: TestClient, threshold: float) -> None:
-    body = {"texts": [CANARY], "threshold": threshold}
-    problem = assert_problem(made_up_client.post("/classify/mood", json=body), 422)
+def test_422_a_threshold_for_more_than_two_labels(
+    made_up_client: TestClient, threshold: float
+) -> None:
+    body = json.dumps({"texts": [CANARY], "threshold": threshold}).encode()
+    problem = assert_problem(post(made_up_client, body, "mood"), 422)
     assert problem["errors"] == [
         {
             "pointer": "#/threshold",
-            "detail": "This model tells 3 labels apart and gives the likeliest; "
-            "leave threshold out.",
+            "detail": "This model has 3 labels and returns the one with the highest score; "
+            "it takes no threshold.",
         }
     ]
-    assert made_up_client.post("/classify/spam", json=body).status_code == 200
-
-
-def test_422_names_every_mistake_up_to_twenty(settings: Settings) -> None:
-    with TestClient(create_app(settings.model_copy(update={"max_texts": 50}), fail)) as client:
-        wait_until_ready(client)
-        body = b'{"texts": [1, 2], "threshold": 2, "more": 1}'
-        problem = assert_problem(post(client, body), 422)
-        assert len(problem["errors"]) == 4
-        body = json.dumps({"texts": list(range(40))}).encode()
-        problem = assert_problem(post(client, body), 422, "40 mistakes")
-        assert len(problem["errors"]) == 20
-
-
-def test_many_unknown_fields_are_one_mistake(client: TestClient) -> None:
-    body = json.dumps({f"{CANARY}-{number}": 1 for number in range(500)}).encode()
-    problem = assert_problem(post(client, body), 422)
-    assert [mistake["pointer"] for mistake in problem["errors"]] == ["#", "#/texts"]
-
-
-def test_a_text_does_not_outlive_its_request() -> None:
-    body = b'{"texts": ["canary-7f3a9"]}'
-    first, second = (_parsed(body)["texts"][0] for _ in range(2))
-    assert first == second
-    assert first is not second  # neither was kept in a cache
-
-
-def test_500_tells_nothing(
-    client: TestClient, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
-) -> None:
-    def defect(*_: object) -> None:
-        raise RuntimeError(f"no place for {CANARY} in /srv/secret.py")
-
-    monkeypatch.setattr(Classifier, "infer", defect)
-    answer = post(client, b'{"texts": ["canary-7f3a9"]}')
-    problem = assert_problem(answer, 500)
-    assert "secret" not in answer.text
-    assert "RuntimeError" not in answer.text
-    (line,) = [record for record in caplog.records if record.levelname == "ERROR"]
-    assert vars(line)["error"] == "RuntimeError"
-    assert any("_answer" in place for place in vars(line)["where"])
-    assert vars(line)["request_id"] == problem["request_id"]
-    assert CANARY not in str(vars(line))
+    assert post(made_up_client, body, "spam").status_code == 200
 
 
 def test_503_until_every_model_is_loaded(
@@ -243,9 +306,9 @@ def test_503_until_every_model_is_loaded(
                 ("GET", "/models/spam"),
                 ("POST", "/classify/spam"),
             ):
-                answer = client.request(method, path, json={"texts": ["a"]})
-                assert_problem(answer, 503)
-                assert int(answer.headers["retry-after"]) >= 1
+                response = client.request(method, path, json={"texts": ["a"]})
+                assert_problem(response, 503, "The models are still loading. Retry in a moment.")
+                assert int(response.headers["retry-after"]) >= 1
             assert client.get("/livez").json() == {"status": "alive"}
             unknown = client.post("/classify/other", json={"texts": ["a"]})
             assert_problem(unknown, 404, "spam")
@@ -258,37 +321,54 @@ def test_503_until_every_model_is_loaded(
         assert client.get("/readyz").json() == {"status": "ready"}
 
 
-JSON = st.recursive(
-    st.none() | st.booleans() | st.floats() | st.integers() | st.text(max_size=30),
-    lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.text(max_size=9), inner),
-    max_leaves=10,
-)
-ALMOST = st.fixed_dictionaries(
-    {"texts": JSON | st.lists(st.text(max_size=40) | JSON, max_size=10)},
-    optional={"threshold": JSON, "more": JSON},
-)
+def is_number(value: object) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool)
 
 
-@given(st.binary(max_size=300) | (JSON | ALMOST).map(json.dumps).map(str.encode))
-def test_any_body_gets_an_answer_or_a_clear_problem(client: TestClient, body: bytes) -> None:
-    answer = post(client, body)
-    if answer.status_code != 200:
-        assert answer.status_code in (400, 422)
-        assert_problem(answer, answer.status_code)
+def is_valid(value: Any) -> bool:
+    """The request's schema once more, in Python; the limits are those of the fixture."""
+    if not isinstance(value, dict) or not value.keys() <= {"texts", "threshold"}:
+        return False
+    texts, threshold = value.get("texts"), value.get("threshold")
+    return (
+        isinstance(texts, list)
+        and 1 <= len(texts) <= 8
+        and all(isinstance(text, str) and len(text) <= 2000 for text in texts)
+        and (threshold is None or (is_number(threshold) and 0 <= threshold <= 1))
+    )
 
 
-def test_every_problem_is_documented_with_an_example(client: TestClient) -> None:
-    description = client.get("/openapi.json").json()
-    assert "HTTPValidationError" not in description["components"]["schemas"]
-    answers = description["paths"]["/classify/{model}"]["post"]["responses"]
-    assert set(answers) == {"200", "400", "404", "405", "413", "415", "422", "500", "503"}
-    fields = description["components"]["schemas"]["ProblemDetails"]["properties"]
-    for path, operations in description["paths"].items():
-        for operation in operations.values():
-            for status, answer in operation["responses"].items():
-                if status == "200":
-                    continue
-                content = answer["content"]["application/problem+json"]
-                assert content["schema"] == {"$ref": "#/components/schemas/ProblemDetails"}, path
-                assert content["example"]["status"] == int(status)
-                assert set(content["example"]) <= set(fields)
+def no_constant(name: str) -> float:
+    raise ValueError(f"{name} is not JSON")
+
+
+@given(BODIES)
+def test_any_body_gets_a_response_or_a_clear_problem(client: TestClient, body: bytes) -> None:
+    response = post(client, body)
+    try:
+        value = json.loads(body.decode(), parse_constant=no_constant)
+    except ValueError:  # at the first error, which may be one of shape
+        assert response.status_code in (400, 422)
+        return
+    if "\\ud" in body.decode().lower() and response.status_code == 400:
+        return  # half of a surrogate pair, which Python's parser accepts
+    assert response.status_code == (200 if is_valid(value) else 422)
+    if response.status_code == 422:
+        assert pointed_at(response.json()["errors"][0]["pointer"], value)
+
+
+def pointed_at(pointer: str, value: Any) -> bool:
+    """Whether a pointer leads to a place in the body, or to the field that is missing."""
+    for part in pointer.split("/")[1:]:
+        if isinstance(value, list):
+            value = value[int(part)]
+        elif part in value:
+            value = value[part]
+        else:
+            return pointer == "#/texts"
+    return True
+
+
+def test_the_statuses_have_their_reason_phrases(client: TestClient) -> None:
+    problem = assert_problem(post(client, b"{"), 400)
+    assert problem["title"] == HTTPStatus.BAD_REQUEST.phrase

@@ -28,15 +28,15 @@ def test_an_artifact_of_another_model_is_refused(artifacts: Path) -> None:
         Registry(serving.read(artifacts, {}), Metrics())
 
 
-def test_nothing_answers_before_everything_is_loaded(artifacts: Path) -> None:
+def test_no_model_is_served_before_all_are_loaded(artifacts: Path) -> None:
     registry = Registry(serving.read(artifacts, {}), Metrics())
     assert registry.names == ("spam",)
     assert not registry.is_ready
-    with pytest.raises(Problem, match="being loaded"):
+    with pytest.raises(Problem, match="still loading"):
         registry.get("spam")
-    with pytest.raises(Problem, match="being loaded"):
+    with pytest.raises(Problem, match="still loading"):
         registry.all()
-    with pytest.raises(Problem, match="There are: spam"):
+    with pytest.raises(Problem, match="Available models: spam"):
         registry.get("other")
     registry.load()
     assert registry.is_ready

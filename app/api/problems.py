@@ -1,0 +1,113 @@
+"""Error responses: RFC 9457 problem details, whether raised by a route or by FastAPI."""
+
+from collections.abc import Callable, Coroutine
+from http import HTTPStatus
+from typing import Annotated, Any, Final
+
+import msgspec
+from msgspec import UNSET, Meta, Struct, UnsetType
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import Response
+
+from .. import errors
+from ..errors import FieldError, Problem
+
+MEDIA_TYPE: Final = "application/problem+json"
+
+_encode = msgspec.json.Encoder().encode
+
+
+class ProblemDetails(Struct, frozen=True, kw_only=True):
+    """An error (RFC 9457)."""
+
+    type: Annotated[str, Meta(description="Always `about:blank`: the status is the type.")]
+    title: Annotated[str, Meta(description="The status's reason phrase.")]
+    status: Annotated[int, Meta(description="The HTTP status.")]
+    detail: Annotated[str, Meta(description="What happened, and what is allowed.")]
+    request_id: Annotated[str, Meta(description="As in the header X-Request-ID.")]
+    errors: Annotated[
+        list[FieldError] | UnsetType, Meta(description="The first invalid field, with 422.")
+    ] = UNSET
+
+
+def response(problem: Problem, request_id: str) -> Response:
+    """Return a problem as a response."""
+    return Response(
+        _encode(_details(problem, request_id)),
+        status_code=problem.status,
+        headers=dict(problem.headers or {}),
+        media_type=MEDIA_TYPE,
+    )
+
+
+def _details(problem: Problem, request_id: str) -> ProblemDetails:
+    return ProblemDetails(
+        type="about:blank",
+        title=problem.status.phrase,
+        status=problem.status.value,
+        detail=problem.detail,
+        request_id=request_id,
+        errors=list(problem.errors) or UNSET,
+    )
+
+
+async def _on_problem(request: Request, problem: Problem) -> Response:
+    return response(problem, request.scope["request_id"])
+
+
+async def _on_http_exception(request: Request, error: HTTPException) -> Response:
+    """Respond to the framework's own errors: unknown path, unsupported method."""
+    status = HTTPStatus(error.status_code)
+    if status is HTTPStatus.NOT_FOUND:
+        problem = errors.not_found()
+    elif status is HTTPStatus.METHOD_NOT_ALLOWED:
+        problem = errors.method_not_allowed(error.headers)
+    else:
+        problem = Problem(status, status.description, headers=error.headers)
+    return response(problem, request.scope["request_id"])
+
+
+async def _on_defect(request: Request, error: Exception) -> Response:
+    """Respond to any other error with 500; `RequestMiddleware` logs it."""
+    del error
+    return response(errors.internal(), request.scope["request_id"])
+
+
+HANDLERS: Final[
+    dict[int | type[Exception], Callable[[Request, Any], Coroutine[Any, Any, Response]]]
+] = {
+    Problem: _on_problem,
+    HTTPException: _on_http_exception,
+    Exception: _on_defect,
+}
+
+
+_EXAMPLES: Final = (
+    errors.not_json("trailing comma in array (byte 14)"),
+    errors.unknown_model(["cyberbullying", "spam"]),
+    errors.method_not_allowed(),
+    errors.too_large(8_000_000),
+    errors.unsupported_media_type(),
+    errors.invalid(FieldError(pointer="#/texts/3", detail="Expected a string, got a number")),
+    errors.internal(),
+    errors.not_ready(),
+)
+
+
+def documented(*statuses: HTTPStatus) -> dict[int | str, dict[str, Any]]:
+    """Return OpenAPI's descriptions of problems, each with an example."""
+    described: dict[int | str, dict[str, Any]] = {}
+    for problem in _EXAMPLES:
+        if problem.status in statuses:
+            example = _details(problem, "0f8fad5bd9cb469fa16570867728950e")
+            described[problem.status.value] = {
+                "description": problem.status.phrase,
+                "content": {
+                    MEDIA_TYPE: {
+                        "schema": {"$ref": "#/components/schemas/ProblemDetails"},
+                        "example": msgspec.to_builtins(example),
+                    }
+                },
+            }
+    return described

@@ -1,0 +1,103 @@
+"""From bytes to a valid request, or to the one error that is reported."""
+
+import asyncio
+from collections.abc import Iterable
+from typing import Any
+
+import pytest
+from msgspec import DecodeError, ValidationError
+from msgspec.json import Decoder
+from starlette.requests import ClientDisconnect
+from starlette.types import Message
+
+from app.api import body
+from app.api.schemas import ClassifyRequest, limited_request
+from app.errors import Problem
+
+HEADERS = {b"content-type": b"application/json"}
+
+
+def read(messages: Iterable[Message], max_bytes: int = 10) -> tuple[bytes, int]:
+    """Return the body and the number of messages that were received for it."""
+    waiting = list(messages)
+    count = len(waiting)
+
+    async def receive() -> Message:
+        return waiting.pop(0)
+
+    found = asyncio.run(body.read(receive, HEADERS, max_bytes))
+    return found, count - len(waiting)
+
+
+def chunk(content: bytes, *, more: bool = True) -> Message:
+    return {"type": "http.request", "body": content, "more_body": more}
+
+
+def test_a_body_is_joined_up_to_its_end() -> None:
+    after = {"type": "http.disconnect"}
+    assert read([chunk(b"ab"), chunk(b""), chunk(b"c", more=False), after]) == (b"abc", 3)
+    assert read([{"type": "http.request"}]) == (b"", 1)
+
+
+def test_reading_stops_at_the_byte_that_exceeds_the_limit() -> None:
+    assert read([chunk(b"a" * 10), chunk(b"", more=False)])[0] == b"a" * 10
+    with pytest.raises(Problem, match="limit of 10 bytes") as caught:
+        read([chunk(b"a" * 10), chunk(b"a")])  # a further message would be missing
+    assert caught.value.status == 413
+
+
+def test_a_declared_length_over_the_limit_is_refused_without_reading() -> None:
+    async def receive() -> Message:
+        raise AssertionError
+
+    headers = HEADERS | {b"content-length": b"11"}
+    with pytest.raises(Problem, match="limit of 10 bytes"):
+        asyncio.run(body.read(receive, headers, 10))
+
+
+def test_a_client_that_disconnects_has_sent_no_body() -> None:
+    with pytest.raises(ClientDisconnect):
+        read([chunk(b"ab"), {"type": "http.disconnect"}])
+
+
+def test_a_text_does_not_outlive_its_request() -> None:
+    decoder = Decoder(limited_request(8, 100))
+    content = b'{"texts": ["canary-7f3a9"]}'
+    first, second = (body.decode(decoder, content).texts[0] for _ in range(2))
+    assert first == second
+    assert first is not second  # neither was kept in a cache
+
+
+def test_without_limits_of_its_own_the_type_has_the_others() -> None:
+    decoder = Decoder(ClassifyRequest)
+    assert body.decode(decoder, b'{"texts": ["a"]}') == ClassifyRequest(texts=["a"])
+    for content in (b'{"texts": []}', b'{"texts": ["a"], "threshold": 2}', b'{"more": 1}'):
+        with pytest.raises(Problem, match="invalid"):
+            body.decode(decoder, content)
+
+
+class Failing:
+    """A decoder of another release of msgspec, with messages that nobody has seen yet."""
+
+    def __init__(self, error: DecodeError) -> None:
+        self.type = ClassifyRequest
+        self.error = error
+
+    def decode(self, content: bytes) -> Any:
+        raise self.error
+
+
+@pytest.mark.parametrize(
+    "message",
+    [
+        "No field is called `canary-7f3a9`",
+        "Expected `str`, got `canary-7f3a9` - at `$.texts[0]`",
+        "Expected `str`, got `int` - at `$.canary-7f3a9`",
+        "Object missing required field `texts`: `canary-7f3a9`",
+    ],
+)
+def test_a_message_of_an_unknown_form_is_not_passed_on(message: str) -> None:
+    with pytest.raises(Problem) as caught:
+        body.decode(Failing(ValidationError(message)), b"")  # type: ignore[arg-type]
+    (error,) = caught.value.errors
+    assert (error.pointer, error.detail) == ("#", "The value does not match the schema")

@@ -1,0 +1,112 @@
+"""Request ids, durations, log lines, and the last exception handler."""
+
+import logging
+import time
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+import pytest
+from fastapi.testclient import TestClient
+
+from app.settings import Settings
+from dandelion import Classifier
+
+from ..conftest import connect
+from ..contract import CANARY, Clock, assert_problem, post, post_in_pieces
+
+
+def request_lines(caplog: pytest.LogCaptureFixture) -> list[dict[str, Any]]:
+    return [vars(record) for record in caplog.records if record.name == "dandelion.requests"]
+
+
+@pytest.mark.parametrize("path", ["/classify/spam", "/classify/other", "/livez", "/nowhere"])
+def test_a_request_id_is_returned(client: TestClient, path: str) -> None:
+    response = client.post(path, json={"texts": ["a"]}, headers={"X-Request-ID": "order-66"})
+    assert response.headers["x-request-id"] == "order-66"
+
+
+@pytest.mark.parametrize("given_id", ["", "a b", "a" * 129, "<script>", "a\tb"])
+def test_a_missing_or_harmful_request_id_is_replaced(client: TestClient, given_id: str) -> None:
+    ids = {
+        client.get("/livez", headers={"X-Request-ID": given_id}).headers["x-request-id"]
+        for _ in range(3)
+    }
+    assert len(ids) == 3
+    assert given_id not in ids
+
+
+def test_a_duration_starts_with_the_first_byte_of_the_body(
+    own_client: TestClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    clock = Clock()
+
+    def body() -> Iterator[bytes]:
+        clock.advance(100)  # the client has connected, but sends nothing yet
+        yield b'{"texts"'
+        clock.advance(7)
+        yield b': ["a"]}'
+
+    monkeypatch.setattr(time, "perf_counter", clock)
+    status, _ = post_in_pieces(own_client.app, body())
+    assert status == 200
+    counted = 'dandelion_request_duration_seconds_sum{model="spam"} 7.0\n'
+    assert counted in own_client.get("/metrics").text
+
+
+def test_access_log_has_everything_but_the_text(
+    client: TestClient, caplog: pytest.LogCaptureFixture
+) -> None:
+    with caplog.at_level(logging.INFO):
+        client.post("/classify/spam", json={"texts": [CANARY]}, headers={"X-Request-ID": "r-1"})
+        client.post("/classify/canary-7f3a9", json={"texts": [CANARY]})
+        client.post(f"/classify/spam?text={CANARY}", json={CANARY: CANARY})
+        client.get("/classify/spam")
+        client.get("/models")
+    lines = request_lines(caplog)
+    assert [(line["method"], line["model"], line["status"]) for line in lines] == [
+        ("POST", "spam", 200),
+        ("POST", "unknown", 404),
+        ("POST", "spam", 422),
+        ("GET", "spam", 405),
+    ]
+    assert lines[0]["request_id"] == "r-1"
+    assert lines[0]["duration_ms"] > 0
+    ours = [record for record in caplog.records if record.name.startswith(("dandelion", "uvicorn"))]
+    assert CANARY not in str([vars(record) for record in ours])
+
+
+def test_requests_are_not_logged_by_default(
+    settings: Settings, caplog: pytest.LogCaptureFixture
+) -> None:
+    quiet = settings.model_copy(update={"access_log": False})
+    with connect(quiet) as client, caplog.at_level(logging.INFO):
+        post(client, b'{"texts": ["a"]}')
+        post(client, b"{")
+    assert not request_lines(caplog)
+
+
+def test_a_defect_is_logged_once_and_reveals_nothing(
+    settings: Settings, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    def defect(classifier: Classifier, batch: Sequence[str]) -> None:
+        raise RuntimeError(f"no place for {CANARY} in /srv/secret.py")
+
+    quiet = settings.model_copy(update={"access_log": False})
+    with connect(quiet) as client:
+        monkeypatch.setattr(Classifier, "infer", defect)
+        with caplog.at_level(logging.INFO):
+            caplog.clear()
+            response = post(client, b'{"texts": ["canary-7f3a9"]}')
+        problem = assert_problem(response, 500, "Internal error")
+        assert "secret" not in response.text
+        assert "RuntimeError" not in response.text
+        counted = 'dandelion_requests_total{model="spam",status="500"} 1.0'
+        assert counted in client.get("/metrics").text
+    lines = request_lines(caplog)
+    found = sorted((line["message"], line.get("status"), line["request_id"]) for line in lines)
+    request_id = problem["request_id"]
+    assert found == [("request", 500, request_id), ("unexpected error", None, request_id)]
+    (line,) = [line for line in lines if line["levelname"] == "ERROR"]
+    assert line["error"] == "RuntimeError"
+    assert any("classification.py" in place for place in line["where"])
+    assert CANARY not in str(lines)

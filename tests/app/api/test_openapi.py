@@ -1,0 +1,154 @@
+"""The OpenAPI description, compared with what the service does."""
+
+from typing import Any
+
+import pytest
+from fastapi.testclient import TestClient
+from msgspec import ValidationError
+from msgspec.json import decode
+
+from app.api.responses import ClassifyResponse, MulticlassResponse
+from app.settings import Settings
+
+from ..contract import post
+
+ERRORS = {"400", "404", "405", "413", "415", "422", "500", "503"}
+
+
+def described(client: TestClient) -> dict[str, Any]:
+    description: dict[str, Any] = client.get("/openapi.json").json()
+    return description
+
+
+def classify(client: TestClient) -> dict[str, Any]:
+    operation: dict[str, Any] = described(client)["paths"]["/classify/{model}"]["post"]
+    return operation
+
+
+def test_every_path_is_described(client: TestClient) -> None:
+    description = described(client)
+    assert {(path, method) for path, found in description["paths"].items() for method in found} == {
+        ("/classify/{model}", "post"),
+        ("/models", "get"),
+        ("/models/{model}", "get"),
+        ("/livez", "get"),
+        ("/readyz", "get"),
+        ("/metrics", "get"),
+    }
+    operations = [found[method] for found in description["paths"].values() for method in found]
+    assert len({operation["operationId"] for operation in operations}) == len(operations)
+    (parameter,) = classify(client)["parameters"]
+    assert (parameter["name"], parameter["in"], parameter["required"]) == ("model", "path", True)
+    models = [model["model"] for model in client.get("/models").json()["models"]]
+    assert list(parameter["examples"]) == models
+
+
+def test_every_reference_leads_to_a_schema(client: TestClient) -> None:
+    description = described(client)
+    schemas = description["components"]["schemas"]
+    found = list(references(description))
+    assert found
+    assert {name.removeprefix("#/components/schemas/") for name in found} <= set(schemas)
+
+
+def references(value: Any) -> Any:
+    if isinstance(value, dict):
+        if isinstance(value.get("$ref"), str):
+            yield value["$ref"]
+        for inner in value.values():
+            yield from references(inner)
+    elif isinstance(value, list):
+        for inner in value:
+            yield from references(inner)
+
+
+def test_the_description_stays_the_same_when_asked_again(client: TestClient) -> None:
+    assert described(client) == described(client)
+
+
+def test_both_shapes_of_a_response_are_described(
+    client: TestClient, made_up_client: TestClient
+) -> None:
+    content = classify(client)["responses"]["200"]["content"]["application/json"]
+    shapes = [shape["$ref"].rpartition("/")[2] for shape in content["schema"]["anyOf"]]
+    assert shapes == ["ClassifyResponse", "MulticlassResponse"]
+    schemas = described(client)["components"]["schemas"]
+    assert schemas["MulticlassResponse"]["properties"]["threshold"]["type"] == "null"
+    for name, fields in (
+        ("ClassifyResponse", {"model", "variant", "version", "threshold", "results"}),
+        ("MulticlassResponse", {"model", "variant", "version", "threshold", "results"}),
+        ("Result", {"label", "score"}),
+        ("MulticlassResult", {"label", "score", "scores"}),
+    ):
+        assert set(schemas[name]["properties"]) == set(schemas[name]["required"]) == fields
+    body = b'{"texts": ["a"]}'
+    two, more = (example["value"] for example in content["examples"].values())
+    for schema, responses in (
+        ("ClassifyResponse", [two, post(client, body).json()]),
+        ("MulticlassResponse", [more, post(made_up_client, body, "mood").json()]),
+    ):
+        for response in responses:
+            assert set(response) == set(schemas[schema]["properties"])
+            result = schemas[schema]["properties"]["results"]["items"]["$ref"].rpartition("/")[2]
+            for one in response["results"]:
+                assert set(one) == set(schemas[result]["properties"])
+
+
+def test_a_client_may_decode_responses_with_the_types(
+    client: TestClient, made_up_client: TestClient
+) -> None:
+    body = b'{"texts": ["a"]}'
+    spam, mood = post(client, body).content, post(made_up_client, body, "mood").content
+    assert decode(spam, type=ClassifyResponse).model == "spam"
+    assert decode(mood, type=MulticlassResponse).model == "mood"
+    with pytest.raises(ValidationError, match="threshold"):
+        decode(spam, type=MulticlassResponse)
+
+
+def test_the_examples_of_requests_are_valid(client: TestClient) -> None:
+    examples = classify(client)["requestBody"]["content"]["application/json"]["examples"]
+    assert examples
+    for model in ("spam", "cyberbullying"):
+        for example in examples.values():
+            response = client.post(f"/classify/{model}", json=example["value"])
+            assert response.status_code == 200
+            assert len(response.json()["results"]) == len(example["value"]["texts"])
+
+
+def test_the_described_limits_are_the_settings(client: TestClient, settings: Settings) -> None:
+    content = classify(client)["requestBody"]["content"]["application/json"]
+    assert content["schema"] == {"$ref": "#/components/schemas/ClassifyRequest"}
+    schema = described(client)["components"]["schemas"]["ClassifyRequest"]
+    texts = schema["properties"]["texts"]
+    assert (texts["minItems"], texts["maxItems"]) == (1, settings.max_texts)
+    assert texts["items"] == {"type": "string", "maxLength": settings.max_text_chars}
+    number = schema["properties"]["threshold"]["anyOf"][0]
+    assert (number["minimum"], number["maximum"]) == (0, 1)
+    assert schema["required"] == ["texts"]
+    assert schema["additionalProperties"] is False
+    assert "last value" in schema["description"]
+
+
+def test_every_error_is_described_with_an_example(client: TestClient) -> None:
+    description = described(client)
+    schemas = description["components"]["schemas"]
+    assert not {"HTTPValidationError", "ValidationError"} & set(schemas)
+    assert set(classify(client)["responses"]) == {"200", *ERRORS}
+    problem, field = schemas["ProblemDetails"], schemas["FieldError"]
+    assert set(problem["properties"]) - set(problem["required"]) == {"errors"}
+    for path, operations in description["paths"].items():
+        for operation in operations.values():
+            for status, response in operation["responses"].items():
+                if status == "200":
+                    continue
+                content = response["content"]["application/problem+json"]
+                assert content["schema"] == {"$ref": "#/components/schemas/ProblemDetails"}, path
+                example = content["example"]
+                assert example["status"] == int(status)
+                assert set(problem["required"]) <= set(example) <= set(problem["properties"])
+                for error in example.get("errors", []):
+                    assert set(error) == set(field["properties"])
+
+
+def test_the_documentation_page_is_served(client: TestClient) -> None:
+    assert "openapi.json" in client.get("/docs").text

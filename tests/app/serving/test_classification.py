@@ -1,0 +1,131 @@
+"""Which thread classifies, and what is measured."""
+
+import asyncio
+import threading
+import time
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from fastapi.testclient import TestClient
+from prometheus_client.parser import text_string_to_metric_families
+
+from app.serving.classification import Classification
+from app.serving.registry import Registry
+from app.telemetry.metrics import Metrics
+from dandelion import Classifier, serving
+from dandelion.decision.rule import Decided, Decision
+from dandelion.manifest import Manifest
+
+from ..contract import Clock
+
+
+@pytest.fixture(scope="module")
+def registry(made_up: Path) -> Registry:
+    registry = Registry(serving.read(made_up, {}), Metrics())
+    registry.load()
+    return registry
+
+
+@pytest.fixture(scope="module")
+def classification() -> Iterator[Classification]:
+    classification = Classification()
+    yield classification
+    classification.close()
+
+
+def thread_of(manifest: Manifest, decision: Decision, decided: Decided) -> int:
+    return threading.get_ident()
+
+
+@pytest.mark.parametrize(
+    ("texts", "is_inline"),
+    [
+        (["a"], True),
+        (["a"] * 256, True),
+        (["a"] * 257, False),
+        (["a" * 128] * 256, True),
+        (["a" * 128] * 255 + ["a" * 129], False),
+        (["a" * 32_768], True),
+        (["a" * 32_769], False),
+    ],
+)
+def test_only_a_small_batch_stays_in_the_event_loop(
+    registry: Registry, classification: Classification, texts: list[str], is_inline: bool
+) -> None:
+    served = registry.get("spam")
+    run = classification.run(served, texts, served.classifier.decision, thread_of)
+    assert (asyncio.run(run) == threading.get_ident()) is is_inline
+
+
+def test_the_route_classifies_a_large_batch_in_another_thread(
+    made_up_client: TestClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    threads: list[int] = []
+    infer = Classifier.infer
+
+    def spy(classifier: Classifier, batch: Any) -> Any:
+        threads.append(threading.get_ident())
+        return infer(classifier, batch)
+
+    monkeypatch.setattr(Classifier, "infer", spy)
+    for texts in (["a"], ["a"] * 257, ["a"]):
+        assert made_up_client.post("/classify/spam", json={"texts": texts}).is_success
+    before, *large, after = threads
+    assert before == after
+    assert large
+    assert before not in large
+
+
+@pytest.mark.parametrize("model", ["mood", "spam"])
+def test_chunks_become_one_result(
+    registry: Registry, classification: Classification, model: str
+) -> None:
+    texts = [f"free prize {number} lunch" * (number % 3) for number in range(600)]
+    served = registry.get(model)
+
+    def returned(manifest: Manifest, decision: Decision, decided: Decided) -> Decided:
+        assert (manifest, decision) == (served.manifest, served.classifier.decision)
+        return decided
+
+    run = classification.run(served, texts, served.classifier.decision, returned)
+    decided = asyncio.run(run)
+    expected = served.classifier.decision.decide(served.classifier.scores(texts))
+    assert decided.positions == expected.positions
+    assert decided.scores == pytest.approx(expected.scores, abs=1e-6)
+    assert (decided.by_label is None) == (model == "spam")
+    if decided.by_label is not None:
+        np.testing.assert_allclose(decided.by_label, expected.by_label, atol=1e-6)
+
+
+@pytest.mark.parametrize(("texts", "chunks"), [(1, 1), (600, 3)])
+def test_each_stage_is_measured_over_all_chunks(
+    made_up_client: TestClient, monkeypatch: pytest.MonkeyPatch, texts: int, chunks: int
+) -> None:
+    clock = Clock()
+    encode, infer = Classifier.encode, Classifier.infer
+
+    def slow_encode(classifier: Classifier, texts: Sequence[str]) -> Any:
+        clock.advance(3)
+        return encode(classifier, texts)
+
+    def slow_infer(classifier: Classifier, batch: Any) -> Any:
+        clock.advance(5)
+        return infer(classifier, batch)
+
+    monkeypatch.setattr(time, "perf_counter", clock)
+    monkeypatch.setattr(Classifier, "encode", slow_encode)
+    monkeypatch.setattr(Classifier, "infer", slow_infer)
+    made_up_client.post("/classify/spam", json={"texts": ["a"] * texts})
+    samples = {
+        (sample.name, sample.labels.get("model"), sample.labels.get("stage")): sample.value
+        for family in text_string_to_metric_families(made_up_client.get("/metrics").text)
+        for sample in family.samples
+    }
+    for stage, seconds in (("tokenize", 3), ("infer", 5)):
+        name = "dandelion_stage_duration_seconds"
+        assert samples[f"{name}_sum", "spam", stage] == seconds * chunks
+        assert samples[f"{name}_count", "spam", stage] == 1
+    assert samples["dandelion_batch_size_sum", "spam", None] == texts
