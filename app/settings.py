@@ -16,11 +16,11 @@ _NESTED = "__"
 
 
 class SettingsError(Exception):
-    """One or more settings are wrong; the message names every mistake."""
+    """Settings are invalid; the message lists every problem."""
 
 
 class Settings(BaseSettings):
-    """What the service can be told, by environment variables with the prefix ``DANDELION_``."""
+    """The settings of the service, read from environment variables named ``DANDELION_…``."""
 
     model_config = SettingsConfigDict(
         env_prefix=PREFIX,
@@ -31,68 +31,68 @@ class Settings(BaseSettings):
     )
 
     host: str = "127.0.0.1"
-    """Address to listen on; `0.0.0.0` for all."""
+    """Address to listen on; `0.0.0.0` for every interface."""
     port: int = Field(8000, ge=0, le=65535)
-    """Port to listen on; 0 takes a free one and logs it."""
+    """Port to listen on; 0 picks a free one and logs it."""
 
     workers: int = Field(1, ge=1)
-    """Processes that answer side by side; the models are loaded once and shared (Linux)."""
+    """Worker processes; the models are loaded once and shared between them (Linux)."""
 
     artifacts: Path = Path("artifacts")
-    """Directory of the artifacts, `serving.toml` among them."""
+    """Directory that holds the artifacts and `serving.toml`."""
     models: dict[str, str] = {}
-    """Variant that serves a model, over `serving.toml`: `DANDELION_MODELS__SPAM=mse`."""
+    """Variant to serve a model with, overriding `serving.toml`: `DANDELION_MODELS__SPAM=mse`."""
 
     max_texts: int = Field(4096, ge=1)
-    """Texts in a request at most."""
+    """Maximum number of texts in a request."""
     max_text_chars: int = Field(100_000, ge=1)
-    """Characters in a text at most."""
+    """Maximum number of characters in a text."""
     max_body_bytes: int = Field(8_000_000, ge=1)
-    """Bytes in a request's body at most."""
+    """Maximum size of a request body in bytes."""
 
     engine: Literal["auto", "compiled", "numpy"] = "auto"
     """What computes the scores; `auto` is `compiled` where a C compiler built it, else `numpy`."""
     blas_threads: int = Field(1, ge=1)
-    """Threads of NumPy's linear algebra; more than one slows these small networks down."""
+    """Threads of NumPy's linear algebra; more than one slows down these small networks."""
     shutdown_grace_s: int = Field(30, ge=0)
     """Seconds that requests in flight have to finish after SIGTERM."""
 
     log_format: Literal["console", "json"] = "console"
-    """How log lines look: `console` or `json`."""
+    """Format of log lines: `console` or `json`."""
     log_level: Literal["debug", "info", "warning", "error"] = "info"
-    """Least severe lines that are written."""
+    """Lowest level that is logged."""
     access_log: bool = False
-    """Whether every request to classify is logged, not only those answered with 5xx."""
+    """Whether every request to a model is logged, not only those that fail with 5xx."""
 
 
 def load() -> Settings:
     """Read the settings from the environment.
 
     Raises:
-        SettingsError: some are wrong or unknown; every mistake is named at once.
+        SettingsError: settings are invalid or unknown; all of them are listed at once.
     """
-    mistakes = _unknown(os.environ)
+    problems = _unknown(os.environ)
     try:
         settings = Settings()
     except ValidationError as error:
-        mistakes += [
+        problems += [
             f"{_variable(detail['loc'])}: {detail['msg']}"
             for detail in error.errors(include_url=False)
         ]
-    except NotJSONError:  # of the one field that can be JSON
+    except NotJSONError:  # raised for the one field that may be JSON
         variable = _variable(["models"])
-        mistakes.append(
-            f"{variable}: not a JSON object; set a variable for each model: {variable}__SPAM=mse"
+        problems.append(
+            f"{variable}: not a JSON object; set one variable per model: {variable}__SPAM=mse"
         )
-    if mistakes:
-        raise SettingsError("; ".join(mistakes))
+    if problems:
+        raise SettingsError("; ".join(problems))
     return settings
 
 
 def _unknown(environ: Mapping[str, str]) -> list[str]:
-    """Tell of variables with the prefix that no field has."""
+    """Describe each variable that has the prefix, but is not a setting."""
     names = list(Settings.model_fields)
-    mistakes = []
+    problems = []
     for variable in sorted(environ):
         if not variable.upper().startswith(PREFIX):
             continue
@@ -101,9 +101,9 @@ def _unknown(environ: Mapping[str, str]) -> list[str]:
         if field in names and (not nested or field == "models"):
             continue
         near = difflib.get_close_matches(field, names, n=1)
-        hint = f"did you mean {_variable(near)}?" if near else f"there are: {', '.join(names)}"
-        mistakes.append(f"{variable}: no such setting; {hint}")
-    return mistakes
+        hint = f"did you mean {_variable(near)}?" if near else f"available: {', '.join(names)}"
+        problems.append(f"{variable}: no such setting; {hint}")
+    return problems
 
 
 def _variable(location: tuple[int | str, ...] | list[str]) -> str:
@@ -111,7 +111,7 @@ def _variable(location: tuple[int | str, ...] | list[str]) -> str:
 
 
 def table() -> str:
-    """Describe every setting, as a Markdown table."""
+    """Return a Markdown table of every setting."""
     lines = ["| variable | default | meaning |", "|---|---|---|"]
     for name, field in Settings.model_fields.items():
         default = field.get_default(call_default_factory=True)
