@@ -14,18 +14,7 @@ from ..errors import FieldError
 
 T = TypeVar("T", bound=Struct)
 
-# msgspec's messages: "Expected `str`, got `int` - at `$.texts[3]`". Only what matches these is
-# passed on: the message about an unknown field repeats the field's name, which is the client's.
-_TYPE: Final = r"`[a-z]+(?: \| [a-z]+)*`"
-_KNOWN: Final = re.compile(
-    rf"(?P<detail>Number out of range"
-    rf"|Expected {_TYPE}(?:, got {_TYPE}| (?:of length )?[<>]= [0-9.]+))"
-    r"(?: - at `\$(?P<path>[a-z_.\[\]0-9]*)`)?"
-)
-_MISSING: Final = re.compile(r"Object missing required field `([a-z_]+)`")
-_UNKNOWN_FIELD: Final = "Object contains unknown field "
-
-# Python's types in the words of JSON.
+# Types as msgspec names them, and in the words of JSON.
 _WORDS: Final = {
     "array": "an array",
     "bool": "a boolean",
@@ -35,6 +24,17 @@ _WORDS: Final = {
     "object": "an object",
     "str": "a string",
 }
+
+# msgspec's messages: "Expected `str`, got `int` - at `$.texts[3]`". Only what matches these is
+# passed on: the message about an unknown field repeats the field's name, which is the client's.
+_TYPE: Final = "`(?:{0})(?: \\| (?:{0}))*`".format("|".join(_WORDS))
+_KNOWN: Final = re.compile(
+    rf"(?P<detail>Number out of range"
+    rf"|Expected {_TYPE}(?:, got {_TYPE}| (?:of length )?[<>]= [0-9.]+))"
+    r"(?: - at `\$(?P<path>[a-z_.\[\]0-9]*)`)?"
+)
+_MISSING: Final = re.compile(r"Object missing required field `([a-z_]+)`")
+_UNKNOWN_FIELD: Final = "Object contains unknown field "
 
 
 async def read(receive: Receive, headers: Mapping[bytes, bytes], max_bytes: int) -> bytes:
@@ -105,4 +105,4 @@ def _field_error(message: str, schema: type[Struct]) -> FieldError:
 
 
 def _in_words(types: re.Match[str]) -> str:
-    return " or ".join(_WORDS.get(name, name) for name in types[0].strip("`").split(" | "))
+    return " or ".join(_WORDS[name] for name in types[0].strip("`").split(" | "))

@@ -92,6 +92,7 @@ class Failing:
     [
         "No field is called `canary-7f3a9`",
         "Expected `str`, got `canary-7f3a9` - at `$.texts[0]`",
+        "Expected `str`, got `canary` - at `$.texts[0]`",
         "Expected `str`, got `int` - at `$.canary-7f3a9`",
         "Object missing required field `texts`: `canary-7f3a9`",
     ],
