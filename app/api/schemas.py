@@ -36,7 +36,7 @@ class ClassifyRequest(Struct, forbid_unknown_fields=True):
     threshold: Annotated[
         Annotated[float, Meta(ge=0, le=1)] | None,
         Meta(
-            description="A text is positive at `score >= threshold`. Default: the artifact's own, "
+            description="A text is positive at `score >= threshold`. Default: the artifact's, "
             "fitted on validation data. Not allowed for models with more than two labels."
         ),
     ] = None

@@ -24,13 +24,13 @@ _THREADS: Final = 2
 
 
 class Classification:
-    """Classifies small batches in the calling thread, and large ones in two threads of its own."""
+    """Classifies small batches in the calling thread, and large ones in a pool of two threads."""
 
     def __init__(self) -> None:
         self._pool = ThreadPoolExecutor(_THREADS, thread_name_prefix="classify")
 
     def close(self) -> None:
-        """Stop the threads, once nothing is in flight."""
+        """Stop the threads; no batch may be in flight."""
         self._pool.shutdown()
 
     async def run(

@@ -67,13 +67,13 @@ def made_up(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 def made_up_client(made_up: Path) -> Iterator[TestClient]:
-    """A client of the made-up models, whose service has counted nothing yet."""
+    """A client of a service with the made-up models, which has counted nothing yet."""
     with connect(Settings(artifacts=made_up)) as client:
         yield client
 
 
 @pytest.fixture
 def own_client(settings: Settings) -> Iterator[TestClient]:
-    """A client whose service has counted nothing yet."""
+    """A client of a service that has counted nothing yet."""
     with connect(settings) as client:
         yield client

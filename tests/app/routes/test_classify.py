@@ -1,4 +1,4 @@
-"""``POST /classify/{model}``: successful requests, and which requests are its own."""
+"""``POST /classify/{model}``: successful requests, and the paths that it handles."""
 
 import asyncio
 from pathlib import Path
