@@ -1,0 +1,338 @@
+"""Counters, histograms and gauges that several processes share, and their Prometheus collector.
+
+What a process counts, it adds to its own row of a `SharedMap`. A counter and a gauge have one cell
+there; a histogram has one per bucket (not cumulative) and one for the sum of its values. Its count
+is the sum of its buckets and not kept anywhere else, so that every exposition agrees with itself,
+also between the two writes of an observation.
+
+The directory of the map is JSON Lines, ``["family", ["label value", …]]`` for each series. Their
+order determines the cells, so a process finds what another one has added. Families are declared
+before the first fork: each process knows them all.
+"""
+
+import json
+import logging
+import threading
+from bisect import bisect_left
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+from itertools import accumulate
+from typing import Final, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+from prometheus_client.core import (
+    CounterMetricFamily,
+    GaugeMetricFamily,
+    HistogramMetricFamily,
+)
+from prometheus_client.registry import Collector
+
+from .shared_map import WORD, Layout, SharedMap
+
+# From here on NumPy's calls cost less than a loop.
+_MANY: Final = 64
+
+_log = logging.getLogger("dandelion")
+
+MetricFamily = CounterMetricFamily | GaugeMetricFamily | HistogramMetricFamily
+
+
+class Kind(StrEnum):
+    """What a family's series measure, and so how the values of several processes are combined."""
+
+    COUNTER = "counter"
+    """Their sum."""
+    HISTOGRAM = "histogram"
+    """Their sum."""
+    GAUGE = "gauge"
+    """The maximum over the processes that run."""
+
+
+@dataclass(frozen=True)
+class Family:
+    """The series of one name, which differ in the values of their labels.
+
+    Attributes:
+        kind: what the series measure.
+        name: in the exposition; a counter's without ``_total``.
+        help: one sentence for the exposition.
+        labels: names of the labels.
+        bounds: a histogram's upper bounds, inclusive and ascending, without +Inf.
+    """
+
+    kind: Kind
+    name: str
+    help: str
+    labels: tuple[str, ...]
+    bounds: tuple[float, ...] = ()
+
+    @property
+    def cells(self) -> int:
+        """Cells of one series; a histogram's: its buckets, +Inf's among them, then the sum."""
+        return len(self.bounds) + 2 if self.kind is Kind.HISTOGRAM else 1
+
+
+class Row:
+    """The cells that this process writes to.
+
+    Attributes:
+        cells: after a fork those of another row.
+        lock: held while a cell is changed. Threads classify next to the event loop, and adding to a
+            cell is not one step.
+    """
+
+    __slots__ = ("cells", "lock")
+
+    def __init__(self, cells: "memoryview[float]") -> None:
+        self.cells = cells
+        self.lock = threading.Lock()
+
+
+class Counter:
+    """What this process adds to a counter.
+
+    Args:
+        row: of this process.
+        cell: of the counter.
+    """
+
+    __slots__ = ("_cell", "_row")
+
+    def __init__(self, row: Row, cell: int) -> None:
+        self._row = row
+        self._cell = cell
+
+    def inc(self, amount: int = 1) -> None:
+        """Add ``amount``, which is not negative."""
+        row = self._row
+        with row.lock:
+            row.cells[self._cell] += amount
+
+
+class Gauge:
+    """This process's value of a gauge.
+
+    Args:
+        row: of this process.
+        cell: of the gauge.
+    """
+
+    __slots__ = ("_cell", "_row")
+
+    def __init__(self, row: Row, cell: int) -> None:
+        self._row = row
+        self._cell = cell
+
+    def set(self, value: float) -> None:
+        """Set the value, which is not negative."""
+        self._row.cells[self._cell] = value
+
+
+class Histogram:
+    """What this process observes for a histogram.
+
+    Args:
+        row: of this process.
+        cell: of the first bucket.
+        bounds: of the buckets, without +Inf.
+    """
+
+    __slots__ = ("_bounds", "_cell", "_row", "_sum")
+
+    def __init__(self, row: Row, cell: int, bounds: tuple[float, ...]) -> None:
+        self._row = row
+        self._cell = cell
+        self._bounds = bounds
+        self._sum = cell + len(bounds) + 1
+
+    def observe(self, value: float) -> None:
+        """Observe a value, which is not negative."""
+        bucket = self._cell + bisect_left(self._bounds, value)
+        row = self._row
+        with row.lock:
+            row.cells[bucket] += 1
+            row.cells[self._sum] += value
+
+    def observe_many(self, values: Sequence[float]) -> None:
+        """Observe every value, at a fraction of the cost of one call for each."""
+        row, bounds = self._row, self._bounds
+        if len(values) < _MANY:
+            with row.lock:
+                for value in values:
+                    row.cells[self._cell + bisect_left(bounds, value)] += 1
+                row.cells[self._sum] += sum(values)
+            return
+        array = np.asarray(values, dtype=np.float64)
+        counts = np.bincount(np.searchsorted(bounds, array)).tolist()
+        added = array.sum().item()
+        with row.lock:
+            for bucket, count in enumerate(counts, start=self._cell):
+                if count:
+                    row.cells[bucket] += count
+            row.cells[self._sum] += added
+
+
+class _Series(NamedTuple):
+    """One series of the directory: the values of its labels, and its cells in every row."""
+
+    labels: tuple[str, ...]
+    cells: slice
+
+
+class SharedCounters(Collector):
+    """The series of this process and of those that are forked from it.
+
+    Register it with a `prometheus_client.CollectorRegistry`. To add a worker, the process that
+    created it calls `open_row` and forks, and the worker calls `write_to`.
+
+    Args:
+        families: every family that there may be, in the order of the exposition.
+        layout: the sizes of the map; by default for this process alone.
+
+    Example:
+        >>> requests = Family(Kind.COUNTER, "requests", "Requests.", ("model",))
+        >>> counters = SharedCounters([requests])
+        >>> counters.counter(requests, "spam").inc(2)
+        >>> [sample.value for family in counters.collect() for sample in family.samples]
+        [2.0]
+    """
+
+    def __init__(self, families: Sequence[Family], layout: Layout | None = None) -> None:
+        self._families = {family.name: family for family in families}
+        self._map = SharedMap(layout or Layout())
+        self._row = Row(self._map.claim(0))
+        # What this process has read of the directory, which others may have extended since.
+        self._series: dict[str, list[_Series]] = {name: [] for name in self._families}
+        self._found: dict[tuple[str, tuple[str, ...]], int] = {}
+        self._bytes_read = 0
+        self._used = 0  # cells
+        self._reading = threading.Lock()
+        self._refused: set[tuple[str, tuple[str, ...]]] = set()
+
+    def counter(self, family: Family, *labels: str) -> Counter:
+        """Return a counter, which is shown from now on; where there is no room, an error is logged.
+
+        Args:
+            family: of `Kind.COUNTER`.
+            *labels: the values of the family's labels, in their order.
+        """
+        return Counter(*self._place(family, labels))
+
+    def gauge(self, family: Family, *labels: str) -> Gauge:
+        """Return a gauge; see `counter`."""
+        return Gauge(*self._place(family, labels))
+
+    def histogram(self, family: Family, *labels: str) -> Histogram:
+        """Return a histogram; see `counter`."""
+        return Histogram(*self._place(family, labels), family.bounds)
+
+    def open_row(self) -> int:
+        """Return a free row for a worker; called by the parent before it forks.
+
+        Raises:
+            RuntimeError: every row is in use.
+        """
+        return self._map.open_row()
+
+    def write_to(self, row: int) -> None:
+        """Count in this row from now on; called by the worker for which it was opened."""
+        self._row.cells = self._map.claim(row)
+
+    def retire(self, row: int) -> None:
+        """Add a worker's counts to the total, drop its gauges, and free its row.
+
+        Called by the parent, after it has waited for the end of the worker.
+        """
+        with self._reading:
+            self._read_directory()
+            self._map.retire(row, ~self._is_gauge())
+
+    def process_ids(self) -> list[int]:
+        """Return the parent's id, then those of the workers."""
+        return list(self._map.process_ids())
+
+    def describe(self) -> Iterator[MetricFamily]:
+        """Yield every family without samples: names that no other collector may use."""
+        return map(_metric, self._families.values())
+
+    def collect(self) -> Iterator[MetricFamily]:
+        """Yield every family, with the values of all processes at this moment."""
+        with self._reading:
+            self._read_directory()
+            series = {name: list(found) for name, found in self._series.items()}
+            sums, greatest = self._map.combined(self._used)
+            values: list[float] = np.where(self._is_gauge(), greatest, sums).tolist()
+        for name, family in self._families.items():
+            metric = _metric(family)
+            for labels, cells in series[name]:
+                _add_samples(metric, family, labels, values[cells])
+            yield metric
+
+    def _place(self, family: Family, labels: tuple[str, ...]) -> tuple[Row, int]:
+        """Find or add a series; returns the row to write to, and the first cell."""
+        key = (family.name, labels)
+        with self._reading:
+            if key not in self._found:
+                self._add(family, labels)
+            cell = self._found.get(key)
+            if cell is not None:
+                return self._row, cell
+            if key not in self._refused:
+                self._refused.add(key)
+                _log.error(
+                    "no room for another series of metrics; it is not counted",
+                    extra={"metric": family.name, "labels": ",".join(labels)},
+                )
+        nowhere = memoryview(bytearray(WORD * family.cells)).cast("d")
+        return Row(nowhere), 0
+
+    def _add(self, family: Family, labels: tuple[str, ...]) -> None:
+        """Add a series to the directory unless another process has done so, or there is no room."""
+        with self._map.adding:
+            self._read_directory()
+            if (family.name, labels) in self._found:
+                return
+            if self._used + family.cells <= self._map.layout.cells:
+                self._map.append(json.dumps([family.name, labels]).encode() + b"\n")
+        self._read_directory()
+
+    def _read_directory(self) -> None:
+        """Read the series that were added since the last call."""
+        for line in self._map.lines(self._bytes_read):
+            name, labels = json.loads(line)
+            start = self._used
+            self._used += self._families[name].cells
+            self._series[name].append(_Series(tuple(labels), slice(start, self._used)))
+            self._found[name, tuple(labels)] = start
+            self._bytes_read += len(line)
+
+    def _is_gauge(self) -> NDArray[np.bool_]:
+        """Return whether a gauge has the cell: bool[used cells]."""
+        is_gauge = np.zeros(self._used, dtype=np.bool_)
+        for name, family in self._families.items():
+            if family.kind is Kind.GAUGE:
+                for series in self._series[name]:
+                    is_gauge[series.cells] = True
+        return is_gauge
+
+
+def _metric(family: Family) -> MetricFamily:
+    kinds: dict[Kind, type[MetricFamily]] = {
+        Kind.COUNTER: CounterMetricFamily,
+        Kind.GAUGE: GaugeMetricFamily,
+        Kind.HISTOGRAM: HistogramMetricFamily,
+    }
+    return kinds[family.kind](family.name, family.help, labels=family.labels)
+
+
+def _add_samples(
+    metric: MetricFamily, family: Family, labels: tuple[str, ...], values: list[float]
+) -> None:
+    if isinstance(metric, HistogramMetricFamily):
+        *buckets, added = values
+        names = [*map(repr, family.bounds), "+Inf"]
+        metric.add_metric(labels, list(zip(names, accumulate(buckets), strict=True)), added)
+    else:
+        metric.add_metric(labels, values[0])

@@ -1,0 +1,246 @@
+"""The memory map in which the processes of the service count.
+
+All workers fork from one parent, which creates this anonymous map before the first fork. Each
+process writes to its own row, so none waits for another to count something, and whichever is
+scraped adds the rows up. There is no file to create, to clean up or to find.
+
+The map holds, one after the other and aligned to 8 bytes (`Layout` has the arithmetic):
+
+header
+    int64: the epoch, the length of the directory, then two words per row: the first epoch that does
+    not count the row, and the id of the process that writes to it.
+totals
+    float64[2, cells]: what all retired rows had counted; row ``epoch % 2`` is the current one.
+rows
+    float64[rows, cells].
+exemplars
+    Per row and cell: value (float64), Unix time in seconds (float64), trace id (16 bytes).
+    Reserved: nothing writes them yet, and memory that nobody has touched costs nothing.
+directory
+    Lines of text, one for each thing that is counted. `counters` writes and reads them.
+
+**Cells** are written by one aligned store of 8 bytes: a reader sees the old value or the new one.
+
+**The directory** can be extended at any time by any process. The line is written first and the
+length last, under a lock that the kernel releases when its holder dies: a process that is killed in
+between leaves nothing behind.
+
+**Rows** are opened and retired by the parent alone, and retired only after it has waited for the
+end of the process. The new total is written next to the current one; then one store, that of the
+epoch, makes it current and stops counting the row. Whoever is killed at whatever point, each count
+is in exactly one place.
+"""
+
+import mmap
+import os
+import tempfile
+import threading
+import weakref
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass
+from functools import partial
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+WORD: Final = 8
+EXEMPLAR: Final = 32
+
+# Words of the header.
+_EPOCH: Final = 0
+_DIRECTORY_LENGTH: Final = 1
+_FIRST_ROW: Final = 2
+
+_FOREVER: Final = 2**63 - 1
+
+
+@dataclass(frozen=True)
+class Layout:
+    """Where everything lies in the map; all offsets are in bytes from its start.
+
+    Attributes:
+        rows: processes that can count at the same time, the parent included.
+        cells: per row; the default is enough for some 60 models.
+        directory_bytes: for the directory.
+    """
+
+    rows: int = 1
+    cells: int = 8192
+    directory_bytes: int = 2**18
+
+    @property
+    def totals(self) -> int:
+        """Offset of the two totals."""
+        return WORD * (_FIRST_ROW + 2 * self.rows)
+
+    @property
+    def values(self) -> int:
+        """Offset of the rows."""
+        return self.totals + 2 * WORD * self.cells
+
+    @property
+    def exemplars(self) -> int:
+        """Offset of the exemplars."""
+        return self.values + WORD * self.rows * self.cells
+
+    def exemplar(self, row: int, cell: int) -> int:
+        """Offset of one exemplar: value, time, trace id."""
+        return self.exemplars + EXEMPLAR * (row * self.cells + cell)
+
+    @property
+    def directory(self) -> int:
+        """Offset of the directory."""
+        return self.exemplars + EXEMPLAR * self.rows * self.cells
+
+    @property
+    def size(self) -> int:
+        """Bytes of the whole map."""
+        return self.directory + self.directory_bytes
+
+
+class SharedMap:
+    """Rows, totals and directory of one service. The process that creates it has row 0.
+
+    Args:
+        layout: sizes; with one row the map belongs to this process alone.
+    """
+
+    def __init__(self, layout: Layout) -> None:
+        self.layout = layout
+        memory = mmap.mmap(-1, layout.size)
+        whole = memoryview(memory)
+        self._header = whole[: layout.totals].cast("q")
+        self._cells = whole[layout.values : layout.exemplars].cast("d")
+        self._directory = whole[layout.directory :]
+        self._totals: NDArray[np.float64] = np.frombuffer(
+            memory, count=2 * layout.cells, offset=layout.totals
+        ).reshape(2, layout.cells)
+        self._rows: NDArray[np.float64] = np.frombuffer(
+            memory, count=layout.rows * layout.cells, offset=layout.values
+        ).reshape(layout.rows, layout.cells)
+        self._fence = threading.Lock()
+        self.adding: AbstractContextManager[object] = nullcontext()
+        """To be held while the directory is extended; it excludes other processes, not threads."""
+        if layout.rows > 1:
+            self.adding = _ProcessLock()
+        self._header[_word(0)] = _FOREVER
+        self._header[_word(0) + 1] = os.getpid()
+
+    def lines(self, start: int) -> list[bytes]:
+        """Return the lines of the directory from byte ``start``, each with its line feed."""
+        end = self._header[_DIRECTORY_LENGTH]
+        self._order_memory()
+        return bytes(self._directory[start:end]).splitlines(keepends=True)
+
+    def append(self, line: bytes) -> bool:
+        """Append to the directory, with `adding` held; returns whether there was room."""
+        start = self._header[_DIRECTORY_LENGTH]
+        end = start + len(line)
+        if end > self.layout.directory_bytes:
+            return False
+        self._directory[start:end] = line
+        self._order_memory()
+        self._header[_DIRECTORY_LENGTH] = end
+        return True
+
+    def open_row(self) -> int:
+        """Return a free row, which is counted from now on; for the parent, before it forks.
+
+        Raises:
+            RuntimeError: every row is in use.
+        """
+        for row in range(1, self.layout.rows):
+            if not self._is_counted(row):
+                self._header[_word(row)] = _FOREVER
+                return row
+        raise RuntimeError(f"all {self.layout.rows} rows of the counters are in use")
+
+    def claim(self, row: int) -> "memoryview[float]":
+        """Return the cells of a row, which this process alone writes to from now on."""
+        self._header[_word(row) + 1] = os.getpid()
+        start = row * self.layout.cells
+        return self._cells[start : start + self.layout.cells]
+
+    def retire(self, row: int, is_added: NDArray[np.bool_]) -> None:
+        """Add a row to the total and free it; for the parent, after the end of its process.
+
+        Args:
+            row: it was opened before.
+            is_added: bool[n] of the first n cells, which are all that are used; the others'
+                values are dropped.
+        """
+        used = len(is_added)
+        epoch = self._header[_EPOCH]
+        counted = np.where(is_added, self._rows[row, :used], 0.0)
+        np.add(self._totals[epoch % 2, :used], counted, out=self._totals[(epoch + 1) % 2, :used])
+        self._header[_word(row)] = epoch + 1
+        self._order_memory()
+        self._header[_EPOCH] = epoch + 1
+        self._order_memory()
+        self._header[_word(row) + 1] = 0
+        self._rows[row, :used] = 0.0
+
+    def combined(self, used: int) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        """Return sum and maximum of the first cells over all rows; the sum has the total in it.
+
+        Returns:
+            Two float64[used].
+        """
+        while True:
+            epoch = self._header[_EPOCH]
+            self._order_memory()
+            sums = self._totals[epoch % 2, :used].copy()
+            greatest = np.zeros(used)
+            for row in range(self.layout.rows):
+                if self._header[_word(row)] > epoch:
+                    # By NumPy's arithmetic, which reads each cell at once; a copy promises less.
+                    np.add(sums, self._rows[row, :used], out=sums)
+                    np.maximum(greatest, self._rows[row, :used], out=greatest)
+            self._order_memory()
+            if self._header[_EPOCH] == epoch:  # else a row may have been given to another process
+                return sums, greatest
+
+    def process_ids(self) -> Iterator[int]:
+        """Yield the parent's id, then those of the other processes that count."""
+        for row in range(self.layout.rows):
+            process_id = self._header[_word(row) + 1]
+            if process_id and self._is_counted(row):
+                yield process_id
+
+    def _is_counted(self, row: int) -> bool:
+        return self._header[_word(row)] > self._header[_EPOCH]
+
+    def _order_memory(self) -> None:
+        """Let earlier reads and writes precede later ones, also on arm64, which reorders them."""
+        with self._fence:
+            pass
+
+
+def _word(row: int) -> int:
+    """The index in the header of a row's two words."""
+    return _FIRST_ROW + 2 * row
+
+
+class _ProcessLock:
+    """Excludes other processes; the kernel releases it when its holder dies."""
+
+    def __init__(self) -> None:
+        import fcntl  # noqa: PLC0415 - not on Windows, where there is only one process
+
+        # What the kernel locks is a file: one without a name, in memory where the system can.
+        if hasattr(os, "memfd_create"):
+            descriptor = os.memfd_create("dandelion-counters")
+        else:
+            with tempfile.TemporaryFile() as file:
+                descriptor = os.dup(file.fileno())
+        self._lock = partial(fcntl.lockf, descriptor, fcntl.LOCK_EX)
+        self._unlock = partial(fcntl.lockf, descriptor, fcntl.LOCK_UN)
+        weakref.finalize(self, os.close, descriptor)
+
+    def __enter__(self) -> None:
+        self._lock()
+
+    def __exit__(self, *_: object) -> None:
+        self._unlock()

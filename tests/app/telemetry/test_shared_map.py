@@ -1,0 +1,43 @@
+"""The map's layout: what is stored where, and that nothing overlaps."""
+
+import itertools
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from app.telemetry.shared_map import EXEMPLAR, WORD, Layout
+
+LAYOUTS = st.builds(
+    Layout, rows=st.integers(1, 9), cells=st.integers(1, 50), directory_bytes=st.integers(1, 99)
+)
+
+
+def test_the_default_layout() -> None:
+    layout = Layout(rows=3, cells=10, directory_bytes=100)
+    assert layout.totals == 8 * (2 + 2 * 3)
+    assert layout.values == layout.totals + 2 * 10 * 8
+    assert layout.exemplars == layout.values + 3 * 10 * 8
+    assert layout.directory == layout.exemplars + 3 * 10 * 32
+    assert layout.size == layout.directory + 100
+
+
+@given(LAYOUTS)
+def test_sections_follow_each_other_on_word_boundaries(layout: Layout) -> None:
+    starts = [0, layout.totals, layout.values, layout.exemplars, layout.directory, layout.size]
+    assert starts == sorted(starts)
+    assert not any(start % WORD for start in starts[:-1])
+    assert layout.totals >= WORD * (2 + 2 * layout.rows)
+    assert layout.exemplars - layout.values == WORD * layout.rows * layout.cells
+
+
+@given(LAYOUTS)
+def test_each_cell_of_each_row_has_room_for_one_exemplar(layout: Layout) -> None:
+    # A value, a time, and the 16 bytes of a trace id (W3C Trace Context, section 3.2.2.3).
+    assert EXEMPLAR == 8 + 8 + 16
+    starts = [
+        layout.exemplar(row, cell) for row in range(layout.rows) for cell in range(layout.cells)
+    ]
+    assert starts[0] == layout.exemplars
+    assert starts[-1] + EXEMPLAR == layout.directory
+    assert all(later - earlier == EXEMPLAR for earlier, later in itertools.pairwise(starts))
+    assert not any(start % WORD for start in starts)
