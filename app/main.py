@@ -1,10 +1,8 @@
-"""The application: everything is put together here."""
+"""The application, put together from its parts."""
 
-import asyncio
-import gc
 import logging
 import sys
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from importlib import metadata
 from typing import Final
@@ -27,7 +25,7 @@ from .telemetry.metrics import Metrics
 
 _log = logging.getLogger("dandelion")
 
-# A tenth of Python's own: of the time that one text waits beside a large batch.
+# A tenth of Python's default: how long a single text may wait for a large batch in a thread.
 _SWITCH_INTERVAL_S: Final = 0.5e-3
 
 _DESCRIPTION = """\
@@ -36,53 +34,44 @@ logged, put into a metric or echoed in an error.
 """
 
 
-def create_app(
-    settings: Settings,
-    on_load_failure: Callable[[Exception], None],
-    metrics: Metrics | None = None,
-) -> ASGIApp:
-    """Make the application; the models are loaded once it runs, or for several workers at once.
+def create_app(settings: Settings, metrics: Metrics | None = None) -> ASGIApp:
+    """Load the models, and create the application that serves them.
 
     Args:
         settings: of the service.
-        on_load_failure: called in the event loop when an artifact cannot be loaded.
-        metrics: receives the records; by default those of one worker.
+        metrics: receives the records; by default those of this process alone.
 
     Raises:
         ServingError: ``serving.toml`` is missing or wrong, or a chosen variant does not exist.
-        ArtifactError: an artifact's ``model.json`` cannot be used; for several workers, anything
-            of an artifact.
-        KernelError: for several workers: the compiled engine is asked for, but was not built.
+        ArtifactError: an artifact cannot be used.
+        KernelError: the compiled engine is asked for, but was not built.
     """
     metrics = metrics or Metrics()
     registry = Registry(serving.read(settings.artifacts, settings.models), metrics, settings.engine)
-    if settings.workers > 1:
-        # At once, before the workers are forked: they share what is in memory. On one thread, as
-        # a fork takes no other along.
-        threadpool_limits(1, user_api="blas")
-        registry.load()
+    # On one thread: a fork, which may follow, takes no other along.
+    threadpool_limits(1, user_api="blas")
+    registry.load()
+    return assemble(settings, registry, metrics)
 
+
+def assemble(settings: Settings, registry: Registry, metrics: Metrics) -> ASGIApp:
+    """Create the application around a registry.
+
+    Args:
+        settings: of the service.
+        registry: of the models; until it has loaded them, requests get 503.
+        metrics: receives the records.
+    """
     classification = Classification()
-
-    async def load() -> None:
-        try:
-            if not registry.is_ready:
-                await asyncio.to_thread(registry.load)
-        except Exception as error:  # noqa: BLE001 - whatever it is, the service can't go on
-            on_load_failure(error)
-        else:
-            gc.freeze()  # the models stay: the collector need not look at them again
-            _log.info("ready", extra={"models": ",".join(registry.names)})
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
         # A thread that classifies hands the interpreter back to the event loop this soon.
         sys.setswitchinterval(_SWITCH_INTERVAL_S)
-        # Other threads than these would fight over the processors that the event loop needs.
+        # More threads than these would compete with the event loop for the processors.
         with threadpool_limits(settings.blas_threads, user_api="blas"):
-            loading = asyncio.create_task(load())
+            _log.info("ready", extra={"models": ",".join(registry.names)})
             yield
-            await loading
         classification.close()
 
     app = FastAPI(

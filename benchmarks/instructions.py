@@ -263,13 +263,8 @@ class _Marks:
 
 
 async def _work_of_the_route(settings: Settings, marks: _Marks) -> None:
-    failures: list[Exception] = []
-    app = create_app(settings, failures.append)
+    app = create_app(settings)
     async with _started(app):
-        while await _status(app, "GET", "/readyz") != 200:
-            if failures:
-                raise failures[0]
-            await asyncio.sleep(0.1)
         for name, texts, calls in (("1 text", [TEXT], 50), ("256 texts", TEXTS, 4)):
             body = json.dumps({"texts": texts}).encode()
             for counted in (False, True):

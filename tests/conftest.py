@@ -7,7 +7,7 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -120,14 +120,14 @@ def start_shared(tmp_path_factory: pytest.TempPathFactory) -> Iterator[StartServ
 def services(directory: Path) -> Iterator[StartService]:
     started: list[Service] = []
 
-    def start(**settings: object) -> Service:
+    def start(program: Sequence[str] = ("-m", "app"), /, **settings: object) -> Service:
         environment = {key: value for key, value in os.environ.items() if "DANDELION_" not in key}
         settings = {"port": 0, "log_format": "json", "artifacts": ROOT / "artifacts"} | settings
         environment |= {f"DANDELION_{key.upper()}": str(value) for key, value in settings.items()}
         log = directory / f"service-{len(started)}.log"
         with log.open("wb") as file:
             process = subprocess.Popen(
-                [sys.executable, "-m", "app"], stderr=file, cwd=ROOT, env=environment
+                [sys.executable, *program], stderr=file, cwd=ROOT, env=environment
             )
         started.append(Service(process, log))
         return started[-1]

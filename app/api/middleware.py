@@ -77,13 +77,13 @@ class RequestMiddleware:
             return ""
         if model not in self._names:
             model = UNKNOWN
-        self._metrics.answering(model, status)
+        self._metrics.count_response(model, status)
         return model
 
     def record(self, scope: Scope, model: str, status: int, started: float) -> None:
         """Record a request's duration, and log it."""
         seconds = time.perf_counter() - started
-        self._metrics.answered(model, seconds)
+        self._metrics.observe_duration(model, seconds)
         if self._access_log or status >= HTTPStatus.INTERNAL_SERVER_ERROR:
             _log.info(
                 "request",

@@ -1,12 +1,8 @@
-"""The service's processes: their memory, and their ``process_*`` series as if they were one.
-
-In its multiprocess mode prometheus_client leaves these series out.
-"""
+"""The service's processes: their memory, and their ``process_*`` series as if they were one."""
 
 import ctypes
-import mmap
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import Final
@@ -28,36 +24,29 @@ _ENDED_TICKS: Final = slice(13, 15)
 
 
 def return_freed_memory() -> None:
-    """Give the system back what loading has freed: some 16 MB, which glibc would keep."""
+    """Return to the system what loading has freed: some 16 MB, which glibc would keep."""
     with suppress(AttributeError, OSError, TypeError):  # not glibc
         ctypes.CDLL(None).malloc_trim(0)
 
 
-def shared_pids(workers: int) -> "memoryview[int]":
-    """Make a list that forked processes share: this process's id, then 0 for each worker."""
-    pids = memoryview(mmap.mmap(-1, 4 * (workers + 1))).cast("i")
-    pids[0] = os.getpid()
-    return pids
-
-
 class Processes(Collector):
-    """The sums over parent and workers; start and limit of files are the parent's.
+    """The sums over parent and workers; start time and limit of open files are the parent's.
 
-    Memory that processes share is counted once. The processor time of workers that died stays in:
-    it never falls.
+    Memory that processes share is counted once. Processor time includes that of workers which have
+    ended, so it never falls.
 
     Args:
-        pids: the parent's, then each worker's or 0; followed as they change.
+        process_ids: returns the parent's process id, then those of the workers that run now.
     """
 
-    def __init__(self, pids: Sequence[int]) -> None:
-        self._pids = pids
+    def __init__(self, process_ids: Callable[[], Sequence[int]]) -> None:
+        self._process_ids = process_ids
 
     def collect(self) -> Iterator[Metric]:
         """Read every process, and again if a worker ended meanwhile: its time would be missed."""
         ended_s = -1.0
         while ended_s != (ended_s := self._ended_seconds()):
-            parent, *workers = (_read(pid) for pid in self._pids if pid)
+            parent, *workers = map(_read, self._process_ids())
         for name, metric in parent.items():
             (sample,) = metric.samples
             value = sample.value
@@ -70,9 +59,10 @@ class Processes(Collector):
             yield metric
 
     def _ended_seconds(self) -> float:
-        """Processor time of the workers that died."""
+        """Return the processor time of workers that have ended."""
+        parent = self._process_ids()[0]
         try:
-            stat = Path(f"/proc/{self._pids[0]}/stat").read_text(encoding="utf-8")
+            stat = Path(f"/proc/{parent}/stat").read_text(encoding="utf-8")
         except OSError:  # not Linux
             return 0.0
         ticks = stat.rpartition(")")[2].split()[_ENDED_TICKS]
@@ -93,7 +83,7 @@ def _read(pid: int) -> dict[str, Metric]:
 
 
 def _proportional_bytes(pid: int) -> float | None:
-    """Tell a process's share of memory; None where the kernel does not."""
+    """Return a process's proportional share of memory; None where the kernel does not report it."""
     try:
         lines = Path(f"/proc/{pid}/smaps_rollup").read_text(encoding="utf-8").splitlines()
     except OSError:

@@ -1,6 +1,5 @@
 """The application in this process, ready."""
 
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -12,7 +11,7 @@ from app.main import create_app
 from app.settings import Settings
 from dandelion.artifact import save
 
-from ..conftest import PATIENCE_S, ROOT
+from ..conftest import ROOT
 from ..dandelion.examples import FEATURES, THREE, make_artifact
 from .contract import check_every_error
 
@@ -29,22 +28,10 @@ def settings() -> Settings:
     )
 
 
-def fail(error: Exception) -> None:
-    raise error
-
-
-def wait_until_ready(client: TestClient) -> None:
-    deadline = time.monotonic() + PATIENCE_S
-    while client.get("/readyz").status_code != 200:
-        assert time.monotonic() < deadline
-        time.sleep(0.01)
-
-
 @contextmanager
 def connect(settings: Settings) -> Iterator[TestClient]:
     """Start a service in this process; yield a client that checks each error's shape."""
-    with TestClient(create_app(settings, fail)) as client:
-        wait_until_ready(client)
+    with TestClient(create_app(settings)) as client:
         check_every_error(client)
         yield client
 

@@ -1,7 +1,6 @@
 """Every error status of the API, each as a client gets it."""
 
 import json
-import time
 from collections.abc import Iterator
 from http import HTTPStatus
 from typing import Any
@@ -10,11 +9,12 @@ import pytest
 from fastapi.testclient import TestClient
 from hypothesis import given
 
-from app.main import create_app
+from app.main import assemble
+from app.serving.registry import Registry
 from app.settings import Settings
-from dandelion import Classifier
+from app.telemetry.metrics import Metrics
+from dandelion import serving
 
-from .conftest import wait_until_ready
 from .contract import BODIES, CANARY, JSON_TYPE, assert_problem, post
 
 
@@ -286,38 +286,26 @@ def test_422_a_threshold_for_more_than_two_labels(
     assert post(made_up_client, body, "spam").status_code == 200
 
 
-def test_503_until_every_model_is_loaded(
-    settings: Settings, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    released = False
-    load = Classifier.load
-
-    def slow_load(path: object, engine: object) -> Classifier:
-        while not released:
-            time.sleep(0.005)
-        return load(path, engine)  # type: ignore[arg-type]
-
-    monkeypatch.setattr(Classifier, "load", slow_load)
-    with TestClient(create_app(settings, lambda _: None)) as client:
-        try:
-            for method, path in (
-                ("GET", "/readyz"),
-                ("GET", "/models"),
-                ("GET", "/models/spam"),
-                ("POST", "/classify/spam"),
-            ):
-                response = client.request(method, path, json={"texts": ["a"]})
-                assert_problem(response, 503, "The models are still loading. Retry in a moment.")
-                assert int(response.headers["retry-after"]) >= 1
-            assert client.get("/livez").json() == {"status": "alive"}
-            unknown = client.post("/classify/other", json={"texts": ["a"]})
-            assert_problem(unknown, 404, "spam")
-            assert 'dandelion_requests_total{model="spam",status="503"} 1.0' in (
-                client.get("/metrics").text
-            )
-        finally:
-            released = True
-        wait_until_ready(client)
+def test_503_until_every_model_is_loaded(settings: Settings) -> None:
+    metrics = Metrics()
+    registry = Registry(serving.read(settings.artifacts, {}), metrics)
+    with TestClient(assemble(settings, registry, metrics)) as client:
+        for method, path in (
+            ("GET", "/readyz"),
+            ("GET", "/models"),
+            ("GET", "/models/spam"),
+            ("POST", "/classify/spam"),
+        ):
+            response = client.request(method, path, json={"texts": ["a"]})
+            assert_problem(response, 503, "The models are still loading. Retry in a moment.")
+            assert int(response.headers["retry-after"]) >= 1
+        assert client.get("/livez").json() == {"status": "alive"}
+        unknown = client.post("/classify/other", json={"texts": ["a"]})
+        assert_problem(unknown, 404, "spam")
+        assert 'dandelion_requests_total{model="spam",status="503"} 1.0' in (
+            client.get("/metrics").text
+        )
+        registry.load()
         assert client.get("/readyz").json() == {"status": "ready"}
 
 

@@ -57,6 +57,34 @@ def test_ctrl_c_ends_it_without_a_traceback(start_service: StartService) -> None
     assert "Traceback" not in service.log.read_text()
 
 
+WITHOUT_FORK = """
+import os, sys
+del os.fork
+from app.__main__ import main
+sys.exit(main())
+"""
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_one_process_serves_where_none_can_be_forked(
+    start_service: StartService, number: signal.Signals
+) -> None:
+    service = start_service(["-c", WITHOUT_FORK])
+    service.wait_until_ready()
+    assert service.post("/classify/spam", json={"texts": ["lunch?"]}).status_code == 200
+    assert not Path(f"/proc/{service.process.pid}/task/{service.process.pid}/children").read_text()
+    assert 'dandelion_requests_total{model="spam",status="200"} 1.0' in service.get("/metrics").text
+    service.process.send_signal(number)
+    assert service.exit_code() == -number
+    assert "Traceback" not in service.log.read_text()
+
+
+def test_several_workers_need_fork(start_service: StartService) -> None:
+    service = start_service(["-c", WITHOUT_FORK], workers=2)
+    assert service.exit_code() == 2
+    assert service.log.read_text().startswith("error: DANDELION_WORKERS: 2 is not possible")
+
+
 def test_many_labels_are_served(start_service: StartService, made_up: Path) -> None:
     service = start_service(artifacts=made_up)
     service.wait_until_ready()
@@ -93,7 +121,7 @@ def test_sigterm_lets_a_request_in_flight_finish(start_service: StartService) ->
     service.exit_code()
 
 
-def test_413_is_answered_before_a_declared_body_is_sent(service: Service) -> None:
+def test_413_is_sent_before_a_declared_body(service: Service) -> None:
     with service.connect() as connection:
         connection.sendall(HEAD % (b"Content-Length: %d" % (MAX_BODY_BYTES + 1)))
         status, answer = receive(connection)
@@ -101,7 +129,7 @@ def test_413_is_answered_before_a_declared_body_is_sent(service: Service) -> Non
     assert b"%d bytes" % MAX_BODY_BYTES in answer
 
 
-def test_413_is_answered_at_the_byte_that_passes_the_limit(start_service: StartService) -> None:
+def test_413_is_sent_at_the_byte_that_passes_the_limit(start_service: StartService) -> None:
     service = start_service(max_body_bytes=1000)  # read long before the silence below is over
     service.wait_until_ready()
     with service.connect() as connection:
@@ -156,7 +184,7 @@ def test_health_answers_while_a_large_batch_is_classified(service: Service) -> N
     assert answered > 3
 
 
-def test_the_probe_tells_whether_it_is_ready(service: Service) -> None:
+def test_the_probe_reports_readiness(service: Service) -> None:
     for port, code in ((service.port, 0), (9, 1)):
         probe = subprocess.run(
             [sys.executable, "-m", "app.probe"],
@@ -224,7 +252,8 @@ def test_a_damaged_artifact_ends_it_with_one_line(
             golden.write_text(golden.read_text().replace("lunch", "dinner"))
     service = start_service(artifacts=artifacts)
     assert service.exit_code() == 1
-    (line,) = [line for line in service.lines() if line["level"] == "CRITICAL"]
+    (line,) = service.lines()  # it did not listen before
+    assert line["level"] == "CRITICAL"
     assert "spam" in str(line["message"])
     assert "exc_info" not in line
 

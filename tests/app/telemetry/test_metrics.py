@@ -5,26 +5,26 @@ import itertools
 import time
 from collections import Counter
 
-import numpy as np
 import pytest
 from fastapi.testclient import TestClient
 from hypothesis import given
 from hypothesis import strategies as st
-from prometheus_client import CollectorRegistry
 from prometheus_client.openmetrics.parser import text_string_to_metric_families as parse_open
 from prometheus_client.parser import text_string_to_metric_families as parse
 from starlette.types import Message
 
 from app.main import create_app
 from app.settings import Settings
-from app.telemetry.metrics import Metrics, ScoreHistogram
-from dandelion import classifier as classifier_module
+from app.telemetry.metrics import Metrics
+from dandelion.classifier import chunks
+from dandelion.decision.rule import Decided
 
-from ...dandelion.examples import THREE
-from ..conftest import ROOT, fail
+from ...dandelion.examples import THREE, make_artifact
+from ..conftest import ROOT
 
 CANARY = "canary-7f3a9"
 HAM = "Sorry, I'll be home a bit later tonight"
+MOOD = make_artifact(labels=THREE).manifest
 SPAM = "WINNER!! Claim your free £1000 prize now, call 09012345678"
 
 Samples = dict[tuple[str, frozenset[tuple[str, str]]], float]
@@ -78,9 +78,9 @@ def test_buckets_reach_from_50_microseconds_to_a_second(own_client: TestClient) 
         assert set(bounds[-2:]) == {1.0, float("inf")} or bounds[-3] == 1.0
 
 
-def test_who_has_read_an_answer_finds_it_counted() -> None:
+def test_a_request_is_counted_before_its_response_is_complete() -> None:
     metrics = Metrics()
-    app = create_app(Settings(artifacts=ROOT / "artifacts"), fail, metrics)
+    app = create_app(Settings(artifacts=ROOT / "artifacts"), metrics)
     scope = {"type": "http", "method": "POST", "path": "/classify/none", "headers": []}
     scope |= {"query_string": b"", "root_path": "", "http_version": "1.1", "scheme": "http"}
     counted = []
@@ -151,15 +151,17 @@ def test_the_stages_of_a_batch_in_pieces_are_summed(
     made_up_client: TestClient, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     clock = itertools.count()
-    monkeypatch.setattr(classifier_module, "_CHUNK_TEXTS", 2)
-    monkeypatch.setattr(time, "perf_counter", lambda: float(next(clock)))  # a second a look
-    made_up_client.post("/classify/mood", json={"texts": ["a"] * 5})
+    texts = ["a"] * 2100
+    pieces = len(list(chunks(texts)))
+    assert pieces > 1
+    monkeypatch.setattr(time, "perf_counter", lambda: float(next(clock)))  # a second per call
+    made_up_client.post("/classify/mood", json={"texts": texts})
     samples = scrape(made_up_client)
     for stage in ("tokenize", "infer"):
         name = "dandelion_stage_duration_seconds"
-        assert value(samples, f"{name}_sum", model="mood", stage=stage) == 3
+        assert value(samples, f"{name}_sum", model="mood", stage=stage) == pieces
         assert value(samples, f"{name}_count", model="mood", stage=stage) == 1
-    assert value(samples, "dandelion_batch_size_sum", model="mood") == 5
+    assert value(samples, "dandelion_batch_size_sum", model="mood") == len(texts)
 
 
 def test_histograms_are_cumulative_and_agree_with_their_counts(own_client: TestClient) -> None:
@@ -180,7 +182,7 @@ def test_histograms_are_cumulative_and_agree_with_their_counts(own_client: TestC
             assert counts[-1] == samples[name.replace("_bucket", "_count"), labels]
 
 
-def test_openmetrics_is_spoken_to_who_asks_for_it(own_client: TestClient) -> None:
+def test_openmetrics_is_returned_on_request(own_client: TestClient) -> None:
     answer = own_client.get("/metrics", headers={"Accept": "application/openmetrics-text"})
     assert answer.headers["content-type"].startswith("application/openmetrics-text")
     assert "dandelion_requests" in {family.name for family in parse_open(answer.text)}
@@ -188,24 +190,43 @@ def test_openmetrics_is_spoken_to_who_asks_for_it(own_client: TestClient) -> Non
     assert plain.headers["content-type"].startswith("text/plain; version=")
 
 
-@given(st.lists(st.floats(0, 1, width=32), max_size=50))
-def test_a_batch_of_scores_is_observed_like_one_after_the_other(scores: list[float]) -> None:
-    registries = CollectorRegistry(), CollectorRegistry()
-    at_once, one_by_one = (
-        ScoreHistogram("score", "", ["model"], buckets=(0.25, 0.5, 1), registry=registry)
-        for registry in registries
-    )
-    at_once.labels("spam").observe_many(np.array(scores, np.float32))
-    one_by_one.labels("spam")
-    for score in scores:
-        one_by_one.labels("spam").observe(score)
+@given(st.lists(st.tuples(st.floats(0, 1, width=32), st.integers(0, 2)), min_size=1, max_size=99))
+def test_every_text_of_a_batch_is_counted(texts: list[tuple[float, int]]) -> None:
+    metrics = Metrics()
+    model = metrics.add_model(MOOD)
+    scores, positions = ([*column] for column in zip(*texts, strict=True))
+    model.observe(Decided(positions, scores), tokenize_s=0.25, infer_s=0.5)
 
-    def samples(registry: CollectorRegistry) -> Counter[str]:
-        found: Counter[str] = Counter()
-        for family in registry.collect():
-            for sample in family.samples:
-                if not sample.name.endswith("_created"):
-                    found[f"{sample.name}{sample.labels}"] = pytest.approx(sample.value)
-        return found
+    found = {
+        (sample.name, frozenset(sample.labels.items())): sample.value
+        for family in metrics.registry.collect()
+        for sample in family.samples
+    }
 
-    assert samples(registries[0]) == samples(registries[1])
+    def shown(name: str, **labels: str) -> float:
+        return value(found, f"dandelion_{name}", model="mood", **labels)
+
+    for position, label in enumerate(THREE):
+        assert shown("texts_total", label=label) == positions.count(position)
+    assert shown("batch_size_sum") == len(texts)
+    assert shown("score_count") == len(texts)
+    assert shown("score_sum") == pytest.approx(sum(scores))
+    for bound in (0.05, 0.5, 1.0):
+        expected = sum(score <= bound for score in scores)
+        assert shown("score_bucket", le=str(bound)) == expected
+    assert shown("stage_duration_seconds_sum", stage="tokenize") == 0.25
+    assert shown("stage_duration_seconds_sum", stage="infer") == 0.5
+
+
+def test_an_unforeseen_status_is_counted() -> None:
+    metrics = Metrics()
+    labels = {"model": "unknown", "status": "418"}
+    assert metrics.registry.get_sample_value("dandelion_requests_total", labels) is None
+    for _ in range(2):
+        metrics.count_response("unknown", 418)
+    assert metrics.registry.get_sample_value("dandelion_requests_total", labels) == 2
+
+
+def test_no_series_has_a_creation_time(own_client: TestClient) -> None:
+    for accept in ("text/plain", "application/openmetrics-text"):
+        assert "_created" not in own_client.get("/metrics", headers={"Accept": accept}).text

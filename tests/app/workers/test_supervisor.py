@@ -5,9 +5,7 @@ import itertools
 import os
 import shutil
 import signal
-import socket
 import subprocess
-import sys
 import threading
 import time
 from collections.abc import Callable
@@ -17,26 +15,16 @@ from pathlib import Path
 import httpx2
 import pytest
 from prometheus_client import Metric
-from prometheus_client.multiprocess import MultiProcessCollector
 from prometheus_client.openmetrics.parser import text_string_to_metric_families as parse_open
 from prometheus_client.parser import text_string_to_metric_families as parse
 
-from app.workers.supervisor import METRICS_DIRECTORY, metrics_directory
-
-from ...conftest import PATIENCE_S, ROOT, Service, StartService
+from ...conftest import PATIENCE_S, Service, StartService
 
 BODY = b'{"texts": ["lunch", "free"]}'
 HEADERS = {"Content-Type": "application/json"}
 REQUESTS = "dandelion_requests_total"
 
 Samples = dict[tuple[str, frozenset[tuple[str, str]]], float]
-
-
-@pytest.fixture
-def directory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    directory = tmp_path / "metrics"
-    monkeypatch.setenv(METRICS_DIRECTORY, str(directory))
-    return directory
 
 
 @pytest.fixture
@@ -93,10 +81,13 @@ def requests(found: Samples) -> float:
     return sum(value for (name, _), value in found.items() if name == REQUESTS)
 
 
-def of_worker(directory: Path, number: int) -> float:
-    """What one worker alone has answered."""
-    merged = MultiProcessCollector.merge([str(directory / f"counter_{number}.db")])
-    return requests(samples(list(merged)))
+def processor_s(pid: int) -> float:
+    """Seconds that a process has computed; 0 once it has ended."""
+    try:
+        stat = Path(f"/proc/{pid}/stat").read_text()
+    except OSError:
+        return 0
+    return sum(map(int, stat.rpartition(")")[2].split()[11:13])) / os.sysconf("SC_CLK_TCK")
 
 
 def post(service: Service, times: int) -> None:
@@ -138,9 +129,7 @@ class Load(threading.Thread):
                 connection.close()
 
 
-def test_counts_stay_right_while_a_worker_is_killed(
-    start_two: Callable[[], Service], directory: Path
-) -> None:
+def test_counts_stay_right_while_workers_are_killed(start_two: Callable[[], Service]) -> None:
     service = start_two()
     stop = threading.Event()
     load = [Load(service.port, stop) for _ in range(12)]
@@ -157,12 +146,22 @@ def test_counts_stay_right_while_a_worker_is_killed(
 
         service.wait(reached)
 
+    def scrape_until_both_have_worked() -> None:
+        before = {pid: processor_s(pid) for pid in running}
+        scrape_until(lambda: all(processor_s(pid) > before[pid] + 0.1 for pid in running))
+
+    def has_started() -> bool:
+        return len(pids(service)) == started + 1
+
+    running = pids(service)
     try:
-        scrape_until(lambda: min(of_worker(directory, 1), of_worker(directory, 2)) > 50)
-        os.kill(pids(service)[0], signal.SIGKILL)
-        before = of_worker(directory, 1), of_worker(directory, 2)
-        scrape_until(lambda: len(pids(service)) == 3)
-        scrape_until(lambda: all(of_worker(directory, n) > before[n - 1] + 50 for n in (1, 2)))
+        for worker in (0, 0, 1):  # more deaths than spare rows in the metrics
+            scrape_until_both_have_worked()
+            started = len(pids(service))
+            os.kill(running[worker], signal.SIGKILL)
+            scrape_until(has_started)
+            running[worker] = pids(service)[-1]
+        scrape_until_both_have_worked()
     finally:
         stop.set()
         for thread in load:
@@ -181,14 +180,10 @@ def test_counts_stay_right_while_a_worker_is_killed(
                 assert later[series] >= value, series
 
 
-def test_counts_are_exact_when_an_idle_worker_is_killed(
-    start_two: Callable[[], Service], directory: Path
-) -> None:
+def test_counts_are_exact_when_an_idle_worker_is_killed(start_two: Callable[[], Service]) -> None:
     service = start_two()
     post(service, 30)
     service.wait(lambda: requests(scrape(service)) == 30)
-    assert of_worker(directory, 1) + of_worker(directory, 2) == 30
-    assert min(of_worker(directory, 1), of_worker(directory, 2)) > 0
 
     def dandelion() -> Samples:
         return {
@@ -202,6 +197,7 @@ def test_counts_are_exact_when_an_idle_worker_is_killed(
         os.kill(killed, signal.SIGKILL)
         assert dandelion() == before  # gauges are not doubled, counts neither lost nor doubled
     service.wait(lambda: len(pids(service)) == 4)
+    assert dandelion() == before
     post(service, 30)
     service.wait(lambda: requests(scrape(service)) == 60)
     details = service.get("/models/spam").json()
@@ -209,6 +205,7 @@ def test_counts_are_exact_when_an_idle_worker_is_killed(
     assert scrape(service)["dandelion_model_info", frozenset(identity.items())] == 1
     died = [line for line in service.lines() if "died" in str(line["message"])]
     assert [line["exit_code"] for line in died] == [-signal.SIGKILL] * 2
+    assert [line["worker"] for line in died] == [1, 2]
 
 
 def test_two_workers_show_what_one_shows(
@@ -229,20 +226,9 @@ def test_two_workers_show_what_one_shows(
         service.wait(lambda service=service: scrape(service)[durations] == 10)
 
     def described(service: Service) -> dict[str, tuple[str, str]]:
-        return {
-            family.name: (family.type, family.documentation)
-            for family in families(service)
-            if not family.name.endswith("_created")  # only one process knows when it began
-        }
+        return {family.name: (family.type, family.documentation) for family in families(service)}
 
-    def shown(service: Service) -> Samples:
-        return {
-            series: value
-            for series, value in scrape(service).items()
-            if not series[0].endswith("_created")
-        }
-
-    service_two, service_one = shown(two), shown(one)
+    service_two, service_one = scrape(two), scrape(one)
     assert described(two) == described(one)
     assert service_two.keys() == service_one.keys()
     for series, value in service_one.items():
@@ -298,46 +284,6 @@ def test_the_processes_are_added_up(two: Service) -> None:
     assert shown == expected
 
 
-def test_an_earlier_run_is_not_counted(start_two: Callable[[], Service], directory: Path) -> None:
-    earlier = start_two()
-    post(earlier, 4)
-    earlier.stop()
-    assert of_worker(directory, 1) + of_worker(directory, 2) == 4
-    shutil.copy(directory / "counter_1.db", directory / "counter_3.db")
-    assert requests(scrape(start_two())) == 0
-    assert not (directory / "counter_3.db").exists()
-
-
-def test_a_directory_is_made_and_removed(start_two: Callable[[], Service]) -> None:
-    service = start_two()
-    (pid, *_) = pids(service)
-    maps = Path(f"/proc/{pid}/maps").read_text().split()
-    (directory,) = {Path(word).parent for word in maps if "dandelion-metrics-" in word}
-    assert directory.is_dir()
-    service.stop()
-    assert not directory.exists()
-
-
-def test_one_worker_needs_no_directory(start_service: StartService, directory: Path) -> None:
-    service = start_service()
-    service.wait_until_ready()
-    assert not directory.exists()
-
-
-def test_the_directory_must_come_first(directory: Path) -> None:
-    with pytest.raises(RuntimeError, match="imported before"), metrics_directory(2):
-        pass
-
-
-def test_a_directory_that_cannot_be_made(start_service: StartService, directory: Path) -> None:
-    directory.write_text("a file is in the way")
-    service = start_service(workers=2)
-    assert service.exit_code() == 2
-    (line,) = service.log.read_text().splitlines()
-    assert line.startswith("error: ")
-    assert METRICS_DIRECTORY in line
-
-
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
 def test_a_signal_lets_requests_in_flight_finish(
     start_two: Callable[[], Service], number: signal.Signals
@@ -379,9 +325,7 @@ def test_what_does_not_finish_in_time_is_ended(start_service: StartService, made
         assert service.stop() == -signal.SIGTERM
 
 
-def test_workers_end_when_their_parent_is_killed(
-    start_two: Callable[[], Service], directory: Path
-) -> None:
+def test_workers_end_when_their_parent_is_killed(start_two: Callable[[], Service]) -> None:
     service = start_two()
     workers = pids(service)
     service.process.kill()
@@ -390,7 +334,6 @@ def test_workers_end_when_their_parent_is_killed(
     while any(map(is_running, workers)):
         assert time.monotonic() < deadline
         time.sleep(0.05)
-    assert not list(directory.glob("*.db"))
 
 
 def test_a_damaged_artifact_ends_it_with_one_line(
@@ -407,35 +350,39 @@ def test_a_damaged_artifact_ends_it_with_one_line(
     assert not pids(service)
 
 
-def test_a_worker_that_fails_ends_the_service(
-    start_two: Callable[[], Service], directory: Path
-) -> None:
-    service = start_two()
-    first, second = pids(service)
-    shutil.rmtree(directory)  # so that a new worker cannot count
-    os.kill(first, signal.SIGKILL)
+FAILING = """
+import sys
+from pathlib import Path
+import uvicorn
+from app.telemetry import logs
+from app.telemetry.metrics import Metrics
+from app.workers import sockets, supervisor
+
+async def app(scope, receive, send):
+    # The first worker starts, and all that follow fail.
+    assert scope["type"] == "lifespan"
+    await receive()
+    try:
+        Path(sys.argv[1]).touch(exist_ok=False)
+    except FileExistsError:
+        await send({"type": "lifespan.startup.failed", "message": ""})
+    await send({"type": "lifespan.startup.complete"})
+    await receive()
+    await send({"type": "lifespan.shutdown.complete"})
+
+logs.configure("json", "info")
+listening = sockets.listen(sockets.bind("127.0.0.1", 0), "127.0.0.1", 1)
+sys.exit(supervisor.run(uvicorn.Config(app, log_config=None), listening, Metrics(workers=1)))
+"""
+
+
+def test_a_worker_that_fails_ends_the_service(start_service: StartService, tmp_path: Path) -> None:
+    marker = tmp_path / "started"
+    service = start_service(["-c", FAILING, str(marker)])
+    service.wait(lambda: len(pids(service)) == 1 and marker.exists())
+    os.kill(pids(service)[0], signal.SIGKILL)
     assert service.exit_code() == 1
-    assert not is_running(second)
-    lines = [line for line in service.log.read_text().splitlines() if '"CRITICAL"' in line]
-    assert len(lines) == 1
-    assert "a worker failed" in lines[0]
-
-
-def test_a_port_in_use_is_refused() -> None:
-    """Also where it was free when the start looked."""
-    with socket.create_server(("127.0.0.1", 0), reuse_port=True) as taken:
-        imported = "from app.workers.supervisor import _listen"
-        listen = f"_listen(uvicorn.Config('', port={taken.getsockname()[1]}, workers=2))"
-        done = subprocess.run(
-            [
-                sys.executable,
-                "-c",
-                f"import uvicorn; {imported}; {listen}",
-            ],
-            cwd=ROOT,
-            capture_output=True,
-            text=True,
-            check=False,
-        )
-    assert done.returncode != 0
-    assert "Address already in use" in done.stderr
+    assert not any(map(is_running, pids(service)))
+    (line,) = [line for line in service.lines() if line["level"] == "CRITICAL"]
+    assert line["message"] == "worker failed; stopping the service"
+    assert line["exit_code"] == 3  # uvicorn's, for a start that failed
