@@ -3,12 +3,13 @@
 An artifact is a directory ``artifacts/<model>/<variant>/`` of four files:
 
 - ``model.safetensors``: the weights; embedding, grams and surface in their stored precision;
-- ``vocabulary.txt``: the known tokens, UTF-8, a line each, in the order of the embedding's rows;
-- ``golden.json``: harmless made-up texts and the scores that whoever loads the artifact must get;
-- ``model.json``: everything there is to know about the three, with their checksums.
+- ``vocabulary.txt``: the known tokens, one per line, UTF-8, in the order of the embedding's rows;
+- ``golden.json``: harmless made-up texts, with the scores that a loaded artifact must give them;
+- ``model.json``: everything known about the other three, with their checksums.
 
-It is written aside and renamed, so that a reader finds a whole artifact or none, and nothing in it
-can run: no pickle. Whatever does not fit is refused with an `ArtifactError`.
+It is written to a temporary directory and renamed, so that a reader finds a complete artifact or
+none. Nothing in it is executable: there is no pickle. Whatever is inconsistent is refused with an
+`ArtifactError`.
 """
 
 import json
@@ -49,12 +50,12 @@ GOLDEN_FILE: Final = "golden.json"
 
 @dataclass(frozen=True, slots=True)
 class Golden:
-    """Texts and the scores they must get.
+    """Texts and the scores that a loaded artifact must give them.
 
     Attributes:
         texts: harmless, made up.
-        scores: one a text; of a multiclass task one a text and label.
-        tolerance: the largest difference allowed.
+        scores: one per text; for a multiclass task, one per label for each text.
+        tolerance: the largest accepted difference.
     """
 
     texts: tuple[str, ...]
@@ -73,14 +74,16 @@ class Artifact:
 
 
 def save(artifact: Artifact, directory: Path) -> Manifest:
-    """Write an artifact, replacing an older one in the same place.
+    """Write an artifact; it replaces an older one in the same directory.
 
-    Its network must have come through `quantize`. The manifest's ``files`` and ``content_hash``
-    are computed here; returned is the manifest as written.
+    Its network must have been rounded by `quantize`.
+
+    Returns:
+        The manifest as written, with ``files`` and ``content_hash`` computed.
 
     Raises:
-        ValueError: a table does not survive its stored precision unchanged, or the network is not
-            one that the manifest tells of.
+        ValueError: a table is not rounded to its stored precision, or the network and the manifest
+            do not match.
         OSError: the directory cannot be written.
     """
     precision = artifact.manifest.precision
@@ -124,7 +127,7 @@ def load(directory: Path) -> Artifact:
     """Read and verify an artifact.
 
     Raises:
-        ArtifactError: a file is missing, damaged, foreign, or written by a newer version.
+        ArtifactError: a file is missing, damaged, of another format or newer than this code.
     """
     manifest = load_manifest(directory)
     contents = {}
@@ -157,10 +160,10 @@ def load(directory: Path) -> Artifact:
 
 
 def _check_fit(manifest: Manifest, network: Network) -> None:
-    """Hold manifest and network together.
+    """Check that manifest and network match.
 
     Raises:
-        ValueError: the tables are not those of the features, or the logits not those of the labels.
+        ValueError: the tables do not match the features, or the logits do not match the labels.
     """
     features = manifest.wide_features
     surface_rows = surface.LEVELS * surface.COUNTS
@@ -170,7 +173,7 @@ def _check_fit(manifest: Manifest, network: Network) -> None:
     ):
         rows = 0 if table is None else len(table)
         if rows != expected:
-            raise ValueError(f"{name!r} has {rows} rows, but the features say {expected}")
+            raise ValueError(f"{name!r} has {rows} rows, but the features need {expected}")
     outputs = len(network.output_bias)
     if manifest.task == "multiclass" and outputs != len(manifest.labels):
         raise ValueError(f"{outputs} logits for {len(manifest.labels)} labels")
@@ -183,14 +186,14 @@ def _golden(path: Path, data: bytes, manifest: Manifest) -> Golden:
     except (KeyError, TypeError, ValueError) as error:
         raise damaged(path, error) from error
     if len(golden.texts) != len(golden.scores):
-        raise damaged(path, "it has another number of texts than of scores")
+        raise damaged(path, "the numbers of texts and scores differ")
     if not all(isinstance(text, str) for text in golden.texts):
         raise damaged(path, "a text is not a string")
     scores = golden.scores
     if manifest.task == "multiclass":
         labels = len(manifest.labels)
         if not all(isinstance(row, list) and len(row) == labels for row in scores):
-            raise damaged(path, f"a text has not one score for each of {labels} labels")
+            raise damaged(path, f"a text does not have one score for each of {labels} labels")
         scores = tuple(score for row in scores for score in row)
     if not all(map(is_number, (*scores, golden.tolerance))):
         raise damaged(path, "a score or the tolerance is not a number")

@@ -1,11 +1,11 @@
-"""An artifact made callable."""
+"""A classifier: a loaded artifact that scores and labels texts."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from os import PathLike
 from pathlib import Path
 from threading import Lock
-from typing import Any, NamedTuple, Self
+from typing import Any, Final, NamedTuple, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,10 +18,10 @@ from .engines.choice import Engine, EngineChoice, scorer
 from .manifest import ArtifactError, Manifest
 from .quantization import packed_tables
 
-# Grams of a text take some tens of bytes a character: long batches are read in pieces, which fit
+# The grams of a text take tens of bytes per character. Large batches are split into chunks that fit
 # the processor's cache.
-_CHUNK_CHARS = 2**17
-_CHUNK_TEXTS = 256
+CHUNK_CHARS: Final = 2**17
+CHUNK_TEXTS: Final = 256
 
 
 class Prediction(NamedTuple):
@@ -29,8 +29,8 @@ class Prediction(NamedTuple):
 
     Attributes:
         label: one of the artifact's labels.
-        score: of the positive class; beyond two labels that of ``label``.
-        scores: label → score, beyond two labels; None for two.
+        score: of the positive label; with more than two labels, of ``label``.
+        scores: label → score for more than two labels; None for two.
     """
 
     label: str
@@ -39,13 +39,24 @@ class Prediction(NamedTuple):
 
 
 class Classifier:
-    """Scores and labels texts with one artifact.
+    """Scores and labels texts with one artifact; immutable, so threads may share it.
 
-    Immutable once made, so threads may share it.
+    Args:
+        source: the artifact.
+        engine: what computes the scores, see `load`.
+
+    Raises:
+        KernelError: the compiled engine is requested, but cannot be used.
+
+    Example:
+        >>> classifier = Classifier.load("artifacts/spam/dice")
+        >>> predictions = classifier.classify(["WIN a FREE prize! Call now", "Lunch at 12?"])
+        >>> [prediction.label for prediction in predictions]
+        ['spam', 'ham']
     """
 
     def __init__(self, source: Artifact, engine: EngineChoice = "auto") -> None:
-        # Not the artifact: the engine keeps of its tables what it needs.
+        # Not the whole artifact: the engine keeps what it needs of the tables.
         self._manifest, self._golden = source.manifest, source.golden
         manifest, network = source.manifest, source.network
         self._decision = manifest.decision
@@ -60,36 +71,37 @@ class Classifier:
 
     @classmethod
     def load(cls, path: str | PathLike[str], engine: EngineChoice = "auto") -> Self:
-        """Load the artifact in the directory ``path``.
+        """Load an artifact.
 
         Args:
-            path: of the artifact.
-            engine: what computes the scores; ``auto`` is ``compiled`` where that was built,
-                else ``numpy``. Their scores are equal within 1e-6.
+            path: the directory of the artifact.
+            engine: what computes the scores: ``compiled``, ``numpy``, or ``auto`` for ``compiled``
+                where it is available. Their scores are equal within 1e-6.
 
         Raises:
-            ArtifactError: it is missing, damaged, foreign, or written by a newer version.
-            KernelError: the compiled engine is asked for, but was not built.
+            ArtifactError: the artifact is missing, damaged, of another format or newer than this
+                code.
+            KernelError: the compiled engine is requested, but cannot be used.
         """
         return cls(artifact.load(Path(path)), engine)
 
     @property
     def manifest(self) -> Manifest:
-        """What is known about the artifact."""
+        """Everything known about the artifact."""
         return self._manifest
 
     @property
     def decision(self) -> Decision:
-        """How scores become labels, with the artifact's own threshold."""
+        """How scores become labels, at the threshold of the artifact."""
         return self._decision
 
     @property
     def engine(self) -> Engine:
-        """What computes the scores."""
+        """The engine that computes the scores."""
         return self._scorer.name
 
     def encode(self, texts: Sequence[str]) -> Any:
-        """Find tokens, grams and surface of texts: the first half of `scores`, for `infer`.
+        """Find tokens, grams and surface of texts: the first step of `scores`, for `infer`.
 
         Raises:
             TypeError: ``texts`` is one string, or an item is not a string.
@@ -98,46 +110,45 @@ class Classifier:
         return self._scorer.encode(texts)
 
     def infer(self, batch: Any) -> NDArray[np.float32]:
-        """Score an encoded batch, see `scores`: the second half of it.
+        """Score an encoded batch: the second step of `scores`.
 
         Raises:
-            ValueError: another classifier encoded it.
+            ValueError: another classifier encoded the batch.
         """
         return self._scorer.infer(batch)
 
     def scores(self, texts: Sequence[str], workers: int = 1) -> NDArray[np.float32]:
-        """Score texts: float32[n] in [0, 1], what the threshold is compared with.
+        """Score texts: float32[n] in [0, 1], the numbers that are compared with the threshold.
 
-        Beyond two labels float32[n, k], a probability a label, in the order of the manifest's
-        ``labels``. A text's score does not depend on its neighbours (within 1e-6). A text without
-        tokens has the score of an average of zeros. However many texts there are, they are read in
-        pieces: beside the scores themselves, memory is constant.
+        For more than two labels float32[n, k], the probability of each label, in the order of
+        ``manifest.labels``. The score of a text does not depend on the other texts (within 1e-6).
+        Large batches are processed in chunks, so that apart from the scores, memory is constant.
 
         Args:
-            texts: raw.
+            texts: raw, in any number.
             workers: threads that share the work. The compiled engine keeps as many processors
-                busy; NumPy's, which holds the interpreter's lock half of the time, fewer.
+                busy; NumPy, which holds the interpreter's lock half of the time, fewer.
 
         Raises:
             TypeError: ``texts`` is one string, or an item is not a string.
-            ValueError: there are no workers.
+            ValueError: ``workers`` is less than 1.
         """
         _check_texts(texts)
         if workers < 1:
             raise ValueError(f"workers is {workers}; expected at least 1")
-        if _is_one_piece(texts):
+        if _is_one_chunk(texts):
             return self._scorer.infer(self._scorer.encode(texts))
         scores = np.empty((len(texts), *self._decision.shape), np.float32)
-        pieces = _placed(texts)
-        taking = Lock()  # one thread at a time may ask a generator
+        chunked = _placed(texts)
+        advancing = Lock()  # a generator can be advanced by one thread at a time
 
         def work() -> None:
             while True:
-                with taking:
-                    start, piece = next(pieces, (0, ()))
-                if not piece:
+                with advancing:
+                    start, chunk = next(chunked, (0, ()))
+                if not chunk:
                     return
-                scores[start : start + len(piece)] = self.infer(self._scorer.encode(piece))
+                scores[start : start + len(chunk)] = self.infer(self._scorer.encode(chunk))
 
         if workers == 1:
             work()
@@ -148,11 +159,15 @@ class Classifier:
         return scores
 
     def classify(self, texts: Sequence[str], threshold: float | None = None) -> list[Prediction]:
-        """Label texts, in their order; without a threshold by the artifact's own.
+        """Label texts, in their order.
+
+        Args:
+            texts: raw.
+            threshold: a text is positive at ``score >= threshold``; by default the artifact's.
 
         Raises:
-            ThresholdError: the threshold is not a number in [0, 1], or there is one for more than
-                two labels.
+            ThresholdError: the threshold is not a number in [0, 1], or is given for more than two
+                labels.
             TypeError: ``texts`` is one string, or an item is not a string.
         """
         return self.label(self.scores(texts), threshold)
@@ -160,11 +175,11 @@ class Classifier:
     def label(
         self, scores: NDArray[np.float32], threshold: float | None = None
     ) -> list[Prediction]:
-        """Label scored texts: the second half of `classify`.
+        """Label scored texts: the second step of `classify`.
 
         Raises:
-            ThresholdError: the threshold is not a number in [0, 1], or there is one for more than
-                two labels.
+            ThresholdError: the threshold is not a number in [0, 1], or is given for more than two
+                labels.
         """
         decision = self._decision.at(threshold)
         decided = decision.decide(scores)
@@ -175,7 +190,7 @@ class Classifier:
         return list(map(Prediction, names, decided.scores, by_label))
 
     def check_golden(self) -> None:
-        """Score the artifact's golden texts again.
+        """Check that the golden texts still get their recorded scores.
 
         Raises:
             ArtifactError: a score differs by more than the tolerance.
@@ -192,29 +207,29 @@ class Classifier:
 
 
 def chunks(texts: Sequence[str]) -> Iterator[Sequence[str]]:
-    """Cut a batch into pieces that bound the memory their encoding takes; at least one piece."""
-    if _is_one_piece(texts):
+    """Split a batch into chunks, at least one, that bound the memory of their encoding."""
+    if _is_one_chunk(texts):
         yield texts
         return
     start, chars = 0, 0
     for stop, text in enumerate(texts):
-        if stop > start and (chars + len(text) > _CHUNK_CHARS or stop - start == _CHUNK_TEXTS):
+        if stop > start and (chars + len(text) > CHUNK_CHARS or stop - start == CHUNK_TEXTS):
             yield texts[start:stop]
             start, chars = stop, 0
         chars += len(text)
     yield texts[start:]
 
 
-def _is_one_piece(texts: Sequence[str]) -> bool:
-    return len(texts) <= _CHUNK_TEXTS and sum(map(len, texts)) <= _CHUNK_CHARS
+def _is_one_chunk(texts: Sequence[str]) -> bool:
+    return len(texts) <= CHUNK_TEXTS and sum(map(len, texts)) <= CHUNK_CHARS
 
 
 def _placed(texts: Sequence[str]) -> Iterator[tuple[int, Sequence[str]]]:
-    """Yield the pieces of a batch with their place in it."""
+    """Yield the chunks of a batch with their place in it."""
     start = 0
-    for piece in chunks(texts):
-        yield start, piece
-        start += len(piece)
+    for chunk in chunks(texts):
+        yield start, chunk
+        start += len(chunk)
 
 
 def _check_texts(texts: Sequence[str]) -> None:

@@ -1,4 +1,4 @@
-"""``model.json``: everything there is to know about an artifact, typed and checked."""
+"""``model.json``: everything known about an artifact, typed and validated."""
 
 import hashlib
 import json
@@ -23,12 +23,12 @@ SCORE_KINDS: Final[dict[Task, tuple[str, ...]]] = {
     "multiclass": ("softmax",),
 }
 
-# What version 1 did not know, and what it meant by that.
+# The fields that version 1 did not have, and the values that it implied.
 _ADDED_IN_2: Final[Mapping[str, Any]] = {"features": None, "sampling": None}
 
 
 class ArtifactError(Exception):
-    """An artifact is missing, damaged, foreign or newer than this code.
+    """An artifact is missing, damaged, of another format or newer than this code.
 
     The message names the file and what to do.
     """
@@ -36,33 +36,34 @@ class ArtifactError(Exception):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Manifest:
-    """What ``model.json`` says of an artifact.
+    """The content of ``model.json``.
 
     Attributes:
         model: the task served, such as ``spam``.
         variant: the name of the configuration, such as ``dice``.
-        task: ``binary``, two labels and one score a text; or ``multiclass``, a score a label.
-        labels: the negative label, then the positive one; or all of them, in the scores' order.
-        loss: the loss it was trained under.
+        task: ``binary``, two labels and one score per text; or ``multiclass``, one score per label.
+        labels: the negative label, then the positive one; or all, in the order of the scores.
+        loss: the training loss.
         threshold: the label is positive at ``score >= threshold``; fitted on validation. None for
-            ``multiclass``: the label with the highest score is given.
-        score_kind: what the score is: ``sigmoid`` of the logit, ``margin`` for the sigmoid of a
-            margin (0.5 is margin 0, and it is no probability), ``softmax`` of the logits.
-        precision: how embedding, grams and surface are stored.
-        features: what the wide path reads, see `Features`; None without a wide path.
-        sampling: how training changed the classes' shares, if it did: ``method``, and ``prior`` and
-            ``sampled_prior``, the share of each label before and after. Scores follow the latter.
-        config: the whole configuration of the training run.
+            ``multiclass``, which chooses the label with the highest score.
+        score_kind: ``sigmoid`` of the logit; ``margin``, the sigmoid of a margin, which is not a
+            probability (0.5 is margin 0); or ``softmax`` of the logits.
+        precision: in which embedding, grams and surface are stored.
+        features: of the wide path, see `Features`; None without one.
+        sampling: how training changed the shares of the classes, if it did: ``method``, and the
+            share of each label before (``prior``) and after it (``sampled_prior``); scores follow
+            the latter.
+        config: the complete configuration of the training run.
         dataset: name, SHA-256 and number of rows of the data set.
         protocol: how the data set was split.
-        split: rows per fold and the SHA-256 of the rows' assignment.
-        seed: of split and initialisation.
-        metrics: by fold (``validation``, ``test``) and by threshold; ``slices``, where there are
-            any, by slice of the test fold.
-        library_versions: of what trained it.
+        split: rows per fold, and the SHA-256 of the assignment of the rows.
+        seed: of split and initialization.
+        metrics: by fold (``validation``, ``test``) and by threshold; ``slices``, if there are any,
+            by slice of the test fold.
+        library_versions: of the libraries used in training.
         files: SHA-256 of each other file.
-        content_hash: SHA-256 over everything here but ``timings``.
-        timings: when and how long it was trained; differs between equal runs.
+        content_hash: SHA-256 over all other fields but ``timings``.
+        timings: when and how long it was trained; differs between otherwise equal runs.
     """
 
     model: str
@@ -90,25 +91,25 @@ class Manifest:
 
     @property
     def version(self) -> str:
-        """The first twelve digits of the content hash: enough to tell artifacts apart."""
+        """The first twelve digits of the content hash, enough to distinguish artifacts."""
         return self.content_hash[:12]
 
     @property
     def decision(self) -> Decision:
-        """How scores become labels, with the artifact's own threshold."""
+        """How scores become labels, at the threshold of the artifact."""
         return Decision(self.labels, self.threshold)
 
     @property
     def wide_features(self) -> Features | None:
-        """What the network's wide path reads; None without one."""
+        """The features of the wide path; None without one."""
         return None if self.features is None else Features.from_json(self.features)
 
 
 def load_manifest(directory: Path) -> Manifest:
-    """Read and verify ``model.json`` alone.
+    """Read and verify ``model.json`` without the other files.
 
     Raises:
-        ArtifactError: it is missing, damaged, foreign, or written by a newer version.
+        ArtifactError: it is missing, damaged, of another format or newer than this code.
     """
     path = directory / MANIFEST_FILE
     if not directory.is_dir():
@@ -122,7 +123,7 @@ def load_manifest(directory: Path) -> Manifest:
     if not isinstance(values, dict) or values.get("format") != FORMAT:
         raise ArtifactError(
             f"{path}: not a Dandelion artifact (its 'format' is not {FORMAT!r}). "
-            "Point to a directory written by training."
+            "Choose a directory written by training."
         )
     version = values.get("format_version")
     if version not in range(1, FORMAT_VERSION + 1):
@@ -143,9 +144,9 @@ def load_manifest(directory: Path) -> Manifest:
 
 
 def _check_manifest(path: Path, values: Mapping[str, Any]) -> None:
-    """Refuse a manifest that is whole but not one this code can serve."""
+    """Refuse a manifest that is intact but cannot be served by this code."""
     task = values["task"]
-    if task not in (*SCORE_KINDS,):  # a tuple, for the value may be anything, a list even
+    if task not in (*SCORE_KINDS,):  # a tuple, because a list is not hashable
         raise damaged(path, f"expected that 'task' is one of {', '.join(SCORE_KINDS)}")
     score_kinds = SCORE_KINDS[task]
     labels = values["labels"]
@@ -155,13 +156,13 @@ def _check_manifest(path: Path, values: Mapping[str, Any]) -> None:
         f"'score_kind' of a {task} task is one of {', '.join(score_kinds)}": (
             values["score_kind"] in score_kinds
         ),
-        "'labels' are different strings, two of a binary task, more of another": (
+        "'labels' are distinct strings, two for a binary task, more for another": (
             isinstance(labels, list)
             and all(isinstance(label, str) for label in labels)
             and len(set(labels)) == len(labels)
             and (len(labels) == 2 if is_binary else len(labels) > 2)
         ),
-        "'threshold' is a number in [0, 1], or null beyond two labels": (
+        "'threshold' is a number in [0, 1], or null for more than two labels": (
             is_number(threshold) and 0 <= threshold <= 1 if is_binary else threshold is None
         ),
         f"'precision' is one of {', '.join(PRECISIONS)}": values["precision"] in PRECISIONS,
@@ -175,16 +176,16 @@ def _check_manifest(path: Path, values: Mapping[str, Any]) -> None:
         try:
             Features.from_json(values["features"])
         except ValueError as error:
-            raise damaged(path, f"its 'features' are wrong: {error}") from error
+            raise damaged(path, f"invalid 'features': {error}") from error
 
 
 def is_number(value: object) -> bool:
-    """Return whether a value of JSON is a finite number, no boolean."""
+    """Return whether a JSON value is a finite number, and not a boolean."""
     return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
 
 
 def content_hash(values: Mapping[str, Any]) -> str:
-    """Return the SHA-256 over a manifest's values but ``content_hash`` and ``timings``."""
+    """Return the SHA-256 over the fields of a manifest but ``content_hash`` and ``timings``."""
     hashed = {
         name: value for name, value in values.items() if name not in ("content_hash", "timings")
     }
@@ -192,12 +193,12 @@ def content_hash(values: Mapping[str, Any]) -> str:
 
 
 def to_json(values: Mapping[str, Any]) -> bytes:
-    """Write values as the files of an artifact have them: indented, UTF-8, no NaN."""
+    """Return values as JSON in the style of an artifact's files: indented, UTF-8, without NaN."""
     return (json.dumps(values, indent=2, ensure_ascii=False, allow_nan=False) + "\n").encode()
 
 
 def sha256(data: bytes) -> str:
-    """Return the SHA-256 of some bytes, hexadecimal."""
+    """Return the SHA-256 of bytes, hexadecimal."""
     return hashlib.sha256(data).hexdigest()
 
 
@@ -216,5 +217,5 @@ def read_file(path: Path) -> bytes:
 
 
 def damaged(path: Path, reason: object) -> ArtifactError:
-    """Return the error of a file that is not as it was written."""
+    """Return the error for a file that is not as it was written."""
     return ArtifactError(f"{path}: damaged: {reason}. {ADVICE.restore}")

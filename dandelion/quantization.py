@@ -1,7 +1,7 @@
-"""Tables of weights as they are stored: float32 ↔ float16 or int8.
+"""Tables of weights in their stored precision: float32 ↔ float16 or int8.
 
-What is measured is what is shipped: training rounds a network with `quantize` before any metric is
-computed.
+Training rounds a network with `quantize` before it computes any metric, so that what is measured is
+what is shipped.
 """
 
 from collections.abc import Mapping
@@ -17,15 +17,15 @@ PRECISIONS: Final[tuple[Precision, ...]] = get_args(Precision)
 
 _SCALE: Final = "_scale"
 
-# Packed tables and the axis along which int8 has one scale: a row of the embedding is a word's
-# vector; a column of grams or surface is a class's weights, thousands of them, of one size.
+# The packed tables, and the axis along which int8 shares a scale: a row of the embedding is the
+# vector of a word; a column of grams or surface holds the weights of a class, of similar size.
 _PACKED: Final = {"embedding": 1, "grams": 0, "surface": 0}
 
 
 def quantize(network: Network, precision: Precision) -> Network:
     """Round the tables to what ``precision`` can store; the other weights stay float32.
 
-    What is measured is what is shipped: call this before any metric is computed.
+    Rounding a rounded network changes nothing.
     """
     weights = network.weights()
     return Network.from_weights(weights | unpack(pack(weights, precision), precision))
@@ -34,10 +34,10 @@ def quantize(network: Network, precision: Precision) -> Network:
 def packed_tables(
     weights: Mapping[str, NDArray[np.float32]], precision: Precision
 ) -> dict[str, tuple[NDArray[np.int8], NDArray[np.float32]]]:
-    """Return the tables that are stored as int8, with their scales: none of another precision.
+    """Return the tables that are stored as int8, with their scales; none in another precision.
 
-    The scales are those of each row of the embedding, [rows, 1], and of each column of the others,
-    [1, columns].
+    The embedding has a scale per row, float32[rows, 1]; the others have one per column,
+    float32[1, columns].
     """
     if precision != "int8":
         return {}
@@ -48,11 +48,11 @@ def packed_tables(
 def pack(
     weights: Mapping[str, NDArray[np.float32]], precision: Precision
 ) -> dict[str, NDArray[Any]]:
-    """Store the tables among some weights.
+    """Return the tables among the weights as they are stored.
 
-    int8 has a scale for every row or column: its largest value ÷ 127. A scale has 16 significant
-    bits, so that its product with an int8 is exact in float32 and packing what was unpacked gives
-    the same bytes again. A row or column of denormals becomes zeros.
+    In int8, every row or column has a scale, its largest value ÷ 127. Scales have 16 significant
+    bits, so their product with an int8 is exact in float32, and packing an unpacked table gives the
+    same bytes. A row or column of denormal numbers becomes zeros.
     """
     packed: dict[str, NDArray[Any]] = {}
     for name, axis in _PACKED.items():
@@ -73,12 +73,17 @@ def pack(
 def unpack(
     packed: Mapping[str, NDArray[Any]], precision: Precision
 ) -> dict[str, NDArray[np.float32]]:
-    """Return the tables among some stored weights, float32."""
+    """Return the tables among the stored tensors, as float32.
+
+    Raises:
+        ValueError: a table or a scale is not of the shape and dtype that the precision requires.
+        KeyError: a scale is missing.
+    """
     return {name: _unpack_table(packed, name, precision) for name in _PACKED if name in packed}
 
 
 def layers(tensors: Mapping[str, NDArray[Any]]) -> dict[str, NDArray[Any]]:
-    """Return what is neither a table among some stored tensors nor the scale of one."""
+    """Return the stored tensors that are neither a table nor the scale of one."""
     tables = _PACKED.keys() & tensors.keys()
     return {
         name: tensor for name, tensor in tensors.items() if name.removesuffix(_SCALE) not in tables

@@ -1,1 +1,1 @@
-"""From scores to labels."""
+"""From scores to labels, and the thresholds between them."""

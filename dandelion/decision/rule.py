@@ -1,4 +1,4 @@
-"""The one place where a score becomes a label."""
+"""The one place where scores become labels."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -13,13 +13,13 @@ class ThresholdError(ValueError):
 
 
 class Decided(NamedTuple):
-    """The decisions on some texts, in their order.
+    """The decisions on texts, in their order.
 
     Attributes:
-        positions: of the label in the decision's ``labels``, one per text; of two labels 1 is the
+        positions: the index of each text's label in ``Decision.labels``; with two labels, 1 is the
             positive one.
-        scores: with two labels the positive label's, else the chosen label's; float32 values.
-        by_label: with more than two labels, a score per label for each text; None for two.
+        scores: of the positive label for two labels, otherwise of the chosen one; float32 values.
+        by_label: for more than two labels, the scores of all labels for each text; otherwise None.
     """
 
     positions: list[int]
@@ -29,10 +29,10 @@ class Decided(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Decision:
-    """The rule by which a model's scores become labels.
+    """The rule by which the scores of a model become labels.
 
-    With two labels, the positive one is chosen at ``score >= threshold``. With more there is no
-    threshold, and the label with the highest score is chosen, the first of equals.
+    With two labels, the positive one is chosen at ``score >= threshold``. With more labels there is
+    no threshold: the one with the highest score is chosen, the first one among equals.
 
     Attributes:
         labels: the negative label, then the positive one; or all of them, in the scores' order.
@@ -46,8 +46,9 @@ class Decision:
     Example:
         >>> import numpy as np
         >>> decision = Decision(("ham", "spam"), threshold=0.5)
-        >>> decision.decide(np.array([0.5, 0.25], dtype=np.float32)).positions
-        [1, 0]
+        >>> decided = decision.decide(np.array([0.5, 0.25], dtype=np.float32))
+        >>> [decision.labels[position] for position in decided.positions]
+        ['spam', 'ham']
         >>> decision.at(0.75).threshold
         0.75
     """
@@ -68,12 +69,12 @@ class Decision:
 
     @classmethod
     def binary(cls, threshold: float) -> Self:
-        """Return the decision between two labels without names, as evaluation needs it."""
+        """Return the decision between two generic labels, for evaluations that need no names."""
         return cls(("negative", "positive"), threshold)
 
     @property
     def is_binary(self) -> bool:
-        """Whether there are two labels, and so a threshold."""
+        """Whether there are two labels, and therefore a threshold."""
         return len(self.labels) == 2
 
     @property
@@ -82,7 +83,7 @@ class Decision:
         return () if self.is_binary else (len(self.labels),)
 
     def at(self, threshold: float | None) -> "Decision":
-        """Return this decision with another threshold; None keeps its own.
+        """Return this decision at another threshold; None keeps the present one.
 
         Raises:
             ThresholdError: the threshold is not a number in [0, 1], or there are more than two
@@ -93,8 +94,8 @@ class Decision:
     def decide(self, scores: NDArray[np.floating[Any]]) -> Decided:
         """Choose a label for each text.
 
-        The comparison is made in float64, as anyone who reads a score and a threshold from a
-        response would make it: in float32 the threshold .9 would equal the score .89999998.
+        Scores are compared in float64, as a client compares the numbers of a response; in float32,
+        the threshold .9 would equal the score .89999998.
 
         Args:
             scores: float32[n] of the positive label, or float32[n, k] for k > 2 labels.
@@ -103,7 +104,7 @@ class Decision:
             rows: list[list[float]] = scores.tolist()
             best: list[int] = scores.argmax(axis=1).tolist()
             return Decided(best, [row[at] for row, at in zip(rows, best, strict=True)], rows)
-        # Python's floats are float64, and for the usual single text cheaper than NumPy's calls.
+        # Python's floats are float64, and faster than NumPy for a single text, the usual case.
         values: list[float] = scores.tolist()
         threshold = float(self.threshold)
         return Decided([value >= threshold for value in values], values)

@@ -1,1 +1,1 @@
-"""From encoded text to scores: NumPy defines them, the compiled engine equals it."""
+"""From encoded text to scores: NumPy defines them, the compiled engine computes the same."""

@@ -1,17 +1,17 @@
 """The forward pass of the wide and deep averaging network, in NumPy.
 
-    deep: average of embeddings → two hidden layers (ReLU) → logits   (Iyyer et al. 2015)
-    wide: sum of the grams' weights ÷ √(number of grams) → added to the logits
-                                                                       (Cheng et al. 2016)
-    surface: average of its rows → added to the logits, and beside the average of embeddings
+    deep: average of the embeddings → two hidden layers (ReLU) → logits    (Iyyer et al. 2015)
+    wide: sum of the weights of the grams ÷ √(number of grams), added to the logits
+                                                                           (Cheng et al. 2016)
+    surface: average of its rows, added to the logits and appended to the average of the embeddings
 
-The plain three-layer DAN has neither wide path nor surface.
+A plain deep averaging network has neither a wide path nor a surface.
 """
 
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from functools import cached_property
-from typing import NamedTuple, TypeVar
+from typing import Final, NamedTuple, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -23,18 +23,18 @@ from ..text.vocabulary import TokenBatch
 Float32 = NDArray[np.float32]
 T = TypeVar("T")
 
-# Tokens gathered at a time: their vectors (8,192 × 50 float32, 1.6 MB) stay in the processor's
-# cache, and a body full of tokens never asks for gigabytes.
-_BLOCK_TOKENS = 8192
+# Tokens whose vectors are gathered at a time: these (8,192 × 50 float32, 1.6 MB) stay in the
+# processor's cache, and no batch needs gigabytes.
+BLOCK_TOKENS: Final = 8192
 
 
 class Encoded(NamedTuple):
-    """A batch of texts as the network reads it.
+    """A batch of n texts, encoded for a network.
 
     Attributes:
         tokens: for the deep path.
-        grams: for the wide path; None where the network has none.
-        surface: int32[n, counts], rows of the surface table; None where the network has none.
+        grams: for the wide path; None if the network has none.
+        surface: int32[n, counts], rows of the surface table; None if the network has none.
     """
 
     tokens: TokenBatch
@@ -44,21 +44,21 @@ class Encoded(NamedTuple):
 
 @dataclass(frozen=True)
 class Network:
-    """The weights; v tokens, d dimensions, h hidden units, k logits, b buckets, all float32.
+    """The weights, for v tokens, d dimensions, h hidden units, k logits and b buckets.
 
     Attributes:
-        embedding: float32[v, d]; row 0 belongs to the unknown token.
+        embedding: float32[v, d]; row 0 is the unknown token.
         hidden1_weight: float32[h, d + e].
         hidden1_bias: float32[h].
         hidden2_weight: float32[h, h].
         hidden2_bias: float32[h].
         output_weight: float32[k, h].
         output_bias: float32[k].
-        grams: float32[b, k], or None: a gram's weight for each logit.
-        surface: float32[s, k + e], or None: a weight for each logit, then a vector of e numbers.
+        grams: float32[b, k], the weight of each bucket for each logit; or None.
+        surface: float32[s, k + e], a weight for each logit, then a vector of e numbers; or None.
 
     Raises:
-        ValueError: a weight's shape does not fit the others', is not float32 or not finite.
+        ValueError: a weight does not match the others in shape, is not float32 or not finite.
     """
 
     embedding: Float32
@@ -73,17 +73,17 @@ class Network:
 
     def __post_init__(self) -> None:
         if self.embedding.ndim != 2 or self.hidden1_weight.ndim != 2 or not len(self.embedding):
-            raise ValueError("'embedding' and 'hidden1_weight' are matrices with at least one row")
+            raise ValueError("'embedding' and 'hidden1_weight' must be matrices and not empty")
         hidden = len(self.hidden1_weight)
         outputs = self.output_bias.size
         if not outputs:
-            raise ValueError("'output_bias' is empty; expected a number for each logit")
+            raise ValueError("'output_bias' is empty; expected one number per logit")
         dimensions = self.embedding.shape[1]
         extra = self.hidden1_weight.shape[1] - dimensions
         if extra < 0 or (extra and self.surface is None):
             raise ValueError(
                 f"'hidden1_weight' reads {dimensions + extra} numbers, but 'embedding' has "
-                f"{dimensions}; the surface alone may add to them"
+                f"{dimensions}; only a surface adds to them"
             )
         expected = {
             "embedding": self.embedding.shape,
@@ -104,40 +104,40 @@ class Network:
             if weight.dtype != np.float32:
                 raise ValueError(f"{name!r} has dtype {weight.dtype}, expected float32")
             if not np.isfinite(weight).all():
-                raise ValueError(f"{name!r} holds a value that is not finite")
+                raise ValueError(f"{name!r} contains a value that is not finite")
 
     @classmethod
     def from_weights(cls, weights: Mapping[str, Float32]) -> "Network":
-        """Build a network from its named weights.
+        """Create a network from its weights by name.
 
         Raises:
-            ValueError: a weight is missing, unknown or does not fit.
+            ValueError: a weight is missing, unknown or does not match the others.
         """
         optional = {"grams", "surface"}
         needed = {field.name for field in fields(cls)} - optional
         if not needed <= set(weights) <= needed | optional:
             raise ValueError(
                 f"the weights are {sorted(weights)}, expected {sorted(needed)} "
-                f"and maybe {sorted(optional)}"
+                f"and optionally {sorted(optional)}"
             )
         return cls(**weights)
 
     def weights(self) -> dict[str, Float32]:
-        """Name every weight that there is, in the order of the data's way."""
+        """Return every weight by name, in the order in which they are used."""
         values = {field.name: getattr(self, field.name) for field in fields(self)}
         return {name: value for name, value in values.items() if value is not None}
 
     def logits(self, batch: Encoded) -> Float32:
-        """Compute float32[n, k]. A text without tokens averages to zeros."""
+        """Compute float32[n, k]. The embeddings of a text without tokens average to zeros."""
         outputs = len(self.output_bias)
         hidden = self._averages(batch.tokens)  # [n, d]
-        wide = self.output_bias  # [k], or [n, k] with what is added
+        wide = self.output_bias  # [k], or [n, k] after an addition
         if self._grams is not None:
             sums = _gram_sums(self._grams, _given(batch.grams, "grams"))
             wide = wide + sums[:, :outputs].astype(np.float32)
         if self.surface is not None:
             rows = _given(batch.surface, "surface").T  # [counts, n]
-            # Summed along the first axis, where NumPy adds whole rows of numbers at once.
+            # Along the first axis, NumPy adds whole rows of numbers at once.
             surface = self.surface.take(rows, axis=0).sum(axis=0)  # [n, k + e]
             surface /= np.float32(len(rows))
             wide = wide + surface[:, :outputs]
@@ -152,16 +152,16 @@ class Network:
         return None if self.grams is None else _gather_table(self.grams)
 
     def _averages(self, batch: TokenBatch) -> Float32:
-        """Average each text's embeddings: float32[n, d], summed in float64 across blocks."""
+        """Average the embeddings of each text: float32[n, d], summed in float64 across blocks."""
         ids, offsets = batch
-        if len(ids) <= _BLOCK_TOKENS:
+        if len(ids) <= BLOCK_TOKENS:
             sums = sum_each(self.embedding.take(ids, axis=0), offsets, np.float32)
         else:
             sums = np.zeros((len(offsets) - 1, self.embedding.shape[1]))
-            for start in range(0, len(ids), _BLOCK_TOKENS):
-                stop = min(start + _BLOCK_TOKENS, len(ids))
+            for start in range(0, len(ids), BLOCK_TOKENS):
+                stop = min(start + BLOCK_TOKENS, len(ids))
                 first, last = offsets.searchsorted([start, stop], side="right")
-                # Texts first-1 … last-1 may have tokens here.
+                # Only texts first − 1 … last − 1 may have tokens in this block.
                 bounds = np.clip(offsets[first - 1 : last + 1], start, stop) - start
                 vectors = self.embedding.take(ids[start:stop], axis=0)  # [tokens, d]
                 sums[first - 1 : last] += sum_each(vectors, bounds, np.float32)
@@ -185,8 +185,8 @@ def _layer(values: Float32, weight: Float32, bias: Float32) -> Float32:
 def _gather_table(table: Float32) -> Float32:
     """Copy a table for `_gram_sums`: float32[b + 1, 2ⁱ], padded with zeros.
 
-    NumPy copies rows of 4, 8, 16 and 32 bytes several times faster than others; in the last row is
-    what a gap counts.
+    NumPy gathers rows of 4, 8, 16 and 32 bytes several times as fast as others. The last row is the
+    weight of a gap.
     """
     rows, columns = table.shape
     padded = np.zeros((rows + 1, 1 << (columns - 1).bit_length()), dtype=np.float32)
@@ -195,8 +195,8 @@ def _gather_table(table: Float32) -> Float32:
 
 
 def _gram_sums(table: Float32, batch: GramBatch) -> NDArray[np.float64]:
-    """Sum each text's grams, divided by the root of their number: float64[n, columns]."""
-    # Clipped: whatever is beyond the buckets is a gap.
+    """Sum the weights of each text's grams ÷ √(number of grams): float64[n, columns]."""
+    # Clipped, because every id beyond the buckets is a gap.
     weights = table.take(batch.ids, axis=0, mode="clip")  # [entries, columns]
     sums = sum_parts(weights, batch.parts, np.float64)
     sums /= np.sqrt(np.maximum(batch.counts, 1))[:, None]
@@ -204,14 +204,14 @@ def _gram_sums(table: Float32, batch: GramBatch) -> NDArray[np.float64]:
 
 
 def binary_logits(logits: Float32) -> Float32:
-    """Reduce float32[n, k] logits to float32[n]: the log-odds of not being of the first class.
+    """Reduce float32[n, k] logits to float32[n]: the log-odds of the positive class.
 
-    With one logit that is the logit itself. With more they are a softmax's, over the negative class
-    and k − 1 kinds of the positive one: log Σ e^(other logits) − first logit.
+    A single logit is this already. More are those of a softmax over the negative class and k − 1
+    kinds of the positive one, whose log-odds are log Σ e^(other logits) − first logit.
     """
     if logits.shape[1] == 1:
         return logits[:, 0]
-    # Subtracted first: large logits that are alike leave no digits for their difference otherwise.
+    # Subtracted first, because large logits leave too few digits for their small differences.
     others = logits[:, 1:] - logits[:, :1]
     largest = others.max(axis=1)
     reduced: Float32 = largest + np.log(np.exp(others - largest[:, None]).sum(axis=1))
@@ -219,14 +219,24 @@ def binary_logits(logits: Float32) -> Float32:
 
 
 def sigmoid(logits: Float32) -> Float32:
-    """Compute 1 / (1 + e^-x) without overflow, float32[n] from float32[n]."""
+    """Compute 1 / (1 + e^−x) without overflow, float32[n] from float32[n].
+
+    Example:
+        >>> sigmoid(np.array([0, 1000], dtype=np.float32)).tolist()
+        [0.5, 1.0]
+    """
     decay = np.exp(-np.abs(logits))
     scores: Float32 = np.where(logits >= 0, 1, decay) / (1 + decay)
     return scores.astype(np.float32, copy=False)
 
 
 def softmax(logits: Float32) -> Float32:
-    """Compute e^x / Σ e^x without overflow, float32[n, k] from float32[n, k]."""
+    """Compute e^x / Σ e^x for each row without overflow, float32[n, k] from float32[n, k].
+
+    Example:
+        >>> softmax(np.array([[1000, 1000]], dtype=np.float32)).tolist()
+        [[0.5, 0.5]]
+    """
     powers = np.exp(logits - logits.max(axis=1, keepdims=True))
     scores: Float32 = powers / powers.sum(axis=1, keepdims=True)
     return scores

@@ -1,1 +1,1 @@
-"""From text to tokens, ids, grams and surface."""
+"""From text to token ids, grams and surface features."""

@@ -1,10 +1,10 @@
-"""A page's tokens: what `tokenizer` finds a text at a time, found on the arrays of all texts.
+"""The tokens of `tokenizer`, found on the arrays of a whole batch.
 
-The regular expression takes half a microsecond a token, and most of a batch's time with it. This
-takes a tenth of that, resting on this: a token is a run of letters, of digits or of one and the
-same sign, wherever the search stands; clitics, mentions and links, which are more, are seen from
-where such runs begin. Texts whose lower case depends on more than a character at a time are left to
-the regular expression, which stays the definition: the tests hold the two together.
+The regular expression takes half a microsecond per token, most of the time of a batch; this takes a
+tenth of that. Almost every token is a run of letters, of digits or of the same sign, wherever the
+search starts. The others (clitics, mentions and links) begin where such a run begins. Texts whose
+lower case depends on more than one character at a time are left to the regular expression, which
+remains the definition; tests check that both agree.
 """
 
 from typing import NamedTuple
@@ -26,14 +26,14 @@ from .tokenizer import LONG_DIGITS, MAX_RUN
 
 
 class Tokens(NamedTuple):
-    """The tokens of a page's texts, in their order, those of ``left`` excepted.
+    """The tokens of a batch, in the order of the texts, without the texts in ``left``.
 
     Attributes:
-        starts: intp[tokens], the place of each one's first character.
-        stops: intp[tokens], the place behind its last one; behind the third of a run of signs.
-        links: intp[links], which of the tokens are links; they span the first letters alone.
-        mentions: intp[mentions], which are mentions; they span the @ alone.
-        numbers: intp[numbers], which are digits that are known by their count.
+        starts: intp[tokens], the place of the first character of each token.
+        stops: intp[tokens], the place after its last one; a run of signs stops after its third.
+        links: intp[links], the tokens that are links; each spans only its first run of letters.
+        mentions: intp[mentions], the tokens that are mentions; each spans only the @.
+        numbers: intp[numbers], the tokens that are digits replaced by their count.
         left: intp[texts], the texts left to the regular expression, ascending.
     """
 
@@ -46,11 +46,11 @@ class Tokens(NamedTuple):
 
 
 def find_tokens(batch: TextBatch) -> Tokens:
-    """Find the tokens of every text that is not left to the regular expression."""
+    """Find the tokens of all texts but those left to the regular expression."""
     codes, kinds = batch.codes, batch.token_kinds
     changes = kinds[1:] != kinds[:-1]
     changes |= (codes[1:] != codes[:-1]) & (kinds[1:] == TOKEN_SIGN)
-    # All runs but the white space in front, each up to the next.
+    # All runs after the first space, each up to the next run.
     starts = np.flatnonzero(changes) + 1
     stops = np.append(starts[1:], len(codes))
     first, kinds, lengths = codes[starts], kinds[starts], stops - starts
@@ -59,8 +59,8 @@ def find_tokens(batch: TextBatch) -> Tokens:
     stops[cut] = starts[cut] + MAX_RUN
 
     is_token = kinds != TOKEN_SPACE
-    # An apostrophe between letters is of one token with those behind it. The last run is white
-    # space: every other one has a next, and what is before the first, at -1, is white space too.
+    # An apostrophe between letters is one token with the letters after it. The last run is white
+    # space, so every other run has a next one, and index -1, before the first, is white space too.
     clitics = _alone(first, lengths, "'")
     clitics = clitics[letters[clitics - 1] & letters[clitics + 1]]
     is_token[clitics + 1] = False
@@ -83,14 +83,14 @@ def find_tokens(batch: TextBatch) -> Tokens:
 
 
 def _alone(first: Codes, lengths: Places, sign: str) -> Places:
-    """Find the runs that are a sign once."""
+    """Find the runs that consist of a single given sign."""
     return np.flatnonzero((first == ord(sign)) & (lengths == 1))
 
 
 def _mentions(first: Codes, lengths: Places, words: Mask, is_token: Mask) -> NDArray[np.intp]:
-    """Find the runs that begin a mention, and let the words that follow be no tokens.
+    """Find the runs that begin a mention, and mark the words that belong to it as no tokens.
 
-    That is an @ between what is no word and a word, which is a mention as a whole.
+    A mention is an @ that follows no word, together with the word after it.
     """
     mentions = _alone(first, lengths, "@")
     mentions = mentions[words[mentions + 1] & ~words[mentions - 1]]
@@ -105,9 +105,9 @@ def _mentions(first: Codes, lengths: Places, words: Mask, is_token: Mask) -> NDA
 def _links(
     batch: TextBatch, starts: Places, kinds: NDArray[np.uint8], is_token: Mask
 ) -> NDArray[np.intp]:
-    """Find the runs that begin a link, and let what follows up to white space be no tokens.
+    """Find the runs that begin a link, and mark the runs up to white space as no tokens.
 
-    A link begins where a token does; of several before the same white space the first is the one.
+    A link begins where a token begins; of several before the same white space, the first counts.
     """
     places = _possible_links(batch)
     runs: NDArray[np.intp] = starts.searchsorted(places)
@@ -121,11 +121,11 @@ def _links(
 
 
 def _possible_links(batch: TextBatch) -> Places:
-    """Find where a link may begin if a token does, ascending."""
-    # Beyond the page's end there is nothing but its last space again.
+    """Find the places where a link begins if a token begins there, ascending."""
+    # Clipped: beyond the end of the batch, its last space is read again.
     codes = batch.codes
     places = np.concatenate([_find(codes, "http"), _find(codes, "www.")])
-    ends = places + 4  # behind http, or www.
+    ends = places + 4  # after http, or www.
     is_http = codes.take(places) == ord("h")
     ends += is_http & (codes.take(ends, mode="clip") == ord("s"))
     for character in "://":
@@ -135,10 +135,10 @@ def _possible_links(batch: TextBatch) -> Places:
 
 
 def _find(codes: Codes, characters: str) -> Places:
-    """Find the places on a page where some characters follow one another, none of them a space."""
+    """Find where a sequence of characters without a space occurs."""
     first, second = ord(characters[0]), ord(characters[1])
     places = np.flatnonzero((codes[:-1] == first) & (codes[1:] == second))
-    # The page ends with a space: a place that is still there has a place behind it.
+    # The batch ends with a space, so each remaining place has another one after it.
     for distance, character in enumerate(characters[2:], start=2):
         places = places[codes[places + distance] == ord(character)]
     return places

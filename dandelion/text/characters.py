@@ -1,8 +1,8 @@
-"""A batch of texts as arrays: code points, their kinds and the text each belongs to.
+"""A batch of texts as arrays: code points, their kinds, and the text each belongs to.
 
-What `tokens`, `grams` and `surface` compute, they compute on these, without a loop over characters:
-an array operation takes about a nanosecond a character, a step of Python fifty. Each array is made
-when it is first asked for, and once for all that read it.
+`array_tokenizer`, `grams` and `surface` work on these arrays without looping over characters: an
+array operation takes about a nanosecond per character, a step of Python fifty. Each array is
+computed when it is first read, and shared by everything that reads it.
 """
 
 import unicodedata
@@ -24,37 +24,38 @@ Places = NDArray[np.intp]
 
 SPACE, LOWER, UPPER, DIGIT, SIGN = range(5)
 
-# What the tokenizer's regular expression takes a character for.
+# How the tokenizer's regular expression classifies a character.
 TOKEN_SPACE, TOKEN_LETTER, TOKEN_DIGIT, TOKEN_SIGN = range(4)
 
-# Lower case is not their own matter: İ becomes two characters, Σ depends on its place in the word.
+# Their lower case is not a single character of its own: İ becomes two, and that of Σ depends on its
+# position in the word.
 UNEVEN: Final = "İΣ"
 
-# A character's traits in one byte: its kind, what the tokenizer takes it for, and flags.
+# A character's traits in one byte: its kind, its kind for the tokenizer, and flags.
 _KIND: Final = 0b111
 _TOKEN_SHIFT: Final = 3
 _WORD, _UNEVEN, _SEEN = 1 << 5, 1 << 6, 1 << 7
 
-# A run's hash is Σ code · _BASE^i modulo 2⁶⁴; its lower half is the sum modulo 2³² over the base's
-# lower half, which is the one that grams are hashed with. Odd, so that it can be divided by.
+# The hash of a run is Σ code · _BASE^i modulo 2⁶⁴. Grams use its lower half, which is the same sum
+# modulo 2³² with the lower half of the base. The base is odd and therefore invertible.
 _BASE: Final = 0xD1B54A329E3779B1
 
-# Characters of the largest page whose powers of the base are kept, once there was one so large:
-# with those of all smaller sizes 32 MB. The pages that a batch is cut into take 8 MB.
-_KEPT: Final = 2**20
+# Powers of the base are cached for batches of up to this many characters, which takes 32 MB for all
+# sizes; the pieces that a `Classifier` splits batches into need 8 MB of it.
+CACHED_POWERS: Final = 2**20
 
 
 class Runs(NamedTuple):
-    """Runs of characters, in the order of the page: each from ``starts`` to before ``stops``."""
+    """Runs of characters, in the order of the batch, each from a start up to before its stop."""
 
     starts: Places
     stops: Places
 
 
 class _lazy(Generic[T]):  # noqa: N801
-    """A property computed once, as `functools.cached_property`.
+    """A property computed once, like `functools.cached_property`.
 
-    That one, before Python 3.12, makes threads wait for one another, whichever page each works on.
+    Before Python 3.12, that one has one lock for all instances, so threads wait for each other.
     """
 
     def __init__(self, compute: Callable[[Any], T]) -> None:
@@ -62,19 +63,19 @@ class _lazy(Generic[T]):  # noqa: N801
         self._name = compute.__name__
         self.__doc__ = compute.__doc__
 
-    def __get__(self, batch: Any, owner: type) -> T:
-        value: T = self._compute(batch)
-        batch.__dict__[self._name] = value  # found first from now on
+    def __get__(self, instance: Any, owner: type) -> T:
+        value: T = self._compute(instance)
+        instance.__dict__[self._name] = value  # from now on, found before this descriptor
         return value
 
 
 class TextBatch:
-    """The code points of a batch of texts, made `clean`, a space before, between and behind them.
+    """The code points of n texts, cleaned, with a space before, between and after them.
 
-    m counts characters, n texts.
+    m is the number of code points, these spaces included.
 
     Attributes:
-        texts: n texts, clean.
+        texts: n texts, see `tokenizer.clean`.
     """
 
     def __init__(self, texts: Sequence[str]) -> None:
@@ -82,12 +83,12 @@ class TextBatch:
 
     @_lazy
     def lengths(self) -> NDArray[np.int64]:
-        """int64[n], characters of each text."""
+        """int64[n], the number of characters of each text."""
         return np.fromiter(map(len, self.texts), np.int64, len(self.texts))
 
     @_lazy
     def bounds(self) -> NDArray[np.int64]:
-        """int64[n + 1], where each text begins with the space in front of it, and the last ends."""
+        """int64[n + 1], the place of the space before each text, and of the last space."""
         bounds = np.zeros(len(self.texts) + 1, dtype=np.int64)
         np.add.accumulate(self.lengths + 1, out=bounds[1:])
         return bounds
@@ -100,12 +101,12 @@ class TextBatch:
 
     @_lazy
     def index(self) -> Places:
-        """intp[m], the code points as NumPy wants them to look something up."""
+        """intp[m], the code points in the type that NumPy indexes with."""
         return self.cased.astype(np.intp)
 
     @_lazy
     def codes(self) -> Codes:
-        """uint32[m], the code points, in lower case where that is one character too."""
+        """uint32[m], the code points, in lower case where that is a single character."""
         return self._looked_up[0]
 
     @_lazy
@@ -114,7 +115,7 @@ class TextBatch:
 
     @_lazy
     def _looked_up(self) -> tuple[Codes, NDArray[np.uint8]]:
-        """Lower case and traits; characters not met before are entered on the way."""
+        """Lower case and traits; new characters are entered into the tables first."""
         traits = _TRAITS.take(self.index)
         if not traits.all():
             for code in np.unique(self.cased[traits == 0]).tolist():
@@ -124,7 +125,7 @@ class TextBatch:
 
     @_lazy
     def kinds(self) -> NDArray[np.uint8]:
-        """uint8[m]: `SPACE`, `LOWER` (letters without case and marks too), `UPPER` …, `SIGN`."""
+        """uint8[m]: `SPACE`, `LOWER` (or a caseless letter or mark), `UPPER`, `DIGIT`, `SIGN`."""
         return self._traits & np.uint8(_KIND)
 
     @_lazy
@@ -134,7 +135,7 @@ class TextBatch:
 
     @_lazy
     def space(self) -> Mask:
-        """bool[m]."""
+        """bool[m]: white space and control characters."""
         space: Mask = self.kinds == SPACE
         return space
 
@@ -146,7 +147,7 @@ class TextBatch:
 
     @_lazy
     def rows(self) -> Places:
-        """intp[m − 1], the text of each character; the space in front belongs to it, too."""
+        """intp[m − 1], the text that each character belongs to, as does the space before it."""
         return np.arange(len(self.texts)).repeat(self.lengths + 1)
 
     @_lazy
@@ -156,56 +157,56 @@ class TextBatch:
 
     @_lazy
     def pieces(self) -> Runs:
-        """What stands between white space."""
+        """The runs between white space."""
         return _runs(self.space)
 
     @_lazy
     def uneven(self) -> Places:
-        """The places of characters whose lower case in a text is not the one by themselves."""
+        """The places of characters whose lower case depends on the text around them."""
         return np.flatnonzero(self._traits & np.uint8(_UNEVEN))
 
     @_lazy
     def sums(self) -> "Sums":
-        """The sums that ``codes`` are hashed by."""
+        """The running sums that give the hash of any run of ``codes``."""
         return Sums(self.codes)
 
     def rows_of(self, places: Places) -> NDArray[np.intp]:
-        """Tell which text each of a few places belongs to."""
+        """Return the text that each of a few places belongs to."""
         return self.bounds.searchsorted(places, side="right") - 1
 
     def by_kind(self, values: bytes) -> NDArray[np.uint8]:
-        """Look a value up for each character's kind, uint8[m]; five times faster than NumPy."""
+        """Map the kind of each character to a value, uint8[m]; five times as fast as NumPy."""
         return np.frombuffer(
             self.kinds.tobytes().translate(values.ljust(256, b"\0")), dtype=np.uint8
         )
 
     def offsets(self, places: Places) -> NDArray[np.int64]:
-        """Tell where each text's share of some ascending places begins, int64[n + 1]."""
+        """Return where the places of each text begin among ascending places, int64[n + 1]."""
         return places.searchsorted(self.bounds)
 
 
 class Sums:
-    """Hashes of runs of characters, each by a single subtraction.
+    """Hashes of runs of characters, each from a single subtraction.
 
-    Summed once from the page's beginning, with the power of the base that belongs to the place;
-    a run's share is the difference of two sums, divided by the power of the place before it.
+    Each character times the power of the base for its place is summed from the beginning. The hash
+    of a run is the difference of two sums, divided by the power for the place before the run.
     """
 
     def __init__(self, codes: Codes) -> None:
         size = 1 << max(len(codes) - 1, 1023).bit_length()
-        powers, self._inverses = (_kept_powers if size <= _KEPT else _powers)(size)
+        powers, self._inverses = (_cached_powers if size <= CACHED_POWERS else _powers)(size)
         terms = codes.astype(np.uint64)
         terms *= powers[: len(codes)]
         self._sums = np.add.accumulate(terms, out=terms)
 
     def hash(self, starts: Places, stops: Places) -> Hashes:
-        """Hash runs, none of which starts at place 0: Σ code · base^i for i = 1, 2, …, uint64."""
+        """Hash runs that start after place 0: Σ code · base^i for i = 1, 2, …, uint64[runs]."""
         before = starts - 1
         return (self._sums[stops - 1] - self._sums[before]) * self._inverses[before]
 
 
 def _powers(count: int) -> tuple[Hashes, Hashes]:
-    """Return the base's powers from 0 to count − 1, and their inverses, modulo 2⁶⁴."""
+    """Return the powers of the base from 0 to count − 1, and their inverses, modulo 2⁶⁴."""
     bases = np.array([_BASE, pow(_BASE, -1, 2**64)], dtype=np.uint64)
     powers = np.repeat(bases[:, None], count, axis=1)
     powers[:, 0] = 1
@@ -213,11 +214,11 @@ def _powers(count: int) -> tuple[Hashes, Hashes]:
     return powers[0], powers[1]
 
 
-_kept_powers = lru_cache(_powers)
+_cached_powers = lru_cache(_powers)
 
 
 def hash_each(codes: Codes, starts: Places, lengths: Places) -> Hashes:
-    """Hash runs as `Sums` does, whatever their order; for tables, which are made once."""
+    """Hash runs like `Sums`, in any order; slower, for tables that are built once."""
     hashes = np.zeros(len(starts), dtype=np.uint64)
     runs = np.arange(len(starts))
     power = 1
@@ -229,13 +230,13 @@ def hash_each(codes: Codes, starts: Places, lengths: Places) -> Hashes:
 
 
 def _runs(mask: Mask) -> Runs:
-    """Find the runs that are unlike the page's first and last character."""
+    """Find the runs where the mask differs from its first and last value."""
     edges = np.flatnonzero(mask[1:] != mask[:-1]) + 1
     return Runs(edges[::2], edges[1::2])
 
 
 def _enter(code: int) -> None:
-    """Enter a code point into the tables. Threads may race: they write the same values."""
+    """Enter a code point into the tables. Threads may race, for they write the same values."""
     character = chr(code)
     LOWER_CASE[code] = lower_of(character)
     kind = kind_of(character)
@@ -248,13 +249,13 @@ def _enter(code: int) -> None:
 
 
 def lower_of(character: str) -> int:
-    """Return a character's code point in lower case; its own where that is not one character."""
+    """Return the code point of a character in lower case; its own if that is not one character."""
     lower = character.lower()
     return ord(lower) if len(lower) == 1 else ord(character)
 
 
 def kind_of(character: str) -> int:
-    """Return a character's kind, see `Page.kinds`."""
+    """Return the kind of a character, see `TextBatch.kinds`."""
     category = unicodedata.category(character)
     if character.isspace() or category == "Cc":
         return SPACE

@@ -1,15 +1,15 @@
 """Text to grams: the features of the wide path, hashed into buckets.
 
-A DAN knows whole words alone. Grams are what else a message has, each switched by `Features`:
+A deep averaging network knows only whole words. Grams add, each switched by `Features`:
 
-- character n-grams inside words, so that unknown and misspelt words are known by their parts;
+- character n-grams inside words, by which unknown and misspelled words are recognized;
 - word n-grams;
 - signs (punctuation, currency, emoji) and pairs of neighbouring words or signs;
 - shapes of words: ``Xxxx``, ``XXX``, ``999``.
 
-A gram has no entry in any dictionary: its hash is its bucket (Weinberger et al. 2009). Everything
-is computed on the code points of a batch of texts at once, without a loop over characters; the
-definition of each gram, one text at a time, is the reference in the tests.
+Grams have no dictionary: their hash is their bucket (feature hashing, Weinberger et al. 2009). They
+are computed on the code points of a whole batch, without looping over characters; the reference in
+the tests defines each of them for a single text.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -25,38 +25,39 @@ from .ragged import Parts, sum_parts
 MAX_BITS: Final = 22
 MAX_CHARS: Final = 8
 
-# What stands for no gram: beyond the buckets of any table.
+# Marks the absence of a gram; larger than any bucket.
 GAP: Final = 1 << 30
 
-# Hashing is multiplication by odd constants modulo 2³² and a take of the highest bits (Knuth, The
-# Art of Computer Programming, volume 3, section 6.4); these are primes near 2³² ÷ φ and beyond.
+# Multiplicative hashing: multiply by odd constants modulo 2³² and take the highest bits (Knuth, The
+# Art of Computer Programming, volume 3, section 6.4).
 _STEP: Final = np.uint32(0x01000193)  # FNV-1's prime, from one character to the next
 _JOIN: Final = np.uint32(0x85EBCA6B)  # from one word to the next
 _MIX: Final = np.uint32(0x2C1B3C6D)
 _SPREAD: Final = np.uint32(0x9E3779B1)
 
-# Hashes mixed at a time: they stay in the processor's cache from one operation to the next.
+# Hashes mixed at a time, few enough to stay in the processor's cache between operations.
 _BLOCK: Final = 2**15
 
 _SPACE_CODE: Final = np.uint32(0x20)
-# What stands for a character in a shape, by its kind; a sign stands for itself.
+# Replaces a character in a shape, by its kind; signs stay.
 _SHAPES: Final = bytes([0, *b"xX9", 0])  # SPACE, LOWER, UPPER, DIGIT, SIGN
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Features:
-    """What the wide path reads.
+    """The features of the wide path.
 
     Attributes:
-        bits: there are 2**bits buckets.
-        chars: shortest and longest character n-gram, or none.
-        words: longest word n-gram; 0 for none.
+        bits: the number of buckets is 2**bits.
+        chars: lengths of the shortest and the longest character n-gram; None for none.
+        words: length of the longest word n-gram; 0 for none.
         signs: whether signs, and pairs of neighbouring words and signs, are grams.
-        shapes: whether the shapes of words are.
-        surface: whether the network reads the text's surface too, see `dandelion.surface`.
+        shapes: whether the shapes of words are grams.
+        surface: whether the network also reads the surface of the text, see
+            `dandelion.text.surface`.
 
     Raises:
-        ValueError: a value is out of range, or there would be no gram at all.
+        ValueError: a value is out of range, or no gram is enabled.
     """
 
     bits: int
@@ -76,14 +77,14 @@ class Features:
         if not 0 <= self.words <= 3:
             raise ValueError(f"words is {self.words}; expected 0 to 3")
         if not (self.chars or self.words or self.signs or self.shapes):
-            raise ValueError("no gram is switched on")
+            raise ValueError("no gram is enabled; set chars, words, signs or shapes")
 
     @classmethod
     def from_json(cls, values: object) -> Self:
-        """Read what `dataclasses.asdict` and JSON made of it.
+        """Create features from JSON values, which `dataclasses.asdict` gives.
 
         Raises:
-            ValueError: a field is missing, unknown or of another type, or out of range.
+            ValueError: a field is missing, unknown, of the wrong type or out of range.
         """
         names = [field.name for field in fields(cls)]
         if not isinstance(values, Mapping) or set(values) != set(names):
@@ -93,7 +94,7 @@ class Features:
             raise ValueError(f"chars is {chars!r}; expected [shortest, longest] or null")
         numbers = [values["bits"], values["words"], *(chars or ())]
         if not all(isinstance(one, int) and not isinstance(one, bool) for one in numbers):
-            raise ValueError(f"bits, words and chars hold {numbers}; expected whole numbers")
+            raise ValueError(f"bits, words and chars are {numbers}; expected integers")
         switches = [values["signs"], values["shapes"], values["surface"]]
         if not all(isinstance(one, bool) for one in switches):
             raise ValueError(f"signs, shapes, surface are {switches}; expected true or false")
@@ -103,14 +104,14 @@ class Features:
 class GramBatch(NamedTuple):
     """The grams of a batch of n texts.
 
-    Grams of several families begin at the same places of the texts: these are a part of the batch.
-    A family that has no gram at one of them leaves a gap, so that none need be moved.
+    Families of grams that begin at the same places of the texts form a part of the batch. A family
+    without a gram at one of its places has a gap there, so that nothing has to be moved.
 
     Attributes:
-        ids: int32[entries], an entry for every occurrence, its bucket, in [0, 2**bits), and for
-            every gap, `GAP` or above.
-        counts: int64[n], the grams of each text, the gaps left out.
-        parts: how the entries belong to the texts.
+        ids: int32[entries], one for each place of each family: the bucket of its gram, in
+            [0, 2**bits), or `GAP` or more for a gap.
+        counts: int64[n], the number of grams of each text, without the gaps.
+        parts: which entries belong to which text.
     """
 
     ids: NDArray[np.int32]
@@ -118,7 +119,7 @@ class GramBatch(NamedTuple):
     parts: Parts
 
     def pairs(self) -> tuple[NDArray[np.int32], NDArray[np.int32]]:
-        """List every gram and the text it belongs to, in no particular order, without the gaps."""
+        """Return the bucket and the text of every gram, int32[grams] each, in no special order."""
         texts = np.arange(len(self.counts), dtype=np.int32)
         rows = [np.tile(texts.repeat(np.diff(offsets)), count) for count, offsets in self.parts]
         is_gram = self.ids < GAP
@@ -126,13 +127,13 @@ class GramBatch(NamedTuple):
 
 
 class _Part(NamedTuple):
-    """Some families of grams that begin at the same p places.
+    """Families of grams that begin at the same p places.
 
     Attributes:
-        families: their f numbers, which are part of the artifact format: they keep equal hashes of
-            different families apart.
+        families: f numbers, which separate equal hashes of different families. They are part of the
+            artifact format.
         hashes: uint32[f, p].
-        valid: bool[f, p].
+        valid: bool[f, p], false for a gap.
         offsets: int64[n + 1], the places by text.
     """
 
@@ -152,7 +153,7 @@ def encode(batch: TextBatch, features: Features) -> GramBatch:
     valid = np.concatenate([part.valid.ravel() for part in parts])
     _to_buckets(ids, ~valid, features.bits)
     by_part = [(len(part.families), part.offsets) for part in parts]
-    if len(batch.texts) == 1:  # whose grams are as good as one family's
+    if len(batch.texts) == 1:  # then all grams count as one family
         by_part = [(1, np.array([0, len(ids)]))]
     counts = sum_parts(valid.view(np.uint8), by_part, np.int64)
     return GramBatch(ids.view(np.int32), counts, by_part)
@@ -175,13 +176,13 @@ def _parts(batch: TextBatch, features: Features) -> Iterator[_Part]:
 
 
 def _chars(batch: TextBatch, shortest: int, longest: int) -> _Part:
-    """Find the character n-grams inside words, a word being what stands between white space.
+    """Find the character n-grams inside words, which here are runs between white space.
 
-    A space at the first or the last place marks the word's border.
+    A space in the first or the last place of a gram marks the border of the word.
     """
     codes = np.where(batch.space, _SPACE_CODE, batch.codes)
     no_space = ~batch.space
-    # The space behind the last text begins none.
+    # No gram begins at the space after the last text.
     hashes = np.zeros((longest - 1, len(codes) - 1), dtype=np.uint32)
     valid = np.zeros(hashes.shape, dtype=np.bool_)
     before, inside = codes, no_space[:-1] | no_space[1:]
@@ -191,7 +192,7 @@ def _chars(batch: TextBatch, shortest: int, longest: int) -> _Part:
         np.multiply(before[:count], _STEP, out=row)
         row += codes[length - 1 :]
         before = row
-        if length > 2:  # no space but at the ends
+        if length > 2:  # spaces only at the ends
             inside = inside[:count] & no_space[length - 2 : -1]
         valid[length - 2, :count] = inside
     lengths = range(shortest, longest + 1)
@@ -199,7 +200,7 @@ def _chars(batch: TextBatch, shortest: int, longest: int) -> _Part:
 
 
 def _signs(batch: TextBatch, words: Codes) -> _Part:
-    """Find every sign, and every pair of neighbours among words and signs."""
+    """Find every sign, and every pair of neighbouring words and signs."""
     sign = (batch.kinds == SIGN) & ~batch.word
     first = sign.copy()
     first[batch.words.starts] = True
@@ -214,7 +215,7 @@ def _signs(batch: TextBatch, words: Codes) -> _Part:
 
 
 def _shapes(batch: TextBatch) -> _Part:
-    """Find the shape of every word between white space: ``x``, ``X``, ``9`` and the signs."""
+    """Find the shape of every run between white space: ``x``, ``X``, ``9`` and the signs."""
     shapes = np.where(batch.kinds == SIGN, batch.codes, batch.by_kind(_SHAPES).astype(np.uint32))
     starts, stops = batch.pieces
     hashes = Sums(shapes).hash(starts, stops).astype(np.uint32)
@@ -222,15 +223,15 @@ def _shapes(batch: TextBatch) -> _Part:
 
 
 def _neighbours(hashes: Codes, offsets: NDArray[np.int64], longest: int) -> tuple[Codes, Mask]:
-    """Join 1 … ``longest`` neighbours of the same text into one hash: uint32 and bool[longest, p].
+    """Hash 1 … ``longest`` neighbours of the same text: uint32 and bool[longest, p].
 
-    They stand at the place of the first.
+    Each hash is at the place of its first neighbour.
     """
     count = len(hashes)
     all_joined = np.zeros((longest, count), dtype=np.uint32)
     all_valid = np.zeros(all_joined.shape, dtype=np.bool_)
-    # Who has a next in the same text; of nobody but the last of each text it does not hold. Texts
-    # without any, in front of the others, name the place behind the end.
+    # All but the last of each text have a next one. Empty texts at the beginning refer to index -1,
+    # hence the additional place.
     has_next = np.ones(count + 1, dtype=np.bool_)
     has_next[offsets[1:] - 1] = False
     joined, valid = hashes, np.ones(count, dtype=np.bool_)
@@ -244,7 +245,7 @@ def _neighbours(hashes: Codes, offsets: NDArray[np.int64], longest: int) -> tupl
 
 
 def _to_buckets(hashes: Codes, gaps: Mask, bits: int) -> None:
-    """Turn hashes into buckets, in [0, 2**bits), in their place; into gaps where there are such."""
+    """Turn hashes into buckets in [0, 2**bits), in place, and into `GAP` or more where a gap is."""
     for start in range(0, len(hashes), _BLOCK):
         mixed = hashes[start : start + _BLOCK]
         mixed ^= mixed >> np.uint32(15)

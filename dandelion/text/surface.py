@@ -1,8 +1,8 @@
 """Text to surface: how a message is written, whatever it says.
 
-Each of `COUNTS` numbers is a count over the `clean` text, or the kind of its first or last
-character, told apart in `LEVELS` steps; each has its own row of the network's surface table. Counts
-of characters are one pass over the code points of the whole batch.
+The surface consists of `COUNTS` numbers: counts over the `clean` text, and the kinds of its first
+and last character. Each is reduced to one of `LEVELS` levels, and each level of each number is a
+row of the network's surface table. Characters are counted in one pass over the whole batch.
 """
 
 from typing import Final
@@ -14,24 +14,24 @@ from .characters import DIGIT, LOWER, SIGN, SPACE, UPPER, TextBatch
 
 LEVELS: Final = 64
 
-# Counted one by one; what stands together is counted together.
+# Signs with a count of their own; those in one string share it.
 _SIGNS: Final = (
     *("\n", "\r", "\t", ".", ",", "!", "?", ":", ";", "-", "/", "*", "_", "@", "#", "&", "%", "+"),
     *("'’‘", '"“”', "()[]", "<>", "=~^|\\`", "$£€"),
 )
-_ASIDE: Final = len(_SIGNS)  # every other character
+_ASIDE: Final = len(_SIGNS)  # for every other character
 
-# Slots behind those of the signs.
+# The slots after those of the signs.
 _OTHER_SIGN, _DIGITS, _UPPERS, _LOWERS, _NOT_ASCII, _SPACES, _DOUBLE_SPACES, _BEFORE_SIGNS = range(
     _ASIDE, _ASIDE + 8
 )
 _COUNTED: Final = _ASIDE + 8
 _WORDS, _LINKS, _LENGTHS = range(_COUNTED, _COUNTED + 3)
 
-# Besides the counts: words, links, length (coarse, fine), share of capitals, first, last character.
+# After the counts: words, links, length (coarse, fine), share of capitals, first, last character.
 COUNTS: Final = _COUNTED + 7
 
-# Told apart by half powers of two: 0, 1, 2, 3, 4, 6, 8, 11, 16 …
+# The smallest count of each level: half powers of two, 1, 2, 3, 4, 6, 8, 11, 16 …
 STEPS: Final = np.unique(np.rint(2 ** (np.arange(1, 63) / 2)).astype(np.int64))
 _LOW_LEVELS: Final = np.searchsorted(STEPS, np.arange(4096), side="right")
 _FINE_CHARS: Final = 5
@@ -46,7 +46,7 @@ _BY_KIND: Final = {
 }
 _SLOTS_BY_KIND: Final = bytes(_BY_KIND[kind] for kind in range(len(_BY_KIND)))
 
-# What is beyond the end is counted as what stands at the end.
+# The slot of each code point; those beyond the end have the slot at the end.
 SLOTS = np.full(0x2100, _ASIDE, dtype=np.uint8)
 for _slot, _characters in enumerate(_SIGNS):
     for _character in _characters:
@@ -54,7 +54,7 @@ for _slot, _characters in enumerate(_SIGNS):
 
 
 def encode(batch: TextBatch) -> NDArray[np.int32]:
-    """Find the rows of the surface table for each text, int32[n, COUNTS]."""
+    """Return the rows of the surface table for each text, int32[n, COUNTS]."""
     slots = _slots_of(batch)
     counts = _count(batch, slots)
     upper, lower = counts[:, _UPPERS], counts[:, _LOWERS]
@@ -70,16 +70,21 @@ def encode(batch: TextBatch) -> NDArray[np.int32]:
 
 
 def levels(counts: NDArray[np.int64]) -> NDArray[np.int64]:
-    """Tell how many of `STEPS` each count reaches."""
+    """Return how many of `STEPS` each count reaches.
+
+    Example:
+        >>> levels(np.array([0, 1, 5, 6, 100])).tolist()
+        [0, 1, 4, 5, 13]
+    """
     if counts.max(initial=0) < len(_LOW_LEVELS):
         return _LOW_LEVELS.take(counts)
     return np.searchsorted(STEPS, counts, side="right")
 
 
 def _count(batch: TextBatch, slots: NDArray[np.uint8]) -> NDArray[np.int64]:
-    """Count characters by slot, and words, links and all characters: int64[n, _COUNTED + 3]."""
+    """Count characters by slot, then words, links and all characters: int64[n, _COUNTED + 3]."""
     texts, width = len(batch.texts), _COUNTED + 3
-    # Not the space in front, whatever the text before ends with.
+    # The space before a text follows none, however the previous text ends.
     behind_space = batch.space[:-1].copy()
     behind_space[batch.bounds[1:] - 1] = False
     places = {
@@ -93,13 +98,13 @@ def _count(batch: TextBatch, slots: NDArray[np.uint8]) -> NDArray[np.int64]:
     cells += slots[:-1]
     counts = np.bincount(np.concatenate([cells, *found]), minlength=texts * width)
     counts = counts.reshape(texts, width)
-    counts[:, _SPACES] -= 1  # the one in front
+    counts[:, _SPACES] -= 1  # the one before the text
     counts[:, _LINKS] = [text.count("http") + text.count("www.") for text in batch.texts]
     counts[:, _LENGTHS] = batch.lengths
     return counts
 
 
 def _slots_of(batch: TextBatch) -> NDArray[np.uint8]:
-    """Tell what each character is counted as, uint8[m]."""
+    """Return the slot in which each character is counted, uint8[m]."""
     slots = SLOTS.take(batch.index, mode="clip")
     return np.where(slots == _ASIDE, batch.by_kind(_SLOTS_BY_KIND), slots)

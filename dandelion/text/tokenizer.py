@@ -1,15 +1,15 @@
-"""Text to tokens: one definition, used by training and by serving, so the two never differ.
+"""Text to tokens: one definition for training and serving, so that the two never differ.
 
 A token is one of
 
-- a word: a run of letters, lower case; what follows an apostrophe inside a word is a token of its
-  own (``mike's`` → ``mike`` ``'s``), as GloVe's vocabulary has it;
-- a number: a run of up to four digits as written; a longer run by its length (``<11 digits>``),
-  because a telephone number is telling while its digits are not;
-- punctuation, a currency sign or an emoji: a run of one and the same sign, cut at three (``!!!!!``
-  → ``!!!``);
-- ``<url>`` for a link and ``<mention>`` for an @mention. Brackets are signs of their own in a text,
-  so no text can spell these.
+- a word: a run of letters, lower-cased; a clitic after an apostrophe is a separate token
+  (``mike's`` → ``mike`` ``'s``), as in GloVe's vocabulary;
+- a number: a run of up to four digits as written, a longer run by its length (``<11 digits>``):
+  that there is a telephone number is informative, its digits are not;
+- punctuation, a currency sign or an emoji: a run of the same character, truncated to three
+  (``!!!!!`` → ``!!!``);
+- ``<url>`` for a link and ``<mention>`` for an @mention. No text can produce these tokens itself,
+  because brackets are separate tokens.
 
 Every step is linear in the length of the text.
 """
@@ -20,12 +20,12 @@ import unicodedata
 URL = "<url>"
 MENTION = "<mention>"
 
-MAX_RUN = 3  # signs of one kind
-LONG_DIGITS = 5  # told by their count
-MAX_DIGITS = 16  # the longest count told apart
+MAX_RUN = 3  # of the same sign
+LONG_DIGITS = 5  # from here on, a run of digits is replaced by its length
+MAX_DIGITS = 16  # the largest such length
 
-# Long enough that a message is one piece, short enough to bound the work: CPython orders a run of
-# n combining marks in O(n²) steps, so an unbounded run would be a way to stall the service.
+# Long enough for most messages, short enough to bound the work: CPython sorts a run of n combining
+# marks in O(n²) steps, so an unbounded run could stall the service.
 _NORMALIZE_CHARS = 256
 
 # Invisible: soft hyphen, zero-width spaces and joiners, directional marks, variation selectors.
@@ -47,12 +47,16 @@ _TOKEN = re.compile(
 
 
 def clean(text: str) -> str:
-    """Return ``text`` in Unicode's NFKC form, without invisible characters.
+    """Return ``text`` in Unicode normalization form NFKC, without invisible characters.
 
-    A lone surrogate becomes U+FFFD, so that what comes out is always valid UTF-8.
+    Lone surrogates become U+FFFD, so the result can always be encoded as UTF-8.
+
+    Example:
+        >>> clean("ﬁve \u200b½")
+        'five 1⁄2'
     """
     if not text.isascii():
-        # A surrogate pair given as two code units is joined on the way.
+        # This also joins surrogate pairs that were given as two code units.
         text = text.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace")
         text = _INVISIBLE.sub("", text).replace("\u2019", "'")
         text = "".join(
@@ -63,20 +67,24 @@ def clean(text: str) -> str:
 
 
 def normalize(text: str) -> str:
-    """Lower-case a `clean` text."""
+    """Clean and lower-case a text, see `clean`."""
     return clean(text).lower()
 
 
 def tokenize(text: str) -> list[str]:
     """Split ``text`` into tokens, in the order of the text.
 
-    Returns an empty list for a text without any (empty, only white space).
+    A text without tokens (empty, or white space only) gives an empty list.
+
+    Example:
+        >>> tokenize("WIN £1000!!!! Call 08001234567, it's on www.example.com")
+        ['win', '£', '1000', '!!!', 'call', '<11 digits>', ',', 'it', "'s", 'on', '<url>']
     """
     return split(normalize(text))
 
 
 def split(text: str) -> list[str]:
-    """Split a text that `normalize` returned, see `tokenize`."""
+    """Split a normalized text, see `normalize` and `tokenize`."""
     tokens = []
     for match in _TOKEN.finditer(text):
         kind = match.lastgroup
@@ -94,5 +102,10 @@ def split(text: str) -> list[str]:
 
 
 def digits(count: int) -> str:
-    """Name a long run of digits."""
+    """Return the token of a long run of digits.
+
+    Example:
+        >>> digits(11)
+        '<11 digits>'
+    """
     return f"<{min(count, MAX_DIGITS)} digits>"

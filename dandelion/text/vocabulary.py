@@ -1,7 +1,7 @@
 """Tokens to ids.
 
-Id 0 is the unknown token's: its row holds the average vector. Known tokens have ids from 1 in the
-order of the vocabulary, so id ``i`` belongs to row ``i`` of the embedding.
+Id 0 is the unknown token. Known tokens have ids from 1, in the order of the vocabulary; id ``i`` is
+row ``i`` of the embedding.
 """
 
 from collections.abc import Iterable, Sequence
@@ -17,16 +17,16 @@ from .tokenizer import MAX_DIGITS, MENTION, URL, digits, split
 
 UNKNOWN_ID = 0
 
-# With fewer characters, the regular expression and the dictionary are done before the arrays of
-# `find_tokens` are set up.
-_FEW_CHARS: Final = 2048
+# Below this many characters, the regular expression and the dictionary are faster than setting up
+# the arrays of `find_tokens`.
+FEW_CHARS: Final = 2048
 
 
 class TokenBatch(NamedTuple):
-    """The token ids of a batch of texts, one after the other (a ragged array).
+    """The token ids of a batch of texts, as a ragged array.
 
     Attributes:
-        ids: int32[tokens], every text's ids in the order of the texts.
+        ids: int32[tokens], the ids of all texts, in the order of the texts.
         offsets: int64[texts + 1]; text ``i`` owns ``ids[offsets[i]:offsets[i + 1]]``.
     """
 
@@ -35,35 +35,40 @@ class TokenBatch(NamedTuple):
 
 
 class Vocabulary:
-    """The known tokens, in the order of their embedding rows.
+    """The known tokens, in the order of their rows in the embedding.
 
     Args:
-        tokens: known tokens, each once, none empty, none with white space inside but for the
-            tokenizer's own placeholders.
+        tokens: each once, none empty, none with a line break.
 
     Raises:
-        ValueError: a token stands twice, is empty or holds a line break.
+        ValueError: a token is repeated, is empty or contains a line break.
+
+    Example:
+        >>> vocabulary = Vocabulary(["free", "prize"])
+        >>> ids, offsets = vocabulary.encode(["Free lunch", "prize"])
+        >>> ids.tolist(), offsets.tolist()
+        ([1, 0, 2], [0, 2, 3])
     """
 
     def __init__(self, tokens: Iterable[str]) -> None:
         self.tokens = tuple(tokens)
         self._ids = {token: row for row, token in enumerate(self.tokens, start=UNKNOWN_ID + 1)}
         if len(self._ids) != len(self.tokens):
-            raise ValueError("a token stands in the vocabulary twice")
+            raise ValueError("the vocabulary contains a token twice")
         if any(not token or "\n" in token for token in self.tokens):
-            raise ValueError("a token is empty or holds a line break")
+            raise ValueError("a token is empty or contains a line break")
 
     def __len__(self) -> int:
-        """Count the rows of the embedding: the known tokens and the unknown one."""
+        """Return the number of rows of the embedding: the known tokens and the unknown one."""
         return len(self.tokens) + 1
 
     def encode(self, texts: Sequence[str]) -> TokenBatch:
-        """Tokenise a batch of texts and look every token up."""
+        """Tokenize texts and look up every token."""
         return self.encode_batch(TextBatch(texts))
 
     def encode_batch(self, batch: TextBatch) -> TokenBatch:
-        """Find the tokens of a page and look every one up."""
-        if sum(map(len, batch.texts)) < _FEW_CHARS or not self._table.is_exact:
+        """Find the tokens of a batch and look up each of them."""
+        if sum(map(len, batch.texts)) < FEW_CHARS or not self._table.is_exact:
             return self.look_up([split(text.lower()) for text in batch.texts])
         tokens = find_tokens(batch)
         ids = self._table.look_up(batch, tokens.starts, tokens.stops)
@@ -84,12 +89,12 @@ class Vocabulary:
 
     @cached_property
     def _digits(self) -> NDArray[np.int32]:
-        """The ids of long runs of digits by their count, int32[MAX_DIGITS + 1]."""
+        """The id of a long run of digits by its length, int32[MAX_DIGITS + 1]."""
         names = map(digits, range(MAX_DIGITS + 1))
         return np.array([self._ids.get(name, UNKNOWN_ID) for name in names], dtype=np.int32)
 
     def look_up(self, tokenized: Iterable[Iterable[str]]) -> TokenBatch:
-        """Look up the tokens of a batch of texts, an unknown one as `UNKNOWN_ID`."""
+        """Look up the tokens of each text; unknown ones get `UNKNOWN_ID`."""
         find = self._ids.get
         ids: list[int] = []
         offsets = [0]
@@ -99,7 +104,7 @@ class Vocabulary:
         return TokenBatch(np.array(ids, dtype=np.int32), np.array(offsets, dtype=np.int64))
 
     def to_bytes(self) -> bytes:
-        """Write the tokens as UTF-8, a line each."""
+        """Return the tokens as UTF-8, one per line."""
         return "".join(f"{token}\n" for token in self.tokens).encode()
 
     @classmethod
@@ -107,15 +112,16 @@ class Vocabulary:
         """Read what `to_bytes` wrote.
 
         Raises:
-            ValueError: not UTF-8, the last line is cut, or `Vocabulary` refuses the tokens.
+            ValueError: it is not UTF-8, its last line is incomplete, or `Vocabulary` refuses the
+                tokens.
         """
         if data and not data.endswith(b"\n"):
-            raise ValueError("the last line is cut")
+            raise ValueError("the last line is incomplete")
         return cls(data.decode().split("\n")[:-1])
 
 
 def _merge(found: TokenBatch, rows: NDArray[np.intp], rest: TokenBatch) -> TokenBatch:
-    """Put the tokens of the texts ``rows`` in, which have none yet."""
+    """Insert the tokens of the texts ``rows``, which have none yet."""
     lengths = np.diff(found.offsets)
     lengths[rows] = np.diff(rest.offsets)
     is_of_rest = np.zeros(len(lengths), dtype=np.bool_)
@@ -127,18 +133,18 @@ def _merge(found: TokenBatch, rows: NDArray[np.intp], rest: TokenBatch) -> Token
 
 
 class _Table:
-    """The dictionary of tokens as arrays, for looking up runs of a page's characters.
+    """A hash table on arrays, which looks up runs of characters of a whole batch.
 
-    The hashes of v tokens in ascending order, and where in them each value of the leading bits
-    begins: a look-up begins there and ends within a few steps. An equal hash is not yet an equal
-    token: all characters are compared.
+    It holds the hashes of all tokens in ascending order, and the position in them at which each
+    value of the leading bits begins; a look-up starts there and takes a few steps. Different tokens
+    may have equal hashes, so in the end all characters are compared.
 
     Attributes:
-        is_exact: no two tokens have the same hash, so that a hash leads to the only candidate.
+        is_exact: no two tokens have the same hash, so each hash has one candidate.
     """
 
     def __init__(self, tokens: Sequence[str]) -> None:
-        # By id, the unknown token's first, which is as long as no run is.
+        # By id. The unknown token comes first, with a length that no run has.
         self._lengths = np.array([0, *map(len, tokens)], dtype=np.intp)
         self._starts = np.cumsum(self._lengths) - self._lengths
         joined = "".join(tokens).encode("utf-32-le", "surrogatepass")
@@ -152,12 +158,12 @@ class _Table:
         groups = (hashes >> self._shift).astype(np.intp)
         self._first = groups.searchsorted(np.arange(2**bits)).astype(np.int32)
         self._steps = int(np.bincount(groups, minlength=1).max())
-        # A look-up may go on behind the last hash; there is the unknown token.
+        # A look-up may run past the last hash, where it finds the unknown token.
         self._hashes = np.append(hashes, np.zeros(self._steps + 1, dtype=np.uint64))
         self._ids = np.append(order + 1, np.full(self._steps + 1, UNKNOWN_ID)).astype(np.int32)
 
     def look_up(self, batch: TextBatch, starts: Places, stops: Places) -> NDArray[np.int32]:
-        """Look runs of a page's characters up, int32[runs]."""
+        """Look up runs of characters, int32[runs]."""
         hashes = batch.sums.hash(starts, stops)
         places = self._first.take((hashes >> self._shift).astype(np.intp)).astype(np.intp)
         missed = np.flatnonzero(self._hashes.take(places) != hashes)
@@ -172,7 +178,7 @@ class _Table:
     def _equal(
         self, batch: TextBatch, starts: Places, lengths: Places, ids: NDArray[np.int32]
     ) -> NDArray[np.bool_]:
-        """Tell which runs are, character by character, the tokens of the ids, bool[runs]."""
+        """Return which runs have the same characters as the tokens of the ids, bool[runs]."""
         equal: NDArray[np.bool_] = self._lengths.take(ids) == lengths
         runs = np.flatnonzero(equal)
         lengths = lengths[runs]

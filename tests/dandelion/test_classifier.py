@@ -131,8 +131,8 @@ def test_a_score_does_not_depend_on_the_chunks(
 ) -> None:
     whole = scores_of(kind, texts)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(classifier_module, "_CHUNK_CHARS", chunk_chars)
-        patch.setattr(classifier_module, "_CHUNK_TEXTS", chunk_texts)
+        patch.setattr(classifier_module, "CHUNK_CHARS", chunk_chars)
+        patch.setattr(classifier_module, "CHUNK_TEXTS", chunk_texts)
         np.testing.assert_allclose(scores_of(kind, texts), whole, atol=1e-6)
 
 
@@ -141,8 +141,8 @@ def test_chunks_are_as_large_as_allowed(
     texts: list[str], chunk_chars: int, chunk_texts: int
 ) -> None:
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(classifier_module, "_CHUNK_CHARS", chunk_chars)
-        patch.setattr(classifier_module, "_CHUNK_TEXTS", chunk_texts)
+        patch.setattr(classifier_module, "CHUNK_CHARS", chunk_chars)
+        patch.setattr(classifier_module, "CHUNK_TEXTS", chunk_texts)
         pieces = list(chunks(texts))
 
     def fits(piece: list[str]) -> bool:

@@ -83,9 +83,9 @@ def test_a_run_has_the_hash_of_its_characters_wherever_it_stands(texts: list[str
     assert len(set(hashes.tolist())) == len(set(texts))
 
 
-def test_hashes_of_a_page_too_long_to_keep_its_powers(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_hashes_of_a_batch_too_long_to_cache_its_powers(monkeypatch: pytest.MonkeyPatch) -> None:
     starts, stops = np.array([1, 3002]), np.array([3001, 3012])
     text = "a" * 3000 + " " + "b" * 10
     kept = TextBatch([text]).sums.hash(starts, stops)
-    monkeypatch.setattr(characters, "_KEPT", 1024)
+    monkeypatch.setattr(characters, "CACHED_POWERS", 1024)
     np.testing.assert_array_equal(TextBatch([text]).sums.hash(starts, stops), kept)

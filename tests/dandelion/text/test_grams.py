@@ -168,7 +168,7 @@ def test_a_long_text(unit: str) -> None:
         ({"chars": (2, 9)}, r"chars is \[2, 9\]"),
         ({"words": -1}, "words is -1; expected 0 to 3"),
         ({"words": 4}, "words is 4; expected 0 to 3"),
-        (NOTHING | {"surface": True}, "no gram is switched on"),
+        (NOTHING | {"surface": True}, "no gram is enabled"),
     ],
 )
 def test_refuses_features(changes: dict[str, Any], message: str) -> None:
@@ -185,9 +185,9 @@ def test_features_survive_json(features: Features) -> None:
     ("changes", "message"),
     [
         ({"more": 1}, "expected the fields bits, chars, words, signs, shapes, surface"),
-        ({"bits": 18.0}, r"hold \[18.0, 3, 2, 5\]; expected whole numbers"),
-        ({"words": True}, "expected whole numbers"),
-        ({"chars": ["2", "5"]}, "expected whole numbers"),
+        ({"bits": 18.0}, r"are \[18.0, 3, 2, 5\]; expected integers"),
+        ({"words": True}, "expected integers"),
+        ({"chars": ["2", "5"]}, "expected integers"),
         ({"chars": 3}, r"chars is 3; expected \[shortest, longest\] or null"),
         ({"chars": [2, 3, 4]}, r"chars is \[2, 3, 4\]; expected"),
         ({"chars": [2, 9]}, r"from 2 to 8"),

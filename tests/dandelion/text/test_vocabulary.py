@@ -39,7 +39,7 @@ def by_the_dictionary(vocabulary: Vocabulary, texts: list[str]) -> tuple[list[in
 def on_arrays(vocabulary: Vocabulary, texts: list[str]) -> tuple[list[int], list[int]]:
     """Take the path of large batches, which no text here is long enough for."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(vocabulary_module, "_FEW_CHARS", 0)
+        patch.setattr(vocabulary_module, "FEW_CHARS", 0)
         ids, offsets = vocabulary.encode(texts)
     assert (ids.dtype, offsets.dtype) == (np.int32, np.int64)
     return ids.tolist(), offsets.tolist()
@@ -125,7 +125,7 @@ def test_refuses(tokens: list[str], message: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("data", "message"), [(b"a\nb", "cut"), (b"\xff\n", "utf-8"), (b"a\na\n", "twice")]
+    ("data", "message"), [(b"a\nb", "incomplete"), (b"\xff\n", "utf-8"), (b"a\na\n", "twice")]
 )
 def test_refuses_bytes(data: bytes, message: str) -> None:
     with pytest.raises(ValueError, match=message):
