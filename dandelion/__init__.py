@@ -1,11 +1,28 @@
 """Dandelion: lightweight text classifiers for imbalanced data.
 
-The library half: text in, probability out. It needs NumPy and safetensors alone.
+The library turns texts into scores and labels. It needs only NumPy and safetensors.
+
+Example:
+    >>> from dandelion import Classifier
+    >>> spam = Classifier.load("artifacts/spam/dice")
+    >>> [prediction.label for prediction in spam.classify(["WIN a FREE prize! Call now"])]
+    ['spam']
 """
 
 from .classifier import Classifier, Prediction
-from .decision.rule import ThresholdError
+from .decision.rule import Decision, ThresholdError
 from .engines.library import KernelError
 from .manifest import ArtifactError
+from .serving import ServingError
+from .tables import TableError
 
-__all__ = ["ArtifactError", "Classifier", "KernelError", "Prediction", "ThresholdError"]
+__all__ = [
+    "ArtifactError",
+    "Classifier",
+    "Decision",
+    "KernelError",
+    "Prediction",
+    "ServingError",
+    "TableError",
+    "ThresholdError",
+]

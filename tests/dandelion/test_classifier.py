@@ -50,8 +50,10 @@ def scores_of(kind: str, texts: list[str]) -> NDArray[np.float32]:
 
 def test_public_names() -> None:
     assert dandelion.__all__ == [
-        *("ArtifactError", "Classifier", "KernelError", "Prediction", "ThresholdError")
+        *("ArtifactError", "Classifier", "Decision", "KernelError", "Prediction"),
+        *("ServingError", "TableError", "ThresholdError"),
     ]
+    assert all(hasattr(dandelion, name) for name in dandelion.__all__)
 
 
 @pytest.mark.parametrize("kind", ["plain", "wide multiclass"])
