@@ -1,4 +1,4 @@
-"""Small artifacts, made up."""
+"""Small made-up artifacts."""
 
 import json
 from collections.abc import Sequence
@@ -73,7 +73,7 @@ def make_artifact(
 
 
 def make_grams(texts: Sequence[Sequence[int]], families: int = 3) -> GramBatch:
-    """Make a batch of the grams of each text, spread over families, which leaves gaps."""
+    """Create a batch from the grams of each text, distributed over families, which leaves gaps."""
     places = [-(-len(grams) // families) for grams in texts]
     offsets = np.cumsum([0, *places], dtype=np.int64)
     entries = np.full((families, offsets[-1]), GAP, dtype=np.int32)
@@ -95,7 +95,7 @@ def make_network(
     extra: int = 2,
     seed: int = 0,
 ) -> Network:
-    """Draw the weights of a network; the surface's vectors have ``extra`` numbers."""
+    """Draw the weights of a network; the vectors of the surface have ``extra`` numbers."""
     rng = np.random.default_rng(seed)
     extra = extra if surface_rows else 0
 

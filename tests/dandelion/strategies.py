@@ -1,8 +1,8 @@
-"""Texts of every kind."""
+"""Hypothesis strategies for texts of every kind."""
 
 from hypothesis import strategies as st
 
-# `st.characters()` never draws surrogates, and what is told apart is rare in it: so it is named.
+# `st.characters()` never draws surrogates, and rarely draws characters with special treatment.
 _CHARACTERS = st.one_of(
     st.characters(),
     st.characters(categories=["Cs"]),
@@ -10,7 +10,7 @@ _CHARACTERS = st.one_of(
     st.sampled_from("aAzZ09_.!'’@#$£…ßᾈİΣ中٣Ⅷ😂\u0301\ufdfa"),
 )
 
-# What the tokenizer tells apart by more than one character, and what it must not take for that.
+# Sequences with special treatment by the tokenizer, and others that only look like them.
 _PIECES = st.sampled_from(
     [
         *(

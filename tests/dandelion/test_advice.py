@@ -1,4 +1,4 @@
-"""Advice that helps in the installation at hand."""
+"""Advice by kind of installation."""
 
 import shlex
 import sys

@@ -53,7 +53,9 @@ def test_round_trip(tmp_path: Path, precision: Precision, kind: str) -> None:
         assert loaded.network.weights()[name].dtype == np.float32
         np.testing.assert_array_equal(loaded.network.weights()[name], weight)
     assert list(files_of(tmp_path / "spam" / "tiny")) != []
-    assert [path.name for path in (tmp_path / "spam").iterdir()] == ["tiny"]  # nothing aside
+    assert [path.name for path in (tmp_path / "spam").iterdir()] == [
+        "tiny"
+    ]  # nothing temporary is left
     Classifier(loaded).check_golden()
 
 
@@ -85,7 +87,7 @@ def test_saving_again_gives_the_same_bytes(tmp_path: Path, kind: str) -> None:
     assert files_of(tmp_path / "one") == files_of(tmp_path / "two")
 
 
-def test_the_content_hash_covers_all_but_timings(tmp_path: Path) -> None:
+def test_the_content_hash_covers_everything_but_timings(tmp_path: Path) -> None:
     def version(**changes: Any) -> str:
         original = make_artifact()
         changed = replace(original, manifest=replace(original.manifest, **changes))
@@ -97,7 +99,7 @@ def test_the_content_hash_covers_all_but_timings(tmp_path: Path) -> None:
 
 
 def network_of(name: str, table: NDArray[np.float32]) -> Network:
-    """Build a network around one table, the other weights zeros."""
+    """Create a network with one given table; all other weights are zeros."""
     columns = table.shape[1]
     dimensions = columns if name == "embedding" else 1
     outputs = columns if name == "grams" else 1
@@ -134,7 +136,7 @@ def test_quantizing_twice_changes_nothing(
         np.testing.assert_array_equal(weight, once.weights()[found])
         if found != name:
             np.testing.assert_array_equal(weight, original.weights()[found])
-    # int8 steps are the row's or column's largest value / 127; rounding is off by half a step.
+    # A step of int8 is the largest value of a row or column / 127; rounding is off by half a step.
     largest = np.abs(table).max(axis=1 if name == "embedding" else 0, keepdims=True)
     allowed = {"float32": 0.0, "float16": 0.005, "int8": largest / 127 * 0.51}
     assert (np.abs(once.weights()[name] - table) <= allowed[precision] + 1e-30).all()
@@ -185,7 +187,7 @@ def test_a_failed_save_keeps_the_old_artifact(
 
 
 def edit_manifest(directory: Path, changes: dict[str, Any]) -> None:
-    """Change model.json and make it whole again."""
+    """Change model.json and update its content hash."""
     path = directory / "model.json"
     values = json.loads(path.read_text()) | changes
     values["content_hash"] = content_hash(values)
@@ -223,7 +225,7 @@ def test_refuses_to_save_a_table_that_is_not_quantized(tmp_path: Path, name: str
         ("four labels", {"labels": ("a", "b", "c")}, "4 logits for 3 labels"),
     ],
 )
-def test_manifest_and_network_must_fit(
+def test_manifest_and_network_must_match(
     tmp_path: Path, kind: str, changes: dict[str, Any], message: str
 ) -> None:
     original = make_artifact(**KINDS[kind])
@@ -341,7 +343,7 @@ def test_refuses_a_damaged_file(tmp_path: Path, name: str, damage: str) -> None:
 
 
 def golden(**changes: Any) -> bytes:
-    """Write golden.json."""
+    """Return the content of a golden.json."""
     return json.dumps({"texts": ["a"], "scores": [0.5], "tolerance": 1} | changes).encode()
 
 
@@ -374,7 +376,7 @@ def golden(**changes: Any) -> bytes:
         ("multiclass", "golden.json", golden(scores=[[0, 1, None]]), "not a number"),
     ],
 )
-def test_refuses_content_with_a_right_checksum(
+def test_refuses_invalid_content_with_a_valid_checksum(
     tmp_path: Path, kind: str, name: str, data: bytes, message: str
 ) -> None:
     manifest = save(make_artifact(**KINDS[kind]), tmp_path / "tiny")
@@ -390,7 +392,7 @@ def test_refuses_a_missing_directory(tmp_path: Path) -> None:
 
 
 def test_an_old_artifact_still_loads(tmp_path: Path) -> None:
-    """The format's first version, as it was written then."""
+    """An artifact that was written in format version 1."""
     loaded = load(Path(shutil.copytree(OLD, tmp_path / "old")))
     assert loaded.manifest.format_version == 1
     assert loaded.manifest.features is None

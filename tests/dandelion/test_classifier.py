@@ -1,4 +1,4 @@
-"""An artifact made callable."""
+"""Classifiers: scores, labels, chunks, refusals."""
 
 from dataclasses import replace
 from itertools import pairwise
@@ -36,7 +36,7 @@ SOME = ["Free prize!", "", "Lunch tomorrow? 😂", "xyzzy"]
 
 
 def scores_of(kind: str, texts: list[str]) -> NDArray[np.float32]:
-    """Score texts, and hold the scores against what every kind promises."""
+    """Score texts, and check what holds for every kind."""
     classifier = Classifier(ARTIFACTS[kind], engine="numpy")
     scores = classifier.scores(texts)
     assert scores.dtype == np.float32
@@ -75,7 +75,7 @@ def test_scores_and_labels_agree(kind: str) -> None:
 
 
 @pytest.mark.parametrize("kind", ["multiclass", "wide multiclass"])
-def test_the_label_of_many_is_the_likeliest(kind: str) -> None:
+def test_the_most_likely_of_many_labels_is_chosen(kind: str) -> None:
     classifier = Classifier(ARTIFACTS[kind])
     scores = classifier.scores(SOME)
     predictions = classifier.classify(SOME)
@@ -84,7 +84,7 @@ def test_the_label_of_many_is_the_likeliest(kind: str) -> None:
         assert prediction.score == prediction.scores[prediction.label] == max(row)
 
 
-def test_of_equal_scores_the_first_label_is_given() -> None:
+def test_of_equal_scores_the_first_label_is_chosen() -> None:
     scores = np.array([[0.2, 0.4, 0.4], [0.4, 0.2, 0.4]], dtype=np.float32)
     labels = [one.label for one in Classifier(ARTIFACTS["multiclass"]).label(scores)]
     assert labels == ["glad", "calm"]
@@ -121,7 +121,7 @@ def test_any_texts_have_scores(kind: str, texts: list[str]) -> None:
 
 
 @given(KINDS, ANY_TEXTS)
-def test_a_score_does_not_depend_on_its_neighbours(kind: str, texts: list[str]) -> None:
+def test_a_score_does_not_depend_on_the_other_texts(kind: str, texts: list[str]) -> None:
     together = scores_of(kind, texts)
     for text, score in zip(texts, together, strict=True):
         assert np.abs(scores_of(kind, [text])[0] - score).max() <= 1e-6
@@ -139,7 +139,7 @@ def test_a_score_does_not_depend_on_the_chunks(
 
 
 @given(st.lists(st.text(max_size=12), max_size=12), st.integers(1, 20), st.integers(1, 5))
-def test_chunks_are_as_large_as_allowed(
+def test_chunks_are_as_large_as_possible(
     texts: list[str], chunk_chars: int, chunk_texts: int
 ) -> None:
     with pytest.MonkeyPatch.context() as patch:
@@ -173,7 +173,7 @@ def test_no_workers_are_refused() -> None:
         Classifier(ARTIFACTS["wide"]).scores(SOME, workers=0)
 
 
-def test_a_large_batch_is_cut() -> None:
+def test_a_large_batch_is_split() -> None:
     assert [len(piece) for piece in chunks(["a"] * 2500)] == [*[256] * 9, 196]
     long = ("a" * 50_000, "b" * 90_000, "c" * 200_000, "")
     assert [len(piece) for piece in chunks(long)] == [1, 1, 1, 1]
@@ -183,7 +183,7 @@ def test_a_large_batch_is_cut() -> None:
 @pytest.mark.parametrize(
     ("texts", "message"), [("one text", "one string"), ([b"bytes"], r"texts\[0\] is bytes")]
 )
-def test_refuses_what_are_not_texts(kind: str, texts: Any, message: str) -> None:
+def test_refuses_anything_but_texts(kind: str, texts: Any, message: str) -> None:
     classifier = Classifier(ARTIFACTS[kind])
     for function in (classifier.scores, classifier.encode, classifier.classify):
         with pytest.raises(TypeError, match=message):
@@ -196,7 +196,7 @@ def test_refuses_a_threshold() -> None:
 
 
 @pytest.mark.parametrize("threshold", [0, 0.5, 2])
-def test_refuses_any_threshold_between_many_labels(threshold: float) -> None:
+def test_refuses_any_threshold_for_many_labels(threshold: float) -> None:
     with pytest.raises(ThresholdError, match="3 labels has no threshold"):
         Classifier(ARTIFACTS["multiclass"]).classify(["a"], threshold)
 

@@ -15,13 +15,13 @@ MODULES = [
     *(
         module.name
         for module in pkgutil.walk_packages(dandelion.__path__, "dandelion.")
-        if "._" not in module.name  # the compiled engine, which is no Python module
+        if "._" not in module.name  # the compiled engine is not a Python module
     ),
 ]
 
 
 @pytest.mark.parametrize("name", MODULES)
-def test_examples_give_what_they_say(
+def test_examples_are_correct(
     name: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.chdir(ROOT)  # they load the committed artifacts

@@ -133,7 +133,7 @@ def test_bad_rows_of_csv() -> None:
 
 
 @pytest.mark.parametrize("line_break", [b"\n", b"\r\n", b"\r"])
-def test_lines_are_counted_whatever_ends_them(line_break: bytes) -> None:
+def test_any_line_break_is_counted(line_break: bytes) -> None:
     table = parsed(lines_with(b'"two\nlines",ham', b"bad").replace(b"\n", line_break))
     assert table.bad_rows == (BadRow(24, "wrong number of fields: 1, but the header has 2"),)
 
@@ -207,7 +207,7 @@ def test_bad_rows_are_described_without_their_texts() -> None:
         ("twice", r"more than one column 'twice'; available"),
     ],
 )
-def test_a_column_that_is_not_there_once(name: str, message: str) -> None:
+def test_a_column_that_does_not_occur_exactly_once(name: str, message: str) -> None:
     table = parsed(b"text,twice,twice\na,b,c\n")
     with pytest.raises(TableError, match=message):
         table.column(name)

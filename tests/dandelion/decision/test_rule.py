@@ -12,7 +12,9 @@ THREE = Decision(("calm", "glad", "sad"), None)
 
 
 @given(SCORES, st.floats(0, 1))
-def test_agrees_with_the_reader_of_a_response(scores: list[float], threshold: float) -> None:
+def test_agrees_with_a_client_that_compares_the_numbers_of_a_response(
+    scores: list[float], threshold: float
+) -> None:
     decided = Decision.binary(threshold).decide(np.array(scores, dtype=np.float32))
     assert decided.positions == [score >= threshold for score in scores]
     assert decided.scores == scores
@@ -45,7 +47,7 @@ def test_no_texts(decision: Decision) -> None:
     assert (decided.positions, decided.scores) == ([], [])
 
 
-def test_another_threshold_and_its_own() -> None:
+def test_another_threshold_or_the_present_one() -> None:
     decision = Decision.binary(0.25)
     assert decision.at(None) is decision
     assert decision.at(0.75) == Decision.binary(0.75)
@@ -62,7 +64,7 @@ def test_two_labels_need_a_threshold() -> None:
         Decision(("ham", "spam"), None)
 
 
-def test_many_labels_have_none() -> None:
+def test_many_labels_have_no_threshold() -> None:
     with pytest.raises(ThresholdError, match="3 labels has no threshold"):
         THREE.at(0.5)
 

@@ -64,7 +64,8 @@ def test_the_midpoint_of_the_best_interval() -> None:
     assert fit_threshold(labels, scores) == (pytest.approx(0.5), 1.0)
 
 
-# In each, two cuts give three of four right: above the highest score and below it.
+# Only the text with the second highest score is positive. Two intervals have a single error: above
+# the highest score, and between the second and the third.
 @pytest.mark.parametrize(
     ("scores", "threshold"),
     [
@@ -76,7 +77,6 @@ def test_the_midpoint_of_the_best_interval() -> None:
 def test_of_equally_good_intervals_the_widest_then_the_lowest(
     scores: list[float], threshold: float
 ) -> None:
-    # Nothing positive, or the two highest: one error each.
     assert fitted([0, 1, 0, 0], scores) == threshold
 
 

@@ -34,7 +34,7 @@ needs_kernel = pytest.mark.skipif(
     not library.is_available(), reason="the compiled engine was not built: no C compiler"
 )
 
-# Every token that the tokenizer makes of something else, and some that share their start.
+# Every token that replaces something else, and words that begin alike.
 PLACEHOLDERS = ("<url>", "<mention>", *(f"<{count} digits>" for count in range(5, 17)))
 WORDS = (
     "'s",
@@ -84,7 +84,7 @@ def artifact_of(
         surface_rows=len(tables.get("surface", ())),
         extra=extra,
     ).weights()
-    # As large as a trained network's: larger logits have no six digits behind the point.
+    # The size of a trained network's weights: larger logits have too few digits after the point.
     weights = {name: weight / 4 for name, weight in weights.items()}
     network = quantize(Network.from_weights(weights), precision)
     return replace(artifact, vocabulary=vocabulary, network=network)
@@ -125,7 +125,7 @@ PAIRS = {
     for name, one in ARTIFACTS.items()
 }
 
-# What the tokenizer tells apart, one after the other.
+# Pieces of texts that the tokenizer treats differently.
 PIECES = st.sampled_from(
     [
         *("http://", "https://", "www.", "http", "ftp://x", "@", "a@b", "@_9", "_", "'", "\u2019"),
@@ -142,7 +142,7 @@ KINDS = st.sampled_from(sorted(ARTIFACTS))
 
 @contextmanager
 def untraced() -> Iterator[None]:
-    """Measure no coverage: it would take four times as long as all the rest."""
+    """Pause the measurement of coverage, which would take four times as long as all other tests."""
     trace = sys.gettrace()
     sys.settrace(None)
     try:
@@ -157,11 +157,11 @@ def sorted_grams(encoded: Encoded) -> NDArray[np.int64]:
     return np.sort(rows.astype(np.int64) << 32 | ids)
 
 
-def hold_equal(kind: str, texts: list[str]) -> None:
-    """Hold ids and scores of both engines against each other."""
-    ours, plain = PAIRS[kind]
-    assert ours is not None
-    batch, expected = ours.encode(texts), plain.encode(texts)
+def check_equal(kind: str, texts: list[str]) -> None:
+    """Check that both engines give the same ids and scores."""
+    fast, plain = PAIRS[kind]
+    assert fast is not None
+    batch, expected = fast.encode(texts), plain.encode(texts)
     found = unpack(batch, ARTIFACTS[kind].manifest.wide_features)
     np.testing.assert_array_equal(found.tokens.ids, expected.tokens.ids)
     np.testing.assert_array_equal(found.tokens.offsets, expected.tokens.offsets)
@@ -171,7 +171,7 @@ def hold_equal(kind: str, texts: list[str]) -> None:
     assert (found.surface is None) == (expected.surface is None)
     if found.surface is not None and expected.surface is not None:
         np.testing.assert_array_equal(found.surface, expected.surface)
-    scores, wanted = ours.infer(batch), plain.infer(expected)
+    scores, wanted = fast.infer(batch), plain.infer(expected)
     assert (scores.shape, scores.dtype) == (wanted.shape, np.float32)
     np.testing.assert_allclose(scores, wanted, rtol=0, atol=1e-6)
 
@@ -179,8 +179,8 @@ def hold_equal(kind: str, texts: list[str]) -> None:
 @needs_kernel
 @pytest.mark.parametrize("kind", sorted(ARTIFACTS))
 def test_the_engines_agree_on_chosen_texts(kind: str) -> None:
-    hold_equal(kind, [])
-    hold_equal(kind, ["", " ", "\0", "\ud800", "\ud83d\ude02", "a", "FREE!!! www.x.y", "1" * 30])
+    check_equal(kind, [])
+    check_equal(kind, ["", " ", "\0", "\ud800", "\ud83d\ude02", "a", "FREE!!! www.x.y", "1" * 30])
 
 
 @needs_kernel
@@ -189,7 +189,7 @@ def test_the_engines_agree_on_chosen_texts(kind: str) -> None:
 @example("features 1", ["@", "@ a", "a@b", "_@b", "é@b", "@_", "@@a", "' 's a's a'1 1's"])
 @given(KINDS, BATCHES)
 def test_the_engines_agree(kind: str, texts: list[str]) -> None:
-    hold_equal(kind, texts)
+    check_equal(kind, texts)
 
 
 @needs_kernel
@@ -198,16 +198,16 @@ def test_the_engines_agree(kind: str, texts: list[str]) -> None:
 )
 def test_the_engines_agree_on_long_texts(unit: str) -> None:
     for kind in ("features 1", "features 2", "int8", "int8, multiclass"):
-        hold_equal(kind, [unit * 20_000, "", unit])
+        check_equal(kind, [unit * 20_000, "", unit])
 
 
 @needs_kernel
 @pytest.mark.parametrize("kind", ["features 1", "features 2", "features 3", "features 5"])
-def test_the_engines_agree_wherever_a_stretch_ends(kind: str) -> None:
-    """kernel.c finds the n-grams of 1,024 characters at a time."""
+def test_the_engines_agree_at_any_end_of_a_stretch(kind: str) -> None:
+    """kernel.c processes 1,024 characters at a time, see STRETCH."""
     behind = "abc  d e£fgh  " * 90
-    hold_equal(kind, ["a" * padding + " bcd ef   g" + behind for padding in range(1000, 1030)])
-    hold_equal(kind, ["a" * (1022 + more) for more in range(-9, 10)])
+    check_equal(kind, ["a" * padding + " bcd ef   g" + behind for padding in range(1000, 1030)])
+    check_equal(kind, ["a" * (1022 + more) for more in range(-9, 10)])
 
 
 @needs_kernel
@@ -216,7 +216,7 @@ def test_the_engines_agree_on_every_code_point() -> None:
     pieces = ["a" + "b".join(everything[start : start + 512]) for start in range(0, 0x110000, 512)]
     with untraced():
         for start in range(0, len(pieces), 128):
-            hold_equal("features 1", pieces[start : start + 128])
+            check_equal("features 1", pieces[start : start + 128])
 
 
 @needs_kernel
@@ -230,7 +230,7 @@ def test_a_score_does_not_depend_on_its_neighbours() -> None:
 
 
 @needs_kernel
-def test_threads_may_share_it() -> None:
+def test_threads_may_share_a_scorer() -> None:
     scorer, plain = PAIRS["multiclass"]
     assert scorer is not None
     batches = [[f"free {number} \u0180{chr(0x4E00 + number)}!" * 400] for number in range(64)]
@@ -241,8 +241,8 @@ def test_threads_may_share_it() -> None:
 
 
 @needs_kernel
-def test_lower_case_is_known_before_the_character(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Or another thread would take it for a sign."""
+def test_lower_case_is_entered_before_the_character(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Otherwise another thread would use the character before its lower case has a class."""
     entered: list[int] = []
 
     class Spied(dict[int, int]):
@@ -271,13 +271,13 @@ class Longer(str):
 
 
 @needs_kernel
-def test_a_text_that_is_not_quite_a_string_is_refused() -> None:
+def test_a_subclass_of_str_with_another_length_is_refused() -> None:
     with pytest.raises(TypeError, match="expected str"):
         Classifier(ARTIFACTS["int8"], "compiled").encode([Longer("free")])
 
 
 @needs_kernel
-def test_it_is_taken_where_it_is_there() -> None:
+def test_the_engine_is_chosen() -> None:
     assert Classifier(ARTIFACTS["multiclass"]).engine == "compiled"
     assert Classifier(ARTIFACTS["multiclass"], engine="compiled").engine == "compiled"
     assert Classifier(ARTIFACTS["multiclass"], engine="numpy").engine == "numpy"
@@ -288,16 +288,16 @@ def test_it_is_taken_where_it_is_there() -> None:
 UNDER_THE_SANITIZER = """
 import random, sys
 from pathlib import Path
-sys.settrace(None)  # the same lines are covered without the sanitizer
+sys.settrace(None)  # coverage of these lines is measured elsewhere
 from dandelion.engines import library
 library.LIBRARY = Path(sys.argv[1])
-from tests.dandelion.engines.test_compiled import ARTIFACTS, hold_equal
+from tests.dandelion.engines.test_compiled import ARTIFACTS, check_equal
 draw = random.Random(0)
 signs = "aAb1 _@'.!/:hwtp\\0\\n\\u0130\\u0301\\ufb01\\ud800\\u0661"
 for length, count in [*((short, 3) for short in range(40)), (1000, 3), (70_000, 1)]:
     texts = ["".join(draw.choices(signs, k=length)) for _ in range(count)]
     for kind in ARTIFACTS:
-        hold_equal(kind, [*texts, "", "1" * min(length, 99)])
+        check_equal(kind, [*texts, "", "1" * min(length, 99)])
 print("agreed")
 """
 
@@ -313,7 +313,7 @@ def test_nothing_is_read_or_written_out_of_bounds(tmp_path: Path) -> None:
     found = subprocess.run(
         [sys.executable, "-c", UNDER_THE_SANITIZER, str(built)],
         cwd=ROOT,
-        # Python itself does not free everything at its end.
+        # Python itself does not free all its memory when it exits.
         env=os.environ
         | {"LD_PRELOAD": " ".join(sanitizers), "ASAN_OPTIONS": "detect_leaks=0"}
         | {"UBSAN_OPTIONS": "halt_on_error=1"},

@@ -52,7 +52,7 @@ def test_a_missing_library(caplog: pytest.LogCaptureFixture) -> None:
     assert refused(caplog).startswith("_kernel.so was not built. With a C compiler (cc)")
 
 
-def test_a_file_that_is_no_library(elsewhere: Path, caplog: pytest.LogCaptureFixture) -> None:
+def test_a_file_that_is_not_a_library(elsewhere: Path, caplog: pytest.LogCaptureFixture) -> None:
     elsewhere.write_bytes(b"no library")
     assert "cannot be used: " in refused(caplog)
 

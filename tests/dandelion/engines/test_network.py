@@ -1,4 +1,4 @@
-"""The forward pass against a plain one, a text at a time."""
+"""The forward pass against a plain one for a single text."""
 
 from typing import NamedTuple
 
@@ -43,7 +43,7 @@ def token_batch(texts: list[list[int]]) -> TokenBatch:
 
 
 def make_batch(texts: list[Text]) -> Encoded:
-    """Encode texts with everything."""
+    """Encode texts with tokens, grams and surface."""
     return Encoded(
         token_batch([text.tokens for text in texts]),
         make_grams([text.grams for text in texts]),
@@ -52,7 +52,7 @@ def make_batch(texts: list[Text]) -> Encoded:
 
 
 def plain_logits(network: Network, text: Text) -> NDArray[np.float64]:
-    """Compute one text's logits in float64, as the formulas are written."""
+    """Compute the logits of one text in float64, following the formulas."""
     outputs = len(network.output_bias)
     hidden = np.zeros(DIMENSIONS)
     if text.tokens:
@@ -97,7 +97,7 @@ def test_empty_texts(network: Network, texts: list[list[int]]) -> None:
 
 
 @given(NETWORKS, TEXTS, st.integers(1, 50))
-def test_agrees_with_the_plain_pass_whatever_the_block(
+def test_agrees_with_the_plain_pass_for_any_block_size(
     network: Network, texts: list[Text], block_tokens: int
 ) -> None:
     with pytest.MonkeyPatch.context() as patch:
@@ -108,7 +108,7 @@ def test_agrees_with_the_plain_pass_whatever_the_block(
 
 
 @given(NETWORKS, TEXTS.filter(bool), st.data())
-def test_a_score_does_not_depend_on_its_neighbours(
+def test_a_score_does_not_depend_on_the_other_texts(
     network: Network, texts: list[Text], data: st.DataObject
 ) -> None:
     order = data.draw(st.permutations(texts))
@@ -118,7 +118,7 @@ def test_a_score_does_not_depend_on_its_neighbours(
         assert np.abs(scores - alone).max() <= 1e-6
 
 
-def test_a_network_reads_its_own_parts_alone() -> None:
+def test_a_network_reads_only_the_parts_that_it_has() -> None:
     text = Text([1], [2, 3], [0, 4, 8])
     batch = make_batch([text])
     tokens_alone = Encoded(batch.tokens)
@@ -146,7 +146,7 @@ def test_sigmoid() -> None:
     np.testing.assert_allclose(scores, expected, rtol=1e-6)
 
 
-# Logits of every size, and near one another at every size.
+# Logits of any size, and close to each other at any size.
 LOGITS = hnp.arrays(
     np.float32,
     st.tuples(st.integers(0, 4), st.integers(2, 6)),
@@ -164,7 +164,9 @@ def test_softmax(logits: NDArray[np.float32]) -> None:
 
 
 @given(LOGITS)
-def test_binary_logits_are_the_log_odds_against_the_first(logits: NDArray[np.float32]) -> None:
+def test_binary_logits_are_the_log_odds_against_the_first_class(
+    logits: NDArray[np.float32],
+) -> None:
     reduced = binary_logits(logits)
     assert reduced.dtype == np.float32
     exact = logits.astype(np.float64)

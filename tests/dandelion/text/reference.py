@@ -1,7 +1,7 @@
 """Grams and surface in plain Python, one text at a time.
 
-This is the specification: `dandelion.grams` and `dandelion.surface` compute the same on arrays, a
-batch at a time.
+This is the specification: `dandelion.text.grams` and `dandelion.text.surface` compute the same on
+the arrays of a whole batch.
 """
 
 import unicodedata
@@ -17,13 +17,13 @@ Gram = tuple[int, tuple[str, ...]]
 
 
 def kind(character: str) -> str:
-    """Tell what a character is; control characters are white space, too."""
+    """Classify a character; control characters count as white space."""
     category = unicodedata.category(character)
     if character.isspace() or category == "Cc":
         return "space"
     if category == "Lu":
         return "upper"
-    if category[0] in "LM":  # letters without case and marks, too
+    if category[0] in "LM":  # also caseless letters and marks
         return "lower"
     return "digit" if category == "Nd" else "sign"
 
@@ -37,12 +37,12 @@ def is_word(character: str) -> bool:
 
 
 def lower(text: str) -> str:
-    """Lower-case every character that stays one character."""
+    """Lower-case every character whose lower case is a single character."""
     return "".join(one.lower() if len(one.lower()) == 1 else one for one in text)
 
 
 def runs(text: str, inside: Callable[[str], bool]) -> list[str]:
-    """Cut out the longest runs of characters that are inside."""
+    """Return the longest runs of characters for which ``inside`` holds."""
     return ["".join(run) for is_inside, run in groupby(text, inside) if is_inside]
 
 
@@ -55,7 +55,7 @@ def grams(text: str, features: Features) -> Iterator[Gram]:
     if features.chars is not None:
         for length in range(features.chars[0], features.chars[1] + 1):
             for piece in runs(text, is_visible):
-                # A space marks the border of what stands between white space.
+                # A space marks the border of a run between white space.
                 bordered = f" {lower(piece)} "
                 for start in range(len(bordered) - length + 1):
                     yield length, (bordered[start : start + length],)
@@ -79,7 +79,7 @@ def signs(text: str) -> list[str]:
 
 
 def words_and_signs(text: str) -> list[str]:
-    """List words and signs in the order of the text, each sign by itself."""
+    """List words and single signs in the order of the text."""
     found = []
     for inside, run in groupby(text, is_word):
         part = "".join(run)
@@ -88,7 +88,7 @@ def words_and_signs(text: str) -> list[str]:
 
 
 def shape(piece: str) -> str:
-    """Write X, x and 9 for a piece's capitals, other letters and digits; signs stay."""
+    """Replace capitals, other letters and digits by X, x and 9; signs stay."""
     letters = {"upper": "X", "lower": "x", "digit": "9"}
     return "".join(letters.get(kind(one), lower(one)) for one in piece)
 
@@ -132,7 +132,7 @@ STEPS = [round(2 ** (half / 2)) for half in range(1, 63)]  # 1, 2, 3, 4, 6, 8, 1
 
 
 def counted_as(character: str) -> int:
-    """Tell the place of the count that a character belongs to."""
+    """Return the index of the count that a character belongs to."""
     for place, characters in enumerate(OWN_COUNT):
         if character in characters:
             return place
@@ -140,13 +140,13 @@ def counted_as(character: str) -> int:
 
 
 def surface(text: str) -> list[int]:
-    """List a text's rows of the surface table: the 64 rows of each number follow one another."""
+    """List the rows of the surface table for a text; each number has 64 consecutive rows."""
     text = clean(text)
     counted = [counted_as(one) for one in text]
     counts = [counted.count(place) for place in range(len(OWN_COUNT) + len(REST))]
     of = dict(zip(REST, counts[len(OWN_COUNT) :], strict=True))
     counts[len(OWN_COUNT) + REST.index("not ASCII")] = sum(one > "\x7f" for one in text)
-    # The border in front of a text counts as white space.
+    # The border before a text counts as white space.
     behind_space = [one for before, one in pairwise(f" {text}") if not is_visible(before)]
     counts += [
         sum(not is_visible(one) for one in behind_space),

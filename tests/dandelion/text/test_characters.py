@@ -70,7 +70,7 @@ def test_any_texts(texts: list[str]) -> None:
 
 
 @given(st.lists(st.text(min_size=1), min_size=1))
-def test_a_run_has_the_hash_of_its_characters_wherever_it_stands(texts: list[str]) -> None:
+def test_the_hash_of_a_run_does_not_depend_on_its_place(texts: list[str]) -> None:
     codes = np.frombuffer(f" {' '.join(texts)}".encode("utf-32-le"), dtype=np.uint32)
     lengths = np.array(list(map(len, texts)))
     stops = np.cumsum(lengths + 1)
@@ -78,7 +78,7 @@ def test_a_run_has_the_hash_of_its_characters_wherever_it_stands(texts: list[str
     hashes = Sums(codes).hash(starts, stops)
     assert hashes.dtype == np.uint64
     np.testing.assert_array_equal(hash_each(codes, starts, lengths), hashes)
-    # The lower half is what grams are hashed with.
+    # Grams use the lower half.
     assert (hashes % 2**32).tolist() == list(map(reference.word_hash, texts))
     assert len(set(hashes.tolist())) == len(set(texts))
 

@@ -1,4 +1,4 @@
-"""Grams against the plain reference, a text at a time."""
+"""Grams against the plain reference."""
 
 import json
 from collections import Counter
@@ -47,7 +47,7 @@ def any_features(draw: st.DrawFn) -> Features:
 
 
 def buckets(texts: list[str], features: Features) -> list[Counter[int]]:
-    """Count each text's buckets."""
+    """Count the buckets of each text."""
     batch = encode(TextBatch(texts), features)
     ids, rows = batch.pairs()
     assert batch.ids.dtype == ids.dtype == rows.dtype == np.int32
@@ -71,21 +71,21 @@ def expected(text: str, features: Features) -> Counter[int]:
 @example([" \n\0\u3000", "a", " "], EVERYTHING)
 @example(["a", "", "!"], only(chars=(MAX_CHARS, MAX_CHARS), words=3, signs=True, shapes=True))
 @example([" a ", " b"], only(chars=(2, 2)))
-@example(["\ud800", "\udc00"], EVERYTHING)  # no pair across texts
+@example(["\ud800", "\udc00"], EVERYTHING)  # no pairs across texts
 @given(ANY_TEXTS, any_features())
 def test_agrees_with_the_reference(texts: list[str], features: Features) -> None:
     assert buckets(texts, features) == [expected(text, features) for text in texts]
 
 
 @given(ANY_TEXTS.filter(bool), st.data())
-def test_grams_do_not_depend_on_neighbours(texts: list[str], data: st.DataObject) -> None:
+def test_grams_do_not_depend_on_the_other_texts(texts: list[str], data: st.DataObject) -> None:
     chosen = data.draw(st.lists(st.sampled_from(texts), max_size=8))
     alone = {text: buckets([text], EVERYTHING)[0] for text in texts}
     assert buckets(chosen, EVERYTHING) == [alone[text] for text in chosen]
 
 
 @given(ANY_TEXT)
-def test_each_switch_adds_grams_of_its_own(text: str) -> None:
+def test_each_switch_adds_its_grams(text: str) -> None:
     parts = [only(chars=(2, 5)), only(words=3), only(signs=True), only(shapes=True)]
     found: Counter[int] = sum((buckets([text], part)[0] for part in parts), Counter())
     assert found == buckets([text], EVERYTHING)[0]
@@ -100,7 +100,7 @@ def test_fewer_bits_halve_the_buckets(text: str, bits: int) -> None:
     np.testing.assert_array_equal(few, many >> (MAX_BITS - bits))
 
 
-# A change of any of these makes every wide artifact worthless: it takes a new format version.
+# A change to any of these invalidates every wide artifact and needs a new format version.
 GOLDEN = [
     (
         "Ab c",

@@ -1,4 +1,4 @@
-"""Sums over ragged arrays against plain ones."""
+"""Sums over ragged arrays against plain sums."""
 
 import numpy as np
 import pytest
@@ -13,7 +13,7 @@ LENGTHS = st.lists(st.integers(0, 4), min_size=1, max_size=8)
 @pytest.mark.parametrize("columns", [None, 1, 2, 3, 4])
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
 @given(LENGTHS)
-def test_each_share_is_summed(
+def test_the_values_of_each_text_are_summed(
     columns: int | None, dtype: type[np.float32], lengths: list[int]
 ) -> None:
     offsets = np.cumsum([0, *lengths])
@@ -26,7 +26,7 @@ def test_each_share_is_summed(
 
 
 def test_parts_are_summed() -> None:
-    # Two texts: two families at places 0 | 1 2, then one at no place | 0.
+    # Two texts. Two families share places 0 | 1 2 (text | text), one family has none | 0.
     values = np.array([1, 2, 3, 10, 20, 30, 400], dtype=np.int16)
     parts = [(2, np.array([0, 1, 3])), (1, np.array([0, 0, 1]))]
     sums = sum_parts(values, parts, np.int64)

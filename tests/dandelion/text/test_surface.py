@@ -1,4 +1,4 @@
-"""The surface against the plain reference, a text at a time."""
+"""The surface against the plain reference."""
 
 import numpy as np
 import pytest
@@ -10,7 +10,7 @@ from dandelion.text.surface import COUNTS, LEVELS, encode
 from ..strategies import ANY_TEXT, ANY_TEXTS
 from . import reference
 
-# Where the numbers stand; an artifact's surface table depends on it.
+# The index of each number; the surface tables of artifacts depend on it.
 NUMBERS = {
     "line feed": 0,
     ".": 3,
@@ -38,7 +38,7 @@ NUMBERS = {
 
 
 def levels(texts: list[str]) -> list[dict[str, int]]:
-    """Name the levels of each text's numbers."""
+    """Return the level of each number by name, for each text."""
     found = encode(TextBatch(texts)) - np.arange(COUNTS) * LEVELS
     return [{name: row[place] for name, place in NUMBERS.items()} for row in found.tolist()]
 

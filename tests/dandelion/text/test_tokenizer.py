@@ -1,4 +1,4 @@
-"""The text path's first step: golden examples, and properties over any string."""
+"""The tokenizer: golden examples, and properties that hold for any string."""
 
 import sys
 import time
@@ -50,7 +50,7 @@ def test_any_string_gives_clean_tokens(text: str) -> None:
 
 @given(ANY_TEXT)
 def test_same_tokens_as_the_normalized_text(text: str) -> None:
-    if "\u0130" not in text:  # İ lower-cases to two characters, which NFKC then joins otherwise
+    if "\u0130" not in text:  # its lower case is two characters, which NFKC then composes
         assert tokenize(normalize(text)) == tokenize(text)
 
 
@@ -64,8 +64,8 @@ def test_white_space_separates(left: str, right: str) -> None:
     ["a", "!", "1", "a'", "@", "http", "www.", "\u0301\u0316", "\ufdfa", "Σ", "_a", "\ud800", "😂"],
 )
 def test_linear_in_length(unit: str) -> None:
-    def instructions(repeats: int) -> int:
-        """Count the regular expression's and Python's work by this thread's time alone."""
+    def nanoseconds(repeats: int) -> int:
+        """Return the best of five processor times of this thread."""
         text = unit * repeats
         best = sys.maxsize
         for _ in range(5):
@@ -75,4 +75,4 @@ def test_linear_in_length(unit: str) -> None:
         return best
 
     # 32 times the text: linear work takes about 32 times as long, quadratic work 1,024 times.
-    assert instructions(64_000) < 200 * max(instructions(2_000), 1)
+    assert nanoseconds(64_000) < 200 * max(nanoseconds(2_000), 1)

@@ -31,13 +31,13 @@ def test_no_texts() -> None:
 
 
 def by_the_dictionary(vocabulary: Vocabulary, texts: list[str]) -> tuple[list[int], list[int]]:
-    """Look up what the regular expression finds; the specification."""
+    """Look up the tokens of the regular expression, which is the specification."""
     ids, offsets = vocabulary.look_up(map(tokenize, texts))
     return ids.tolist(), offsets.tolist()
 
 
 def on_arrays(vocabulary: Vocabulary, texts: list[str]) -> tuple[list[int], list[int]]:
-    """Take the path of large batches, which no text here is long enough for."""
+    """Take the path of large batches, for which these texts are too short."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(vocabulary_module, "FEW_CHARS", 0)
         ids, offsets = vocabulary.encode(texts)
@@ -69,7 +69,7 @@ def test_every_placeholder_is_known_on_arrays() -> None:
     assert on_arrays(vocabulary, texts)[0] == [*range(1, 14), 13, 14]
 
 
-def test_arrays_are_for_many_characters_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_arrays_are_only_for_many_characters(monkeypatch: pytest.MonkeyPatch) -> None:
     paths = []
     for name in ("split", "find_tokens"):
         path = getattr(vocabulary_module, name)
@@ -88,7 +88,7 @@ def test_arrays_are_for_many_characters_alone(monkeypatch: pytest.MonkeyPatch) -
 
 
 def test_an_equal_hash_is_not_an_equal_token() -> None:
-    # Thue and Morse's sequence and its mirror have the same hash for any odd base.
+    # The Thue–Morse sequence and its complement have the same hash for any odd base.
     letters = ["ab"[place.bit_count() % 2] for place in range(2**11)]
     one = "".join(letters)
     other = one.translate({ord("a"): "b", ord("b"): "a"})
