@@ -1,0 +1,64 @@
+"""The ``__init__`` of ``dandelion_app`` and ``dandelion_training`` in an editable install.
+
+A wheel has the packages ``app`` and ``training`` under these longer names. In an editable install
+``hatch_build.py`` puts this file in their place, as an alias of the checkout's package:
+``dandelion_app.settings`` is the module object ``app.settings``, whichever name is imported first.
+So no module is loaded twice, no copy gets out of date, and pickles name the real module.
+"""
+
+import sys
+from importlib import import_module
+from importlib.abc import InspectLoader, Loader, MetaPathFinder
+from importlib.machinery import ModuleSpec
+from importlib.util import find_spec
+from pathlib import Path
+from types import CodeType, ModuleType
+from typing import Final
+
+_ALIAS: Final = __name__
+_NAME: Final = __name__.removeprefix("dandelion_")
+
+
+class _AliasFinder(MetaPathFinder, Loader):
+    """Finds ``dandelion_app.x`` where there is an ``app.x``, and returns the latter."""
+
+    def find_spec(
+        self, fullname: str, path: object = None, target: object = None
+    ) -> ModuleSpec | None:
+        """Find a module below the alias."""
+        spec = find_spec(_real(fullname)) if fullname.startswith(f"{_ALIAS}.") else None
+        if spec is None:
+            return None
+        alias = ModuleSpec(fullname, self, origin=spec.origin)
+        alias.submodule_search_locations = spec.submodule_search_locations
+        return alias
+
+    def exec_module(self, module: ModuleType) -> None:
+        """Replace the new, empty module: an import returns what is in ``sys.modules`` after this."""
+        sys.modules[module.__name__] = import_module(_real(module.__name__))
+
+    def get_code(self, fullname: str) -> CodeType | None:
+        """Return a module's code, for ``python -m dandelion_app``."""
+        spec = find_spec(_real(fullname))
+        is_code = spec is not None and isinstance(spec.loader, InspectLoader)
+        return spec.loader.get_code(spec.name) if is_code else None
+
+
+def _real(alias: str) -> str:
+    return _NAME + alias.removeprefix(_ALIAS)
+
+
+def _home(package: str) -> Path | None:
+    """Return the directory in which a package stands, without importing it."""
+    spec = find_spec(package)
+    return Path(spec.origin).parents[1] if spec and spec.origin else None
+
+
+# `app` is a common name: another one may come first on the path.
+if _home(_NAME) != _home("dandelion"):
+    raise ImportError(
+        f"{_ALIAS} stands for {_NAME} in {_home('dandelion')}, but the path leads to the one in "
+        f"{_home(_NAME)} first"
+    )
+sys.meta_path.insert(0, _AliasFinder())
+sys.modules[_ALIAS] = import_module(_NAME)
