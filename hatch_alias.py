@@ -23,7 +23,10 @@ class _AliasFinder(MetaPathFinder, Loader):
     """Finds ``dandelion_app.x`` where there is an ``app.x``, and returns the latter."""
 
     def find_spec(
-        self, fullname: str, path: object = None, target: object = None
+        self,
+        fullname: str,
+        path: object = None,  # noqa: ARG002
+        target: object = None,  # noqa: ARG002
     ) -> ModuleSpec | None:
         """Find a module below the alias."""
         spec = find_spec(_real(fullname)) if fullname.startswith(f"{_ALIAS}.") else None
@@ -34,14 +37,15 @@ class _AliasFinder(MetaPathFinder, Loader):
         return alias
 
     def exec_module(self, module: ModuleType) -> None:
-        """Replace the new, empty module: an import returns what is in ``sys.modules`` after this."""
+        """Replace the new, empty module: an import returns what is then in ``sys.modules``."""
         sys.modules[module.__name__] = import_module(_real(module.__name__))
 
     def get_code(self, fullname: str) -> CodeType | None:
         """Return a module's code, for ``python -m dandelion_app``."""
-        spec = find_spec(_real(fullname))
-        is_code = spec is not None and isinstance(spec.loader, InspectLoader)
-        return spec.loader.get_code(spec.name) if is_code else None
+        name = _real(fullname)
+        spec = find_spec(name)
+        loader = spec.loader if spec else None
+        return loader.get_code(name) if isinstance(loader, InspectLoader) else None
 
 
 def _real(alias: str) -> str:

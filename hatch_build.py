@@ -35,7 +35,7 @@ _ARTIFACTS = "artifacts"
 _SERVING_FILE = "serving.toml"
 
 
-class DandelionHook(BuildHookInterface):  # type: ignore[misc]
+class DandelionHook(BuildHookInterface[Any]):
     """Completes wheels and source distributions."""
 
     _copies: TemporaryDirectory[str] | None = None

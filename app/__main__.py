@@ -1,17 +1,18 @@
-"""Run the service: ``python -m app``."""
+"""Run the service: ``python -m app``, ``dandelion serve``."""
 
 import gc
 import logging
 import signal
 import socket
 import sys
+from collections.abc import Sequence
 
 import uvicorn
 
 from dandelion import ArtifactError, KernelError
 from dandelion.serving import ServingError
 
-from . import settings
+from . import options, settings
 from .main import create_app
 from .settings import Settings, SettingsError
 from .telemetry import logs
@@ -21,15 +22,19 @@ from .workers import sockets, supervisor
 _log = logging.getLogger("dandelion")
 
 
-def main() -> int:
-    """Serve with the settings of the environment until a signal asks to stop.
+def main(arguments: Sequence[str] | None = None, program: str = f"python -m {__package__}") -> int:
+    """Serve until a signal asks to stop.
+
+    Args:
+        arguments: of the command line, see `options`; None for this process's.
+        program: the name of the command, for its help.
 
     Returns:
         The exit code: 2 for wrong settings, 1 for artifacts that cannot be served. After a signal
         the process ends by that signal instead.
     """
     try:
-        chosen = settings.load()
+        chosen = settings.load(options.parse(arguments, program))
         _check_platform(chosen)
         bound = sockets.bind(chosen.host, chosen.port)
         logs.configure(chosen.log_format, chosen.log_level)

@@ -70,7 +70,8 @@ def assemble(settings: Settings, registry: Registry, metrics: Metrics) -> ASGIAp
         sys.setswitchinterval(_SWITCH_INTERVAL_S)
         # More threads than these would compete with the event loop for the processors.
         with threadpool_limits(settings.blas_threads, user_api="blas"):
-            _log.info("ready", extra={"models": ",".join(registry.names)})
+            facts = {"models": ",".join(registry.names), "artifacts": str(settings.artifacts)}
+            _log.info("ready", extra=facts)
             yield
         classification.close()
 

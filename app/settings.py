@@ -5,11 +5,13 @@ import os
 import sys
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 from pydantic import Field, ValidationError
 from pydantic_settings import BaseSettings, SettingsConfigDict
 from pydantic_settings import SettingsError as NotJSONError
+
+from dandelion.installation import default_artifacts
 
 PREFIX = "DANDELION_"
 _NESTED = "__"
@@ -38,8 +40,8 @@ class Settings(BaseSettings):
     workers: int = Field(1, ge=1)
     """Worker processes; the models are loaded once and shared between them (Linux)."""
 
-    artifacts: Path = Path("artifacts")
-    """Directory that holds the artifacts and `serving.toml`."""
+    artifacts: Path = Field(default_factory=default_artifacts)
+    """Directory of the artifacts and `serving.toml`; default: `./artifacts`, else the installed."""
     models: dict[str, str] = {}
     """Variant to serve a model with, overriding `serving.toml`: `DANDELION_MODELS__SPAM=mse`."""
 
@@ -65,24 +67,29 @@ class Settings(BaseSettings):
     """Whether every request to a model is logged, not only those that fail with 5xx."""
 
 
-def load() -> Settings:
-    """Read the settings from the environment.
+def load(overrides: Mapping[str, Any] | None = None) -> Settings:
+    """Read the settings from the environment and the command line.
+
+    Args:
+        overrides: field → value, from the command line; takes precedence over the environment.
 
     Raises:
         SettingsError: settings are invalid or unknown; all of them are listed at once.
     """
+    overrides = overrides or {}
     problems = _unknown(os.environ)
     try:
-        settings = Settings()
+        settings = Settings(**overrides)
     except ValidationError as error:
         problems += [
-            f"{_variable(detail['loc'])}: {detail['msg']}"
+            f"{option(field) if field in overrides else variable(field, *nested)}: {detail['msg']}"
             for detail in error.errors(include_url=False)
+            for field, *nested in [map(str, detail["loc"])]
         ]
     except NotJSONError:  # raised for the one field that may be JSON
-        variable = _variable(["models"])
         problems.append(
-            f"{variable}: not a JSON object; set one variable per model: {variable}__SPAM=mse"
+            f"{variable('models')}: not a JSON object; set one variable per model: "
+            f"{variable('models', 'spam')}=mse"
         )
     if problems:
         raise SettingsError("; ".join(problems))
@@ -93,21 +100,37 @@ def _unknown(environ: Mapping[str, str]) -> list[str]:
     """Describe each variable that has the prefix, but is not a setting."""
     names = list(Settings.model_fields)
     problems = []
-    for variable in sorted(environ):
-        if not variable.upper().startswith(PREFIX):
+    for given in sorted(environ):
+        if not given.upper().startswith(PREFIX):
             continue
-        name = variable.upper().removeprefix(PREFIX).lower()
+        name = given.upper().removeprefix(PREFIX).lower()
         field, nested, _ = name.partition(_NESTED)
         if field in names and (not nested or field == "models"):
             continue
         near = difflib.get_close_matches(field, names, n=1)
-        hint = f"did you mean {_variable(near)}?" if near else f"available: {', '.join(names)}"
-        problems.append(f"{variable}: no such setting; {hint}")
+        hint = f"did you mean {variable(*near)}?" if near else f"available: {', '.join(names)}"
+        problems.append(f"{given}: no such setting; {hint}")
     return problems
 
 
-def _variable(location: tuple[int | str, ...] | list[str]) -> str:
-    return PREFIX + _NESTED.join(str(part).upper() for part in location)
+def variable(field: str, *nested: str) -> str:
+    """Return the environment variable of a field, or of an entry in it.
+
+    Example:
+        >>> variable("models", "spam")
+        'DANDELION_MODELS__SPAM'
+    """
+    return PREFIX + _NESTED.join((field, *nested)).upper()
+
+
+def option(field: str) -> str:
+    """Return the option of a field on the command line.
+
+    Example:
+        >>> option("max_texts")
+        '--max-texts'
+    """
+    return f"--{field.replace('_', '-')}"
 
 
 def table() -> str:
@@ -115,7 +138,7 @@ def table() -> str:
     lines = ["| variable | default | meaning |", "|---|---|---|"]
     for name, field in Settings.model_fields.items():
         default = field.get_default(call_default_factory=True)
-        lines.append(f"| `{_variable([name])}` | `{default}` | {field.description} |")
+        lines.append(f"| `{variable(name)}` | `{default}` | {field.description} |")
     return "\n".join(lines) + "\n"
 
 

@@ -2,14 +2,16 @@
 
 import sys
 
+from dandelion.installation import install_command
+
 try:
     from .cli import app
 except ModuleNotFoundError as error:
     if (error.name or "").startswith((__package__ or "", "training", "dandelion")):
         raise
     sys.exit(
-        f"error: the study needs {error.name}, which is not installed: make report, or "
-        "pip install -e '.[study]'"
+        f"error: the study needs {error.name}, which is not installed. Install it: "
+        f"{install_command('study')}"
     )
 
 app(prog_name="python -m study")

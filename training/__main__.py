@@ -2,14 +2,16 @@
 
 import sys
 
+from dandelion.installation import install_command
+
 try:
     from .cli import app
 except ModuleNotFoundError as error:
     if (error.name or "").startswith((__package__ or "", "dandelion")):
-        raise  # a mistake of our own
+        raise  # an error of our own
     sys.exit(
-        f"error: training needs {error.name}, which is not installed: make install-training, or "
-        "install the extra 'training'"
+        f"error: training needs {error.name}, which is not installed. Install it: "
+        f"{install_command('training')}"
     )
 
-app(prog_name="python -m training")
+app(prog_name=f"python -m {__package__}")

@@ -13,6 +13,7 @@ import pytest
 from typer.testing import CliRunner
 
 from dandelion import Classifier
+from dandelion.installation import install_command
 from dandelion.manifest import load_manifest
 from training import cli, configuration, experiment, tuning
 from training.data.datasets import Source
@@ -209,8 +210,8 @@ def test_without_what_it_needs_it_ends_in_one_line() -> None:
     )
     assert done.returncode == 1
     assert done.stderr == (
-        "error: training needs torch, which is not installed: make install-training, or install "
-        "the extra 'training'\n"
+        "error: training needs torch, which is not installed. Install it: "
+        f"{install_command('training')}\n"
     )
 
 

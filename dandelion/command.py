@@ -1,0 +1,373 @@
+"""The console command ``dandelion``.
+
+`models` and `classify` are here. Commands of packages that this one must not import join through
+entry points of the group `GROUP`: a command's name, and a callable ``(arguments, program) → exit
+code``. A joined command is imported when it is run, not before: ``dandelion classify`` waits for no
+web framework and needs no torch.
+"""
+
+import json
+import os
+import sys
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass
+from importlib.metadata import EntryPoint, entry_points, version
+from pathlib import Path
+from typing import Annotated, Final, NamedTuple
+
+import typer
+
+from .classifier import Classifier, Prediction
+from .decision.rule import ThresholdError
+from .engines.library import KernelError
+from .installation import default_artifacts, install_command
+from .manifest import MANIFEST_FILE, ArtifactError, Manifest, load_manifest
+from .serving import SERVING_FILE, ServingError, read
+
+GROUP: Final = "dandelion.commands"
+Command = Callable[[Sequence[str], str], int]
+
+_PROGRAM: Final = "dandelion"
+_FAILED: Final = 1
+_WRONG_USAGE: Final = 2
+_INTERRUPTED: Final = 130  # 128 + SIGINT, the convention of shells
+
+# Standard input is read in pieces of this size at most, and classified as it arrives.
+_PIECE_BYTES: Final = 2**16
+# The largest line: as much as a request to the service may contain.
+_MAX_LINE_BYTES: Final = 8_000_000
+
+
+class _Joined(NamedTuple):
+    """What is known about a command before it is imported, and the extra that it needs."""
+
+    help: str
+    extra: str = ""
+
+
+_JOINED: Final = {
+    "serve": _Joined("Serve the models over HTTP."),
+    "train": _Joined("Train a model, on your own labelled texts too.", "training"),
+}
+
+
+class _UsageError(Exception):
+    """The command line asks for something that does not exist."""
+
+
+class _InputError(Exception):
+    """A text cannot be read."""
+
+
+app = typer.Typer(
+    name=_PROGRAM,
+    no_args_is_help=True,
+    rich_markup_mode=None,  # plain text, the same in a terminal, a pipe and a log
+    pretty_exceptions_enable=False,
+    help="Lightweight text classifiers for imbalanced data.",
+    epilog=(
+        "Exit codes: 0 success; 1 failure, such as a damaged artifact; 2 wrong usage, such as an "
+        "unknown model."
+    ),
+)
+
+_Artifacts = Annotated[
+    Path | None,
+    typer.Option(
+        envvar="DANDELION_ARTIFACTS",
+        show_default=False,
+        metavar="DIRECTORY",
+        help=f"Directory of the artifacts, with a {SERVING_FILE}. Default: ./artifacts if it has "
+        "one, else the models that came with the installation.",
+    ),
+]
+
+
+@contextmanager
+def _readable_errors() -> Iterator[None]:
+    """Report what a user can put right in one line on standard error, without a traceback."""
+    try:
+        yield
+        sys.stdout.flush()
+    except (_UsageError, ThresholdError) as error:
+        typer.echo(f"error: {error}", err=True)
+        raise typer.Exit(_WRONG_USAGE) from error
+    except (_InputError, ArtifactError, KernelError, ServingError) as error:
+        typer.echo(f"error: {error}", err=True)
+        raise typer.Exit(_FAILED) from error
+    except OSError as error:
+        if not isinstance(error, BrokenPipeError):  # whose reader, such as `head`, has enough
+            typer.echo(f"error: {error}", err=True)
+        # At its end the interpreter writes once more what could not be written: to nowhere.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        raise typer.Exit(_FAILED) from error
+    except KeyboardInterrupt as error:
+        raise typer.Exit(_INTERRUPTED) from error
+
+
+def _show_version(is_asked: bool) -> None:
+    if is_asked:
+        typer.echo(f"{_PROGRAM} {version('dandelion-text')}")
+        raise typer.Exit
+
+
+@app.callback()
+def _program(
+    _: Annotated[
+        bool,
+        typer.Option(
+            "--version", callback=_show_version, is_eager=True, help="Show the version and exit."
+        ),
+    ] = False,
+) -> None:
+    """Take the options of the program itself."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Listed:
+    """What `models` lists about an artifact; metrics on the test fold, at its own threshold."""
+
+    model: str
+    variant: str
+    version: str
+    served: bool
+    bytes: int
+    labels: tuple[str, ...]
+    threshold: float | None
+    macro_f1: float
+    mcc: float
+    auroc: float | None
+
+
+@app.command()
+def models(
+    artifacts: _Artifacts = None,
+    as_json: Annotated[
+        bool, typer.Option("--json", help="Write one JSON object per line.")
+    ] = False,
+) -> None:
+    """List the available models.
+
+    The metrics are those on the test fold of the data set that the model was trained with, at its
+    own threshold. On your texts they may be lower.
+    """
+    with _readable_errors():
+        directory = artifacts or default_artifacts()
+        served = set(read(directory, {}).values())
+        listed, damaged = [], []
+        for path in sorted(file.parent for file in directory.glob(f"*/*/{MANIFEST_FILE}")):
+            try:
+                listed.append(_list(path, load_manifest(path), is_served=path in served))
+            except ArtifactError as error:
+                damaged.append(str(error))
+        if as_json:
+            for one in listed:
+                typer.echo(json.dumps(asdict(one)))
+        else:
+            typer.echo(f"Artifacts: {directory.absolute()}\n")
+            typer.echo(f"{_table(listed)}\n\n* served")
+        if damaged:
+            raise ArtifactError("; ".join(damaged))
+
+
+def _list(path: Path, manifest: Manifest, *, is_served: bool) -> _Listed:
+    metrics = manifest.metrics["test"]["argmax" if manifest.threshold is None else "fitted"]
+    return _Listed(
+        manifest.model,
+        manifest.variant,
+        manifest.version,
+        is_served,
+        sum(file.stat().st_size for file in path.iterdir()),
+        manifest.labels,
+        manifest.threshold,
+        metrics["macro_f1"],
+        metrics["mcc"],
+        metrics["auroc"],
+    )
+
+
+def _table(listed: Sequence[_Listed]) -> str:
+    """Lay out what is listed in columns as wide as they need to be."""
+    rows = [("", "MODEL", "VARIANT", "LABELS", "SIZE", "MACRO-F1", "MCC", "AUROC")]
+    for one in listed:
+        size, labels = f"{one.bytes / 1e6:.1f} MB", str(len(one.labels))
+        auroc = "" if one.auroc is None else f"{one.auroc:.4f}"
+        metrics = (f"{one.macro_f1:.4f}", f"{one.mcc:.4f}", auroc)
+        rows.append(("*" if one.served else "", one.model, one.variant, labels, size, *metrics))
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    return "\n".join(
+        "  ".join(
+            cell.ljust(width) if at < 3 else cell.rjust(width)  # names left, figures right
+            for at, (cell, width) in enumerate(zip(row, widths, strict=True))
+        ).rstrip()
+        for row in rows
+    )
+
+
+@app.command()
+def classify(  # noqa: PLR0913, PLR0917
+    model: Annotated[str, typer.Argument(metavar="MODEL", help="See `dandelion models`.")],
+    texts: Annotated[
+        list[str] | None,
+        typer.Argument(metavar="[TEXT]...", help="Default: lines of standard input."),
+    ] = None,
+    threshold: Annotated[
+        str | None,
+        typer.Option(
+            metavar="NUMBER",
+            help="In [0, 1]: positive at score >= threshold. Default: the model's.",
+        ),
+    ] = None,
+    variant: Annotated[
+        str | None,
+        typer.Option(metavar="NAME", help="Variant of the model. Default: the one that is served."),
+    ] = None,
+    as_json: Annotated[
+        bool, typer.Option("--json", help="Write one JSON object per text.")
+    ] = False,
+    artifacts: _Artifacts = None,
+) -> None:
+    """Classify texts.
+
+    Writes a line with label and score, separated by a tab, for each text, in their order.
+
+    Without TEXT, standard input is read: one text per line, UTF-8, classified as it arrives, in
+    constant memory. Other users of a machine can see the arguments of a command: pass private texts
+    on standard input.
+    """
+    with _readable_errors():
+        chosen = read(artifacts or default_artifacts(), {model: variant} if variant else {})
+        if model not in chosen:
+            raise _UsageError(f"unknown model {model!r}. Available models: {', '.join(chosen)}")
+        classifier = Classifier.load(chosen[model])
+        limit = None if threshold is None else _number(threshold)
+        classifier.decision.at(limit)  # is refused before anything is read
+        batches = iter([_arguments(texts)]) if texts else _lines()
+        for batch in batches:
+            predictions = classifier.classify(batch, limit)
+            written = "".join(map(_as_json if as_json else _as_columns, predictions))
+            sys.stdout.buffer.write(written.encode())
+            sys.stdout.buffer.flush()
+
+
+def _number(threshold: str) -> float:
+    try:
+        return float(threshold)
+    except ValueError as error:
+        raise ThresholdError(
+            f"the threshold is {threshold!r}; expected a number in [0, 1]"
+        ) from error
+
+
+def _as_columns(prediction: Prediction) -> str:
+    return f"{prediction.label}\t{prediction.score:.4f}\n"
+
+
+def _as_json(prediction: Prediction) -> str:
+    values: dict[str, object] = {"label": prediction.label, "score": prediction.score}
+    if prediction.scores is not None:
+        values["scores"] = prediction.scores
+    return json.dumps(values, ensure_ascii=False) + "\n"
+
+
+def _arguments(texts: Sequence[str]) -> Sequence[str]:
+    """Return the texts of the command line.
+
+    Raises:
+        _InputError: one is not UTF-8: Python has put surrogates in its place.
+    """
+    for number, text in enumerate(texts, start=1):
+        try:
+            text.encode()
+        except UnicodeEncodeError as error:
+            raise _InputError(
+                f"TEXT {number}: not UTF-8, from character {error.start + 1}"
+            ) from None
+    return texts
+
+
+def _lines() -> Iterator[list[str]]:
+    """Yield the lines of standard input, as many at a time as have arrived.
+
+    Raises:
+        _InputError: a line is not UTF-8, or too long; the lines before it have been yielded.
+    """
+    if sys.stdin.isatty():
+        typer.echo("Type one text per line; Ctrl-D ends.", err=True)
+    number = 0
+    for pieces in _complete_lines(sys.stdin.fileno()):
+        texts = []
+        for piece in pieces:
+            number += 1
+            try:
+                texts.append(piece.removesuffix(b"\r").decode())
+            except UnicodeDecodeError as error:
+                yield texts
+                raise _InputError(
+                    f"standard input, line {number}: not UTF-8, from byte {error.start + 1}"
+                ) from None
+        yield texts
+
+
+def _complete_lines(descriptor: int) -> Iterator[list[bytes]]:
+    rest = b""
+    number = 0
+    while piece := os.read(descriptor, _PIECE_BYTES):  # what is there, without waiting for more
+        *lines, rest = (rest + piece).split(b"\n")
+        number += len(lines)
+        if lines:
+            yield lines
+        if len(rest) > _MAX_LINE_BYTES:
+            raise _InputError(
+                f"standard input, line {number + 1}: longer than {_MAX_LINE_BYTES} bytes"
+            )
+    if rest:
+        yield [rest]
+
+
+def _join(entry: EntryPoint) -> None:
+    """Add a command of another package; everything after its name is left to it."""
+    known = _JOINED.get(entry.name, _Joined(f"From {entry.module}."))
+    passed_on = {
+        "allow_extra_args": True,
+        "ignore_unknown_options": True,
+        "allow_interspersed_args": False,
+        "help_option_names": [],
+    }
+
+    @app.command(entry.name, help=known.help, context_settings=passed_on)
+    def run(context: typer.Context) -> None:
+        with _readable_errors():
+            command = _load(entry, known.extra)
+        raise typer.Exit(command(context.args, f"{_PROGRAM} {entry.name}"))
+
+
+def _load(entry: EntryPoint, extra: str) -> Command:
+    """Import a command.
+
+    Raises:
+        _UsageError: it needs a package that is not installed.
+    """
+    try:
+        command: Command = entry.load()
+    except ModuleNotFoundError as error:
+        missing = error.name or ""
+        if "." in missing:  # part of a package that is there: an error of that package
+            raise
+        raise _UsageError(
+            f"`{_PROGRAM} {entry.name}` needs {missing}, which is not installed. Install it: "
+            f"{install_command(extra)}"
+        ) from error
+    return command
+
+
+def main() -> None:
+    """Run ``dandelion``."""
+    for entry in entry_points(group=GROUP):
+        _join(entry)
+    app(prog_name=_PROGRAM)
+
+
+if __name__ == "__main__":
+    main()
