@@ -4,26 +4,32 @@
 ARG BASE_IMAGE=python:3.13-slim
 
 FROM ${BASE_IMAGE} AS builder
-# A bundle of certificates for pip, where a company's proxy needs one; unset by default.
+# A file of certificates for pip, where a company's proxy needs one; unset by default.
 ARG PIP_CERT
 WORKDIR /src
-# For the compiled engine; none of it is in the image that runs.
+# The compiler of the compiled engine stays in this stage.
 RUN command -v cc > /dev/null || { apt-get update && apt-get install --yes --no-install-recommends gcc libc6-dev; }
 RUN python3 -m venv /opt/dandelion
-COPY pyproject.toml hatch_build.py README.md LICENSE ./
+COPY pyproject.toml hatch_build.py README.md LICENSE NOTICE ./
 COPY dandelion dandelion
 COPY app app
-COPY training training
 RUN /opt/dandelion/bin/pip install --no-cache-dir . \
     && /opt/dandelion/bin/pip uninstall --quiet --yes pip
 
 FROM ${BASE_IMAGE}
+LABEL org.opencontainers.image.title="Dandelion" \
+      org.opencontainers.image.description="Lightweight text classifiers for imbalanced data, served over HTTP" \
+      org.opencontainers.image.version="0.4.0" \
+      org.opencontainers.image.licenses="MIT"
 COPY --from=builder /opt/dandelion /opt/dandelion
+# Every variant, so that DANDELION_MODELS can choose. Mount another directory here to serve yours.
 COPY artifacts /srv/artifacts
-# Nothing is ever written, so the root file system may be read-only.
+COPY LICENSE NOTICE /srv/
+# Nothing is ever written: the root file system may be read-only.
 USER 65532:65532
 WORKDIR /srv
-ENV DANDELION_HOST=0.0.0.0 \
+ENV DANDELION_ARTIFACTS=/srv/artifacts \
+    DANDELION_HOST=0.0.0.0 \
     DANDELION_PORT=8000 \
     DANDELION_LOG_FORMAT=json \
     PYTHONUNBUFFERED=1

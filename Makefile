@@ -13,15 +13,17 @@ VARIANT ?= $(if $(filter spam,$(MODEL)),squared_hinge-wide)
 MINUTES ?= 15
 
 BIN := $(VENV)/bin
+PIP_INSTALL := $(BIN)/python -m pip install --quiet
 TORCH := $(if $(TORCH_INDEX),--extra-index-url $(TORCH_INDEX))
+MINUTES_OF_TORCH := one to five minutes with the CPU build, longer with CUDA
 
 .DEFAULT_GOAL := help
-.PHONY: help serve test instructions install-training train-all report tune bench lint format types clean
+.PHONY: help serve test instructions install-training train-all report tune bench wheel lint format types clean
 
 help: ## List the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "%-16s %s\n", $$1, $$2}'
 
-serve: $(VENV)/.service ## Start the service (HOST=, PORT=, WORKERS=)
+serve: $(VENV)/.service ## Start the service; install it first if need be (HOST=, PORT=, WORKERS=)
 	DANDELION_HOST=$(HOST) DANDELION_PORT=$(PORT) DANDELION_WORKERS=$(WORKERS) exec $(BIN)/python -m app
 
 test: $(VENV)/.dev ## Run the tests and show their coverage (PYTEST_ARGS=)
@@ -31,9 +33,9 @@ test: $(VENV)/.dev ## Run the tests and show their coverage (PYTEST_ARGS=)
 instructions: $(VENV)/.service ## Fail where a text costs 25 % more instructions than accepted (ACCEPT=1)
 	$(BIN)/python -m benchmarks.instructions $(if $(ACCEPT),--accept)
 
-install-training: $(VENV)/.training ## Install what `python -m training` needs
+install-training: $(VENV)/.training ## Install what `dandelion train` and `python -m training` need
 
-train-all: $(VENV)/.training ## Get the data sets if need be; train configs/ into artifacts/
+train-all: $(VENV)/.training ## Download the data sets if need be; train configs/ into artifacts/
 	$(BIN)/python -m training download
 	$(BIN)/python -m training train-all
 
@@ -43,12 +45,15 @@ report: $(VENV)/.study ## Run every reported seed; write docs/results/ and the R
 tune: $(VENV)/.training ## Search a variant's hyper-parameters on validation (MODEL=, VARIANT=, MINUTES=)
 	$(BIN)/python -m training tune --model $(MODEL) $(if $(VARIANT),--variant $(VARIANT)) --minutes $(MINUTES)
 
-bench: $(VENV)/.study $(VENV)-peers/.peers ## Measure speed beside the peers; write docs/benchmarks.md (QUICK=1, BENCH_ARGS=)
+bench: $(VENV)/.study $(VENV)-peers/.peers ## Measure speed next to other programs; write docs/benchmarks.md (QUICK=1, BENCH_ARGS=)
 	@command -v wrk > /dev/null || { echo 'On Debian: apt-get install wrk'; exit 1; }
 	$(BIN)/python -m training download
 	$(BIN)/python -m benchmarks $(if $(QUICK),--quick) $(BENCH_ARGS)
 
-lint: $(VENV)/.dev ## Check style and who imports whom
+wheel: | $(BIN)/python ## Build a wheel with the served models into dist/
+	$(BIN)/python -m pip wheel --quiet --no-deps --wheel-dir dist .
+
+lint: $(VENV)/.dev ## Check style, and which module imports which
 	$(BIN)/ruff check .
 	$(BIN)/lint-imports --no-logo
 
@@ -58,36 +63,43 @@ format: $(VENV)/.dev ## Format the code
 
 types: $(VENV)/.dev ## Check types
 	$(BIN)/mypy -p dandelion -p app -p training -p study -p benchmarks
+	$(BIN)/mypy hatch_build.py hatch_alias.py
 
 clean: ## Remove the virtual environment and every cache
 	rm -rf $(VENV) $(VENV)-peers .cache .coverage* .hypothesis .import_linter_cache .mypy_cache \
 		.pytest_cache .ruff_cache build dist dandelion/engines/_kernel*.so *.egg-info
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
-# A stamp a stage: nothing is installed, nor the compiled engine built, again until these change.
-INSTALLED_FROM := pyproject.toml hatch_build.py dandelion/engines/kernel.c
+# A stamp for each stage: nothing is installed, nor the compiled engine built, until these change.
+# Edited Python modules need no new installation.
+INSTALLED_FROM := pyproject.toml hatch_build.py hatch_alias.py dandelion/engines/kernel.c
 $(BIN)/python:
 	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is needed: make PYTHON=python3.12 ...")'
 	$(PYTHON) -m venv $(VENV) || { rm -rf $(VENV); echo 'On Debian: apt-get install python3-venv'; exit 1; }
 
 $(VENV)/.service: $(INSTALLED_FROM) | $(BIN)/python
-	$(BIN)/python -m pip install --quiet --editable .
+	@echo 'Installing the service into $(VENV): about half a minute ...'
+	$(PIP_INSTALL) --editable .
 	touch $@
 
 $(VENV)/.training: $(INSTALLED_FROM) | $(BIN)/python
-	$(BIN)/python -m pip install --quiet $(TORCH) --editable '.[training]'
+	@echo 'Installing training into $(VENV), torch included: $(MINUTES_OF_TORCH) ...'
+	$(PIP_INSTALL) $(TORCH) --editable '.[training]'
 	touch $@ $(VENV)/.service
 
 $(VENV)/.study: $(INSTALLED_FROM) | $(BIN)/python
-	$(BIN)/python -m pip install --quiet $(TORCH) --editable '.[study]'
+	@echo 'Installing training and study into $(VENV), torch included: $(MINUTES_OF_TORCH) ...'
+	$(PIP_INSTALL) $(TORCH) --editable '.[study]'
 	touch $@ $(VENV)/.training $(VENV)/.service
 
 $(VENV)/.dev: $(INSTALLED_FROM) | $(BIN)/python
-	$(BIN)/python -m pip install --quiet $(TORCH) --editable '.[training,study,dev]'
+	@echo 'Installing everything into $(VENV), torch included: $(MINUTES_OF_TORCH) ...'
+	$(PIP_INSTALL) $(TORCH) --editable '.[training,study,dev]'
 	touch $@ $(VENV)/.study $(VENV)/.training $(VENV)/.service
 
-# What is measured beside ours never meets what ours needs.
+# What Dandelion's speed is compared with has an environment of its own.
 $(VENV)-peers/.peers: benchmarks/peers.txt | $(BIN)/python
+	@echo 'Installing the programs to compare with into $(VENV)-peers: about a minute ...'
 	$(PYTHON) -m venv $(VENV)-peers
 	$(VENV)-peers/bin/python -m pip install --quiet --requirement $<
 	touch $@

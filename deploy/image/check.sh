@@ -90,8 +90,14 @@ echo "health check: passes"
 run "$container" -- /opt/dandelion/bin/python -c '
 import importlib.util, os
 assert os.getuid() != 0, "runs as root"
-found = [name for name in ("torch", "pandas", "sklearn", "pip") if importlib.util.find_spec(name)]
+unwanted = ("torch", "pandas", "sklearn", "pip", "dandelion_training")
+found = [name for name in unwanted if importlib.util.find_spec(name)]
 assert not found, found'
+grep --quiet "CC BY 4.0" "$root/srv/NOTICE"
+title=$(buildah "${storage[@]}" inspect --type image --format \
+  '{{index .OCIv1.Config.Labels "org.opencontainers.image.title"}}' localhost/dandelion)
+[ "$title" = Dandelion ]
+run "$container" -- /opt/dandelion/bin/dandelion models
 written=$(find "$root" -xdev -newer "$work/started" -type f \
   -not -path "$root/proc/*" -not -path "$root/sys/*" -not -path "$root/dev/*" \
   -not -path "$root/etc/hosts" -not -path "$root/etc/resolv.conf" -not -path "$root/run/*")
