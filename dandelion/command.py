@@ -135,8 +135,8 @@ class _Listed:
     bytes: int
     labels: tuple[str, ...]
     threshold: float | None
-    macro_f1: float
-    mcc: float
+    macro_f1: float | None
+    mcc: float | None
     auroc: float | None
 
 
@@ -172,7 +172,8 @@ def models(
 
 
 def _list(path: Path, manifest: Manifest, *, is_served: bool) -> _Listed:
-    metrics = manifest.metrics["test"]["argmax" if manifest.threshold is None else "fitted"]
+    threshold = "argmax" if manifest.threshold is None else "fitted"
+    metrics = manifest.metrics.get("test", {}).get(threshold, {})
     return _Listed(
         manifest.model,
         manifest.variant,
@@ -181,10 +182,14 @@ def _list(path: Path, manifest: Manifest, *, is_served: bool) -> _Listed:
         sum(file.stat().st_size for file in path.iterdir()),
         manifest.labels,
         manifest.threshold,
-        metrics["macro_f1"],
-        metrics["mcc"],
-        metrics["auroc"],
+        metrics.get("macro_f1"),
+        metrics.get("mcc"),
+        metrics.get("auroc"),
     )
+
+
+def _figure(value: float | None) -> str:
+    return "" if value is None else f"{value:.4f}"
 
 
 def _table(listed: Sequence[_Listed]) -> str:
@@ -192,8 +197,7 @@ def _table(listed: Sequence[_Listed]) -> str:
     rows = [("", "MODEL", "VARIANT", "LABELS", "SIZE", "MACRO-F1", "MCC", "AUROC")]
     for one in listed:
         size, labels = f"{one.bytes / 1e6:.1f} MB", str(len(one.labels))
-        auroc = "" if one.auroc is None else f"{one.auroc:.4f}"
-        metrics = (f"{one.macro_f1:.4f}", f"{one.mcc:.4f}", auroc)
+        metrics = map(_figure, (one.macro_f1, one.mcc, one.auroc))
         rows.append(("*" if one.served else "", one.model, one.variant, labels, size, *metrics))
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     return "\n".join(

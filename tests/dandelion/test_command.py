@@ -1,0 +1,303 @@
+"""The console command, as a process."""
+
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+import pytest
+
+from dandelion import Classifier
+from dandelion.artifact import save
+
+from ..conftest import PATIENCE_S, ROOT
+from .examples import THREE, make_artifact
+
+COMMAND = [sys.executable, "-m", "dandelion.command"]
+SPAM = "WINNER!! Claim your free prize now, call 09012345678"
+TEXTS = [SPAM, "Lunch at 12?", "", "  ", "naïve 😂\tfree", SPAM]
+
+
+@pytest.fixture(scope="module")
+def artifacts(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The served model `spam` as committed, a small `mood`, and one that is not served."""
+    artifacts = tmp_path_factory.mktemp("artifacts")
+    for variant in ("dice", "squared_hinge-wide"):
+        shutil.copytree(ROOT / "artifacts" / "spam" / variant, artifacts / "spam" / variant)
+    save(make_artifact(labels=THREE), artifacts / "mood" / "tiny")
+    (artifacts / "serving.toml").write_text(
+        "[models]\nmood = 'tiny'\nspam = 'squared_hinge-wide'\n"
+    )
+    return artifacts
+
+
+def environment(artifacts: Path | None, **variables: str) -> dict[str, str]:
+    kept = {name: value for name, value in os.environ.items() if "DANDELION_" not in name}
+    kept |= {"PYTHONPATH": str(ROOT)} | variables
+    return kept if artifacts is None else kept | {"DANDELION_ARTIFACTS": str(artifacts)}
+
+
+def run(
+    artifacts: Path | None, *arguments: str | bytes, given: bytes = b"", **variables: str
+) -> subprocess.CompletedProcess[bytes]:
+    return subprocess.run(
+        [*COMMAND, *arguments],
+        input=given,
+        capture_output=True,
+        env=environment(artifacts, **variables),
+        cwd=artifacts,
+        check=False,
+        timeout=PATIENCE_S,
+    )
+
+
+def start(artifacts: Path, *arguments: str) -> subprocess.Popen[bytes]:
+    return subprocess.Popen(
+        [*COMMAND, *arguments],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        env=environment(artifacts),
+    )
+
+
+def test_arguments_are_classified_in_their_order(artifacts: Path) -> None:
+    done = run(artifacts, "classify", "spam", *TEXTS)
+    assert (done.returncode, done.stderr) == (0, b"")
+    classifier = Classifier.load(artifacts / "spam" / "squared_hinge-wide")
+    expected = [f"{one.label}\t{one.score:.4f}" for one in classifier.classify(TEXTS)]
+    assert done.stdout.decode().splitlines() == expected
+    assert expected[0].startswith("spam")
+
+
+@pytest.mark.parametrize("end", ["\n", "\r\n", ""])
+def test_lines_are_classified_as_arguments_are(artifacts: Path, end: str) -> None:
+    separator = end or "\n"
+    done = run(artifacts, "classify", "spam", given=(separator.join(TEXTS) + end).encode())
+    assert done.stdout == run(artifacts, "classify", "spam", *TEXTS).stdout
+
+
+def test_more_lines_than_are_read_at_once_keep_their_order(artifacts: Path) -> None:
+    texts = [f"{SPAM if number % 3 else 'lunch'} {number}" for number in range(5000)]
+    done = run(artifacts, "classify", "spam", "--json", given="\n".join(texts).encode())
+    classifier = Classifier.load(artifacts / "spam" / "squared_hinge-wide")
+    found = [json.loads(line)["score"] for line in done.stdout.splitlines()]
+    assert found == pytest.approx(classifier.scores(texts).tolist(), abs=1e-6)
+
+
+@pytest.mark.parametrize("model", ["spam", "mood"])
+def test_json_has_the_fields_of_the_service(artifacts: Path, model: str) -> None:
+    done = run(artifacts, "classify", model, "--json", "free prize", "lunch")
+    lines = [json.loads(line) for line in done.stdout.splitlines()]
+    assert len(lines) == 2
+    for line in lines:
+        assert list(line) == ["label", "score"] + (["scores"] if model == "mood" else [])
+        assert model == "spam" or line["score"] == max(line["scores"].values())
+
+
+def test_threshold_and_variant_are_chosen(artifacts: Path) -> None:
+    assert run(artifacts, "classify", "spam", "--threshold=0", "lunch").stdout[:4] == b"spam"
+    assert run(artifacts, "classify", "spam", "--threshold", "1", SPAM).stdout[:3] == b"ham"
+    dice = Classifier.load(artifacts / "spam" / "dice").classify([SPAM])[0]
+    done = run(artifacts, "classify", "spam", "--variant", "dice", "--json", SPAM)
+    assert json.loads(done.stdout)["score"] == pytest.approx(dice.score, abs=1e-6)
+
+
+def test_a_text_that_looks_like_an_option_follows_two_dashes(artifacts: Path) -> None:
+    done = run(artifacts, "classify", "spam", "--", "--json", "-1")
+    assert len(done.stdout.splitlines()) == 2
+
+
+def test_a_line_is_classified_when_it_arrives(artifacts: Path) -> None:
+    with start(artifacts, "classify", "spam") as process:
+        assert process.stdin
+        assert process.stdout
+        for text in (SPAM, "lunch"):
+            process.stdin.write(f"{text}\n".encode())
+            process.stdin.flush()
+            assert process.stdout.readline().startswith(b"spam" if text == SPAM else b"ham")
+        process.stdin.close()
+        assert process.wait(PATIENCE_S) == 0
+
+
+def test_ctrl_c_ends_it_silently(artifacts: Path) -> None:
+    with start(artifacts, "classify", "spam") as process:
+        assert process.stdin
+        assert process.stdout
+        assert process.stderr
+        process.stdin.write(b"lunch\n")
+        process.stdin.flush()
+        process.stdout.readline()  # it waits for the next line now
+        process.send_signal(signal.SIGINT)
+        assert process.wait(PATIENCE_S) == 130
+        assert process.stderr.read() == b""
+
+
+def test_a_closed_pipe_ends_it_silently(artifacts: Path) -> None:
+    with start(artifacts, "classify", "spam") as process:
+        assert process.stdin
+        assert process.stdout
+        assert process.stderr
+        process.stdin.write(b"lunch\n")
+        process.stdin.flush()
+        process.stdout.readline()
+        process.stdout.close()
+        process.stdin.write(b"lunch\n")
+        process.stdin.close()
+        assert process.wait(PATIENCE_S) == 1
+        assert process.stderr.read() == b""
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs /dev/full")
+def test_a_full_disk_ends_it_in_one_line(artifacts: Path) -> None:
+    with Path("/dev/full").open("wb") as full:
+        done = subprocess.run(
+            [*COMMAND, "classify", "spam", "lunch"],
+            stdout=full,
+            stderr=subprocess.PIPE,
+            env=environment(artifacts),
+            check=False,
+        )
+    assert done.returncode == 1
+    assert done.stderr.startswith(b"error: ")
+    assert done.stderr.count(b"\n") == 1
+
+
+def test_what_is_not_utf_8_is_named_and_nothing_before_it_is_lost(artifacts: Path) -> None:
+    secret = b"secret \xff words"
+    done = run(artifacts, "classify", "spam", given=b"lunch\n" + SPAM.encode() + b"\n" + secret)
+    assert [line[:3] for line in done.stdout.splitlines()] == [b"ham", b"spa"]
+    assert done.returncode == 1
+    assert done.stderr == b"error: standard input, line 3: not UTF-8, from byte 8\n"
+
+    done = run(artifacts, "classify", "spam", "lunch", secret)
+    assert (done.returncode, done.stdout) == (1, b"")
+    assert done.stderr == b"error: TEXT 2: not UTF-8, from character 8\n"
+
+
+def test_a_line_without_an_end_is_refused(artifacts: Path) -> None:
+    done = run(artifacts, "classify", "spam", given=b"lunch\n" + b"a" * 8_100_000)
+    assert done.returncode == 1
+    assert len(done.stdout.splitlines()) == 1
+    assert done.stderr == b"error: standard input, line 2: longer than 8000000 bytes\n"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "message"),
+    [
+        (["classify", "spm", "x"], 2, "unknown model 'spm'. Available models: mood, spam"),
+        (["classify", "spam", "--threshold=2", "x"], 2, "the threshold is 2.0; expected a number"),
+        (["classify", "spam", "--threshold=nan", "x"], 2, "the threshold is nan"),
+        (["classify", "spam", "--threshold=high", "x"], 2, "the threshold is 'high'"),
+        (["classify", "mood", "--threshold=.5", "x"], 2, "a model with 3 labels has no threshold"),
+        (["classify", "spam", "--variant=mse", "x"], 1, "dice, squared_hinge-wide"),
+        (["classify", "spam", "--artifacts=none", "x"], 1, "none/serving.toml: cannot be read"),
+        (["models", "--artifacts=none"], 1, "none/serving.toml: cannot be read"),
+    ],
+)
+def test_errors_are_one_line(
+    artifacts: Path, arguments: Sequence[str], code: int, message: str
+) -> None:
+    done = run(artifacts, *arguments)
+    assert (done.returncode, done.stdout) == (code, b"")
+    error = done.stderr.decode()
+    assert error.startswith("error: ")
+    assert message in error
+    assert error.count("\n") == 1
+
+
+@pytest.mark.parametrize(
+    "arguments", [["--no"], ["fly"], ["models", "--no"], ["models", "x"], ["classify", "--no", "m"]]
+)
+def test_what_does_not_exist_is_refused(artifacts: Path, arguments: Sequence[str]) -> None:
+    done = run(artifacts, *arguments)
+    assert (done.returncode, done.stdout) == (2, b"")
+    assert done.stderr.startswith(b"Usage: dandelion")
+
+
+def test_models_lists_every_variant_and_marks_the_served(artifacts: Path) -> None:
+    done = run(artifacts, "models")
+    assert done.returncode == 0
+    header, *lines = done.stdout.decode().splitlines()
+    assert header == f"Artifacts: {artifacts}"
+    marked = [line.split()[:3] for line in lines if line.startswith("*")]
+    assert marked[:2] == [["*", "mood", "tiny"], ["*", "spam", "squared_hinge-wide"]]
+    (dice,) = [line.split() for line in lines if " dice " in line]
+    metrics = Classifier.load(artifacts / "spam" / "dice").manifest.metrics["test"]["fitted"]
+    shown = [f"{metrics[name]:.4f}" for name in ("macro_f1", "mcc", "auroc")]
+    assert dice == ["spam", "dice", "2", "1.1", "MB", *shown]
+
+    listed = [json.loads(line) for line in run(artifacts, "models", "--json").stdout.splitlines()]
+    served = [(one["model"], one["variant"], one["served"]) for one in listed]
+    assert served == [
+        ("mood", "tiny", True),
+        ("spam", "dice", False),
+        ("spam", "squared_hinge-wide", True),
+    ]
+
+
+def test_a_damaged_artifact_hides_no_other(artifacts: Path, tmp_path: Path) -> None:
+    shutil.copytree(artifacts, tmp_path, dirs_exist_ok=True)
+    (tmp_path / "mood" / "tiny" / "model.json").write_text("{}")
+    done = run(tmp_path, "models")
+    assert done.returncode == 1
+    assert b"squared_hinge-wide" in done.stdout
+    assert b"mood/tiny/model.json: not a Dandelion artifact" in done.stderr
+
+
+@pytest.mark.parametrize("arguments", [["--help"], ["models", "--help"], ["classify", "--help"]])
+def test_help_is_plain_text(arguments: Sequence[str]) -> None:
+    done = run(None, *arguments, FORCE_COLOR="1", GITHUB_ACTIONS="true")
+    assert done.returncode == 0
+    assert done.stdout.startswith(b"Usage: dandelion ")
+    assert done.stdout.isascii()
+    assert b"\x1b" not in done.stdout
+
+
+def test_the_library_itself_imports_no_command_line() -> None:
+    code = "import sys, dandelion; print({'typer', 'click', 'rich'} & set(sys.modules))"
+    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, check=True)
+    assert done.stdout == b"set()\n"
+
+
+@pytest.fixture
+def joining(tmp_path: Path) -> str:
+    """A path with a distribution whose commands join: one that works, one that lacks a package."""
+    information = tmp_path / "flying-1.dist-info"
+    information.mkdir()
+    (information / "METADATA").write_text("Metadata-Version: 2.1\nName: flying\nVersion: 1\n")
+    (information / "entry_points.txt").write_text(
+        "[dandelion.commands]\nfly = flying:main\nserve = lacking:main\ntrain = broken:main\n"
+    )
+    (tmp_path / "flying.py").write_text(
+        "def main(arguments, program):\n    print(program, arguments)\n    return 7\n"
+    )
+    (tmp_path / "lacking.py").write_text("import no_such_package\n")
+    (tmp_path / "broken.py").write_text("import json.no_such_module\n")
+    return f"{tmp_path}:{ROOT}"
+
+
+def test_a_command_joins_by_its_entry_point(joining: str) -> None:
+    assert b"  fly " in run(None, "--help", PYTHONPATH=joining).stdout
+    arguments = ["--help", "-x", "--rate=3", "text", "--", "-y"]
+    done = run(None, "fly", *arguments, PYTHONPATH=joining)
+    assert done.returncode == 7
+    assert done.stdout.decode() == f"dandelion fly {arguments}\n"
+
+
+def test_a_command_that_lacks_a_package_names_the_installation(joining: str) -> None:
+    done = run(None, "serve", PYTHONPATH=joining)
+    assert (done.returncode, done.stdout) == (2, b"")
+    assert done.stderr.startswith(b"error: `dandelion serve` needs no_such_package, which is not ")
+    assert b" -m pip install " in done.stderr
+    assert done.stderr.count(b"\n") == 1
+
+
+def test_an_error_inside_a_command_is_no_missing_package(joining: str) -> None:
+    done = run(None, "train", PYTHONPATH=joining)
+    assert done.returncode == 1
+    assert b"No module named 'json.no_such_module'" in done.stderr
