@@ -3,6 +3,7 @@
 import shutil
 import subprocess
 import sys
+import tomllib
 from pathlib import Path
 from typing import Any
 
@@ -62,6 +63,13 @@ def test_no_setting_moves_the_service_inside_its_container() -> None:
     image = (ROOT / "Dockerfile").read_text()
     for name in ("DANDELION_HOST", "DANDELION_PORT"):
         assert f"{name}={service['environment'][name]}" in image
+
+
+def test_the_image_has_the_version_of_the_package() -> None:
+    package = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    image = (ROOT / "Dockerfile").read_text()
+    assert f'org.opencontainers.image.version="{package["version"]}"' in image
+    assert f'org.opencontainers.image.licenses="{package["license"]}"' in image
 
 
 def test_prometheus_configuration_is_valid() -> None:
