@@ -36,7 +36,11 @@ def artifacts(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def environment(artifacts: Path | None, **variables: str) -> dict[str, str]:
-    kept = {name: value for name, value in os.environ.items() if "DANDELION_" not in name}
+    kept = {
+        name: value
+        for name, value in os.environ.items()
+        if not name.startswith(("DANDELION_", "PYTHON"))  # PYTHONUNBUFFERED would hide much
+    }
     kept |= {"PYTHONPATH": str(ROOT)} | variables
     return kept if artifacts is None else kept | {"DANDELION_ARTIFACTS": str(artifacts)}
 
@@ -169,7 +173,8 @@ def test_a_full_disk_ends_it_in_one_line(artifacts: Path) -> None:
 
 def test_what_is_not_utf_8_is_named_and_nothing_before_it_is_lost(artifacts: Path) -> None:
     secret = b"secret \xff words"
-    done = run(artifacts, "classify", "spam", given=b"lunch\n" + SPAM.encode() + b"\n" + secret)
+    lines = [b"lunch", SPAM.encode(), secret, b"lunch", b""]
+    done = run(artifacts, "classify", "spam", given=b"\n".join(lines))
     assert [line[:3] for line in done.stdout.splitlines()] == [b"ham", b"spa"]
     assert done.returncode == 1
     assert done.stderr == b"error: standard input, line 3: not UTF-8, from byte 8\n"
@@ -191,6 +196,7 @@ def test_a_line_without_an_end_is_refused(artifacts: Path) -> None:
     [
         (["classify", "spm", "x"], 2, "unknown model 'spm'. Available models: mood, spam"),
         (["classify", "spam", "--threshold=2", "x"], 2, "the threshold is 2.0; expected a number"),
+        (["classify", "spam", "--threshold=-1"], 2, "the threshold is -1.0"),  # before it reads
         (["classify", "spam", "--threshold=nan", "x"], 2, "the threshold is nan"),
         (["classify", "spam", "--threshold=high", "x"], 2, "the threshold is 'high'"),
         (["classify", "mood", "--threshold=.5", "x"], 2, "a model with 3 labels has no threshold"),
