@@ -194,7 +194,9 @@ def _figure(value: float | None) -> str:
 
 def _table(listed: Sequence[_Listed]) -> str:
     """Lay out what is listed in columns as wide as they need to be."""
-    rows = [("", "MODEL", "VARIANT", "LABELS", "SIZE", "MACRO-F1", "MCC", "AUROC")]
+    rows: list[tuple[str, ...]] = [
+        ("", "MODEL", "VARIANT", "LABELS", "SIZE", "MACRO-F1", "MCC", "AUROC")
+    ]
     for one in listed:
         size, labels = f"{one.bytes / 1e6:.1f} MB", str(len(one.labels))
         metrics = map(_figure, (one.macro_f1, one.mcc, one.auroc))
