@@ -1,4 +1,4 @@
-"""Compose file, image and Prometheus configuration fit together and fit their specifications."""
+"""Compose file, image and Prometheus configuration are valid and agree with each other."""
 
 import shutil
 import subprocess
@@ -14,7 +14,7 @@ from ..conftest import ROOT
 
 
 def check_compose(path: Path) -> subprocess.CompletedProcess[str]:
-    """Hold a file against the Compose Specification's schema."""
+    """Validate a file by the schema of the Compose Specification."""
     tool = Path(sys.executable).parent / "check-jsonschema"
     return subprocess.run(
         [tool, "--builtin-schema", "vendor.compose-spec", path],
@@ -33,14 +33,14 @@ def test_compose_file_is_valid() -> None:
     assert found.returncode == 0, found.stdout
 
 
-def test_the_check_can_fail(tmp_path: Path) -> None:
+def test_an_invalid_compose_file_is_refused(tmp_path: Path) -> None:
     wrong = tmp_path / "docker-compose.yml"
     text = (ROOT / "docker-compose.yml").read_text()
     wrong.write_text(text.replace("read_only: true", "read_only: [1]"))
     assert check_compose(wrong).returncode == 1
 
 
-def test_what_is_mounted_exists() -> None:
+def test_mounted_files_and_volumes_exist() -> None:
     compose = read("docker-compose.yml")
     for service in compose["services"].values():
         for volume in service.get("volumes", []):
@@ -57,7 +57,7 @@ def test_prometheus_scrapes_the_service_by_its_name_and_port() -> None:
     assert f"DANDELION_PORT={port}" in (ROOT / "Dockerfile").read_text()
 
 
-def test_no_setting_moves_the_service_inside_its_container() -> None:
+def test_no_setting_changes_the_address_inside_the_container() -> None:
     service = read("docker-compose.yml")["services"]["dandelion"]
     assert service["env_file"] == [{"path": ".env", "required": False}]
     image = (ROOT / "Dockerfile").read_text()

@@ -1,4 +1,4 @@
-"""The image is built and answers, where a container builder is at hand."""
+"""The image is built and its service responds; needs a container builder."""
 
 import os
 import shutil

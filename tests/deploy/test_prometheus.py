@@ -1,4 +1,4 @@
-"""A real Prometheus scrapes the service and answers a question about it."""
+"""A real Prometheus scrapes the service, and queries return its figures."""
 
 import re
 import shutil
@@ -29,7 +29,7 @@ def service(start_service: StartService) -> Service:
 
 @pytest.fixture
 def prometheus(service: Service, tmp_path: Path) -> Iterator[str]:
-    """Prometheus with the shipped configuration, but for the service's address."""
+    """Prometheus with the shipped configuration, except for the address of the service."""
     program = shutil.which("prometheus")
     if program is None:
         pytest.skip("needs Prometheus: apt-get install prometheus")
@@ -49,12 +49,12 @@ def prometheus(service: Service, tmp_path: Path) -> Iterator[str]:
             ],
             stderr=log,
         )
-    yield f"http://{chosen_address(path)}"
+    yield f"http://{listening_address(path)}"
     process.terminate()
     process.wait(PATIENCE_S)
 
 
-def chosen_address(log: Path) -> str:
+def listening_address(log: Path) -> str:
     deadline = time.monotonic() + PATIENCE_S
     while (found := re.search(r'msg="Listening on" address=(\S+)', log.read_text())) is None:
         assert time.monotonic() < deadline, log.read_text()
@@ -64,12 +64,12 @@ def chosen_address(log: Path) -> str:
 
 def query(prometheus: str, promql: str) -> list[dict[str, Any]]:
     try:
-        answer = httpx2.get(
+        response = httpx2.get(
             f"{prometheus}/api/v1/query", params={"query": promql}, timeout=PATIENCE_S
         )
     except httpx2.ConnectError:
         return []
-    result: list[dict[str, Any]] = answer.json()["data"]["result"] if answer.is_success else []
+    result: list[dict[str, Any]] = response.json()["data"]["result"] if response.is_success else []
     return result
 
 
@@ -80,7 +80,7 @@ def wait_for(prometheus: str, promql: str, expected: float) -> None:
         time.sleep(0.1)
 
 
-def test_p99_of_real_traffic(service: Service, prometheus: str) -> None:
+def test_the_p99_of_real_traffic_can_be_queried(service: Service, prometheus: str) -> None:
     wait_for(prometheus, 'up{job="dandelion"}', 1)
     took = []
     with httpx2.Client(timeout=PATIENCE_S) as client:
@@ -92,7 +92,7 @@ def test_p99_of_real_traffic(service: Service, prometheus: str) -> None:
             took.append(time.perf_counter() - started)
     wait_for(prometheus, 'dandelion_requests_total{model="spam",status="200"}', 200)
     (p99,) = query(prometheus, P99)
-    # Twice: a quantile lies anywhere in its bucket.
+    # Twice the longest: the quantile is interpolated within a bucket.
     assert 0 < float(p99["value"][1]) <= 2 * max(took)
     (info,) = query(prometheus, 'dandelion_model_info{model="spam"}')
     details = service.get("/models/spam").json()
