@@ -45,7 +45,7 @@ report: $(VENV)/.study ## Run every reported seed; write docs/results/ and the R
 tune: $(VENV)/.training ## Search a variant's hyper-parameters on validation (MODEL=, VARIANT=, MINUTES=)
 	$(BIN)/python -m training tune --model $(MODEL) $(if $(VARIANT),--variant $(VARIANT)) --minutes $(MINUTES)
 
-bench: $(VENV)/.study $(VENV)-peers/.peers ## Measure speed next to other programs; write docs/benchmarks.md (QUICK=1, BENCH_ARGS=)
+bench: $(VENV)/.study $(VENV)-baselines/.baselines ## Measure speed next to the baselines; write docs/benchmarks.md (QUICK=1, BENCH_ARGS=)
 	@command -v wrk > /dev/null || { echo 'On Debian: apt-get install wrk'; exit 1; }
 	$(BIN)/python -m training download
 	$(BIN)/python -m benchmarks $(if $(QUICK),--quick) $(BENCH_ARGS)
@@ -66,7 +66,7 @@ types: $(VENV)/.dev ## Check types
 	$(BIN)/mypy hatch_build.py hatch_alias.py
 
 clean: ## Remove the virtual environment and every cache
-	rm -rf $(VENV) $(VENV)-peers .cache .coverage* .hypothesis .import_linter_cache .mypy_cache \
+	rm -rf $(VENV) $(VENV)-baselines .cache .coverage* .hypothesis .import_linter_cache .mypy_cache \
 		.pytest_cache .ruff_cache build dist dandelion/engines/_kernel*.so *.egg-info
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
@@ -97,9 +97,9 @@ $(VENV)/.dev: $(INSTALLED_FROM) | $(BIN)/python
 	$(PIP_INSTALL) $(TORCH) --editable '.[training,study,dev]'
 	touch $@ $(VENV)/.study $(VENV)/.training $(VENV)/.service
 
-# What Dandelion's speed is compared with has an environment of its own.
-$(VENV)-peers/.peers: benchmarks/peers.txt | $(BIN)/python
-	@echo 'Installing the programs to compare with into $(VENV)-peers: about a minute ...'
-	$(PYTHON) -m venv $(VENV)-peers
-	$(VENV)-peers/bin/python -m pip install --quiet --requirement $<
+# The baselines have an environment of their own: their dependencies never mix with ours.
+$(VENV)-baselines/.baselines: benchmarks/baselines.txt | $(BIN)/python
+	@echo 'Installing the baselines into $(VENV)-baselines: about a minute ...'
+	$(PYTHON) -m venv $(VENV)-baselines
+	$(VENV)-baselines/bin/python -m pip install --quiet --requirement $<
 	touch $@

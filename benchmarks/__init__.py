@@ -1,4 +1,5 @@
-"""How fast Dandelion is, beside the peers in the same run: ``make bench``.
+"""How fast Dandelion is compared with the baselines in the same run: ``make bench``.
 
-It starts programs, writes ``docs/benchmarks.*`` and ``docs/scaling.md``, and nobody imports it.
+Starts server processes and writes ``docs/benchmarks.*`` and ``docs/scaling.md``. No other package
+imports it.
 """

@@ -1,7 +1,7 @@
-"""Every model of the report as a point: what a text costs, and how good the answer is."""
+"""Every model of the report as a point: its cost per text and the quality of its scores."""
 
 import json
-from collections.abc import Callable
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import Any, Final
@@ -13,7 +13,9 @@ from training.data import datasets
 from training.data.splits import Protocol
 from training.experiment import Run
 
-from . import engines, peer_fits, samples
+from . import artifacts, baseline_fits, engines, samples
+from .baseline_fits import Scorer
+from .figures import Frontier, Point
 from .in_process import BATCH, us_per_text
 from .machine import ROOT, cores, pinned
 from .measure import Scale, interleaved, spreads
@@ -21,86 +23,112 @@ from .measure import Scale, interleaved, spreads
 ALONE: Final = "(predict alone)"
 _TEXTS: Final = 4096
 _QUALITIES: Final = ("average_precision", "auroc", "macro_f1")
+# Rows of the report that are not models to be timed: the paper's figures, the majority class.
+_NOT_MODELS: Final = frozenset({"paper", "majority"})
 
 
-def measure(scale: Scale) -> dict[str, Any]:
-    """Return model → its quality's name, its points, and who was left out."""
+@dataclass(frozen=True, slots=True)
+class _Contender:
+    """What to time, and what the page needs to know about it; see `Point`."""
+
+    score: Scorer
+    of: str
+    engine: str | None = None
+    shipped: bool = False
+    default: bool = False
+
+
+def measure(scale: Scale) -> dict[str, Frontier]:
+    """Return model → cost and quality of everything that the report compares."""
     report = json.loads((ROOT / "docs/results/results.json").read_text(encoding="utf-8"))
     return {
-        model: _of_model(model, report["rows"], scale.of_long_parts()) for model in datasets.SOURCES
+        model: _of_model(model, report["rows"], scale.for_long_parts())
+        for model in datasets.SOURCES
     }
 
 
-def _of_model(model: str, rows: list[dict[str, Any]], scale: Scale) -> dict[str, Any]:
-    metrics = {
-        row["name"]: row["metrics"]
-        for row in rows
-        if (row["model"], row["protocol"]) == (model, Protocol.GROUPED)
-        and row["kind"] in {"dan", "peer"}
-        and row["threshold"] != "0.5"  # the other row of the same model
-    }
-    points, scorers = _ours(model)
-    for name, fitted in peer_fits.load(model).items():
-        points[name] = _peer_point(name)
-        scorers[name] = fitted.scores
-        if name in peer_fits.FASTTEXT:
-            points[f"{name} {ALONE}"] = _peer_point(name)
-            scorers[f"{name} {ALONE}"] = peer_fits.predict_alone(fitted)
+def _of_model(model: str, rows: list[dict[str, Any]], scale: Scale) -> Frontier:
+    qualities = _qualities(model, rows)
+    contenders = _ours(model) | _baselines(model)
     texts = samples.texts(model, _TEXTS)
     with pinned(cores()[0]), threadpool_limits(1):
-        found = spreads(
+        us = spreads(
             interleaved(
                 {
-                    name: partial(us_per_text, score, texts, BATCH, scale.slice_s)
-                    for name, score in scorers.items()
+                    name: partial(us_per_text, contender.score, texts, BATCH, scale.slice_s)
+                    for name, contender in contenders.items()
                 },
                 scale.rounds,
             )
         )
-    qualities = [name for name in _QUALITIES if next(iter(metrics.values()))[name]]
+    points = [
+        Point(
+            name=name,
+            of=contender.of,
+            kind="ours" if contender.engine else "baseline",
+            us=us[name],
+            quality=qualities[contender.of],
+            engine=contender.engine,
+            shipped=contender.shipped,
+            default=contender.default,
+            subwords=contender.of in baseline_fits.SUBWORD_BASELINES,
+        )
+        for name, contender in contenders.items()
+    ]
+    return Frontier(
+        quality=next(iter(points[0].quality)),
+        points=points,
+        left_out=sorted(set(qualities) - {point.of for point in points}),
+    )
+
+
+def _qualities(model: str, rows: list[dict[str, Any]]) -> dict[str, dict[str, float]]:
+    """Return name in the report → metric → mean; AP and AUROC exist for two labels only."""
     return {
-        "quality": qualities[0],
-        "points": [
-            point
-            | {"name": name, "us": found[name]}
-            | {quality: metrics[point["of"]][quality]["mean"] for quality in qualities}
-            for name, point in points.items()
-        ],
-        "left_out": sorted(set(metrics) - {point["of"] for point in points.values()}),
+        row["name"]: {
+            name: row["metrics"][name]["mean"] for name in _QUALITIES if row["metrics"][name]
+        }
+        for row in rows
+        if (row["model"], row["protocol"]) == (model, Protocol.GROUPED)
+        and row["kind"] not in _NOT_MODELS
+        and row["threshold"] != "0.5"  # a second row of the same model
     }
 
 
-def _ours(model: str) -> tuple[dict[str, dict[str, Any]], dict[str, Callable[..., object]]]:
-    points: dict[str, dict[str, Any]] = {}
-    scorers: dict[str, Callable[..., object]] = {}
-    for variant, (path, shipped) in _artifacts(model).items():
-        for engine, classifier in engines.load(path).items():
-            name = f"{variant}, {engine}"
-            points[name] = {
-                "of": variant,
-                "kind": "ours",
-                "engine": engine,
-                "shipped": shipped,
-                "default": variant == samples.served()[model],
-            }
-            scorers[name] = classifier.scores
-    return points, scorers
+def _ours(model: str) -> dict[str, _Contender]:
+    return {
+        f"{variant}, {engine}": _Contender(
+            classifier.scores,
+            variant,
+            engine,
+            shipped,
+            path == artifacts.served()[model],
+        )
+        for variant, (path, shipped) in _artifacts(model).items()
+        for engine, classifier in engines.load(path).items()
+    }
+
+
+def _baselines(model: str) -> dict[str, _Contender]:
+    found = {}
+    for name, fitted in baseline_fits.load(model).items():
+        found[name] = _Contender(fitted.scores, name)
+        if name in baseline_fits.FASTTEXT:
+            predict = baseline_fits.predict_alone(fitted)
+            found[f"{name} {ALONE}"] = _Contender(predict, name)
+    return found
 
 
 def _artifacts(model: str) -> dict[str, tuple[Path, bool]]:
-    """Return variant → artifact and whether it is shipped; others only if the cache has them."""
+    """Return variant → artifact and whether it is shipped; the others only if they are cached."""
     found = {}
     for config in configuration.load_all():
         if config.model != model:
             continue
-        path = samples.ARTIFACTS / model / config.variant
+        path = artifacts.HOME / model / config.variant
         if not config.shipped:
-            # Private there: a run is looked up, never carried out, for the sake of its speed.
+            # A run is only looked up here: none is carried out just to time it.
             path = runs._home(Run(config, Protocol.GROUPED, 0)) / "artifact"
         if path.is_dir():
             found[config.variant] = (path, config.shipped)
     return found
-
-
-def _peer_point(name: str) -> dict[str, Any]:
-    return {"of": name, "kind": "peer", "subwords": name in peer_fits.SUBWORD_PEERS}

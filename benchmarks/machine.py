@@ -1,4 +1,4 @@
-"""The machine: its facts, its two cores, the versions of all that is measured."""
+"""The machine: its properties, its two cores, and the versions of everything measured."""
 
 import os
 import platform
@@ -9,14 +9,19 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from importlib import metadata
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
+
+from .figures import Machine
 
 ROOT: Final = Path(__file__).parent.parent
-PEERS: Final = Path(f"{sys.prefix}-peers/bin")
+# `make bench` creates the environment of the baselines next to ours.
+BASELINES_ENVIRONMENT: Final = Path(f"{sys.prefix}-baselines")
 
 _OURS = ("dandelion-text", "numpy", "fastapi", "pydantic", "uvicorn", "uvloop", "scikit-learn")
-_PEERS = ("fastapi", "pydantic", "uvicorn", "uvloop", "granian", "litserve", "fasttext-community")
-_PEERS_IN_PROCESS = ("tokenizers", "model2vec")
+_BASELINES = (
+    *("fastapi", "pydantic", "uvicorn", "uvloop", "granian", "litserve", "fasttext-community"),
+    *("tokenizers", "model2vec"),
+)
 
 
 class BenchmarkError(Exception):
@@ -24,23 +29,23 @@ class BenchmarkError(Exception):
 
 
 def cores() -> tuple[int, int]:
-    """Return the core of what is measured and the core of the load.
+    """Return the core of what is measured and the core of the load generator.
 
     Raises:
-        BenchmarkError: there is only one.
+        BenchmarkError: this process may use only one core.
     """
     allowed = sorted(os.sched_getaffinity(0))
     if len(allowed) < 2:
         raise BenchmarkError(
-            "one processor core; the load needs another one than what it measures: "
-            "run on a machine with two"
+            "only one processor core: the load generator needs a core of its own; "
+            "run on a machine with at least two"
         )
     return allowed[0], allowed[1]
 
 
 @contextmanager
 def pinned(core: int) -> Iterator[None]:
-    """Keep this process on one core for a while."""
+    """Pin this process to one core inside a ``with`` block."""
     before = os.sched_getaffinity(0)
     os.sched_setaffinity(0, {core})
     try:
@@ -49,49 +54,56 @@ def pinned(core: int) -> Iterator[None]:
         os.sched_setaffinity(0, before)
 
 
-def facts() -> dict[str, Any]:
-    """Tell what the figures depend on, and nothing that names the machine."""
+def describe() -> Machine:
+    """Return the properties that the figures depend on, and none that identifies the machine."""
     processor = Path("/proc/cpuinfo").read_text(encoding="utf-8")
     model = re.search(r"^model name\s*: (.*)$", processor, re.MULTILINE)
     memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
-    return {
-        "processor": model[1] if model else platform.processor(),
-        "cores": len(os.sched_getaffinity(0)),
-        "memory_gb": round(memory / 1e9),
-        "kernel": platform.release(),
-        "python": platform.python_version(),
-        "load_before": round(os.getloadavg()[0], 2),
-    }
+    return Machine(
+        processor=model[1] if model else platform.processor(),
+        cores=len(os.sched_getaffinity(0)),
+        memory_gb=round(memory / 1e9),
+        kernel=platform.release(),
+        python=platform.python_version(),
+        load_before=round(os.getloadavg()[0], 2),
+    )
 
 
 def versions() -> dict[str, str]:
-    """Name the version of every program and library that is measured."""
+    """Return the version of every program and library that is measured."""
     ours = {name: metadata.version(name) for name in _OURS}
     wrk = subprocess.run(["wrk", "-v"], capture_output=True, text=True, check=False)
     found = re.search(r"wrk \S*?(\d\S*)", wrk.stdout + wrk.stderr)
     return (
         ours
-        | {f"{name} (peers)": version for name, version in _peer_versions().items()}
+        | {f"{name} (baselines)": version for name, version in _baseline_versions().items()}
         | {"wrk": found[1] if found else "unknown"}
     )
 
 
-def _peer_versions() -> dict[str, str]:
-    names = [*_PEERS, *_PEERS_IN_PROCESS]
+def _baseline_versions() -> dict[str, str]:
     code = "import sys; from importlib.metadata import version; print(*map(version, sys.argv[1:]))"
     found = subprocess.run(
-        [peers_python(), "-c", code, *names], capture_output=True, text=True, check=True
+        [baselines_python(), "-c", code, *_BASELINES], capture_output=True, text=True, check=True
     )
-    return dict(zip(names, found.stdout.split(), strict=True))
+    return dict(zip(_BASELINES, found.stdout.split(), strict=True))
 
 
-def peers_python() -> str:
-    """Return the interpreter of the peers' environment.
+def environment_without_settings() -> dict[str, str]:
+    """Return this process's environment without settings of the service and make's variables."""
+    excluded = ("DANDELION_", "MAKE", "MFLAGS")
+    return {name: value for name, value in os.environ.items() if not name.startswith(excluded)}
+
+
+def baselines_python() -> str:
+    """Return the interpreter of the baselines' environment.
 
     Raises:
-        BenchmarkError: there is none.
+        BenchmarkError: the environment does not exist.
     """
-    python = PEERS / "python"
+    python = BASELINES_ENVIRONMENT / "bin" / "python"
     if not python.exists():
-        raise BenchmarkError("the peers are not installed: make bench")
+        raise BenchmarkError(
+            f"the baselines are not installed: make {BASELINES_ENVIRONMENT.name}/.baselines"
+        )
     return str(python)

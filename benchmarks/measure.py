@@ -1,13 +1,13 @@
-"""Rounds in turn, and what is told of them: the median and its spread.
+"""Interleaved rounds, and the median and spread of what they measure.
 
-The standard library alone: the peers' own environment imports this module too.
+Standard library only: the baselines' environment imports this module too.
 """
 
 import statistics
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
-from typing import Any, TypeVar
+from dataclasses import dataclass, replace
+from typing import TypeVar
 
 K = TypeVar("K")
 T = TypeVar("T")
@@ -15,12 +15,12 @@ T = TypeVar("T")
 
 @dataclass(frozen=True, slots=True)
 class Scale:
-    """How much is measured.
+    """How much to measure.
 
     Attributes:
-        rounds: how often everyone has a turn.
-        load_s: whole seconds of load over HTTP in a turn.
-        slice_s: seconds of computing in a turn, at least.
+        rounds: how often each contender is measured.
+        load_s: duration of one HTTP load, whole seconds.
+        slice_s: least duration of one in-process measurement, seconds.
         is_quick: whether to leave out what takes long.
     """
 
@@ -29,8 +29,8 @@ class Scale:
     slice_s: float
     is_quick: bool
 
-    def of_long_parts(self) -> "Scale":
-        """Take one round in the quick run, for what takes long."""
+    def for_long_parts(self) -> "Scale":
+        """Return the scale for parts that take long: a single round in a quick run."""
         return replace(self, rounds=1) if self.is_quick else self
 
 
@@ -40,7 +40,7 @@ QUICK = Scale(rounds=2, load_s=1, slice_s=0.05, is_quick=True)
 
 @dataclass(frozen=True, slots=True)
 class Spread:
-    """A figure over rounds."""
+    """A figure over several rounds: median, lowest and highest."""
 
     median: float
     low: float
@@ -49,48 +49,49 @@ class Spread:
 
     @classmethod
     def of(cls, values: Iterable[float]) -> "Spread":
-        """Take the median, the least and the largest of at least one value, six digits each."""
+        """Summarise at least one value, rounded to six significant digits."""
         found = list(values)
         median, low, high = (
             float(f"{figure:.6g}") for figure in (statistics.median(found), min(found), max(found))
         )
         return cls(median, low, high, len(found))
 
-    def to_json(self) -> dict[str, float]:
-        """Return it as ``benchmarks.json`` holds it."""
-        return asdict(self)
 
+def interleaved(measurements: Mapping[K, Callable[[], T]], rounds: int) -> dict[K, list[T]]:
+    """Repeat measurements in rounds: A, B, C, A, B, C, …
 
-def interleaved(turns: Mapping[K, Callable[[], T]], rounds: int) -> dict[K, list[T]]:
-    """Give everyone a turn, then everyone again: A, B, C, A, B, C, …
-
-    What disturbs a shared machine for a while then disturbs all of them.
+    A disturbance of a shared machine then hits all of them alike.
 
     Args:
-        turns: name → what measures once.
-        rounds: turns each.
+        measurements: name → function that measures once.
+        rounds: how often each of them runs.
 
     Returns:
-        Name → what its turns returned, in their order.
+        Name → results in the order of the rounds.
     """
-    found: dict[K, list[T]] = {name: [] for name in turns}
+    found: dict[K, list[T]] = {name: [] for name in measurements}
     for _ in range(rounds):
-        for name, turn in turns.items():
-            found[name].append(turn())
+        for name, measure in measurements.items():
+            found[name].append(measure())
     return found
 
 
-def spreads(found: Mapping[str, Sequence[float]]) -> dict[str, Any]:
-    """Summarise the rounds of everyone, as ``benchmarks.json`` holds them."""
-    return {name: Spread.of(values).to_json() for name, values in found.items()}
+def spreads(found: Mapping[str, Sequence[float]]) -> dict[str, Spread]:
+    """Summarise the rounds of each measurement.
+
+    Example:
+        >>> spreads({"ours": [3.0, 1.0, 2.0]})
+        {'ours': Spread(median=2.0, low=1.0, high=3.0, rounds=3)}
+    """
+    return {name: Spread.of(values) for name, values in found.items()}
 
 
 def seconds_per_call(call: Callable[[int], object], at_least_s: float) -> float:
-    """Time a call in a row of calls that takes at least ``at_least_s``, in seconds.
+    """Time one call, averaged over a loop that takes at least ``at_least_s``; seconds.
 
     Args:
-        call: is given 0, 1, 2 …, so that it need not do the same every time.
-        at_least_s: of the row that counts; shorter ones before it warm up.
+        call: takes 0, 1, 2 …, so that it can use another input each time.
+        at_least_s: duration of the loop that counts; the shorter loops before it are the warm-up.
     """
     count = 1
     while True:
@@ -104,5 +105,10 @@ def seconds_per_call(call: Callable[[int], object], at_least_s: float) -> float:
 
 
 def digits(value: float) -> str:
-    """Write a figure for people: three digits, all of them from 1,000 on."""
+    """Format a figure for reading: three significant digits, whole numbers from 1,000 on.
+
+    Example:
+        >>> digits(12.345), digits(1234567.8)
+        ('12.3', '1,234,568')
+    """
     return f"{value:,.0f}" if value >= 1000 else f"{value:.3g}"

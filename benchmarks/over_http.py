@@ -1,4 +1,4 @@
-"""Requests over HTTP: ours beside the peers, each server on one core, the load on the other."""
+"""HTTP requests to the service and to the baselines: servers on one core, the load on another."""
 
 import sys
 import tempfile
@@ -6,130 +6,151 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
-from . import load, peer_fits, samples, servers
+from . import baseline_fits, load, samples, servers
+from .figures import Ratios, ServerFigures
 from .load import Load
-from .machine import ROOT, cores, peers_python
+from .machine import ROOT, baselines_python, cores
 from .measure import FULL, Scale, Spread, interleaved
-from .servers import ECHO, RAW, Kind, Server
+from .servers import ECHO, RAW, Launch, Server
 
 OURS: Final = "Dandelion"
 SUBWORDS: Final = "fastText subwords behind FastAPI"
 _TEXTS: Final = 2048
-_ONES: Final = 64
+_SINGLE_TEXTS: Final = 64
 
 
 @dataclass(frozen=True, slots=True)
-class Shape:
-    """What is asked for, and by how many at once.
+class Workload:
+    """Requests of one size, from a number of connections.
 
     Attributes:
-        model: whose texts.
-        texts: in a request.
-        connections: kept alive.
-        who: has a turn; None for everyone.
+        model: whose texts are sent.
+        texts: per request.
+        connections: number of keep-alive connections.
+        servers: names of the servers to measure; None for all.
     """
 
     model: str
     texts: int
     connections: int
-    who: tuple[str, ...] | None = None
+    servers: tuple[str, ...] | None = None
 
 
-SHAPES: Final = {
-    "1 text, 16 connections": Shape("spam", 1, 16),
-    "1 text, 1 connection": Shape("spam", 1, 1),
-    "256 texts, 16 connections": Shape("spam", 256, 16),
-    # fastText's route is that of SMS.
-    "256 tweets, 16 connections": Shape("cyberbullying", 256, 16, (RAW, ECHO, OURS)),
+WORKLOADS: Final = {
+    "1 text, 16 connections": Workload("spam", 1, 16),
+    "1 text, 1 connection": Workload("spam", 1, 1),
+    "256 texts, 16 connections": Workload("spam", 256, 16),
+    # fastText behind FastAPI serves the SMS model only.
+    "256 tweets, 16 connections": Workload("cyberbullying", 256, 16, (RAW, ECHO, OURS)),
 }
 
 
-def measure(scale: Scale) -> dict[str, Any]:
-    """Return shape → who → figures, and ours as a ratio to everyone, round by round."""
-    kinds = contestants()
+def measure(scale: Scale) -> dict[str, dict[str, ServerFigures]]:
+    """Return workload → server → figures, with ratios of ours to each, taken round by round."""
+    chosen = launches()
     if scale.is_quick:
-        kinds = {name: kinds[name] for name in (RAW, ECHO, SUBWORDS, OURS)}
-    with all_running(kinds) as running:
+        chosen = {name: chosen[name] for name in (RAW, ECHO, SUBWORDS, OURS)}
+    with all_running(chosen) as running:
         return {
-            title: measure_shape(running, shape, scale)
-            for title, shape in SHAPES.items()
-            if not (scale.is_quick and shape.who)
+            title: measure_workload(running, workload, scale)
+            for title, workload in WORKLOADS.items()
+            if not (scale.is_quick and workload.servers)
         }
 
 
-def contestants() -> dict[str, Kind]:
-    """Return everyone, the bare floor first, ours last."""
-    files = peer_fits.files("spam")
-    fasttext = {name: files[name] for name in ("fastText default", "fastText subwords")}
-    return servers.peers(fasttext) | {OURS: servers.ours()}
+def launches() -> dict[str, Launch]:
+    """Return how to start each server: the raw echo first, ours last."""
+    names = ("fastText default", "fastText subwords")
+    fasttext = baseline_fits.files("spam", names)
+    return servers.baselines(fasttext) | {OURS: servers.ours()}
 
 
 @contextmanager
-def all_running(kinds: Mapping[str, Kind]) -> Iterator[dict[str, Server]]:
-    """Start servers on the first core, each frozen until it has a turn."""
+def all_running(chosen: Mapping[str, Launch]) -> Iterator[dict[str, Server]]:
+    """Start servers on the first core; each is frozen except while it is measured."""
     with ExitStack() as stack:
         running = {}
-        for name, kind in kinds.items():
-            running[name] = stack.enter_context(servers.running(kind, cores()[:1]))
+        for name, launch in chosen.items():
+            running[name] = stack.enter_context(servers.running(launch, cores()[:1]))
             running[name].freeze()
         yield running
 
 
-def measure_shape(running: Mapping[str, Server], shape: Shape, scale: Scale) -> dict[str, Any]:
-    """Return who → figures for one shape."""
+def measure_workload(
+    running: Mapping[str, Server], workload: Workload, scale: Scale
+) -> dict[str, ServerFigures]:
+    """Return server → figures under one workload."""
     with tempfile.TemporaryDirectory() as directory:
-        some = samples.texts(shape.model, _ONES if shape.texts == 1 else max(_TEXTS, shape.texts))
-        bodies = samples.write_bodies(Path(directory) / "bodies", some, shape.texts)
+        count = _SINGLE_TEXTS if workload.texts == 1 else max(_TEXTS, workload.texts)
+        bodies = samples.write_bodies(
+            Path(directory) / "bodies", samples.texts(workload.model, count), workload.texts
+        )
         found = interleaved(
             {
-                name: _turn(server, shape, bodies, scale.load_s)
+                name: _measurement(server, workload, bodies, scale.load_s)
                 for name, server in running.items()
-                if shape.who is None or name in shape.who
+                if workload.servers is None or name in workload.servers
             },
             scale.rounds,
         )
-        request_bytes = bodies.stat().st_size * shape.texts / len(some)
+        request_bytes = bodies.stat().st_size * workload.texts / count
+    ours = found.get(OURS)
     return {
-        name: _figures(loads, found.get(OURS), shape.texts) | {"request_bytes": request_bytes}
+        name: _figures(
+            loads, workload.texts, request_bytes, _ratios(ours, loads) if name != OURS else None
+        )
         for name, loads in found.items()
     }
 
 
-def _turn(server: Server, shape: Shape, bodies: Path, seconds: int) -> Callable[[], Load]:
-    # Ours names the model in the path; the peers serve one.
-    url = server.url.replace("/classify/spam", f"/classify/{shape.model}")
+def _measurement(
+    server: Server, workload: Workload, bodies: Path, seconds: int
+) -> Callable[[], Load]:
+    # Ours has the model in its path; the baselines serve a single one.
+    url = server.url.replace("/classify/spam", f"/classify/{workload.model}")
 
-    def turn() -> Load:
+    def measure_once() -> Load:
         with server.awake():
             return load.run(
-                url, bodies, connections=shape.connections, seconds=seconds, cores=cores()[1:2]
+                url, bodies, connections=workload.connections, seconds=seconds, cores=cores()[1:2]
             )
 
-    return turn
+    return measure_once
 
 
-def _figures(loads: Sequence[Load], ours: Sequence[Load] | None, texts: int) -> dict[str, Any]:
-    found: dict[str, Any] = {
-        name: Spread.of(getattr(one, name) for one in loads).to_json()
-        for name in ("requests_per_s", "p50_us", "p99_us", "bytes_per_request", "load_share")
-    }
-    found["texts_per_s"] = Spread.of(one.requests_per_s * texts for one in loads).to_json()
-    if ours is not None and ours is not loads:
-        pairs = list(zip(ours, loads, strict=True))
-        found["ours_to_it"] = {
-            name: Spread.of(getattr(a, name) / getattr(b, name) for a, b in pairs).to_json()
-            for name in ("requests_per_s", "p50_us", "p99_us")
-        }
-    return found
+def _figures(
+    loads: Sequence[Load], texts: int, request_bytes: float, ratios: Ratios | None
+) -> ServerFigures:
+    return ServerFigures(
+        requests_per_s=Spread.of(one.requests_per_s for one in loads),
+        texts_per_s=Spread.of(one.requests_per_s * texts for one in loads),
+        p50_us=Spread.of(one.p50_us for one in loads),
+        p99_us=Spread.of(one.p99_us for one in loads),
+        bytes_per_request=Spread.of(one.bytes_per_request for one in loads),
+        request_bytes=request_bytes,
+        load_share=Spread.of(one.load_share for one in loads),
+        ours_to_it=ratios,
+    )
+
+
+def _ratios(ours: Sequence[Load] | None, theirs: Sequence[Load]) -> Ratios | None:
+    if ours is None:
+        return None
+    pairs = list(zip(ours, theirs, strict=True))
+    return Ratios(
+        requests_per_s=Spread.of(a.requests_per_s / b.requests_per_s for a, b in pairs),
+        p50_us=Spread.of(a.p50_us / b.p50_us for a, b in pairs),
+        p99_us=Spread.of(a.p99_us / b.p99_us for a, b in pairs),
+    )
 
 
 def commands() -> list[str]:
-    """Return how servers and load are started, without any path of this machine."""
-    server, of_load = cores()
-    # fastText's two differ in the model alone.
-    lines = list(dict.fromkeys(" ".join(kind.command) for kind in contestants().values()))
+    """Return the commands that start servers and load, without paths of this machine."""
+    server_core, load_core = cores()
+    # The two fastText servers have the same command: the model is in the environment.
+    lines = list(dict.fromkeys(" ".join(launch.command) for launch in launches().values()))
     lines.append(
         " ".join(
             load.command(
@@ -137,11 +158,12 @@ def commands() -> list[str]:
                 Path("BODIES"),
                 connections=16,
                 seconds=FULL.load_s,
-                cores=(of_load,),
+                cores=(load_core,),
             )
         )
     )
-    for path, name in {peers_python(): "python", sys.executable: "python", f"{ROOT}/": ""}.items():
+    replacements = {baselines_python(): "python", sys.executable: "python", f"{ROOT}/": ""}
+    for path, name in replacements.items():
         lines = [line.replace(path, name) for line in lines]
-    pinned = f"taskset --cpu-list {server} "
+    pinned = f"taskset --cpu-list {server_core} "
     return [line if line.startswith("taskset") else pinned + line for line in lines]

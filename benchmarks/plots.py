@@ -1,95 +1,96 @@
-"""Plots of the benchmark: the frontier of cost and quality, and how costs grow."""
+"""Plots of the benchmark: cost against quality, and how cost grows."""
 
 from collections.abc import Mapping, Sequence
-from typing import Any
 
 from matplotlib.figure import Figure
 
 from study.plots import LINES, MARKERS, svg
 
-Json = Mapping[str, Any]
+from .figures import Point
+from .measure import Spread
 
 
-def frontier(title: str, axis: str, points: Sequence[Json], quality: str) -> bytes:
-    """Draw cost against quality; ours filled, the peers hollow, the frontier a step.
+def frontier(title: str, axis: str, points: Sequence[Point], quality: str) -> bytes:
+    """Plot cost against quality: ours filled, the baselines hollow, the frontier as a step.
 
     Args:
         title: above the plot.
-        axis: what the quality is.
-        points: see ``benchmarks.json``.
-        quality: the key of the quality in a point.
+        axis: label of the quality.
+        points: at least one.
+        quality: key of the quality in ``Point.quality``.
 
     Returns:
         An SVG file; equal arguments give equal bytes.
     """
     figure = Figure(figsize=(9, 5), layout="constrained")
-    place = figure.subplots()
+    axes = figure.subplots()
     for number, point in enumerate(points):
-        us, color = point["us"], LINES[number % len(LINES)]
-        ours = point["kind"] == "ours"
-        place.errorbar(
-            us["median"],
-            point[quality],
-            xerr=[[us["median"] - us["low"]], [us["high"] - us["median"]]],
+        us, color = point.us, LINES[number % len(LINES)]
+        axes.errorbar(
+            us.median,
+            point.quality[quality],
+            xerr=[[us.median - us.low], [us.high - us.median]],
             color=color,
             marker=MARKERS[(number // len(LINES) + number) % len(MARKERS)],
-            markerfacecolor=color if ours else "white",
-            markersize=9 if point.get("default") else 6,
+            markerfacecolor=color if point.kind == "ours" else "white",
+            markersize=9 if point.default else 6,
             linestyle="none",
             linewidth=1,
-            label=point["name"] + (" (default)" if point.get("default") else ""),
+            label=point.name + (" (default)" if point.default else ""),
         )
     best = on_frontier(points, quality)
-    place.step(
-        [point["us"]["median"] for point in best],
-        [point[quality] for point in best],
+    axes.step(
+        [point.us.median for point in best],
+        [point.quality[quality] for point in best],
         where="post",
         color="grey",
         linewidth=0.8,
         zorder=0,
     )
-    place.set_xscale("log")
-    place.set_title(title)
-    place.set_xlabel("µs per text, batch of 1,024, raw text, one core (low to high of the rounds)")
-    place.set_ylabel(axis)
-    place.grid(alpha=0.3)
+    axes.set_xscale("log")
+    axes.set_title(title)
+    axes.set_xlabel("µs per text, batch of 1,024, raw text, one core (low to high of the rounds)")
+    axes.set_ylabel(axis)
+    axes.grid(alpha=0.3)
     figure.legend(loc="outside right center", fontsize="small")
     return svg(figure)
 
 
-def on_frontier(points: Sequence[Json], quality: str) -> list[Json]:
-    """Keep the points that no other is both cheaper and as good as, the cheapest first."""
-    best: list[Json] = []
-    for point in sorted(points, key=lambda one: (one["us"]["median"], -one[quality])):
-        if not best or point[quality] > best[-1][quality]:
+def on_frontier(points: Sequence[Point], quality: str) -> list[Point]:
+    """Return the points that no cheaper point matches in quality, cheapest first."""
+    best: list[Point] = []
+    for point in sorted(points, key=lambda one: (one.us.median, -one.quality[quality])):
+        if not best or point.quality[quality] > best[-1].quality[quality]:
             best.append(point)
     return best
 
 
-def growth(title: str, axis: str, panels: Mapping[str, Mapping[str, Json]]) -> bytes:
-    """Draw lines over what grows, both axes logarithmic, a panel a figure.
+def growth(
+    title: str, axis: str, panels: Mapping[str, Mapping[str, Mapping[str, Spread]]]
+) -> bytes:
+    """Plot one panel per figure, with both axes logarithmic.
 
     Args:
         title: above all panels.
-        axis: what grows.
-        panels: label of the figure → who → step → its spread.
+        axis: label of what grows.
+        panels: label of the figure → line → step → spread.
 
     Returns:
         An SVG file; equal arguments give equal bytes.
     """
     figure = Figure(figsize=(5.5 * len(panels), 4.2), layout="constrained")
     figure.suptitle(title)
-    for place, (label, lines) in zip(
-        figure.subplots(1, len(panels), squeeze=False)[0], panels.items(), strict=True
-    ):
+    all_axes = figure.subplots(1, len(panels), squeeze=False)[0]
+    for axes, (label, lines) in zip(all_axes, panels.items(), strict=True):
         for number, (name, steps) in enumerate(lines.items()):
-            medians = [one["median"] for one in steps.values()]
-            place.errorbar(
+            spreads = list(steps.values())
+            medians = [spread.median for spread in spreads]
+            axes.errorbar(
                 [int(step) for step in steps],
                 medians,
                 yerr=[
-                    [one["median"] - one["low"] for one in steps.values()],
-                    [one["high"] - one["median"] for one in steps.values()],
+                    [spread.median - spread.low for spread in spreads],
+                    [spread.high - spread.median for spread in spreads],
                 ],
                 color=LINES[number % len(LINES)],
                 marker=MARKERS[number % len(MARKERS)],
@@ -98,10 +99,10 @@ def growth(title: str, axis: str, panels: Mapping[str, Mapping[str, Json]]) -> b
                 capsize=2,
                 label=name,
             )
-        place.set_xscale("log")
-        place.set_yscale("log")
-        place.set_xlabel(axis)
-        place.set_ylabel(label)
-        place.grid(alpha=0.3)
-        place.legend(fontsize="small")
+        axes.set_xscale("log")
+        axes.set_yscale("log")
+        axes.set_xlabel(axis)
+        axes.set_ylabel(label)
+        axes.grid(alpha=0.3)
+        axes.legend(fontsize="small")
     return svg(figure)

@@ -1,35 +1,54 @@
-"""The page and the plots, from what ``benchmarks.json`` holds."""
+"""``docs/benchmarks.md``, ``docs/scaling.md`` and the plots, rendered from ``benchmarks.json``."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final
+from typing import Final, TypeVar
 
 from training.cache import write_whole
 
 from . import plots, scaling
+from .figures import (
+    BulkFigures,
+    Figures,
+    Frontier,
+    Growth,
+    Part,
+    Ratios,
+    Resources,
+    Run,
+    ServerFigures,
+)
 from .goals import Verdict, verdicts
 from .in_process import BATCH
-from .markdown import filled, table
-from .measure import digits
+from .markdown import table, wrap
+from .measure import Spread, digits
 from .over_http import OURS
 from .samples import TITLES
 
-Json = Mapping[str, Any]
+T = TypeVar("T")
 
 PAGE: Final = "benchmarks.md"
-FIGURES: Final = "benchmarks.json"
 SCALING: Final = "scaling.md"
 PLOTS: Final = "benchmarks"
 
+_SECTIONS: Final[Mapping[Part, str]] = {
+    Part.FRONTIER: "Cost and quality",
+    Part.HTTP: "Over HTTP",
+    Part.IN_PROCESS: "In one process",
+    Part.BULK: "Many texts at once, in process",
+    Part.RESOURCES: "Start, memory, workers, fairness",
+    Part.GROWTH: "Growth",
+}
 _MODELS: Final = {**TITLES, "cyberbullying_type": "tweets, six types"}
 _QUALITIES: Final = {"average_precision": "AP", "auroc": "AUROC", "macro_f1": "macro-F1"}
 
 
-def write(figures: Json, output: Path) -> None:
-    """Write page, scaling and plots into ``output``.
+def write(figures: Figures, output: Path) -> None:
+    """Write both pages and the plots into ``output``.
 
     Raises:
-        OSError: it cannot be written.
+        OSError: they cannot be written.
     """
     write_whole(output / PAGE, page(figures).encode())
     write_whole(output / SCALING, scaling.page(figures).encode())
@@ -37,50 +56,83 @@ def write(figures: Json, output: Path) -> None:
         write_whole(output / PLOTS / f"{name}.svg", data)
 
 
-def page(figures: Json) -> str:
+def page(figures: Figures) -> str:
     """Return ``docs/benchmarks.md``."""
-    parts = (
-        _head(figures),
-        _goals(verdicts(figures)),
-        _frontier(figures["frontier"]),
-        _http(figures["http"]),
-        _in_process(figures["in_process"]),
-        _bulk(figures["bulk"]),
-        _resources(figures["resources"]),
-        _growth(figures["growth"]),
-        _method(figures),
-    )
-    return filled("\n\n".join(part.strip() for part in parts))
+    sections = {
+        Part.FRONTIER: _frontier(figures.frontier),
+        Part.HTTP: _http(figures.http),
+        Part.IN_PROCESS: _in_process(figures.in_process),
+        Part.BULK: _bulk(figures.bulk),
+        Part.RESOURCES: _resources(figures.resources),
+        Part.GROWTH: _growth(figures.growth),
+    }
+    parts = [_head(figures), _goals(verdicts(figures))]
+    for name, content in sections.items():
+        parts += [f"## {_SECTIONS[name]}", _origin(figures, name), content]
+    parts.append(_method(figures))
+    return wrap("\n\n".join(part.strip() for part in parts if part))
 
 
-def _head(figures: Json) -> str:
-    machine = figures["machine"]
+def _head(figures: Figures) -> str:
+    run, machine = figures.run, figures.run.machine
     return f"""\
 # Benchmarks
 
-Made by `make bench` on {figures["date"]}, commit {figures["commit"]}; the figures are in
-[benchmarks.json](benchmarks.json). {_quick(figures)}Everything is measured in the same run and in
-turn (A, B, C, A, B, C …), {figures["rounds"]} rounds: a figure is the median, in brackets the
-lowest and the highest round. What a server does runs on one core, the load on another.
+Measured by `make bench` on {run.date} at commit {run.commit}, and rendered from
+[benchmarks.json](benchmarks.json). {_quick(run)}All contenders of a table are measured in the same
+run, in {run.rounds} interleaved rounds (A, B, C, A, B, C …): a figure is the median, in brackets
+the lowest and the highest round. A server runs on one core, the load generator on another.
 
-The machine: {machine["processor"]}, {machine["cores"]} cores, {machine["memory_gb"]} GB of memory,
-Linux {machine["kernel"]}, Python {machine["python"]}; load average before the run
-{machine["load_before"]}. It is shared: compare what stands in one table, not across runs.
-{_again(figures)}"""
+The machine: {machine.processor}, {machine.cores} cores, {machine.memory_gb} GB of memory, Linux
+{machine.kernel}, Python {machine.python}; load average before the run {machine.load_before}. It is
+a shared machine: compare figures within a table, not across runs.
+
+{_remeasured(figures)}"""
 
 
-def _again(figures: Json) -> str:
-    """Tell which parts are of a later run, each with its own peers in it."""
-    again = figures.get("again", {})
-    parts = ", ".join(f"`{name}` at commit {commit}" for name, commit in again.items())
+def _quick(run: Run) -> str:
     return (
-        f"\nMeasured again by themselves, whole parts with their peers: {parts}.\n" if again else ""
+        "**A quick run: short rounds, and a single one for cost and quality and for growth.** "
+        if run.quick
+        else ""
     )
 
 
-def _quick(figures: Json) -> str:
-    told = "**A quick run: short rounds, of cost and quality and of growth one alone.** "
-    return told if figures["quick"] else ""
+def _remeasured(figures: Figures) -> str:
+    """List the parts of later runs, with what differs from the whole run."""
+    if not figures.remeasured:
+        return ""
+    items = [
+        f"- *{_SECTIONS[name]}* (`{name}`): {_when(run)}{_differences(figures.run, run)}."
+        for name, run in figures.remeasured.items()
+    ]
+    return (
+        "Re-measured later, each a whole part with its baselines in the same run; goals and "
+        "[scaling](scaling.md) use the later figures:\n\n" + "\n".join(items)
+    )
+
+
+def _when(run: Run) -> str:
+    return f"{run.date}, commit {run.commit}, {run.rounds} rounds"
+
+
+def _differences(whole: Run, later: Run) -> str:
+    found = [
+        f"{name.replace('_', ' ')} {value}"
+        for name, value in later.machine.model_dump().items()
+        if value != getattr(whole.machine, name)
+    ]
+    found += [
+        f"{name} {version}"
+        for name, version in later.versions.items()
+        if version != whole.versions.get(name)
+    ]
+    return f"; different from the whole run: {', '.join(found)}" if found else ""
+
+
+def _origin(figures: Figures, name: Part) -> str:
+    run = figures.remeasured.get(name)
+    return f"*This section is from a later run: {_when(run)}.*" if run else ""
 
 
 def _goals(found: Sequence[Verdict]) -> str:
@@ -93,90 +145,96 @@ def _goals(found: Sequence[Verdict]) -> str:
         ]
         for verdict in found
     ]
-    needed = [verdict for verdict in found if not verdict.is_stretch]
-    met = sum(verdict.met is True for verdict in needed)
+    required = [verdict for verdict in found if not verdict.is_stretch]
+    met = sum(verdict.met is True for verdict in required)
     return f"""\
 ## Goals
 
-{met} of {len(needed)} met, stretch goals aside; medians decide. *Default* is the variant that
-`artifacts/serving.toml` serves, *plain* the same data set's three-layer network without wide path
-and n-grams. fastText's cost is that of its own `predict` alone, the least that it can be.
+{met} of {len(required)} met, not counting stretch goals; medians decide. *Default* is the variant
+that `artifacts/serving.toml` serves, *plain* a three-layer network on the same data set without
+the wide path and n-grams. fastText's cost is that of its own `predict` alone, a lower bound.
 
 {table(["", "goal", "measured", "met"], rows)}
 """
 
 
-def _frontier(frontier: Json) -> str:
-    parts = ["## Cost and quality", _FRONTIER]
+def _frontier(frontier: Mapping[str, Frontier]) -> str:
+    parts = [_FRONTIER]
     for model, found in frontier.items():
-        quality = found["quality"]
-        best = {point["name"] for point in plots.on_frontier(found["points"], quality)}
-        names = [name for name in _QUALITIES if name in found["points"][0]]
+        best = {point.name for point in plots.on_frontier(found.points, found.quality)}
+        names = [name for name in _QUALITIES if name in found.points[0].quality]
         rows = [
             [
-                f"**{point['name']}**" if point.get("default") else point["name"],
-                _spread(point["us"]),
-                *(f"{point[name]:.4f}" for name in names),
-                "yes" if point["name"] in best else "",
+                f"**{point.name}**" if point.default else point.name,
+                _spread(point.us),
+                *(f"{point.quality[name]:.4f}" for name in names),
+                "yes" if point.name in best else "",
             ]
-            for point in sorted(found["points"], key=lambda point: point["us"]["median"])
+            for point in sorted(found.points, key=lambda point: point.us.median)
         ]
-        left_out = ", ".join(found["left_out"])
+        title = _MODELS[model]
+        header = ["", "µs per text", *(_QUALITIES[name] for name in names), "on the frontier"]
         parts += [
-            f"### {_MODELS[model]}",
-            f"![Cost and quality, {_MODELS[model]}](benchmarks/frontier-{model}.svg)",
-            table(
-                ["", "µs per text", *(_QUALITIES[name] for name in names), "on the frontier"], rows
-            ),
+            f"### {title}",
+            f"![Cost and quality, {title}](benchmarks/frontier-{model}.svg)",
+            table(header, rows),
         ]
-        if left_out:
-            parts.append(f"Not timed, for no artifact of theirs is kept: {left_out}.")
+        if found.left_out:
+            left_out = ", ".join(found.left_out)
+            parts.append(f"Not timed, because their artifacts are not cached: {left_out}.")
     return "\n\n".join(parts)
 
 
 _FRONTIER = """\
 Every model of the [report](results/README.md), from raw text, in batches of 1,024 on one core.
-Quality is the report's: mean over seeds on the test fold, grouped protocol. In bold the default.
-*Predict alone* leaves out what the report's fastText fits read: text cut into tokens in Python."""
+Quality is the report's: mean over seeds on the test fold, grouped protocol. The default is in bold.
+*Predict alone* leaves out a step of the report's fastText fits: splitting texts into tokens in
+Python."""
 
 
-def _http(shapes: Json) -> str:
-    parts = ["## Over HTTP", _HTTP]
-    for title, found in shapes.items():
+def _http(workloads: Mapping[str, Mapping[str, ServerFigures]]) -> str:
+    parts = [_HTTP]
+    for title, found in workloads.items():
         rows = [
             [
                 f"**{name}**" if name == OURS else name,
-                *(_spread(one[key]) for key in _HTTP_COLUMNS),
-                _times(one, "requests_per_s"),
-                _times(one, "p50_us"),
-                f"{one['load_share']['median']:.0%}",
+                _spread(one.requests_per_s),
+                _spread(one.texts_per_s),
+                _spread(one.p50_us),
+                _spread(one.p99_us),
+                *_ratios(one.ours_to_it),
+                f"{one.load_share.median:.0%}",
             ]
             for name, one in found.items()
         ]
-        header = ["", *_HTTP_COLUMNS.values(), "ours: × its req/s", "ours: × its p50", "load"]
-        parts += [f"### {title}", table(header, rows)]
+        parts += [f"### {title}", table(_HTTP_HEADER, rows)]
     return "\n\n".join(parts)
 
 
-_HTTP_COLUMNS: Final = {
-    "requests_per_s": "req/s",
-    "texts_per_s": "texts/s",
-    "p50_us": "p50, µs",
-    "p99_us": "p99, µs",
-}
+def _ratios(ratios: Ratios | None) -> tuple[str, str]:
+    if ratios is None:
+        return "", ""
+    return f"{ratios.requests_per_s.median:.2f}", f"{ratios.p50_us.median:.2f}"
+
+
+_HTTP_HEADER: Final = (
+    *("", "req/s", "texts/s", "p50, µs", "p99, µs"),
+    *("ours: × its req/s", "ours: × its p50", "load"),
+)
 _HTTP = """\
-Ours is the service as `make serve` starts it, its log lines written to nowhere. The floor: a raw
-ASGI echo of the body, and a FastAPI + pydantic echo (`async def`, one constant entry for each text)
-under uvicorn. One worker each; servers that have no turn are frozen. The last column is the
-processor time of the load generator, of its own core. Ratios are taken round by round."""
+Ours is the service as `make serve` starts it, with its log lines discarded. The floor is a raw ASGI
+echo of the body, and a FastAPI + pydantic echo (`async def`, one constant result for each text)
+under uvicorn. Each has one worker; servers are frozen except while they are measured. The last
+column is the processor time of the load generator, as a share of its own core. Ratios are taken
+round by round."""
 
 
-def _in_process(data_sets: Json) -> str:
-    parts = ["## In one process", _IN_PROCESS]
-    for model, found in data_sets.items():
-        batch, alone = found[str(BATCH)], found["1"]
+def _in_process(models: Mapping[str, Mapping[str, Mapping[str, Spread]]]) -> str:
+    parts = [_IN_PROCESS]
+    for model, found in models.items():
+        batch, single = found[str(BATCH)], found["1"]
         rows = [
-            [name, _spread(us), digits(1e6 / us["median"]), _spread(alone[name])]
+            [name, _spread(us), digits(1e6 / us.median), _spread(single[name])]
             for name, us in batch.items()
         ]
         header = ["", "µs per text, batch of 1,024", "texts/s", "µs, one text"]
@@ -185,167 +243,189 @@ def _in_process(data_sets: Json) -> str:
 
 
 _IN_PROCESS = """\
-From raw text, one thread on one core, real texts in turn. fastText is its own `predict` alone.
-model2vec embeds with GloVe's 50 dimensions, a static model made offline for its speed alone; the
-tokenizer is a word-level one over the same 400,000 words. The bare function call is the floor."""
+From raw text, one thread on one core, real texts in rotation. fastText is its own `predict` alone.
+model2vec embeds with the 50 dimensions of GloVe, a static model built only to measure its speed;
+the tokenizer splits at words and knows the same 400,000. The bare function call is the floor."""
 
 
-def _resources(found: Json) -> str:
-    starts = [[name, f"{_spread(one)} s"] for name, one in found["start_s"].items()]
+def _bulk(found: Mapping[str, BulkFigures]) -> str:
+    rows = [[name, _spread(one.texts_per_s), _spread(one.beyond_mb)] for name, one in found.items()]
+    return f"""\
+`Classifier.scores` on SMS, the default with the engine of `make serve`, on all cores. Memory is the
+peak of the process beyond texts and scores.
+
+{table(["", "texts/s", "peak memory, MB"], rows)}
+"""
+
+
+def _resources(found: Resources) -> str:
+    starts = [[name, f"{_spread(one)} s"] for name, one in found.start_s.items()]
     memory = [
-        [name, digits(one["rss_mb"]), ", ".join(map(digits, one["pss_mb"]))]
-        for name, one in (
-            *found["memory"].items(),
-            (f"{OURS}, two workers", found["memory_of_two"]),
-        )
+        [name, digits(one.rss_mb), ", ".join(map(digits, one.pss_mb))]
+        for name, one in (*found.memory.items(), (f"{OURS}, two workers", found.memory_of_two))
     ]
-    workers = found["two_workers"]
     rates = [
         [
-            who,
-            *map(_spread, one["texts_per_s"].values()),
-            _spread(one["two_to_one"]),
-            f"{one['load_share']['median']:.0%}",
+            name,
+            _spread(one.one),
+            _spread(one.two),
+            _spread(one.two_to_one),
+            f"{one.load_share.median:.0%}",
         ]
-        for who, one in workers.items()
+        for name, one in found.two_workers.items()
     ]
     latency = [
         [
-            who,
-            *(_spread(it) for name in ("p50_us", "p99_us") for it in one[name].values()),
-            _spread(one["beside_to_alone"]),
+            name,
+            _spread(one.alone.p50_us),
+            _spread(one.under_load.p50_us),
+            _spread(one.alone.p99_us),
+            _spread(one.under_load.p99_us),
+            _spread(one.p99_ratio),
         ]
-        for who, one in found["fairness"].items()
+        for name, one in found.fairness.items()
     ]
     return f"""\
-## Start, memory, workers, fairness
-
-{table(["start to first answer", ""], starts)}
+{table(["start to first response", ""], starts)}
 
 {table(["memory, MB", "RSS of the first process", "PSS of each process"], memory)}
 
-{table(_WORKERS, rates) if rates else "Several workers: not measured, the service knows none."}
+{table(_WORKERS_HEADER, rates)}
 
-{table(_LATENCY, latency)}
+{table(_LATENCY_HEADER, latency)}
 
-Reading `/metrics` once takes {_spread(found["scrape"]["ms"])} ms and gives
-{found["scrape"]["bytes"]:,} bytes.
+Reading `/metrics` once takes {_spread(found.scrape.ms)} ms and returns
+{found.scrape.bytes:,} bytes.
 """
 
 
-def _bulk(found: Json) -> str:
-    rows = [
-        [what, _spread(one["texts_per_s"]), _spread(one["beyond_mb"])]
-        for what, one in found.items()
-    ]
-    return f"""\
-## Many texts at once, in process
-
-`Classifier.scores` on SMS, the default with the engine of `make serve`, on all cores; memory is
-what the process needs at most beyond texts and scores.
-
-{table(["", "texts/s", "memory beyond, MB"], rows)}
-"""
-
-
-_WORKERS: Final = (
-    *("batches of 256, everything on both cores", "texts/s, one worker", "two workers"),
-    *("two to one", "the load's own share of a core"),
+_WORKERS_HEADER: Final = (
+    *("batches of 256, servers and load on both cores", "texts/s, one worker", "two workers"),
+    *("ratio", "load generator's share of a core"),
 )
-_LATENCY: Final = (
-    *("one text, 1 connection, µs", "p50 alone", "p50 beside batches of 4,096"),
-    *("p99 alone", "p99 beside them", "p99, × alone"),
+_LATENCY_HEADER: Final = (
+    *("one text, 1 connection, µs", "p50 alone", "p50 during batches of 4,096"),
+    *("p99 alone", "p99 during batches", "p99, ratio"),
 )
 
-# What grows → heading, axis, label of the panel → key of the figure in a step; "" for the step.
-_GROWTH: Final[dict[str, tuple[str, str, dict[str, str]]]] = {
-    "texts": (
-        "Texts per request (4 connections)",
-        "texts per request",
-        {"texts/s": "texts_per_s", "p50, µs": "p50_us"},
-    ),
-    "characters": ("Characters of one text, in process", "characters", {"seconds": ""}),
-    "connections": (
-        "Connections, one text each",
-        "connections",
-        {"req/s": "requests_per_s", "p99, µs": "p99_us"},
-    ),
-    "models": (
-        "Models loaded, 16 connections to one of them",
-        "models",
-        {"req/s": "requests_per_s", "s to the first answer": "start_s"},
-    ),
-    "vocabulary": (
-        "Known tokens, drawn evenly, in process",
-        "tokens in the vocabulary",
-        {"µs per text": "us_per_text"},
-    ),
-}
+
+# Line of a plot → step → figure.
+_Lines = dict[str, dict[str, Spread]]
 
 
-def _growth(found: Json) -> str:
-    parts = ["## As the work grows"]
-    for name, (heading, axis, panels) in _GROWTH.items():
-        lines = found[name]
-        steps = list(next(iter(lines.values())))
+@dataclass(frozen=True, slots=True)
+class _Growing:
+    """A table and a plot of how figures grow.
+
+    Attributes:
+        heading: of both.
+        axis: what grows.
+        panels: label of a figure → its lines.
+    """
+
+    heading: str
+    axis: str
+    panels: Mapping[str, _Lines]
+
+
+def _growing(growth: Growth) -> dict[str, _Growing]:
+    return {
+        "texts": _Growing(
+            "Texts per request (4 connections)",
+            "texts per request",
+            {
+                "texts/s": _lines(growth.texts, lambda one: one.texts_per_s),
+                "p50, µs": _lines(growth.texts, lambda one: one.p50_us),
+            },
+        ),
+        "characters": _Growing(
+            "Characters of one text, in process",
+            "characters",
+            {"seconds": growth.characters},
+        ),
+        "connections": _Growing(
+            "Connections, one text per request",
+            "connections",
+            {
+                "req/s": _lines(growth.connections, lambda one: one.requests_per_s),
+                "p99, µs": _lines(growth.connections, lambda one: one.p99_us),
+            },
+        ),
+        "models": _Growing(
+            "Models loaded, 16 connections to one of them",
+            "models",
+            {
+                "req/s": _lines(growth.models, lambda one: one.requests_per_s),
+                "s to first response": _lines(growth.models, lambda one: one.start_s),
+            },
+        ),
+        "vocabulary": _Growing(
+            "Known tokens, drawn uniformly, in process",
+            "tokens in the vocabulary",
+            {"µs per text": _lines(growth.vocabulary, lambda one: one.us_per_text)},
+        ),
+    }
+
+
+def _lines(lines: Mapping[str, Mapping[str, T]], figure: Callable[[T], Spread]) -> _Lines:
+    return {
+        name: {step: figure(one) for step, one in steps.items()} for name, steps in lines.items()
+    }
+
+
+def _growth(growth: Growth) -> str:
+    parts = []
+    for name, growing in _growing(growth).items():
+        steps = list(next(iter(next(iter(growing.panels.values())).values())))
         rows = [
-            [f"{who}, {label}", *(_short(_pick(figures[step], key)) for step in steps)]
-            for label, key in panels.items()
-            for who, figures in lines.items()
+            [f"{line}, {label}", *(digits(spreads[step].median) for step in steps)]
+            for label, lines in growing.panels.items()
+            for line, spreads in lines.items()
         ]
         parts += [
-            f"### {heading}",
-            f"![{heading}](benchmarks/growth-{name}.svg)",
-            table([axis, *(f"{int(step):,}" for step in steps)], rows),
+            f"### {growing.heading}",
+            f"![{growing.heading}](benchmarks/growth-{name}.svg)",
+            table([growing.axis, *(f"{int(step):,}" for step in steps)], rows),
         ]
-    models = found["models"][OURS]
-    parts.append(
-        "Memory (RSS, MB) by models loaded: "
-        + ", ".join(f"{step}: {digits(one['rss_mb'])}" for step, one in models.items())
-        + "."
-    )
+        if name == "models":
+            memory = (f"{step}: {digits(one.rss_mb)}" for step, one in growth.models[OURS].items())
+            parts.append(f"Memory (RSS, MB) by number of models loaded: {', '.join(memory)}.")
     return "\n\n".join(parts)
 
 
-def _plots(figures: Json) -> dict[str, bytes]:
-    found = {}
-    for model, part in figures["frontier"].items():
-        found[f"frontier-{model}"] = plots.frontier(
+def _plots(figures: Figures) -> dict[str, bytes]:
+    """Return name → SVG file."""
+    frontiers = {
+        f"frontier-{model}": plots.frontier(
             f"Cost and quality, {_MODELS[model]}",
-            f"{_QUALITIES[part['quality']]} on the test fold",
-            part["points"],
-            part["quality"],
+            f"{_QUALITIES[found.quality]} on the test fold",
+            found.points,
+            found.quality,
         )
-    for name, (heading, axis, panels) in _GROWTH.items():
-        lines = figures["growth"][name]
-        drawn = {
-            label: {
-                who: {step: _pick(one, key) for step, one in steps.items()}
-                for who, steps in lines.items()
-            }
-            for label, key in panels.items()
-        }
-        found[f"growth-{name}"] = plots.growth(heading, axis, drawn)
-    return found
+        for model, found in figures.frontier.items()
+    }
+    return frontiers | {
+        f"growth-{name}": plots.growth(growing.heading, growing.axis, growing.panels)
+        for name, growing in _growing(figures.growth).items()
+    }
 
 
-def _pick(step: Json, key: str) -> Json:
-    picked: Json = step[key] if key else step
-    return picked
-
-
-def _method(figures: Json) -> str:
-    versions = ", ".join(f"{name} {version}" for name, version in figures["versions"].items())
-    commands = "\n".join(figures["commands"])
+def _method(figures: Figures) -> str:
+    versions = ", ".join(f"{name} {version}" for name, version in figures.run.versions.items())
+    commands = "\n".join(figures.commands)
     return f"""\
-## How
+## Method
 
-`make bench` measures all of this in about {figures["minutes"]:.0f} minutes; `make bench QUICK=1` in
-three at most, written aside; the first run fits the peers besides, which are kept.
-`BENCH_ARGS="--train --image"` adds the two that take longest, else
-kept from before with their date. Texts are those of the data sets, evenly spaced in them; a request
-of one text takes its turn among 64, one of many among 2,048. Every server answers 200 requests
-before it is measured, and any answer but 200 ends the run.
+`make bench` measures all of this in about {figures.run.minutes:.0f} minutes. `make bench QUICK=1`
+takes three at most and writes to the cache directory instead. The first run also fits the
+baselines, and keeps the fits. `BENCH_ARGS="--train --image"` adds the two figures that take
+longest; otherwise they are kept with their date. `BENCH_ARGS="--only http"` re-measures one part,
+and `python -m benchmarks --render` rewrites this page, its plots and [scaling](scaling.md) from
+[benchmarks.json](benchmarks.json) without measuring anything.
+
+The texts are those of the data sets, evenly spaced in them: requests of one text rotate through 64,
+larger ones through 2,048. Every server handles 200 requests before it is measured. A response with
+a status other than 200 ends the run.
 
 ```
 {commands}
@@ -355,14 +435,5 @@ Versions: {versions}.
 """
 
 
-def _spread(one: Json) -> str:
-    return f"{digits(one['median'])} ({digits(one['low'])}–{digits(one['high'])})"
-
-
-def _short(one: Json) -> str:
-    return digits(one["median"])
-
-
-def _times(one: Json, name: str) -> str:
-    ratio = one.get("ours_to_it")
-    return f"{ratio[name]['median']:.2f}" if ratio else ""
+def _spread(one: Spread) -> str:
+    return f"{digits(one.median)} ({digits(one.low)}–{digits(one.high)})"

@@ -1,99 +1,93 @@
-"""What the service needs beside time a text: its start, its memory, a second worker, fairness."""
+"""What the service needs besides time per text: start, memory, a second worker, fairness."""
 
 import json
 import re
 import tempfile
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from contextlib import ExitStack
 from functools import partial
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 from urllib.request import Request, urlopen
 
 from . import load, samples, servers
+from .figures import Fairness, Latency, Memory, Resources, Scrape, WorkerFigures
 from .load import Load
 from .machine import BenchmarkError, cores
 from .measure import Scale, Spread, interleaved, spreads
 from .over_http import OURS
-from .servers import ECHO, Kind, Server
+from .servers import ECHO, Launch, Server
 
 # Each on a connection of its own, so that every worker gets some.
 _LARGE_BATCHES: Final = 8
 
-ALONE: Final = "alone"
-BESIDE: Final = "beside batches of 4,096"
 
-
-def measure(scale: Scale) -> dict[str, Any]:
+def measure(scale: Scale) -> Resources:
     """Return the figures."""
-    return {
-        "start_s": _starts(scale),
-        "memory": {ECHO: _memory(servers.echo()), OURS: _memory(servers.ours())},
-        "memory_of_two": _memory(servers.ours(workers=2)),
-        "two_workers": _two_workers(scale),
-        "fairness": _fairness(scale),
-        "scrape": _scrape(scale),
+    return Resources(
+        start_s=_starts(scale),
+        memory={ECHO: _memory(servers.echo()), OURS: _memory(servers.ours())},
+        memory_of_two=_memory(servers.ours(workers=2)),
+        two_workers=_two_workers(scale),
+        fairness=_fairness(scale),
+        scrape=_scrape(scale),
+    )
+
+
+def _starts(scale: Scale) -> dict[str, Spread]:
+    launches = {ECHO: servers.echo(), "make serve": servers.make_serve()}
+    measurements = {
+        name: partial(servers.seconds_to_first_response, launch, cores())
+        for name, launch in launches.items()
     }
+    interleaved(measurements, 1)  # the first start fills the page cache
+    return spreads(interleaved(measurements, scale.rounds))
 
 
-def _starts(scale: Scale) -> dict[str, Any]:
-    kinds = {ECHO: servers.echo(), "make serve": servers.made()}
-    turns = {
-        name: partial(servers.seconds_to_first_answer, kind, cores())
-        for name, kind in kinds.items()
-    }
-    interleaved(turns, 1)  # the first start fills the page cache
-    return spreads(interleaved(turns, scale.rounds))
-
-
-def _memory(kind: Kind) -> dict[str, float]:
-    """Measure a server that has answered single texts and batches of 4,096.
-
-    RSS of its first process, PSS of each, MB.
-    """
+def _memory(launch: Launch) -> Memory:
+    """Measure a server after single texts and batches of 4,096."""
     body = json.dumps({"texts": samples.texts("spam", 4096)}).encode()
-    with servers.running(kind, cores()) as server:
+    with servers.running(launch, cores()) as server:
         for _ in range(_LARGE_BATCHES):
             headers = {"Content-Type": "application/json"}
-            request = Request(server.url, body, headers)  # noqa: S310 - our own
-            with urlopen(request) as answer:  # noqa: S310
-                answer.read()
+            request = Request(server.url, body, headers)  # noqa: S310 - a server of ours
+            with urlopen(request) as response:  # noqa: S310
+                response.read()
         return memory_of(server)
 
 
-def memory_of(server: Server) -> dict[str, Any]:
-    """Return RSS of a server's first process and PSS of each, the largest first, MB."""
+def memory_of(server: Server) -> Memory:
+    """Measure the memory of a running server."""
     pids = server.pids()
-    return {
-        "rss_mb": _megabytes(Path(f"/proc/{pids[0]}/status"), "VmRSS"),
-        "pss_mb": sorted(
-            (_megabytes(Path(f"/proc/{pid}/smaps_rollup"), "Pss") for pid in pids),
-            reverse=True,
-        ),
-    }
+    pss = (_megabytes(Path(f"/proc/{pid}/smaps_rollup"), "Pss") for pid in pids)
+    return Memory(
+        rss_mb=_megabytes(Path(f"/proc/{pids[0]}/status"), "VmRSS"),
+        pss_mb=sorted(pss, reverse=True),
+    )
 
 
 def _megabytes(path: Path, name: str) -> float:
-    """Read a line of kibibytes."""
+    """Read a figure that the kernel reports in kibibytes."""
     found = re.search(rf"^{name}:\s+(\d+) kB", path.read_text(encoding="utf-8"), re.MULTILINE)
     if found is None:
-        raise BenchmarkError(f"{path.name}: no line {name!r}")
+        raise BenchmarkError(f"{path}: no line {name!r}")
     return round(int(found[1]) * 1.024 / 1e3, 1)
 
 
-def _two_workers(scale: Scale) -> dict[str, Any]:
-    """Compare one worker with two, everything on both cores, in batches of 256."""
-    kinds = {
-        (OURS, "one"): servers.ours(),
-        (OURS, "two"): servers.ours(workers=2),
-        (ECHO, "one"): servers.echo(),
-        (ECHO, "two"): servers.echo(workers=2),
+def _two_workers(scale: Scale) -> dict[str, WorkerFigures]:
+    """Compare one worker with two, in batches of 256; servers and load share both cores."""
+    launches = {
+        (OURS, 1): servers.ours(),
+        (OURS, 2): servers.ours(workers=2),
+        (ECHO, 1): servers.echo(),
+        (ECHO, 2): servers.echo(workers=2),
     }
-    # None is frozen: who watches workers would take them for dead.
+    # Not frozen between measurements: a supervisor would take frozen workers for dead.
     with ExitStack() as stack:
         running = {
-            key: stack.enter_context(servers.running(kind, cores())) for key, kind in kinds.items()
+            key: stack.enter_context(servers.running(launch, cores()))
+            for key, launch in launches.items()
         }
         home = Path(stack.enter_context(tempfile.TemporaryDirectory()))
         bodies = samples.write_bodies(home / "bodies", samples.texts("spam", 2048), 256)
@@ -111,71 +105,73 @@ def _two_workers(scale: Scale) -> dict[str, Any]:
             },
             scale.rounds,
         )
-    return {who: _one_and_two(found[who, "one"], found[who, "two"]) for who in (ECHO, OURS)}
+    return {name: _compare_workers(found[name, 1], found[name, 2]) for name in (ECHO, OURS)}
 
 
-def _one_and_two(one: Sequence[Load], two: Sequence[Load]) -> dict[str, Any]:
-    return {
-        "texts_per_s": {
-            name: Spread.of(it.requests_per_s * 256 for it in loads).to_json()
-            for name, loads in (("one", one), ("two", two))
-        },
-        "load_share": Spread.of(it.load_share for it in two).to_json(),
-        "two_to_one": Spread.of(
-            b.requests_per_s / a.requests_per_s for a, b in zip(one, two, strict=True)
-        ).to_json(),
-    }
+def _compare_workers(one: Sequence[Load], two: Sequence[Load]) -> WorkerFigures:
+    pairs = zip(one, two, strict=True)
+    return WorkerFigures(
+        one=Spread.of(load.requests_per_s * 256 for load in one),
+        two=Spread.of(load.requests_per_s * 256 for load in two),
+        load_share=Spread.of(load.load_share for load in two),
+        two_to_one=Spread.of(b.requests_per_s / a.requests_per_s for a, b in pairs),
+    )
 
 
-def _fairness(scale: Scale) -> dict[str, Any]:
-    """Measure one text's latency alone, and while another connection keeps sending batches."""
-    of_server, of_load = cores()[:1], cores()[1:]
+def _fairness(scale: Scale) -> dict[str, Fairness]:
+    """Measure one text's latency, alone and while another connection keeps sending batches."""
+    server_core, load_core = cores()[:1], cores()[1:]
     with ExitStack() as stack:
         running = {
-            who: stack.enter_context(servers.running(kind, of_server))
-            for who, kind in ((ECHO, servers.echo()), (OURS, servers.ours()))
+            name: stack.enter_context(servers.running(launch, server_core))
+            for name, launch in ((ECHO, servers.echo()), (OURS, servers.ours()))
         }
         home = Path(stack.enter_context(tempfile.TemporaryDirectory()))
-        one = samples.write_bodies(home / "one", samples.texts("spam", 64), 1)
-        many = samples.write_bodies(home / "many", samples.texts("spam", 4096), 4096)
+        single = samples.write_bodies(home / "single", samples.texts("spam", 64), 1)
+        batches = samples.write_bodies(home / "batches", samples.texts("spam", 4096), 4096)
 
         def alone(url: str) -> Load:
-            return load.run(url, one, connections=1, seconds=scale.load_s, cores=of_load)
+            return load.run(url, single, connections=1, seconds=scale.load_s, cores=load_core)
 
-        def beside(url: str) -> Load:
-            with load.beside(url, many, seconds=scale.load_s, cores=of_load):
+        def under_load(url: str) -> Load:
+            with load.in_background(url, batches, seconds=scale.load_s, cores=load_core):
                 return alone(url)
 
-        turns: dict[tuple[str, str], Callable[[], Load]] = {}
-        for who, server in running.items():
-            turns[who, ALONE] = partial(alone, server.url)
-            turns[who, BESIDE] = partial(beside, server.url)
-        found = interleaved(turns, scale.rounds)
-    return {who: _alone_and_beside(found[who, ALONE], found[who, BESIDE]) for who in running}
+        found = interleaved(
+            {
+                (name, measure_once): partial(measure_once, server.url)
+                for name, server in running.items()
+                for measure_once in (alone, under_load)
+            },
+            scale.rounds,
+        )
+    return {name: _compare_latency(found[name, alone], found[name, under_load]) for name in running}
 
 
-def _alone_and_beside(alone: Sequence[Load], beside: Sequence[Load]) -> dict[str, Any]:
-    return {
-        name: {
-            ALONE: Spread.of(getattr(it, name) for it in alone).to_json(),
-            BESIDE: Spread.of(getattr(it, name) for it in beside).to_json(),
-        }
-        for name in ("p50_us", "p99_us")
-    } | {
-        "beside_to_alone": Spread.of(
-            b.p99_us / a.p99_us for a, b in zip(alone, beside, strict=True)
-        ).to_json()
-    }
+def _compare_latency(alone: Sequence[Load], under_load: Sequence[Load]) -> Fairness:
+    pairs = zip(alone, under_load, strict=True)
+    return Fairness(
+        alone=_latency(alone),
+        under_load=_latency(under_load),
+        p99_ratio=Spread.of(b.p99_us / a.p99_us for a, b in pairs),
+    )
 
 
-def _scrape(scale: Scale) -> dict[str, Any]:
-    """Measure what one reading of ``/metrics`` costs: milliseconds and bytes."""
+def _latency(loads: Sequence[Load]) -> Latency:
+    return Latency(
+        p50_us=Spread.of(load.p50_us for load in loads),
+        p99_us=Spread.of(load.p99_us for load in loads),
+    )
+
+
+def _scrape(scale: Scale) -> Scrape:
+    """Measure one read of ``/metrics``."""
     with servers.running(servers.ours(), cores()) as server:
         url = f"http://127.0.0.1:{server.port}/metrics"
         seconds = []
         for _ in range(scale.rounds):
             started = time.perf_counter()
-            with urlopen(url) as answer:
-                size = len(answer.read())
+            with urlopen(url) as response:
+                size = len(response.read())
             seconds.append(time.perf_counter() - started)
-    return {"ms": Spread.of(one * 1e3 for one in seconds).to_json(), "bytes": size}
+    return Scrape(ms=Spread.of(one * 1e3 for one in seconds), bytes=size)

@@ -1,4 +1,4 @@
-"""Real texts to measure with, spread over the whole of a data set."""
+"""Real texts to measure with, and the artifacts called *default* and *plain*."""
 
 import json
 from collections.abc import Sequence
@@ -6,40 +6,35 @@ from functools import cache
 from pathlib import Path
 from typing import Final
 
-from dandelion import serving
 from training.data import datasets
 
-from .machine import ROOT
+from . import artifacts
 
 # The data sets of the in-process figures, by the model that learns from them.
 TITLES: Final = {"spam": "SMS", "cyberbullying": "tweets"}
-ARTIFACTS: Final = ROOT / "artifacts"
-_PLAIN = "dice"
+_PLAIN: Final = "dice"
 
 
 @cache
 def texts(model: str, count: int) -> tuple[str, ...]:
-    """Return so many texts, evenly spaced in their data set; from the start again when it ends."""
-    every = datasets.load(model).texts
-    step = max(len(every) // count, 1)
-    return tuple(every[number * step % len(every)] for number in range(count))
+    """Return texts evenly spaced over a data set, starting over where it has too few.
 
-
-@cache
-def served() -> dict[str, str]:
-    """Return the default variant of each model: the one in ``serving.toml``."""
-    return {model: path.name for model, path in serving.read(ARTIFACTS, {}).items()}
+    Raises:
+        TrainingError: the data set is missing or damaged.
+    """
+    available = datasets.load(model).texts
+    step = max(len(available) // count, 1)
+    return tuple(available[number * step % len(available)] for number in range(count))
 
 
 def variants(model: str) -> dict[str, Path]:
-    """Return the artifacts of what is called default and plain."""
-    names = {"default": served()[model], "plain": _PLAIN}
-    return {title: ARTIFACTS / model / variant for title, variant in names.items()}
+    """Return the artifact that is served, and that of a network without wide path and n-grams."""
+    return {"default": artifacts.served()[model], "plain": artifacts.HOME / model / _PLAIN}
 
 
-def write_bodies(path: Path, some: Sequence[str], texts_each: int) -> Path:
-    """Write requests to classify, ``texts_each`` texts each, a line a request."""
-    starts = range(0, len(some), texts_each)
-    bodies = [{"texts": list(some[start : start + texts_each])} for start in starts]
+def write_bodies(path: Path, contents: Sequence[str], texts_each: int) -> Path:
+    """Write request bodies with ``texts_each`` texts each, one per line."""
+    starts = range(0, len(contents), texts_each)
+    bodies = [{"texts": list(contents[start : start + texts_each])} for start in starts]
     path.write_text("".join(json.dumps(body) + "\n" for body in bodies), encoding="utf-8")
     return path

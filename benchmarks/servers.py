@@ -1,4 +1,4 @@
-"""The servers that are measured: started, pinned, frozen while another has its turn, stopped."""
+"""The measured servers: started, pinned to cores, frozen between measurements, stopped."""
 
 import json
 import os
@@ -14,21 +14,25 @@ from http.client import HTTPConnection, HTTPException
 from pathlib import Path
 from typing import Final
 
-from .machine import ROOT, BenchmarkError, peers_python
+from .machine import ROOT, BenchmarkError, baselines_python, environment_without_settings
 
-_PATIENCE_S = 60
-_WARM_REQUESTS = 200
+RAW: Final = "raw ASGI echo"
+ECHO: Final = "FastAPI + pydantic echo"
+
+_PATIENCE_S: Final = 60
+_WARM_UP_REQUESTS: Final = 200
 _BODY: Final = json.dumps({"texts": ["Are we still meeting for lunch tomorrow at 12?"]})
+_QUIET: Final = ("--no-access-log", "--log-level", "warning")
 
 
 @dataclass(frozen=True, slots=True)
-class Kind:
+class Launch:
     """How to start a server.
 
     Attributes:
         command: its command line; ``{port}`` stands for the port.
-        path: of the route that is measured.
-        environment: beside this process's.
+        path: the route that is measured.
+        environment: variables added to the environment of this process.
     """
 
     command: tuple[str, ...]
@@ -36,78 +40,68 @@ class Kind:
     environment: Mapping[str, str] = field(default_factory=dict)
 
 
-def ours(model: str = "spam", *, workers: int = 1, artifacts: Path | None = None) -> Kind:
-    """Return the service as ``make serve`` starts it, its log lines going nowhere."""
+def ours(model: str = "spam", *, workers: int = 1, artifacts: Path | None = None) -> Launch:
+    """Return the service as ``make serve`` starts it; its log lines are discarded."""
     environment = {"DANDELION_PORT": "{port}"}
     if workers > 1:
         environment["DANDELION_WORKERS"] = str(workers)
     if artifacts is not None:
         environment["DANDELION_ARTIFACTS"] = str(artifacts)
-    return Kind((sys.executable, "-m", "app"), f"/classify/{model}", environment)
+    return Launch((sys.executable, "-m", "app"), f"/classify/{model}", environment)
 
 
-def made() -> Kind:
-    """Return ``make serve`` itself, everything installed already."""
+def make_serve() -> Launch:
+    """Return ``make serve`` itself, with everything installed already."""
     venv = sys.prefix
-    return Kind(
+    return Launch(
         ("make", "--silent", f"--old-file={venv}/.service", f"VENV={venv}", "serve", "PORT={port}"),
         "/classify/spam",
     )
 
 
-def echo(*, workers: int = 1) -> Kind:
-    """Return the floor that a request is held against: a route without a model."""
+def echo(*, workers: int = 1) -> Launch:
+    """Return the FastAPI echo, the cost of a route without a model."""
     command = _uvicorn("fastapi_echo:app")
-    return Kind(command if workers == 1 else (*command, "--workers", str(workers)))
+    return Launch(command if workers == 1 else (*command, "--workers", str(workers)))
 
 
 def _uvicorn(app: str) -> tuple[str, ...]:
-    quiet = ("--no-access-log", "--log-level", "warning")
-    return (peers_python(), "-m", "uvicorn", f"benchmarks.peers.{app}", "--port", "{port}", *quiet)
+    target = f"benchmarks.baselines.{app}"
+    return (baselines_python(), "-m", "uvicorn", target, "--port", "{port}", *_QUIET)
 
 
-def peers(fasttext: Mapping[str, Path]) -> dict[str, Kind]:
-    """Return the peers; the bare floor first.
+def _granian(app: str) -> tuple[str, ...]:
+    return (
+        *(baselines_python(), "-m", "granian", "--interface", "asgi", "--workers", "1"),
+        *("--port", "{port}", *_QUIET, f"benchmarks.baselines.{app}"),
+    )
+
+
+def baselines(fasttext: Mapping[str, Path]) -> dict[str, Launch]:
+    """Return the baselines, the raw ASGI echo first.
 
     Args:
-        fasttext: name → file of a fastText model of two labels.
+        fasttext: name → file of a fastText model with two labels.
     """
     models = {
-        f"{name} behind FastAPI": Kind(
-            _uvicorn("fasttext_route:app"), environment={"FASTTEXT_MODEL": str(path)}
+        f"{name} behind FastAPI": Launch(
+            _uvicorn("fasttext_service:app"), environment={"FASTTEXT_MODEL": str(path)}
         )
         for name, path in fasttext.items()
     }
-    granian = (
-        *(
-            peers_python(),
-            "-m",
-            "granian",
-            "--interface",
-            "asgi",
-            "--workers",
-            "1",
-            "--port",
-            "{port}",
-        ),
-        *("--no-access-log", "--log-level", "warning", "benchmarks.peers.raw_asgi:app"),
-    )
+    litserve = (baselines_python(), "-m", "benchmarks.baselines.litserve_echo", "{port}")
     return {
-        RAW: Kind(_uvicorn("raw_asgi:app")),
+        RAW: Launch(_uvicorn("raw_asgi:app")),
         ECHO: echo(),
-        "FastAPI + pydantic echo, sync def": Kind(_uvicorn("fastapi_echo:app"), path="/sync"),
+        "FastAPI + pydantic echo, sync def": Launch(_uvicorn("fastapi_echo:app"), path="/sync"),
         **models,
-        "Granian, raw ASGI echo": Kind(granian),
-        "LitServe echo": Kind((peers_python(), "-m", "benchmarks.peers.litserve_echo", "{port}")),
+        "Granian, raw ASGI echo": Launch(_granian("raw_asgi:app")),
+        "LitServe echo": Launch(litserve),
     }
 
 
-RAW: Final = "raw ASGI echo"
-ECHO: Final = "FastAPI + pydantic echo"
-
-
 class Server:
-    """A server that has answered."""
+    """A running server that has responded at least once."""
 
     def __init__(self, process: subprocess.Popen[bytes], port: int, path: str) -> None:
         self._process = process
@@ -117,24 +111,24 @@ class Server:
 
     @contextmanager
     def awake(self) -> Iterator[None]:
-        """Let a frozen server run for a while, and finish what it was asked."""
+        """Let a frozen server run inside a ``with`` block, and finish its pending requests."""
         os.killpg(self._process.pid, signal.SIGCONT)
         try:
             yield
-            _answers(self.port, self._path)
+            _responds(self.port, self._path)
         finally:
             self.freeze()
 
     def freeze(self) -> None:
-        """Stop it from taking any processor time; some poll when idle.
+        """Stop it from using any processor time: some servers poll when idle.
 
-        The signal alone returns before a process stands still; the first one is waited for.
+        A signal takes effect only after it was sent: this waits until the first process is stopped.
         """
         os.killpg(self._process.pid, signal.SIGSTOP)
         os.waitid(os.P_PID, self._process.pid, os.WSTOPPED | os.WEXITED | os.WNOWAIT)
 
     def pids(self) -> list[int]:
-        """Return its processes, the first one first."""
+        """Return the ids of its processes, the first process first."""
         found = [self._process.pid]
         for pid in found:
             for task in Path(f"/proc/{pid}/task").glob("*/children"):
@@ -142,7 +136,7 @@ class Server:
         return found
 
     def stop(self) -> None:
-        """End it and whatever it started."""
+        """End it with all its child processes."""
         for sign in (signal.SIGCONT, signal.SIGTERM):
             self._signal(sign)
         with suppress(subprocess.TimeoutExpired):
@@ -156,81 +150,76 @@ class Server:
 
 
 @contextmanager
-def running(kind: Kind, cores: Sequence[int]) -> Iterator[Server]:
-    """Start a server on some cores, wait for its first answer, warm it up, stop it at the end.
+def running(launch: Launch, cores: Sequence[int]) -> Iterator[Server]:
+    """Start a server on the given cores, wait for its first response, warm it up; stop it at exit.
 
     Raises:
-        BenchmarkError: it ends or does not answer in time.
+        BenchmarkError: it exits, or does not respond in time.
     """
-    server, _ = _start(kind, cores)
+    server, _ = _start(launch, cores)
     try:
-        for _ in range(_WARM_REQUESTS):
-            _answers(server.port, kind.path)
+        for _ in range(_WARM_UP_REQUESTS):
+            _responds(server.port, launch.path)
         yield server
     finally:
         server.stop()
 
 
-def seconds_to_first_answer(kind: Kind, cores: Sequence[int]) -> float:
-    """Start a server, and stop it when it has answered.
+def seconds_to_first_response(launch: Launch, cores: Sequence[int]) -> float:
+    """Start a server on the given cores, and stop it after its first response.
 
     Raises:
-        BenchmarkError: it ends or does not answer in time.
+        BenchmarkError: it exits, or does not respond in time.
     """
-    server, seconds = _start(kind, cores)
+    server, seconds = _start(launch, cores)
     server.stop()
     return seconds
 
 
-def _start(kind: Kind, cores: Sequence[int]) -> tuple[Server, float]:
+def _start(launch: Launch, cores: Sequence[int]) -> tuple[Server, float]:
     with socket.create_server(("127.0.0.1", 0)) as free:
         port = int(free.getsockname()[1])
-    filled = [part.replace("{port}", str(port)) for part in kind.command]
+    command = [part.replace("{port}", str(port)) for part in launch.command]
     environment = {
-        name: value.replace("{port}", str(port)) for name, value in kind.environment.items()
+        name: value.replace("{port}", str(port)) for name, value in launch.environment.items()
     }
     started = time.perf_counter()
     process = subprocess.Popen(
-        ["taskset", "--cpu-list", ",".join(map(str, cores)), *filled],
+        ["taskset", "--cpu-list", ",".join(map(str, cores)), *command],
         cwd=ROOT,
-        env=_own_environment() | environment,
+        env=environment_without_settings() | environment,
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,
         start_new_session=True,
     )
-    server = Server(process, port, kind.path)
+    server = Server(process, port, launch.path)
     try:
-        _wait_for_answer(process, port, kind)
+        _wait_for_response(process, port, launch)
     except BaseException:
         server.stop()
         raise
     return server, time.perf_counter() - started
 
 
-def _wait_for_answer(process: subprocess.Popen[bytes], port: int, kind: Kind) -> None:
+def _wait_for_response(process: subprocess.Popen[bytes], port: int, launch: Launch) -> None:
+    command = " ".join(launch.command)
     deadline = time.monotonic() + _PATIENCE_S
-    while not _answers(port, kind.path):
+    while not _responds(port, launch.path):
         if process.poll() is not None:
-            raise BenchmarkError(f"{' '.join(kind.command)}: ended with {process.returncode}")
+            raise BenchmarkError(f"{command}: exited with status {process.returncode}")
         if time.monotonic() > deadline:
-            raise BenchmarkError(f"{' '.join(kind.command)}: no answer in {_PATIENCE_S} seconds")
+            raise BenchmarkError(f"{command}: no response within {_PATIENCE_S} seconds")
         time.sleep(0.002)
 
 
-def _own_environment() -> dict[str, str]:
-    """Return the environment without anybody's settings of the service, and without make's."""
-    foreign = ("DANDELION_", "MAKE", "MFLAGS")
-    return {name: value for name, value in os.environ.items() if not name.startswith(foreign)}
-
-
-def _answers(port: int, path: str) -> bool:
+def _responds(port: int, path: str) -> bool:
     connection = HTTPConnection("127.0.0.1", port, timeout=_PATIENCE_S)
     try:
         connection.request("POST", path, _BODY, {"Content-Type": "application/json"})
-        answer = connection.getresponse()
-        answer.read()
+        response = connection.getresponse()
+        response.read()
     except (OSError, HTTPException):
         return False
     finally:
         connection.close()
-    return answer.status == 200
+    return response.status == 200

@@ -1,7 +1,7 @@
--- Posts the lines of a file in turn and writes the figures as one line of JSON.
+-- Posts the lines of a file in turn and prints the figures as one line of JSON.
 -- wrk -s wrk.lua URL -- FILE
 
-local requests, turn = {}, 0
+local requests, current = {}, 0
 
 function init(args)
   local headers = { ["Content-Type"] = "application/json" }
@@ -11,8 +11,8 @@ function init(args)
 end
 
 function request()
-  turn = turn % #requests + 1
-  return requests[turn]
+  current = current % #requests + 1
+  return requests[current]
 end
 
 function done(summary, latency)

@@ -1,19 +1,26 @@
-"""Figures as ``benchmarks.json`` holds them, made up so that every goal is met."""
+"""The content of ``benchmarks.json`` with made-up figures that meet every goal."""
 
+from dataclasses import asdict
 from typing import Any
 
+from benchmarks.figures import Figures
 from benchmarks.growth import CHARACTERS
 from benchmarks.measure import Spread
 from benchmarks.over_http import OURS, SUBWORDS
-from benchmarks.resources import ALONE, BESIDE
 from benchmarks.servers import ECHO, RAW
 
-
-def spread(value: float) -> dict[str, float]:
-    return Spread.of([value * 0.9, value, value * 1.2]).to_json()
+Json = dict[str, Any]
 
 
-def figures() -> dict[str, Any]:
+def spread(value: float) -> Json:
+    return asdict(Spread.of([value * 0.9, value, value * 1.2]))
+
+
+def figures(stored: Json | None = None) -> Figures:
+    return Figures.model_validate(stored or stored_figures())
+
+
+def run(**changes: Any) -> Json:
     return {
         "date": "2026-01-02",
         "commit": "abcdef0",
@@ -29,6 +36,13 @@ def figures() -> dict[str, Any]:
             "load_before": 0.1,
         },
         "versions": {"numpy": "2.4.6"},
+    } | changes
+
+
+def stored_figures() -> Json:
+    return {
+        "run": run(),
+        "remeasured": {},
         "commands": ["taskset --cpu-list 0 python -m app"],
         "frontier": {
             model: _frontier(quality)
@@ -39,9 +53,9 @@ def figures() -> dict[str, Any]:
             )
         },
         "http": {
-            "1 text, 16 connections": _shape(1, {RAW: 12_000, ECHO: 6_000, OURS: 9_000}),
-            "1 text, 1 connection": _shape(1, {ECHO: 4_000, OURS: 5_000}),
-            "256 texts, 16 connections": _shape(256, {ECHO: 1_300, SUBWORDS: 160, OURS: 1_000}),
+            "1 text, 16 connections": _workload(1, {RAW: 12_000, ECHO: 6_000, OURS: 9_000}),
+            "1 text, 1 connection": _workload(1, {ECHO: 4_000, OURS: 5_000}),
+            "256 texts, 16 connections": _workload(256, {ECHO: 1_300, SUBWORDS: 160, OURS: 1_000}),
         },
         "in_process": {model: _in_process() for model in ("spam", "cyberbullying")},
         "bulk": {
@@ -58,20 +72,21 @@ def figures() -> dict[str, Any]:
             },
             "memory_of_two": {"rss_mb": 40.0, "pss_mb": [60.0, 58.0, 20.0]},
             "two_workers": {
-                who: {
-                    "texts_per_s": {"one": spread(100_000), "two": spread(180_000)},
+                name: {
+                    "one": spread(100_000),
+                    "two": spread(180_000),
                     "load_share": spread(0.1),
                     "two_to_one": spread(1.8),
                 }
-                for who in (ECHO, OURS)
+                for name in (ECHO, OURS)
             },
             "fairness": {
-                who: {
-                    "p50_us": {ALONE: spread(200), BESIDE: spread(300)},
-                    "p99_us": {ALONE: spread(400), BESIDE: spread(1600)},
-                    "beside_to_alone": spread(4),
+                name: {
+                    "alone": {"p50_us": spread(200), "p99_us": spread(400)},
+                    "under_load": {"p50_us": spread(300), "p99_us": spread(1600)},
+                    "p99_ratio": spread(4),
                 }
-                for who in (ECHO, OURS)
+                for name in (ECHO, OURS)
             },
             "scrape": {"ms": spread(5), "bytes": 40_000},
         },
@@ -87,18 +102,22 @@ def figures() -> dict[str, Any]:
                     for step in ("1", "20")
                 }
             },
-            "vocabulary": {"plain, numpy": {"10000": {"us_per_text": spread(3)}}},
+            "vocabulary": {
+                "plain, numpy": {
+                    "10000": {"us_per_text": spread(3), "load_s": 0.1, "artifact_mb": 1.0}
+                }
+            },
         },
         "extra": {"train_all_min": {"value": 3.2, "date": "2026-01-01"}},
     }
 
 
-def _frontier(quality: str) -> dict[str, Any]:
-    def point(name: str, us: float, value: float, **more: Any) -> dict[str, Any]:
-        return {"name": name, "of": name, "us": spread(us), quality: value, **more}
+def _frontier(quality: str) -> Json:
+    def point(name: str, us: float, value: float, **more: Any) -> Json:
+        return {"name": name, "of": name, "us": spread(us), "quality": {quality: value}, **more}
 
     ours = {"kind": "ours", "shipped": True}
-    theirs = {"kind": "peer", "subwords": False}
+    theirs = {"kind": "baseline"}
     return {
         "quality": quality,
         "points": [
@@ -108,18 +127,18 @@ def _frontier(quality: str) -> dict[str, Any]:
             point("fastText default", 10, 0.96, **theirs),
             point("fastText default", 4, 0.96, **theirs)
             | {"name": "fastText default (predict alone)"},
-            point("fastText subwords", 21, 0.98, kind="peer", subwords=True),
+            point("fastText subwords", 21, 0.98, subwords=True, **theirs),
         ],
-        "left_out": ["unkept"],
+        "left_out": ["not cached"],
     }
 
 
-def _shape(texts: int, rates: dict[str, float]) -> dict[str, Any]:
+def _workload(texts: int, rates: dict[str, float]) -> Json:
     ours = rates[OURS]
-    found = {who: _http(texts, rate) for who, rate in rates.items()}
-    for who, rate in rates.items():
-        if who != OURS:
-            found[who]["ours_to_it"] = {
+    found = {name: _http(texts, rate) for name, rate in rates.items()}
+    for name, rate in rates.items():
+        if name != OURS:
+            found[name]["ours_to_it"] = {
                 "requests_per_s": spread(ours / rate),
                 "p50_us": spread(rate / ours),
                 "p99_us": spread(rate / ours),
@@ -127,19 +146,19 @@ def _shape(texts: int, rates: dict[str, float]) -> dict[str, Any]:
     return found
 
 
-def _http(texts: int, rate: float = 1_000) -> dict[str, Any]:
+def _http(texts: int, rate: float = 1_000) -> Json:
     return {
         "requests_per_s": spread(rate),
         "texts_per_s": spread(rate * texts),
         "p50_us": spread(1e6 / rate),
         "p99_us": spread(2e6 / rate),
         "bytes_per_request": spread(200 * texts),
-        "request_bytes": 100 * texts,
+        "request_bytes": 100.0 * texts,
         "load_share": spread(0.2),
     }
 
 
-def _in_process() -> dict[str, Any]:
+def _in_process() -> Json:
     return {
         "1024": {
             "default, numpy": spread(5),

@@ -1,18 +1,28 @@
-"""The pages, from figures."""
+"""The pages rendered from figures."""
 
 import re
 from pathlib import Path
 
 import pytest
 
+from benchmarks import figures as stored_format
 from benchmarks import plots, report, scaling
 from benchmarks.goals import verdicts
-from benchmarks.markdown import filled
+from benchmarks.markdown import wrap
 
-from .examples import figures
+from ..conftest import ROOT
+from .examples import figures, run, stored_figures
+
+DOCS = ROOT / "docs"
 
 
-def test_the_goals_stand_at_the_top_of_the_page() -> None:
+def test_the_committed_pages_are_rendered_from_the_committed_figures() -> None:
+    stored = stored_format.read(DOCS)
+    assert (DOCS / report.PAGE).read_text(encoding="utf-8") == report.page(stored)
+    assert (DOCS / report.SCALING).read_text(encoding="utf-8") == scaling.page(stored)
+
+
+def test_the_page_starts_with_the_goals() -> None:
     page = report.page(figures())
     rows = [line for line in page.split("\n## ")[1].splitlines() if line.startswith("| ")]
     assert len(rows) - 2 == len(verdicts(figures()))
@@ -20,20 +30,37 @@ def test_the_goals_stand_at_the_top_of_the_page() -> None:
     assert "| ≤ 200 MB | not measured | not measured |" in page
 
 
-def test_a_quick_run_says_so() -> None:
+def test_a_quick_run_is_marked() -> None:
     assert "A quick run" not in report.page(figures())
-    assert "**A quick run" in report.page(figures() | {"quick": True})
+    quick = stored_figures() | {"run": run(quick=True)}
+    assert "**A quick run" in report.page(figures(quick))
+
+
+def test_a_part_of_a_later_run_is_marked_with_its_commit_and_versions() -> None:
+    assert "later" not in report.page(figures())
+    later = run(date="2026-02-03", commit="1234567", versions={"numpy": "2.5.0"})
+    found = figures(stored_figures() | {"remeasured": {"http": later}})
+    head, *sections = report.page(found).split("\n## ")
+    head = " ".join(head.split())
+    assert "(`http`): 2026-02-03, commit 1234567, 3 rounds" in head
+    assert "different from the whole run: numpy 2.5.0." in head
+    marked = [section for section in sections if "*This section is from a later run:" in section]
+    assert [section.splitlines()[0] for section in marked] == ["Over HTTP"]
+    assert "2026-02-03, commit 1234567" in marked[0]
+    scaled = " ".join(scaling.page(found).split())
+    assert "requests and responses (2026-02-03, commit 1234567)" in scaled
+    assert "memory of a worker (2026-01-02, commit abcdef0)" in scaled
 
 
 @pytest.fixture(scope="module")
 def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Everything written once: the plots take seconds."""
+    """All files, written once: plotting takes seconds."""
     path = tmp_path_factory.mktemp("report")
     report.write(figures(), path)
     return path
 
 
-def test_every_plot_that_is_written_is_shown(home: Path) -> None:
+def test_every_written_plot_is_on_the_page(home: Path) -> None:
     page = (home / report.PAGE).read_text(encoding="utf-8")
     shown = set(re.findall(r"\]\((benchmarks/[^)]*)\)", page))
     written = {str(path.relative_to(home)) for path in home.glob("benchmarks/*")}
@@ -47,13 +74,13 @@ def test_equal_figures_give_equal_files(home: Path, tmp_path: Path) -> None:
         assert path.read_bytes() == (tmp_path / path.relative_to(home)).read_bytes()
 
 
-def test_nobody_on_the_frontier_is_dearer_and_worse_than_another() -> None:
-    points = figures()["frontier"]["spam"]["points"]
-    names = [point["name"] for point in plots.on_frontier(points, "average_precision")]
+def test_no_point_on_the_frontier_costs_more_and_is_worse_than_another() -> None:
+    points = figures().frontier["spam"].points
+    names = [point.name for point in plots.on_frontier(points, "average_precision")]
     assert names == ["dice, compiled", "wide, compiled"]
 
 
-def test_a_million_messages_need_so_many_cores() -> None:
+def test_the_cores_for_a_million_messages_follow_from_the_rate() -> None:
     one = scaling.need(figures(), "1 text, 16 connections", 1)
     many = scaling.need(figures(), "256 texts, 16 connections", 256)
     assert one.cores == 186  # 10⁶ / (9,000 × 0.6), rounded up
@@ -63,14 +90,14 @@ def test_a_million_messages_need_so_many_cores() -> None:
     assert one.gbit_per_s == 1e6 * (100 + 150 + 200) * 8 / 1e9
 
 
-def test_the_price_is_told_to_be_an_input() -> None:
+def test_the_price_is_marked_as_an_assumption() -> None:
     page = scaling.page(figures())
-    assert f"**Inputs, not facts**, are {scaling.USD_PER_CORE_HOUR} USD" in page
+    assert f"**Assumptions, not measurements:** {scaling.USD_PER_CORE_HOUR} USD" in page
 
 
-def test_prose_is_broken_and_tables_are_not() -> None:
+def test_prose_is_wrapped_and_tables_are_not() -> None:
     row = f"| {'word ' * 30}|"
-    page = filled(f"# {'title ' * 30}\n\n{'word ' * 30}\n\n{row}\n\n- {'one ' * 40}\n- two")
+    page = wrap(f"# {'title ' * 30}\n\n{'word ' * 30}\n\n{row}\n\n- {'one ' * 40}\n- two")
     title, prose, table, items = page.rstrip().split("\n\n")
     assert "\n" not in title
     assert table == row

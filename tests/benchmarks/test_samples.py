@@ -1,28 +1,28 @@
-"""Requests, and what is called default and plain."""
+"""Request bodies, and the artifacts called default and plain."""
 
 import json
 import tomllib
 from pathlib import Path
 
-from benchmarks import engines, samples
+from benchmarks import artifacts, engines, samples
 from dandelion import Classifier
 
 
-def test_requests_hold_so_many_texts_each(tmp_path: Path) -> None:
+def test_a_body_holds_the_given_number_of_texts(tmp_path: Path) -> None:
     path = samples.write_bodies(tmp_path / "bodies", ["a", "b\n", "c"], 2)
     bodies = [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
     assert bodies == [{"texts": ["a", "b\n"]}, {"texts": ["c"]}]
 
 
-def test_default_is_what_is_served_and_plain_reads_words_alone() -> None:
-    table = tomllib.loads((samples.ARTIFACTS / "serving.toml").read_text(encoding="utf-8"))
+def test_default_is_served_and_plain_reads_words_only() -> None:
+    table = tomllib.loads((artifacts.HOME / "serving.toml").read_text(encoding="utf-8"))
     for model in samples.TITLES:
         found = samples.variants(model)
         assert found["default"].name == table["models"][model]
         assert Classifier.load(found["plain"]).manifest.features is None
 
 
-def test_an_artifact_is_loaded_once_for_each_engine() -> None:
+def test_an_artifact_is_loaded_with_each_engine() -> None:
     found = engines.load(samples.variants("spam")["plain"])
     assert next(iter(found)) == engines.NUMPY
     assert [classifier.engine for classifier in found.values()] == list(found)

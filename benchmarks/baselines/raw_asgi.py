@@ -1,4 +1,4 @@
-"""The bare floor: the body sent back, no JSON, no framework."""
+"""The floor of any ASGI service: the body sent back, without JSON and without a framework."""
 
 from typing import Any
 
@@ -6,7 +6,7 @@ _HEADERS = [(b"content-type", b"application/json")]
 
 
 async def app(scope: Any, receive: Any, send: Any) -> None:
-    """Answer every request with its own body."""
+    """Respond to each request with its own body."""
     if scope["type"] != "http":
         return
     parts = []

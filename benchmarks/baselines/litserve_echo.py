@@ -1,30 +1,30 @@
-"""LitServe with an echo for a model: ``python -m benchmarks.peers.litserve_echo PORT``."""
+"""LitServe with an echo as its model: ``python -m benchmarks.baselines.litserve_echo PORT``."""
 
 import sys
 from typing import Any
 
 import litserve
 
-from .schemas import Answer, Asked, Result
+from .schemas import ClassifyRequest, ClassifyResponse, Result
 
 
 class Echo(litserve.LitAPI):
-    """One constant entry for each text."""
+    """One constant result for each text."""
 
     def setup(self, device: str) -> None:
         """Load nothing."""
 
-    def decode_request(self, request: Asked) -> int:
+    def decode_request(self, request: ClassifyRequest) -> int:
         """Count the texts."""
         return len(request.texts)
 
     def predict(self, count: int) -> list[Result]:
-        """Make the entries."""
+        """Create the results."""
         return [Result(label="ham", score=0.5) for _ in range(count)]
 
     def encode_response(self, output: list[Result]) -> Any:
-        """Shape the answer."""
-        return Answer(model="echo", results=output)
+        """Create the response."""
+        return ClassifyResponse(model="echo", results=output)
 
 
 if __name__ == "__main__":

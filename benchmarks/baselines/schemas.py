@@ -1,9 +1,9 @@
-"""Request and answer of the echoes and of fastText behind the same framework."""
+"""Request and response of the echoes and of fastText behind FastAPI."""
 
 from pydantic import BaseModel
 
 
-class Asked(BaseModel):
+class ClassifyRequest(BaseModel):
     """Texts to classify."""
 
     texts: list[str]
@@ -17,7 +17,7 @@ class Result(BaseModel):
     score: float
 
 
-class Answer(BaseModel):
+class ClassifyResponse(BaseModel):
     """The decisions on a batch."""
 
     model: str

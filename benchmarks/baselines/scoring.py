@@ -1,7 +1,8 @@
-"""What runs in one process in the peers' environment: a server on standard input and output.
+"""Baselines timed in one process in their own environment, driven over standard input and output.
 
-``python -m benchmarks.peers.scoring WORDS VECTORS`` reads a JSON object a line, ``{"name", "texts",
-"batch", "at_least_s"}``, and answers each with the microseconds a text took.
+``python -m benchmarks.baselines.scoring WORDS VECTORS`` first writes the names of its scorers, a
+JSON list. Then it reads one JSON object per line, ``{"name", "texts", "batch", "at_least_s"}``,
+where ``texts`` is a file, and writes the microseconds per text of each.
 """
 
 import json
@@ -18,7 +19,7 @@ from ..measure import seconds_per_call
 
 
 def main(words: Path, vectors: Path) -> None:
-    """Answer until standard input ends."""
+    """Serve measurements until standard input ends."""
     known = ["[UNK]", *words.read_text(encoding="utf-8").split("\n")]
     tokenizer = Tokenizer(models.WordLevel({word: row for row, word in enumerate(known)}, "[UNK]"))
     tokenizer.normalizer = normalizers.BertNormalizer(lowercase=True)
@@ -33,11 +34,12 @@ def main(words: Path, vectors: Path) -> None:
         "Hugging Face tokenizers alone": tokenizer.encode_batch,
         "model2vec, GloVe": embed,
     }
-    _say(json.dumps(list(scorers)))
+    _write(json.dumps(list(scorers)))
     for line in sys.stdin:
-        asked = json.loads(line)
-        turn = partial(_score, scorers[asked["name"]], _batches(asked["texts"], asked["batch"]))
-        _say(str(seconds_per_call(turn, asked["at_least_s"]) / asked["batch"] * 1e6))
+        request = json.loads(line)
+        batch = request["batch"]
+        score = partial(_score, scorers[request["name"]], _batches(request["texts"], batch))
+        _write(str(seconds_per_call(score, request["at_least_s"]) / batch * 1e6))
 
 
 def _score(
@@ -52,7 +54,7 @@ def _batches(path: str, batch: int) -> list[list[str]]:
     return [texts[start : start + batch] for start in range(0, len(texts) - batch + 1, batch)]
 
 
-def _say(line: str) -> None:
+def _write(line: str) -> None:
     sys.stdout.write(f"{line}\n")
     sys.stdout.flush()
 

@@ -1,0 +1,1 @@
+"""Programs of the baselines, run in a separate environment (``baselines.txt``)."""

@@ -1,1 +1,0 @@
-"""The peers' side, run in an environment of its own (``peers.txt``)."""
