@@ -4,7 +4,7 @@ import json
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Any, Final
+from typing import Final, TypedDict
 
 from threadpoolctl import threadpool_limits
 
@@ -27,6 +27,17 @@ _QUALITIES: Final = ("average_precision", "auroc", "macro_f1")
 _NOT_MODELS: Final = frozenset({"paper", "majority"})
 
 
+class _Row(TypedDict):
+    """The keys that are used here of a row of ``docs/results/results.json``."""
+
+    model: str
+    name: str
+    kind: str
+    protocol: str
+    threshold: str
+    metrics: dict[str, dict[str, float] | None]
+
+
 @dataclass(frozen=True, slots=True)
 class _Contender:
     """What to time, and what the page needs to know about it; see `Point`."""
@@ -47,7 +58,7 @@ def measure(scale: Scale) -> dict[str, Frontier]:
     }
 
 
-def _of_model(model: str, rows: list[dict[str, Any]], scale: Scale) -> Frontier:
+def _of_model(model: str, rows: list[_Row], scale: Scale) -> Frontier:
     qualities = _qualities(model, rows)
     contenders = _ours(model) | _baselines(model)
     texts = samples.texts(model, _TEXTS)
@@ -82,11 +93,11 @@ def _of_model(model: str, rows: list[dict[str, Any]], scale: Scale) -> Frontier:
     )
 
 
-def _qualities(model: str, rows: list[dict[str, Any]]) -> dict[str, dict[str, float]]:
+def _qualities(model: str, rows: list[_Row]) -> dict[str, dict[str, float]]:
     """Return name in the report → metric → mean; AP and AUROC exist for two labels only."""
     return {
         row["name"]: {
-            name: row["metrics"][name]["mean"] for name in _QUALITIES if row["metrics"][name]
+            name: metric["mean"] for name in _QUALITIES if (metric := row["metrics"][name])
         }
         for row in rows
         if (row["model"], row["protocol"]) == (model, Protocol.GROUPED)
