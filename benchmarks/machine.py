@@ -17,7 +17,10 @@ ROOT: Final = Path(__file__).parent.parent
 # `make bench` creates the environment of the baselines next to ours.
 BASELINES_ENVIRONMENT: Final = Path(f"{sys.prefix}-baselines")
 
-_OURS = ("dandelion-text", "numpy", "fastapi", "pydantic", "uvicorn", "uvloop", "scikit-learn")
+_OURS = (
+    *("dandelion-text", "numpy", "msgspec", "fastapi", "pydantic", "uvicorn", "uvloop"),
+    "scikit-learn",
+)
 _BASELINES = (
     *("fastapi", "pydantic", "uvicorn", "uvloop", "granian", "litserve", "fasttext-community"),
     *("tokenizers", "model2vec"),
