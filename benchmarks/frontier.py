@@ -34,7 +34,7 @@ class _Row(TypedDict):
     name: str
     kind: str
     protocol: str
-    threshold: str
+    threshold: str | None
     metrics: dict[str, dict[str, float] | None]
 
 
