@@ -5,9 +5,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from study import baselines
-from study.baselines import PEERS as BASELINES
-from study.baselines import TIMED_SEED, Fitted
-from training.data.splits import Protocol
+from study.baselines import BASELINES, Fitted
 
 # Baselines that read subwords or character n-grams: none of them may be on the frontier.
 SUBWORD_BASELINES: Final = (
@@ -35,9 +33,8 @@ def files(model: str, names: Iterable[str]) -> dict[str, Path]:
     Raises:
         TrainingError: the data set is missing, damaged or too small.
     """
-    baselines.run_peers(model, (TIMED_SEED,), Protocol.GROUPED)
-    homes = baselines._homes(model, Protocol.GROUPED, TIMED_SEED)
-    return {name: baselines._model_file(homes[name]) for name in names}
+    kept = baselines.model_files(model)
+    return {name: kept[name] for name in names}
 
 
 def predict_alone(fitted: Any) -> Scorer:

@@ -2,14 +2,21 @@
 
 import io
 from collections.abc import Mapping, Sequence
-from typing import Any, NamedTuple
+from typing import Final, Literal, NamedTuple
 
 import matplotlib as mpl
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 
-_CURVES = {"accuracy": "Accuracy", "f1": "F1", "loss": "Loss"}
-_TRAINING, _VALIDATION = "#0072b2", "#d55e00"  # told apart by colour-blind readers too
+from .schema.results import EpochFigures, FoldFigures
+
+_CURVES: Final[Mapping[Literal["accuracy", "f1", "loss"], str]] = {
+    "accuracy": "Accuracy",
+    "f1": "F1",
+    "loss": "Loss",
+}
+_TRAINING, _VALIDATION = "#0072b2", "#d55e00"  # distinct for colour-blind readers too
 # Okabe & Ito's colours, each line with a marker of its own as well.
 LINES = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#000000", "#56b4e9", "#e69f00")
 MARKERS = "osD^vPX"
@@ -19,8 +26,8 @@ class Cell(NamedTuple):
     """A cell of a heat map.
 
     Attributes:
-        value: in [0, 1], told by colour and in two digits.
-        mark: written below it, framed; empty for none.
+        value: in [0, 1], shown as a colour and with two digits.
+        mark: written below the value, framed; empty for none.
     """
 
     value: float
@@ -36,13 +43,13 @@ class Point(NamedTuple):
 
 
 def learning_curves(
-    title: str, histories: Mapping[str, Sequence[Mapping[str, Any]]], *, numbered: bool
+    title: str, histories: Mapping[str, Sequence[EpochFigures]], *, numbered: bool
 ) -> bytes:
-    """Draw accuracy, F1 and loss over epochs, training and validation, a column a data set.
+    """Draw accuracy, F1 and loss over epochs, training and validation, a column per data set.
 
     Args:
         title: above all panels.
-        histories: data set → an entry an epoch, see `training.trainer.Epoch`.
+        histories: data set → an entry per epoch.
         numbered: whether the panels carry the paper's figure numbers.
 
     Returns:
@@ -55,8 +62,12 @@ def learning_curves(
         for column, (name, history) in enumerate(histories.items()):
             panel = axes[row][column]
             epochs = range(1, len(history) + 1)
-            for fold, color in (("train", _TRAINING), ("validation", _VALIDATION)):
-                values = [epoch[fold][curve] for epoch in history]
+            folds = {
+                "train": ([one.train for one in history], _TRAINING),
+                "validation": ([one.validation for one in history], _VALIDATION),
+            }
+            for fold, (figures, color) in folds.items():
+                values = [_value(one, curve) for one in figures]
                 panel.plot(epochs, values, color=color, marker=".", label=fold)
             number = f"Figure {row * len(histories) + column + 1}: " if numbered else ""
             panel.set_title(f"{number}{label}, {name}", fontsize="medium")
@@ -79,23 +90,26 @@ def heat_maps(
 
     Args:
         title: above all panels.
-        panels: (line of the grid, column of the grid) → row of the map → a cell a column.
+        panels: (row of the grid, column of the grid) → row of the map → a cell per column.
         columns: the maps' columns.
         axis: what the columns are.
-        lowest: value of the darkest colour; what is below looks the same.
+        lowest: value of the darkest colour; lower values look the same.
 
     Returns:
         An SVG file; equal arguments give equal bytes.
     """
-    above = list(dict.fromkeys(line for line, _ in panels))
-    beside = list(dict.fromkeys(column for _, column in panels))
+    grid_rows = list(dict.fromkeys(line for line, _ in panels))
+    grid_columns = list(dict.fromkeys(column for _, column in panels))
     rows = max(map(len, panels.values()))
-    size = (2.4 + 0.62 * len(columns) * len(beside), 1.4 + (0.9 + 0.5 * rows) * len(above))
+    size = (
+        2.4 + 0.62 * len(columns) * len(grid_columns),
+        1.4 + (0.9 + 0.5 * rows) * len(grid_rows),
+    )
     figure = Figure(figsize=size, layout="constrained")
     figure.suptitle(title)
-    axes = figure.subplots(len(above), len(beside), squeeze=False)
+    axes = figure.subplots(len(grid_rows), len(grid_columns), squeeze=False)
     for (line, column), cells in panels.items():
-        place = axes[above.index(line)][beside.index(column)]
+        place = axes[grid_rows.index(line)][grid_columns.index(column)]
         _draw_map(place, cells, columns, lowest)
         place.set_ylim(rows - 0.5, -0.5)  # cells of one size in every map
         place.set_title(f"{line}: {column}", fontsize="medium")
@@ -114,22 +128,22 @@ def sweep(
 
     Args:
         title: above all panels.
-        panels: (line of the grid, column of the grid) → line's name → a point a step.
-        steps: evenly spaced, whatever they are.
+        panels: (row of the grid, column of the grid) → line's name → a point per step.
+        steps: labels of the steps, drawn evenly spaced.
         axis: what the steps are.
 
     Returns:
         An SVG file; equal arguments give equal bytes.
     """
-    above = list(dict.fromkeys(line for line, _ in panels))
-    beside = list(dict.fromkeys(column for _, column in panels))
-    figure = Figure(figsize=(4.5 * len(beside), 3 * len(above) + 1), layout="constrained")
+    grid_rows = list(dict.fromkeys(line for line, _ in panels))
+    grid_columns = list(dict.fromkeys(column for _, column in panels))
+    figure = Figure(figsize=(4.5 * len(grid_columns), 3 * len(grid_rows) + 1), layout="constrained")
     figure.suptitle(title)
-    axes = figure.subplots(len(above), len(beside), squeeze=False)
+    axes = figure.subplots(len(grid_rows), len(grid_columns), squeeze=False)
     for (line, column), lines in panels.items():
-        place = axes[above.index(line)][beside.index(column)]
+        place = axes[grid_rows.index(line)][grid_columns.index(column)]
         for number, (name, points) in enumerate(lines.items()):
-            # Beside each other, so that no interval hides another.
+            # Next to each other, so that no interval hides another.
             shift = 0.08 * (number - (len(lines) - 1) / 2)
             means = [point.mean for point in points]
             place.errorbar(
@@ -149,7 +163,7 @@ def sweep(
         place.set_title(f"{line}: {column}", fontsize="medium")
         place.set_xticks(range(len(steps)), steps)
         place.set_xlabel(axis)
-        # An interval of a few seeds may well leave what a figure can be.
+        # An interval of a few seeds may exceed the range of the metric.
         lowest, highest = place.get_ylim()
         place.set_ylim(max(lowest, -0.02), min(highest, 1.02))
         place.grid(alpha=0.3)
@@ -158,8 +172,13 @@ def sweep(
     return svg(figure)
 
 
+def _value(figures: FoldFigures, curve: Literal["accuracy", "f1", "loss"]) -> float:
+    value: float = getattr(figures, curve)
+    return value
+
+
 def _draw_map(
-    place: Any, cells: Mapping[str, Sequence[Cell]], columns: Sequence[str], lowest: float
+    place: Axes, cells: Mapping[str, Sequence[Cell]], columns: Sequence[str], lowest: float
 ) -> None:
     values = [[cell.value for cell in row] for row in cells.values()]
     place.imshow(values, cmap="cividis", vmin=lowest, vmax=1, aspect="auto")

@@ -1,13 +1,11 @@
-"""The report: ``docs/results/`` and the README's tables, from runs over every reported seed."""
+"""The report: ``docs/results/`` and the result tables, from runs over every reported seed."""
 
-import json
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import combinations
 from pathlib import Path
-from typing import Any
 
-from training.cache import cache_directory, write_whole
+from training.cache import cache_directory
 from training.configuration import Configuration, load_all
 from training.data import datasets
 from training.data.splits import Protocol, split
@@ -15,15 +13,26 @@ from training.experiment import Run
 from training.quality.metrics import FITTED, Metrics, majority, majority_of_classes
 from training.runs import Kept, run_all, run_cells
 
-from . import baselines, imbalance, pages, plots, results, sensitivity
-from .results import Row
-
-RESULTS = Path("docs/results")
-README = Path("README.md")
+from . import baselines, finer_labels, imbalance, rendering, results, scope, sensitivity, storage
+from .figures import epochs
+from .pages.paper import lowest_collapsing_rate
+from .schema.results import (
+    Chosen,
+    Comparison,
+    LearningCurve,
+    LearningCurves,
+    Results,
+    Row,
+    SliceRow,
+    Table1Row,
+)
+from .schema.studies import Sensitivity
+from .storage import RESULTS
 
 _LARGE = ("cyberbullying", "cyberbullying_type")
+_CURVES_SEED = 0
 
-Cells = dict[tuple[str, str, Protocol], list[Kept]]
+Cells = Mapping[tuple[str, str, Protocol], list[Kept]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,7 +40,7 @@ class Scale:
     """How much is run.
 
     Attributes:
-        quick: the reduced version: few seeds, no peers on the large sets, short studies.
+        quick: the reduced version: few seeds, no baselines on the large sets, short studies.
     """
 
     quick: bool = False
@@ -42,64 +51,57 @@ class Scale:
             return range(1 if model in _LARGE else 2)
         return range(5 if protocol is Protocol.GROUPED and model in _LARGE else 10)
 
-    def has_peers(self, model: str) -> bool:
-        """Tell whether the peers are run beside a model's variants."""
+    def has_baselines(self, model: str) -> bool:
+        """Return whether the baselines of a model are run."""
         return not (self.quick and model in _LARGE)
 
 
-def make(output: Path = RESULTS, readme: Path = README, scale: Scale | None = None) -> None:
-    """Run whatever is not in the cache yet and write everything anew.
+def make(output: Path = RESULTS, root: Path | None = None, scale: Scale | None = None) -> None:
+    """Run whatever is not in the cache yet and write everything again.
 
-    Writes ``results.json``, ``README.md``, figures and the studies' pages into ``output``, and the
-    tables between two marks in ``readme``.
+    Writes the JSON files, pages and plots into ``output``, and the result tables between their
+    marks in the README (or a page of docs/) under ``root``.
 
     Raises:
         TrainingError: a data set, the word vectors or a configuration is missing or wrong.
-        ValueError: ``readme`` lacks the marks.
+        ValueError: no page holds the marks.
     """
     scale = scale or Scale()
     configs = load_all()
     cells = _run(configs, scale)
-    naive_rate = sensitivity.lowest_collapsing_rate(sensitivity.search())
-    naive = _run_naive(naive_rate, scale)
-    studies = {
-        "sensitivity": sensitivity.write(output, quick=scale.quick),
-        "imbalance": imbalance.write(output, quick=scale.quick),
-    }
-
+    found = sensitivity.write(output, sensitivity.QUICK if scale.quick else None)
+    naive = _run_naive(found, scale)
+    imbalance.write(output, imbalance.QUICK if scale.quick else None)
     rows = [
         *results.paper_rows(),
         *_majority_rows(scale),
-        *_peer_rows(scale),
-        *_dan_rows(configs, cells, naive, scale),
+        *_baseline_rows(scale),
+        *_variant_rows(configs, cells, scale),
+        *_naive_rows(naive, scale),
     ]
-    written = {
-        "rows": [row.to_json() for row in rows],
-        "comparisons": _comparisons(rows),
-        "table1": results.table1(
-            {
-                (model, variant): kept
-                for (model, variant, protocol), kept in cells.items()
-                if protocol is Protocol.PAPER
-            },
-            naive,
-        ),
-        "chosen": _chosen(configs, cells),
-        "slices": _slices(cells),
-    }
-    write_whole(output / "results.json", (json.dumps(written, indent=1) + "\n").encode())
-    _draw_learning_curves(configs, cells, output)
-    page = pages.results_page(written, studies)
-    write_whole(output / "README.md", page.encode())
+    stored = Results(
+        rows=rows,
+        comparisons=_comparisons(rows),
+        table1=_table1(cells, naive),
+        chosen=_chosen(configs, cells),
+        slices=_slices(cells),
+    )
+    storage.write(stored, output / rendering.RESULTS_FILE)
+    storage.write(_learning_curves(configs, cells), output / rendering.CURVES_FILE)
+    rendering.learning_curves(output)
     if not scale.quick:
-        pages.update_readme(readme, pages.readme_tables(written))
+        finer_labels.write(output)
+        scope.write(output)
+    rendering.results_page(output)
+    if not scale.quick:
+        rendering.result_tables(output, root or Path())
 
 
 def make_quick() -> Path:
-    """Make the reduced report aside, so that it never takes the whole one's place.
+    """Write the reduced report into the cache, so that it never replaces the whole one.
 
     Returns:
-        Where it is.
+        Its directory.
     """
     output = cache_directory() / "report-quick"
     make(output, scale=Scale(quick=True))
@@ -107,13 +109,13 @@ def make_quick() -> Path:
 
 
 def _protocols(config: Configuration) -> tuple[Protocol, ...]:
-    """Both for the paper's networks, the headline alone for what the paper has not."""
+    """Return both for the paper's networks, the headline alone for the others."""
     in_paper = (config.model, config.variant) in results.PAPER
     return tuple(Protocol) if in_paper else (Protocol.GROUPED,)
 
 
 def _run(configs: Sequence[Configuration], scale: Scale) -> Cells:
-    """Carry out every reported run in one series; a list a cell, in the order of the seeds."""
+    """Carry out every reported run in one series; a list per cell, in the order of the seeds."""
     runs = {
         (config.model, config.variant, protocol): [
             Run(config, protocol, seed) for seed in scale.seeds(config.model, protocol)
@@ -124,19 +126,39 @@ def _run(configs: Sequence[Configuration], scale: Scale) -> Cells:
     return dict(zip(runs, run_cells(list(runs.values()), "Reported runs"), strict=True))
 
 
-def _run_naive(rate: float | None, scale: Scale) -> list[Kept]:
+@dataclass(frozen=True, slots=True)
+class _Naive:
+    """Runs of the naive recipe of Dice, paper protocol, at the rate where every seed collapses."""
+
+    model: str
+    kept: list[Kept]
+
+
+def _run_naive(found: Sensitivity, scale: Scale) -> _Naive | None:
+    rate = lowest_collapsing_rate(found)
     if rate is None:
-        return []
-    config = sensitivity.naive(rate)
+        return None
+    config = sensitivity.naive(rate, found.model)
     seeds = scale.seeds(config.model, Protocol.PAPER)
-    return run_all([Run(config, Protocol.PAPER, seed) for seed in seeds], sensitivity.NAME)
+    runs = [Run(config, Protocol.PAPER, seed) for seed in seeds]
+    return _Naive(config.model, run_all(runs, sensitivity.NAME))
 
 
-def _majority_rows(scale: Scale) -> list[Row]:
-    rows = []
+def _table1(cells: Cells, naive: _Naive | None) -> list[Table1Row]:
+    entries = [
+        ((model, loss), loss, cells[model, loss, Protocol.PAPER])
+        for model, loss in results.PAPER
+        if (model, loss, Protocol.PAPER) in cells
+    ]
+    if naive is not None:
+        entries.append(((naive.model, "dice"), sensitivity.NAME, naive.kept))
+    return results.table1(entries)
+
+
+def _majority_rows(scale: Scale) -> Iterator[Row]:
     for model in datasets.SOURCES:
         dataset = datasets.load(model)
-        protocols = Protocol if dataset.task == "binary" else (Protocol.GROUPED,)
+        protocols = tuple(Protocol) if dataset.task == "binary" else (Protocol.GROUPED,)
         for protocol in protocols:
             seeds = scale.seeds(model, protocol)
             per_seed: list[Metrics] = []
@@ -148,56 +170,51 @@ def _majority_rows(scale: Scale) -> list[Row]:
                     if dataset.task == "binary"
                     else majority_of_classes(train, test, len(dataset.label_names))
                 )
-            rows.append(results.majority_row(model, protocol, seeds, per_seed))
-    return rows
+            yield results.majority_row(model, protocol, seeds, per_seed)
 
 
-def _peer_rows(scale: Scale) -> list[Row]:
-    rows = []
-    for model in filter(scale.has_peers, datasets.SOURCES):
+def _baseline_rows(scale: Scale) -> Iterator[Row]:
+    for model in filter(scale.has_baselines, datasets.SOURCES):
         seeds = scale.seeds(model, Protocol.GROUPED)
-        runs = baselines.run_peers(model, seeds, Protocol.GROUPED)
-        rows += results.peer_rows(model, runs, baselines.time_peers(model), seeds)
-    return rows
+        runs = baselines.run_baselines(model, seeds, Protocol.GROUPED)
+        yield from results.baseline_rows(model, runs, baselines.time_baselines(model), seeds)
 
 
-def _dan_rows(
-    configs: Sequence[Configuration], cells: Cells, naive: list[Kept], scale: Scale
-) -> list[Row]:
-    texts = {
-        model: datasets.load(model).texts[: baselines.TIMED_TEXTS] for model in datasets.SOURCES
-    }
-    rows = [
-        row
-        for config in configs
-        for protocol in _protocols(config)
-        for row in results.dan_rows(
-            cells[config.model, config.variant, protocol],
-            name=config.variant,
-            shipped=config.shipped and protocol is Protocol.GROUPED,
-            seeds=scale.seeds(config.model, protocol),
-            texts=texts[config.model],
-        )
-    ]
-    if naive:
-        rows += results.dan_rows(
-            naive,
+def _variant_rows(configs: Sequence[Configuration], cells: Cells, scale: Scale) -> Iterator[Row]:
+    for config in configs:
+        for protocol in _protocols(config):
+            yield from results.variant_rows(
+                cells[config.model, config.variant, protocol],
+                name=config.variant,
+                shipped=config.shipped and protocol is Protocol.GROUPED,
+                seeds=scale.seeds(config.model, protocol),
+                texts=_timed_texts(config.model),
+            )
+
+
+def _naive_rows(naive: _Naive | None, scale: Scale) -> Iterator[Row]:
+    if naive is not None:
+        yield from results.variant_rows(
+            naive.kept,
             name=sensitivity.NAME,
             shipped=False,
-            seeds=scale.seeds(sensitivity.MODEL, Protocol.PAPER),
-            texts=texts[sensitivity.MODEL],
+            seeds=scale.seeds(naive.model, Protocol.PAPER),
+            texts=_timed_texts(naive.model),
         )
-    return rows
 
 
-def _comparisons(rows: Sequence[Row]) -> list[dict[str, Any]]:
-    """Compare every variant with every peer and with every other: grouped protocol, fitted."""
+def _timed_texts(model: str) -> tuple[str, ...]:
+    return datasets.load(model).texts[: baselines.TIMED_TEXTS]
+
+
+def _comparisons(rows: Sequence[Row]) -> list[Comparison]:
+    """Compare every variant with every baseline and with every other: grouped protocol, fitted."""
     comparable = [
-        row for row in rows if row.protocol == Protocol.GROUPED and row.threshold in {FITTED, None}
+        row for row in rows if row.protocol == "grouped" and row.threshold in {FITTED, None}
     ]
     ours = [row for row in comparable if row.kind == "dan"]
-    peers = [row for row in comparable if row.kind == "peer"]
-    pairs = [*combinations(ours, 2), *((a, b) for a in ours for b in peers)]
+    others = [row for row in comparable if row.kind == "peer"]
+    pairs = [*combinations(ours, 2), *((a, b) for a in ours for b in others)]
     return [
         comparison
         for a, b in pairs
@@ -206,45 +223,31 @@ def _comparisons(rows: Sequence[Row]) -> list[dict[str, Any]]:
     ]
 
 
-def _chosen(configs: Sequence[Configuration], cells: Cells) -> dict[str, dict[str, Any]]:
-    """Choose the variant that serves each model, of the shipped ones, on validation."""
-    chosen: dict[str, dict[str, Any]] = {}
+def _chosen(configs: Sequence[Configuration], cells: Cells) -> dict[str, Chosen]:
+    """Choose the variant that serves each model, of the shipped ones."""
+    shipped: dict[str, dict[str, list[Kept]]] = {}
     for config in configs:
         if config.shipped:
             kept = cells[config.model, config.variant, Protocol.GROUPED]
-            model = chosen.setdefault(config.model, {"variant": None, "validation": {}})
-            model["validation"][config.variant] = results.validation_figures(kept)
-    for model in chosen.values():
-        figures = model["validation"]
-        model["variant"] = max(figures, key=lambda variant: figures[variant]["mean"])
-    return chosen
+            shipped.setdefault(config.model, {})[config.variant] = kept
+    return {model: results.choose(runs) for model, runs in shipped.items()}
 
 
-def _slices(cells: Cells) -> list[dict[str, Any]]:
-    """Average the error rates of each slice over seeds: grouped protocol, fitted threshold."""
-    rows = []
-    for (model, variant, protocol), kept in cells.items():
-        if model != "cyberbullying" or protocol is not Protocol.GROUPED:
-            continue
-        for name in kept[0].result.slices or {}:
-            of_seeds = [run.result.slices[name] for run in kept if run.result.slices is not None]
-            rows.append(
-                {"model": model, "name": variant, "slice": name} | results.mean_of(of_seeds)
-            )
-    return rows
+def _slices(cells: Cells) -> list[SliceRow]:
+    return [
+        row
+        for (model, variant, protocol), kept in cells.items()
+        if model == "cyberbullying" and protocol is Protocol.GROUPED
+        for row in results.slice_rows(model, variant, kept)
+    ]
 
 
-def _draw_learning_curves(configs: Sequence[Configuration], cells: Cells, output: Path) -> None:
+def _learning_curves(configs: Sequence[Configuration], cells: Cells) -> LearningCurves:
     variants = dict.fromkeys(one.variant for one in configs if Protocol.PAPER in _protocols(one))
-    for variant in variants:
-        histories = {
-            source.title: cells[model, variant, Protocol.PAPER][0].result.history
-            for model, source in datasets.SOURCES.items()
-            if (model, variant, Protocol.PAPER) in cells
-        }
-        figure = plots.learning_curves(
-            f"DAN, {pages.name_of(variant)} loss (paper protocol, seed 0)",
-            histories,
-            numbered=variant == "dice",
-        )
-        write_whole(output / f"learning-curves-{variant}.svg", figure)
+    curves = [
+        LearningCurve(model, variant, epochs(cells[model, variant, Protocol.PAPER][_CURVES_SEED]))
+        for model in datasets.SOURCES
+        for variant in variants
+        if (model, variant, Protocol.PAPER) in cells
+    ]
+    return LearningCurves(str(Protocol.PAPER), _CURVES_SEED, curves)

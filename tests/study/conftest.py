@@ -1,5 +1,32 @@
-"""The fixtures of training, for the study stands on it."""
+"""The fixtures of training, on which the study builds."""
+
+from collections.abc import Callable, Sequence
+from typing import TypeVar
+
+import pytest
+
+from training import runs
 
 from ..training.conftest import cache, data_dir, quick_folds, tiny, tiny_type
 
-__all__ = ["cache", "data_dir", "quick_folds", "tiny", "tiny_type"]
+__all__ = ["cache", "data_dir", "in_this_process", "quick_folds", "tiny", "tiny_type"]
+
+J = TypeVar("J")
+R = TypeVar("R")
+
+
+def one_by_one(
+    job: Callable[[J], R],
+    jobs: Sequence[J],
+    title: str,
+    *,
+    workers: int | None = None,
+    done: int = 0,
+) -> list[R]:
+    """Do jobs in this process: another one would not know the tiny data set."""
+    return [job(one) for one in jobs]
+
+
+@pytest.fixture
+def in_this_process(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(runs, "side_by_side", one_by_one)

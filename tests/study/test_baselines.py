@@ -1,9 +1,10 @@
-"""The peers: what they are, what they give, and that finished fits are kept."""
+"""The baselines: what they compute, and that finished fits are kept."""
 
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cache
+from importlib import metadata
 from pathlib import Path
 
 import numpy as np
@@ -17,8 +18,17 @@ from sklearn.svm import LinearSVC
 from threadpoolctl import threadpool_info
 
 from dandelion.decision.threshold import fit_threshold
-from study import baselines
-from study.baselines import PEERS, Fitted, Peer, microseconds_per_text, run_peers, time_peers
+from study.baselines import (
+    BASELINES,
+    Baseline,
+    Fitted,
+    microseconds_per_text,
+    model_files,
+    run_baselines,
+    runs,
+    time_baselines,
+    timing,
+)
 from training.data import datasets
 from training.data.splits import Protocol, split
 from training.errors import DatasetError
@@ -29,13 +39,13 @@ WORDS = (
     ["prize", "win", "free", "claim", "£1000", "call"],
     ["rain", "cloud", "sunny", "wind", "frost", "storm"],
 )
-FAST_TEXT = [name for name in PEERS if name.startswith("fastText")]
+FAST_TEXT = [name for name in BASELINES if name.startswith("fastText")]
 # Those of hashed n-grams weigh hundreds of megabytes and differ in options alone.
-LIGHT = [name for name in PEERS if name not in FAST_TEXT[1:]]
+LIGHT = [name for name in BASELINES if name not in FAST_TEXT[1:]]
 ODD_TEXTS = ("", "  ", "zzxqj", "☃", "__label__1 </s>", "free\nprize\r\n", "FREE prize")
 
 
-def made_up(classes: int, count: int = 240) -> tuple[tuple[str, ...], NDArray[np.int64]]:
+def synthetic(classes: int, count: int = 240) -> tuple[tuple[str, ...], NDArray[np.int64]]:
     """Texts sorted by class, each of words that its class has mostly for itself."""
     rng = np.random.default_rng(classes)
     labels = np.sort(rng.integers(classes, size=count))
@@ -48,7 +58,7 @@ def made_up(classes: int, count: int = 240) -> tuple[tuple[str, ...], NDArray[np
 
 @cache
 def fitted(name: str, classes: int) -> Fitted:
-    return PEERS[name].fit(*made_up(classes), seed=0)[0]
+    return BASELINES[name].fit(*synthetic(classes), seed=0)[0]
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -57,33 +67,33 @@ def _forget_fits() -> Iterator[None]:
     fitted.cache_clear()  # hundreds of megabytes
 
 
-@pytest.mark.parametrize("name", PEERS)
+@pytest.mark.parametrize("name", BASELINES)
 def test_two_classes(name: str) -> None:
-    texts, labels = made_up(2, count=100)
-    peer = fitted(name, 2)
-    scores = peer.scores(texts)
+    texts, labels = synthetic(2, count=100)
+    baseline = fitted(name, 2)
+    scores = baseline.scores(texts)
     assert (scores.shape, scores.dtype) == ((100,), np.float64)
     assert roc_auc_score(labels, scores) > 0.98
-    assert peer.score_kind == ("margin" if "SVC" in name else "sigmoid")
+    assert baseline.score_kind == ("margin" if "SVC" in name else "sigmoid")
 
 
-@pytest.mark.parametrize("name", PEERS)
+@pytest.mark.parametrize("name", BASELINES)
 def test_three_classes(name: str) -> None:
-    texts, labels = made_up(3, count=100)
-    peer = fitted(name, 3)
-    scores = peer.scores(texts)
+    texts, labels = synthetic(3, count=100)
+    baseline = fitted(name, 3)
+    scores = baseline.scores(texts)
     assert (scores.shape, scores.dtype) == ((100, 3), np.float64)
     assert accuracy_score(labels, scores.argmax(1)) > 0.9
     if "SVC" in name:
-        assert peer.score_kind == "margin"
+        assert baseline.score_kind == "margin"
     else:
-        assert peer.score_kind == "softmax"
+        assert baseline.score_kind == "softmax"
         # fastText's probabilities are off by 1e-5 each.
         np.testing.assert_allclose(scores.sum(1), 1, atol=4e-5)
 
 
 @pytest.mark.parametrize("classes", [2, 3])
-@pytest.mark.parametrize("name", PEERS)
+@pytest.mark.parametrize("name", BASELINES)
 def test_odd_texts_have_scores(name: str, classes: int) -> None:
     scores = fitted(name, classes).scores(ODD_TEXTS)
     assert scores.shape[0] == len(ODD_TEXTS)
@@ -91,12 +101,12 @@ def test_odd_texts_have_scores(name: str, classes: int) -> None:
     assert fitted(name, classes).scores(ODD_TEXTS[:1]) == pytest.approx(scores[:1])
 
 
-@pytest.mark.parametrize("name", PEERS)
-def test_what_is_saved_scores_alike(name: str, tmp_path: Path) -> None:
+@pytest.mark.parametrize("name", BASELINES)
+def test_a_saved_baseline_scores_alike(name: str, tmp_path: Path) -> None:
     file = tmp_path / "saved"
     fitted(name, 3).save(file)
-    texts = (*made_up(3, count=20)[0], *ODD_TEXTS)
-    loaded = PEERS[name].load(file)
+    texts = (*synthetic(3, count=20)[0], *ODD_TEXTS)
+    loaded = BASELINES[name].load(file)
     file.unlink()  # hundreds of megabytes
     np.testing.assert_array_equal(loaded.scores(texts), fitted(name, 3).scores(texts))
     assert loaded.score_kind == fitted(name, 3).score_kind
@@ -104,11 +114,11 @@ def test_what_is_saved_scores_alike(name: str, tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("name", LIGHT)
 def test_the_seed_decides(name: str) -> None:
-    texts, labels = made_up(2)
-    again, _ = PEERS[name].fit(texts, labels, seed=0)
+    texts, labels = synthetic(2)
+    again, _ = BASELINES[name].fit(texts, labels, seed=0)
     np.testing.assert_array_equal(again.scores(texts), fitted(name, 2).scores(texts))
     if name in FAST_TEXT:
-        other, _ = PEERS[name].fit(texts, labels, seed=1)
+        other, _ = BASELINES[name].fit(texts, labels, seed=1)
         assert (other.scores(texts) != again.scores(texts)).any()
 
 
@@ -142,11 +152,11 @@ def words_and_characters() -> object:
         ),
     ],
 )
-def test_linear_peers_are_the_plain_pipelines(
+def test_linear_baselines_are_the_plain_pipelines(
     name: str, features: Callable[[], object], estimator: object, classes: int
 ) -> None:
-    plain = make_pipeline(features(), estimator).fit(*made_up(classes))
-    texts, _ = made_up(classes, count=50)
+    plain = make_pipeline(features(), estimator).fit(*synthetic(classes))
+    texts, _ = synthetic(classes, count=50)
     scores = fitted(name, classes).scores(texts)
     if "SVC" in name:
         margins = plain.decision_function(texts)
@@ -169,8 +179,8 @@ def test_fast_text_forgets_no_class_of_a_sorted_file() -> None:
         )
         for label in labels.tolist()
     )
-    peer, _ = PEERS["fastText default"].fit(texts, labels, seed=0)
-    assert accuracy_score(labels, peer.scores(texts).argmax(1)) > 0.6
+    baseline, _ = BASELINES["fastText default"].fit(texts, labels, seed=0)
+    assert accuracy_score(labels, baseline.scores(texts).argmax(1)) > 0.6
 
 
 @pytest.mark.parametrize("name", FAST_TEXT)
@@ -182,20 +192,20 @@ def test_fast_text_reads_one_line_a_text(name: str) -> None:
 
 
 def test_a_text_that_looks_like_a_label_is_a_text() -> None:
-    texts, labels = made_up(2)
+    texts, labels = synthetic(2)
     labelled = tuple(f"__label__7 {text} __label__8" for text in texts)
-    peer, _ = PEERS["fastText default"].fit(labelled, labels, seed=0)
-    assert peer.scores(labelled).shape == (len(texts),)
+    baseline, _ = BASELINES["fastText default"].fit(labelled, labels, seed=0)
+    assert baseline.scores(labelled).shape == (len(texts),)
 
 
 def test_every_fit_is_timed(monkeypatch: pytest.MonkeyPatch) -> None:
-    texts, labels = made_up(2, count=60)  # of no other test
+    texts, labels = synthetic(2, count=60)  # of no other test
     ticks = iter(range(100))
     monkeypatch.setattr(time, "perf_counter", lambda: next(ticks))
     # Vectorisers and estimator take a tick each; what is shared counts in both.
     for name in ("TF-IDF words, characters + LinearSVC", "TF-IDF words, characters + LR"):
-        assert PEERS[name].fit(texts, labels, seed=0)[1] == 2
-    assert PEERS["fastText default"].fit(texts, labels, seed=0)[1] == 1
+        assert BASELINES[name].fit(texts, labels, seed=0)[1] == 2
+    assert BASELINES["fastText default"].fit(texts, labels, seed=0)[1] == 1
 
 
 def test_microseconds_per_text(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -218,44 +228,44 @@ def test_microseconds_per_text(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture
 def light(monkeypatch: pytest.MonkeyPatch) -> list[str]:
-    """Leave the light peers, and fit them here, where the tiny data set is known."""
-    for name in set(PEERS) - set(LIGHT):
-        monkeypatch.delitem(PEERS, name)
+    """Keep only the light baselines, and fit them in this process, which knows `tiny`."""
+    for name in set(BASELINES) - set(LIGHT):
+        monkeypatch.delitem(BASELINES, name)
     monkeypatch.setattr(
-        baselines, "side_by_side", lambda job, jobs, *_, **__: [job(one) for one in jobs]
+        runs, "side_by_side", lambda job, jobs, *_, **__: [job(one) for one in jobs]
     )
-    monkeypatch.setattr(baselines, "TIMED_TEXTS", 20)
+    monkeypatch.setattr(timing, "TIMED_TEXTS", 20)
     return LIGHT
 
 
 @dataclass(frozen=True, eq=False)
-class Counted(Peer):
-    """A peer that notes each of its fits."""
+class Counted(Baseline):
+    """A baseline that records each of its fits."""
 
     name: str
-    peer: Peer
+    baseline: Baseline
     done: list[str]
 
     @property
     def family(self) -> object:
-        return self.peer.family
+        return self.baseline.family
 
     def fit(
         self, texts: tuple[str, ...], labels: NDArray[np.int64], seed: int
     ) -> tuple[Fitted, float]:
         self.done.append(self.name)
-        return self.peer.fit(texts, labels, seed)
+        return self.baseline.fit(texts, labels, seed)
 
     def load(self, path: Path) -> Fitted:
-        return self.peer.load(path)
+        return self.baseline.load(path)
 
 
 @pytest.fixture
 def fits(light: list[str], monkeypatch: pytest.MonkeyPatch) -> list[str]:
-    """Names of the peers that were fitted, one entry a fit."""
+    """Names of the baselines that were fitted, one entry per fit."""
     done: list[str] = []
     for name in light:
-        monkeypatch.setitem(PEERS, name, Counted(name, PEERS[name], done))
+        monkeypatch.setitem(BASELINES, name, Counted(name, BASELINES[name], done))
     return done
 
 
@@ -267,22 +277,22 @@ def empty_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 @pytest.mark.usefixtures("tiny", "empty_cache")
 def test_runs_are_those_of_the_folds(light: list[str]) -> None:
-    found = run_peers("tiny", (3, 0), Protocol.PAPER)
+    found = run_baselines("tiny", (3, 0), Protocol.PAPER)
     assert list(found) == light
     dataset = datasets.load("tiny")
-    for name, runs in found.items():
-        for seed, run in zip((3, 0), runs, strict=True):
+    for name, of_name in found.items():
+        for seed, run in zip((3, 0), of_name, strict=True):
             folds = split(dataset, Protocol.PAPER, seed)
             texts, labels = dataset.texts, dataset.labels
-            peer, _ = PEERS[name].fit(
+            baseline, _ = BASELINES[name].fit(
                 tuple(texts[row] for row in folds.train), labels[folds.train], seed
             )
             for scores, rows in (
                 (run.validation_scores, folds.validation),
                 (run.test_scores, folds.test),
             ):
-                np.testing.assert_array_equal(scores, peer.scores([texts[row] for row in rows]))
-            assert run.score_kind == peer.score_kind
+                np.testing.assert_array_equal(scores, baseline.scores([texts[row] for row in rows]))
+            assert run.score_kind == baseline.score_kind
             assert run.train_seconds >= 0
             assert run.bytes > 1000
             for microseconds in (run.us_per_text_1, run.us_per_text_256):
@@ -296,57 +306,80 @@ def test_finished_fits_are_kept(
 ) -> None:
     def again(*, seeds: tuple[int, ...] = (0, 1)) -> list[str]:
         fits.clear()
-        run_peers("tiny", seeds, Protocol.GROUPED)
+        run_baselines("tiny", seeds, Protocol.GROUPED)
         return sorted(fits)
 
-    first = run_peers("tiny", (0, 1), Protocol.GROUPED)
-    assert sorted(fits) == sorted([*PEERS, *PEERS])
+    first = run_baselines("tiny", (0, 1), Protocol.GROUPED)
+    assert sorted(fits) == sorted([*BASELINES, *BASELINES])
     assert again() == []
-    kept = run_peers("tiny", (0, 1), Protocol.GROUPED)
-    for name, runs in kept.items():
-        for one, other in zip(runs, first[name], strict=True):
+    kept = run_baselines("tiny", (0, 1), Protocol.GROUPED)
+    for name, of_name in kept.items():
+        for one, other in zip(of_name, first[name], strict=True):
             np.testing.assert_array_equal(one.test_scores, other.test_scores)
             assert one.train_seconds == other.train_seconds
 
-    peers = empty_cache / "peers"
-    assert len(list(peers.glob("*.model"))) == len(PEERS), "of seed 0 alone"
-    assert not list(peers.glob(".*")), "nothing half-made stays"
+    kept_fits = empty_cache / "baselines"
+    assert len(list(kept_fits.glob("*.model"))) == len(BASELINES), "of seed 0 alone"
+    assert not list(kept_fits.glob(".*")), "no partial file stays"
     for suffix in ("json", "model"):
-        next(peers.glob(f"*.{suffix}")).unlink()
+        next(kept_fits.glob(f"*.{suffix}")).unlink()
         assert len(again()) == 1
-    assert again(seeds=(2,)) == sorted(PEERS)
-    monkeypatch.setattr(baselines.metadata, "version", lambda _: "0.0")
-    assert again(seeds=(2,)) == sorted(PEERS)
+    assert again(seeds=(2,)) == sorted(BASELINES)
+    monkeypatch.setattr(metadata, "version", lambda _: "0.0")
+    assert again(seeds=(2,)) == sorted(BASELINES)
 
 
 @pytest.mark.usefixtures("tiny", "empty_cache")
 def test_timing_fits_nothing_that_is_kept(fits: list[str]) -> None:
-    assert list(time_peers("tiny")) == list(PEERS)
-    assert sorted(fits) == sorted(PEERS)
+    assert list(time_baselines("tiny")) == list(BASELINES)
+    assert sorted(fits) == sorted(BASELINES)
     fits.clear()
-    found = time_peers("tiny")
+    found = time_baselines("tiny")
     assert fits == []
     assert all(alone > 0 and batch > 0 for alone, batch in found.values())
 
 
-def test_an_unknown_model_is_told() -> None:
-    with pytest.raises(DatasetError, match="no model 'soup'; there are: spam"):
-        run_peers("soup", (0,), Protocol.GROUPED)
+def test_an_unknown_model_is_an_error() -> None:
+    with pytest.raises(DatasetError, match="no model 'soup'"):
+        run_baselines("soup", (0,), Protocol.GROUPED)
 
 
 @pytest.mark.parametrize("name", ["TF-IDF words + balanced LR", "fastText default"])
 def test_spam_is_found(name: str, data_dir: Path) -> None:
     dataset = datasets.load("spam", data_dir)
     folds = split(dataset, Protocol.GROUPED, seed=0)
-    peer, _ = PEERS[name].fit(
+    baseline, _ = BASELINES[name].fit(
         tuple(dataset.texts[row] for row in folds.train), dataset.labels[folds.train], seed=0
     )
     labels = {fold: dataset.labels[rows] for fold, rows in folds.rows().items()}
     scores = {
-        fold: peer.scores([dataset.texts[row] for row in rows])
+        fold: baseline.scores([dataset.texts[row] for row in rows])
         for fold, rows in folds.rows().items()
     }
     threshold, _ = fit_threshold(labels["validation"], scores["validation"])
     found = evaluate(labels["test"], scores["test"], threshold)
     assert found["macro_f1"] > 0.95
     assert found["auroc"] > 0.985
+
+
+@pytest.mark.usefixtures("tiny_type", "empty_cache")
+def test_finer_labels_are_learned_on_the_same_folds(light: list[str]) -> None:
+    name = light[0]
+    found = run_baselines("tiny", (0,), Protocol.GROUPED, names=[name], labels_of="tiny_type")
+    assert list(found) == [name]
+    dataset, finer = datasets.load("tiny"), datasets.load("tiny_type")
+    folds = split(dataset, Protocol.GROUPED, 0)
+    baseline, _ = BASELINES[name].fit(
+        tuple(dataset.texts[row] for row in folds.train), finer.labels[folds.train], 0
+    )
+    expected = baseline.scores([dataset.texts[row] for row in folds.test])
+    assert expected.shape[1] == 3
+    np.testing.assert_array_equal(found[name][0].test_scores, expected)
+
+
+@pytest.mark.usefixtures("tiny", "empty_cache")
+def test_model_files_can_be_loaded(light: list[str]) -> None:
+    files = model_files("tiny")
+    assert list(files) == light
+    for name, file in files.items():
+        assert BASELINES[name].load(file).scores(["free prize"]).shape == (1,)

@@ -1,44 +1,38 @@
-"""The sweep of imbalance: what is compared, and the page."""
+"""The sweep of imbalance: what is compared, and what is stored."""
 
-import json
 from pathlib import Path
 
 import pytest
 
 from study import imbalance
-from training import runs
-from training.data.datasets import Source
+from study.pages import imbalance as page
+from study.schema.studies import Imbalance
+from study.storage import read
 
-from .test_sensitivity import in_this_process
-
-
-@pytest.fixture
-def study(tiny: Source, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(runs, "side_by_side", in_this_process)
-    monkeypatch.setattr(imbalance, "MODELS", ("tiny",))
-    monkeypatch.setattr(imbalance, "_EPOCHS", {"tiny": 2})
+SCALE = imbalance.Scale(models=("tiny",), shares=(0.13, 0.01), seeds=(0, 1), epochs=2)
 
 
 def test_losses_differ_in_nothing_else() -> None:
-    recipes = [imbalance.recipe("spam", loss) for loss in imbalance._LOSSES]
+    recipes = [imbalance.recipe("spam", loss) for loss in imbalance.LOSSES]
     others = {"variant", "loss", "loss_options"}
     assert len({one.model_dump_json(exclude=others) for one in recipes}) == 1
     assert len({one.loss for one in recipes}) == 5
+    assert list(page.LOSSES) == list(imbalance.LOSSES)
 
 
-@pytest.mark.usefixtures("study")
-def test_write_tells_what_was_found(tmp_path: Path) -> None:
-    paragraph = imbalance.write(tmp_path, quick=True)
-    page = (tmp_path / "imbalance.md").read_text()
-    assert paragraph in page
-    assert "(imbalance.svg)" in page
+@pytest.mark.usefixtures("tiny", "in_this_process")
+def test_write_stores_and_shows_what_was_found(tmp_path: Path) -> None:
+    imbalance.write(tmp_path, SCALE)
+    found = read(Imbalance, tmp_path / "imbalance.json")
+    assert page.paragraph(found).startswith("At threshold 0.5, Dice")
+    assert (tmp_path / "imbalance.md").read_text() == page.page(found)
     assert (tmp_path / "imbalance.svg").read_bytes().startswith(b"<?xml")
-    found = json.loads((tmp_path / "imbalance.json").read_text())
-    assert len(found["cells"]) == 2 * 5
-    for cell in found["cells"]:
-        assert cell["train_minority"] < 48  # the whole fold's
-        for figures in cell["metrics"].values():
-            low, high = figures["ci95"]
-            assert low <= figures["mean"] <= high
-    sparse = {cell["train_minority"] for cell in found["cells"] if cell["share"] == 0.01}
+    assert len(found.cells) == 2 * 5
+    assert found.minority_labels == {"tiny": "spam"}
+    for cell in found.cells:
+        assert cell.train_minority < 48  # the whole fold's
+        for figures in cell.metrics.values():
+            low, high = figures.ci95
+            assert low <= figures.mean <= high
+    sparse = {cell.train_minority for cell in found.cells if cell.share == 0.01}
     assert sparse == {20}  # never fewer

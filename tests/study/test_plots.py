@@ -1,18 +1,18 @@
 """Plots, read back as text: an SVG keeps its words."""
 
 import re
-from typing import Any
 
 from study.plots import Cell, Point, heat_maps, learning_curves, sweep
+from study.schema.results import EpochFigures, FoldFigures
 
 
 def words(figure: bytes) -> list[str]:
     return re.findall(r">([^<>\n]+)</t(?:ext|span)>", figure.decode())
 
 
-def history(count: int) -> list[dict[str, Any]]:
-    fold = {"loss": 0.5, "accuracy": 0.5, "f1": 0.5}
-    return [{"train": fold, "validation": fold}] * count
+def history(count: int) -> list[EpochFigures]:
+    fold = FoldFigures(loss=0.5, accuracy=0.5, f1=0.5)
+    return [EpochFigures(fold, fold, 0.5, 0.5)] * count
 
 
 def test_learning_curves_number_their_panels() -> None:
@@ -22,15 +22,15 @@ def test_learning_curves_number_their_panels() -> None:
     assert "Loss, SMS" in plain
 
 
-def test_a_heat_map_tells_every_cell_and_marks_the_marked() -> None:
+def test_a_heat_map_shows_every_cell_and_frames_the_marked() -> None:
     panels = {
         ("SMS", "naive"): {"Dice": [Cell(0.234, "3/3"), Cell(0.96, "")]},
         ("SMS", "cured"): {"Dice": [Cell(0.95, ""), Cell(0.97, "")]},
     }
     figure = heat_maps("Map", panels, columns=["1e-3", "1e-1"], axis="rate")
-    told = words(figure)
-    assert {"SMS: naive", "SMS: cured", ".23", "3/3", ".96", ".95", ".97", "1e-1"} <= set(told)
-    assert told.count("3/3") == 1
+    shown = words(figure)
+    assert {"SMS: naive", "SMS: cured", ".23", "3/3", ".96", ".95", ".97", "1e-1"} <= set(shown)
+    assert shown.count("3/3") == 1
     assert figure == heat_maps("Map", panels, columns=["1e-3", "1e-1"], axis="rate")
     unmarked = {place: {"Dice": [Cell(0.5, "")] * 2} for place in panels}
     frames = [
@@ -40,7 +40,7 @@ def test_a_heat_map_tells_every_cell_and_marks_the_marked() -> None:
     assert frames == [1, 0]
 
 
-def test_a_sweep_has_a_line_a_name_and_its_intervals() -> None:
+def test_a_sweep_has_lines_names_and_intervals() -> None:
     panels = {
         ("SMS", "AP"): {
             "BCE": [Point(0.9, 0.8, 1.0), Point(0.7, 0.5, 0.9)],

@@ -1,10 +1,7 @@
 """The map of sensitivity: what is claimed of the gradient, the recipes, and the page."""
 
-import json
-from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
-from types import SimpleNamespace
-from typing import Any
 
 import numpy as np
 import pytest
@@ -13,17 +10,17 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from study import sensitivity
-from training import runs
-from training.data.datasets import Source
+from study.pages.paper import lowest_collapsing_rate, naive_note
+from study.pages.sensitivity import page
+from study.schema.results import OurFigures, PaperFigures, Results, Summary, Table1Row
+from study.schema.studies import Sensitivity, SensitivityCell
+from study.storage import read
 from training.losses.overlap import Classes, dice
 
+from ..conftest import ROOT
+
+COMMITTED = read(Sensitivity, ROOT / "docs" / "results" / "sensitivity.json")
 COUNTED: tuple[Classes, ...] = ("positive", "minority", "both")
-
-
-def in_this_process(
-    job: Callable[[Any], Any], jobs: Sequence[Any], *_: object, **__: object
-) -> list[Any]:
-    return [job(one) for one in jobs]  # one of its own would not know the tiny data set
 
 
 def steps_down(logits: torch.Tensor, targets: torch.Tensor, classes: Classes) -> torch.Tensor:
@@ -90,51 +87,79 @@ def test_every_rate_keeps_its_ratio_up_to_one(rate: float) -> None:
     assert wide.embedding_rate == pytest.approx(3 * rate)
 
 
-def kept(*collapsed: bool) -> list[Any]:
-    return [SimpleNamespace(result=SimpleNamespace(collapsed=one)) for one in collapsed]
+def cell(rate: float, collapsed: int) -> SensitivityCell:
+    return SensitivityCell("naive", "cyberbullying", "dice", rate, collapsed, 3, 0.5, 0.5, 1)
 
 
 def test_the_lowest_rate_from_which_all_collapse() -> None:
-    found = {0.1: kept(True, False), 0.2: kept(True, True), 0.3: kept(True, True)}
-    assert sensitivity.lowest_collapsing_rate(found) == 0.2
-    found = {0.1: kept(True), 0.2: kept(False), 0.3: kept(True)}
-    assert sensitivity.lowest_collapsing_rate(found) == 0.3
-    assert sensitivity.lowest_collapsing_rate({0.1: kept(False)}) is None
+    def lowest(*collapsed: int) -> float | None:
+        cells = [cell(rate, count) for rate, count in zip((0.1, 0.2, 0.3), collapsed, strict=True)]
+        return lowest_collapsing_rate(replace(COMMITTED, cells=cells))
+
+    assert lowest(2, 3, 3) == 0.2
+    assert lowest(3, 2, 3) == 0.3
+    assert lowest(3, 3, 3) == 0.1
+    assert lowest(3, 3, 2) is None
 
 
-@pytest.fixture
-def study(tiny: Source, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(runs, "side_by_side", in_this_process)
-    monkeypatch.setattr(sensitivity, "MODEL", "tiny")
-    monkeypatch.setattr(sensitivity, "MODELS", ("tiny",))
+def test_the_note_on_the_naive_row_names_rate_and_predictions() -> None:
+    naive = Summary(0.5, 0.5, [0.9, 0.0, 0.9])
+    figures = OurFigures(naive, naive)
+    row = Table1Row(
+        "cyberbullying",
+        "dice",
+        "dice, naive recipe",
+        PaperFigures(0.8, 0.9),
+        collapsed=True,
+        ours={"0.5": figures, "fitted": figures, "fitted to accuracy": figures},
+    )
+    results = Results([], [], [row], {}, [])
+    stored = replace(COMMITTED, cells=[cell(0.001, 3), cell(0.01, 1), cell(0.1, 3)])
+    note = " ".join(naive_note(results, stored).split())
+    assert "is trained at .1 on purpose" in note
+    assert "At .01 not every run does. (At .001 every run does again.)" in note
+    assert "2 of the 3 runs predict the positive class for every text and 1 the negative" in note
 
 
-@pytest.mark.usefixtures("study")
-def test_write_tells_what_was_found(tmp_path: Path) -> None:
-    paragraph = sensitivity.write(tmp_path, quick=True)
-    page = (tmp_path / "sensitivity.md").read_text()
-    assert paragraph in page
-    assert "(sensitivity.svg)" in page
-    assert 'loss_options = { classes = "both" }' in page
+TINY = replace(sensitivity.QUICK, models=("tiny",), model="tiny")
+
+
+@pytest.mark.usefixtures("tiny", "in_this_process")
+def test_write_stores_and_shows_what_was_found(tmp_path: Path) -> None:
+    found = sensitivity.write(tmp_path, TINY)
+    assert read(Sensitivity, tmp_path / "sensitivity.json") == found
+    text = (tmp_path / "sensitivity.md").read_text()
+    assert text == page(found)
+    assert 'loss_options = { classes = "both" }' in text
     assert (tmp_path / "sensitivity.svg").read_bytes().startswith(b"<?xml")
-    found = json.loads((tmp_path / "sensitivity.json").read_text())
-    parts = {(one["part"], one["row"]) for one in found["cells"]}
+    parts = {(one.part, one.row) for one in found.cells}
     assert {("naive", "dice"), ("naive", "bce"), ("cured", "dice"), ("wide", "dice")} <= parts
     assert ("cured", "bce") not in parts  # it counts no class
-    assert all(0 <= one["collapsed"] <= one["runs"] for one in found["cells"])
-    networks = {(one["recipe"], one["rate"]): one for one in found["networks"]}
+    assert all(0 <= one.collapsed <= one.runs for one in found.cells)
+    networks = {(one.recipe, one.rate): one for one in found.networks}
     small, large = networks["naive", 1e-4], networks["naive", 1e-1]
-    assert small["median_logit_size"] < large["median_logit_size"]
-    assert all(0 <= one["vanished"] <= 1 for one in networks.values())
-    sensitivity.write(tmp_path, quick=True)
-    assert (tmp_path / "sensitivity.md").read_text() == page
+    assert small.median_logit_size < large.median_logit_size
+    assert all(0 <= one.vanished <= 1 for one in networks.values())
+    assert sensitivity.write(tmp_path, TINY) == found
 
 
-@pytest.mark.usefixtures("study")
 def test_choosing_never_reads_the_test_fold() -> None:
-    cells = dict(sensitivity._cells(sensitivity._Scale()))
+    cells = dict(sensitivity.cells(sensitivity.Scale()))
     assert not any(run.read_test for listed in cells.values() for run in listed)
     assert {run.seed for listed in cells.values() for run in listed} == {100, 101, 102}
-    assert {rate for part, *_, rate in cells if part == "wide"} == {
+    assert {cell.rate for cell in cells if cell.part == "wide"} == {
         rate for rate in sensitivity.RATES if rate >= 1e-4
     }
+
+
+def test_only_artifacts_that_are_opened_are_kept() -> None:
+    cells = dict(sensitivity.cells(sensitivity.Scale()))
+    kept = [
+        (cell.part, cell.model, cell.row, run.seed)
+        for cell, listed in cells.items()
+        for run in listed
+        if run.keep_artifact
+    ]
+    rates = len(sensitivity.RATES)
+    expected = [(part, "cyberbullying", "dice", 100) for part in ("naive", "cured")]
+    assert sorted(kept) == sorted(expected * rates)

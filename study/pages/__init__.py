@@ -1,0 +1,1 @@
+"""Pages in Markdown, each a function of the stored figures alone."""

@@ -1,0 +1,189 @@
+"""From the stored figures to pages and plots: nothing is fitted, no data set is read.
+
+Each study has a JSON file in ``docs/results/``. A command measures, stores the figures, and calls
+the function here that writes their page; `everything` writes all pages from what is stored.
+"""
+
+from pathlib import Path
+
+from training.cache import write_whole
+
+from . import plots
+from .pages import ablations, imbalance, readme, results, scope, sensitivity
+from .pages.wording import rate, small_percent, title, variant_title
+from .plots import Cell, Point
+from .schema.results import LearningCurves, Results
+from .schema.studies import (
+    Ablations,
+    FinerLabels,
+    Imbalance,
+    Scope,
+    Sensitivity,
+    SensitivityCell,
+    Stored,
+    SweptMetric,
+)
+from .storage import RESULTS, read
+
+RESULTS_FILE = "results.json"
+CURVES_FILE = "learning-curves.json"
+SENSITIVITY_FILE = "sensitivity.json"
+IMBALANCE_FILE = "imbalance.json"
+ABLATIONS_FILE = "ablations.json"
+FINER_LABELS_FILE = "finer-labels.json"
+SCOPE_FILE = "scope.json"
+
+
+def everything(directory: Path = RESULTS, root: Path | None = None) -> list[Path]:
+    """Write every page and plot again from the stored figures alone.
+
+    Args:
+        directory: holds the JSON files; pages and plots are written next to them.
+        root: of the project, whose README (or page of docs/) holds the result tables; by default
+            the working directory.
+
+    Returns:
+        The files that were written.
+
+    Raises:
+        TrainingError: a JSON file is missing or of another form.
+        ValueError: no file holds the marks of the result tables.
+    """
+    return [
+        *sensitivity_page(directory),
+        *imbalance_page(directory),
+        *ablations_page(directory),
+        *learning_curves(directory),
+        *results_page(directory),
+        *scope_page(directory),
+        *result_tables(directory, root or Path()),
+    ]
+
+
+def stored_in(directory: Path) -> Stored:
+    """Read everything that the results page is made of.
+
+    Raises:
+        TrainingError: a JSON file is missing or of another form; `FinerLabels` and `Scope` may be
+            missing.
+    """
+    finer, outside = directory / FINER_LABELS_FILE, directory / SCOPE_FILE
+    return Stored(
+        read(Results, directory / RESULTS_FILE),
+        read(Sensitivity, directory / SENSITIVITY_FILE),
+        read(Imbalance, directory / IMBALANCE_FILE),
+        read(FinerLabels, finer) if finer.exists() else None,
+        read(Scope, outside) if outside.exists() else None,
+    )
+
+
+def results_page(directory: Path) -> list[Path]:
+    """Write ``README.md``."""
+    tuning = sorted(page.name for page in RESULTS.glob("tuning-*.md"))
+    return [_write(directory / "README.md", results.page(stored_in(directory), tuning))]
+
+
+def result_tables(directory: Path, root: Path) -> list[Path]:
+    """Write the result tables between their marks.
+
+    Raises:
+        ValueError: no file holds the marks.
+    """
+    found = readme.find(root)
+    if not found:
+        raise ValueError(f"{root.resolve()}: no page holds the mark {readme.START!r}")
+    tables = readme.tables(stored_in(directory))
+    for page in found:
+        readme.update(page, tables)
+    return found
+
+
+def learning_curves(directory: Path) -> list[Path]:
+    """Draw the learning curves, a plot for each variant."""
+    stored = read(LearningCurves, directory / CURVES_FILE)
+    written = []
+    for variant in dict.fromkeys(one.variant for one in stored.curves):
+        figure = plots.learning_curves(
+            f"DAN, {variant_title(variant)} loss ({stored.protocol} protocol, seed {stored.seed})",
+            {title(one.model): one.history for one in stored.curves if one.variant == variant},
+            numbered=variant == "dice",
+        )
+        written.append(_write(directory / f"learning-curves-{variant}.svg", figure))
+    return written
+
+
+def sensitivity_page(directory: Path) -> list[Path]:
+    """Write ``sensitivity.md`` and its plot."""
+    stored = read(Sensitivity, directory / SENSITIVITY_FILE)
+    return [
+        _write(directory / "sensitivity.svg", _map(stored)),
+        _write(directory / "sensitivity.md", sensitivity.page(stored)),
+    ]
+
+
+def imbalance_page(directory: Path) -> list[Path]:
+    """Write ``imbalance.md`` and its plot."""
+    stored = read(Imbalance, directory / IMBALANCE_FILE)
+    return [
+        _write(directory / "imbalance.svg", _sweep(stored)),
+        _write(directory / "imbalance.md", imbalance.page(stored)),
+    ]
+
+
+def ablations_page(directory: Path) -> list[Path]:
+    """Write ``ablations.md``."""
+    stored = read(Ablations, directory / ABLATIONS_FILE)
+    return [_write(directory / "ablations.md", ablations.page(stored))]
+
+
+def scope_page(directory: Path) -> list[Path]:
+    """Write ``scope.md``."""
+    stored = read(Scope, directory / SCOPE_FILE)
+    found = read(Results, directory / RESULTS_FILE)
+    return [_write(directory / "scope.md", scope.page(stored, found))]
+
+
+def _write(path: Path, data: str | bytes) -> Path:
+    write_whole(path, data.encode() if isinstance(data, str) else data)
+    return path
+
+
+def _map(stored: Sensitivity) -> bytes:
+    def cell(one: SensitivityCell) -> Cell:
+        mark = f"{one.collapsed}/{one.runs}" if one.collapsed else ""
+        return Cell(one.macro_f1, mark)
+
+    return plots.heat_maps(
+        "Macro-F1 at threshold 0.5 on validation; framed: how many runs collapsed",
+        {
+            (title(model), part): {
+                variant_title(loss): [cell(one) for one in cells]
+                for loss, cells in sensitivity.lines_of(stored, part, model).items()
+            }
+            for model in sensitivity.models_of(stored)
+            for part in ("naive", "cured")
+        },
+        columns=[rate(one) for one in stored.rates],
+        axis="layers' learning rate",
+        lowest=0.4,
+    )
+
+
+def _sweep(stored: Imbalance) -> bytes:
+    def points(model: str, loss: str, metric: SweptMetric) -> list[Point]:
+        cells = [imbalance.cell(stored, model, share, loss) for share in stored.shares]
+        return [Point(one.metrics[metric].mean, *one.metrics[metric].ci95) for one in cells]
+
+    return plots.sweep(
+        f"As the minority class grows rarer: means and 95 % intervals, {len(stored.seeds)} seeds",
+        {
+            (title(model), name): {
+                loss_name: points(model, loss, metric)
+                for loss, loss_name in imbalance.LOSSES.items()
+            }
+            for model in imbalance.models_of(stored)
+            for metric, name in imbalance.METRICS.items()
+        },
+        steps=[small_percent(share) for share in stored.shares],
+        axis="minority class in training",
+    )

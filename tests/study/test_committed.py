@@ -1,0 +1,212 @@
+"""What is committed: stored figures, the pages made of them, and the artifacts they are about."""
+
+import re
+import subprocess
+import sys
+import tomllib
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from dandelion import Classifier
+from dandelion.manifest import load_manifest
+from study import rendering, results, storage
+from study.baselines import BASELINES
+from study.pages import readme
+from study.schema.results import LearningCurves, Results, Row
+from study.schema.studies import Ablations, FinerLabels, Imbalance, Scope, Sensitivity
+from training import configuration, experiment
+from training.quality.metrics import ARGMAX, FITTED, evaluate, evaluate_classes
+
+from ..conftest import ROOT
+
+ARTIFACTS = ROOT / "artifacts"
+DIRECTORY = ROOT / "docs" / "results"
+STORED: dict[str, type] = {
+    "results.json": Results,
+    "learning-curves.json": LearningCurves,
+    "sensitivity.json": Sensitivity,
+    "imbalance.json": Imbalance,
+    "ablations.json": Ablations,
+    "finer-labels.json": FinerLabels,
+    "scope.json": Scope,
+}
+RESULTS = storage.read(Results, DIRECTORY / "results.json")
+CONFIGS = configuration.load_all(ROOT / "configs")
+DIRECTORIES = [ARTIFACTS / one.model / one.variant for one in CONFIGS if one.shipped]
+
+
+@pytest.mark.parametrize(("name", "kind"), STORED.items())
+def test_stored_figures_follow_the_schema(name: str, kind: type, tmp_path: Path) -> None:
+    storage.write(storage.read(kind, DIRECTORY / name), tmp_path / name)
+    # No key is missing, none is left over, no value changes its type.
+    assert (tmp_path / name).read_bytes() == (DIRECTORY / name).read_bytes()
+
+
+@pytest.fixture(scope="module")
+def rebuilt(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A project with the stored figures alone, its pages built; there are no data sets."""
+    root = tmp_path_factory.mktemp("project")
+    directory = root / "docs" / "results"
+    directory.mkdir(parents=True)
+    for file in (*DIRECTORY.glob("*.json"), *DIRECTORY.glob("tuning-*.md")):
+        (directory / file.name).write_bytes(file.read_bytes())
+    for page in readme.find(ROOT):
+        text = page.read_text(encoding="utf-8")
+        copy = root / page.relative_to(ROOT)
+        copy.parent.mkdir(parents=True, exist_ok=True)
+        copy.write_text(
+            re.sub(f"(?s){readme.START}.*{readme.END}", readme.START + readme.END, text)
+        )
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(root)
+        patch.setenv("DATA_DIR", str(root / "no data"))
+        rendering.everything()
+    return root
+
+
+def test_committed_pages_are_those_of_the_stored_figures(rebuilt: Path) -> None:
+    files = [file for file in rebuilt.rglob("*") if file.suffix in {".md", ".svg"}]
+    committed = {
+        *(path for path in DIRECTORY.iterdir() if path.suffix in {".md", ".svg"}),
+        *readme.find(ROOT),
+    }
+    assert {ROOT / file.relative_to(rebuilt) for file in files} == committed
+    for file in files:
+        if file.suffix == ".svg":
+            continue
+        expected = (ROOT / file.relative_to(rebuilt)).read_text(encoding="utf-8")
+        assert file.read_text(encoding="utf-8") == expected, f"{file.name}: python -m study pages"
+
+
+def test_committed_plots_are_those_of_the_stored_figures(rebuilt: Path) -> None:
+    plots = sorted((rebuilt / "docs" / "results").glob("*.svg"))
+    assert len(plots) == 5
+    for plot in plots:
+        found, committed = plot.read_text(), (DIRECTORY / plot.name).read_text()
+        version = re.findall("Matplotlib v[0-9.]+", committed)
+        if re.findall("Matplotlib v[0-9.]+", found) == version:
+            assert found == committed, f"{plot.name}: python -m study pages"
+        else:  # another version draws other paths, but writes the same words
+            words = r">([^<>\n]+)</t(?:ext|span)>"
+            assert re.findall(words, found) == re.findall(words, committed)
+
+
+def found_rows() -> dict[tuple[str, str, str, str | None], Row]:
+    return {(one.protocol, one.model, one.name, one.threshold): one for one in RESULTS.rows}
+
+
+def test_committed_results_have_every_row() -> None:
+    found = found_rows()
+    for model in ("spam", "cyberbullying"):
+        for protocol in ("paper", "grouped"):
+            assert (protocol, model, "majority", "0.5") in found
+    for config in CONFIGS:
+        in_paper = (config.model, config.variant) in results.PAPER
+        thresholds = (None,) if config.model == "cyberbullying_type" else ("0.5", "fitted")
+        for protocol in ("paper", "grouped") if in_paper else ("grouped",):
+            for threshold in thresholds:
+                one = found[protocol, config.model, config.variant, threshold]
+                few = protocol == "grouped" and config.model != "spam"
+                assert one.seeds == list(range(5 if few else 10))
+                assert one.shipped is (protocol == "grouped" and config.shipped)
+
+
+@pytest.mark.parametrize("model", ["spam", "cyberbullying", "cyberbullying_type"])
+def test_baselines_stand_in_the_same_folds(model: str) -> None:
+    found = found_rows()
+    for name in BASELINES:
+        one = found["grouped", model, name, None if model == "cyberbullying_type" else "fitted"]
+        assert one.kind == "peer"
+        assert one.seeds == list(range(10 if model == "spam" else 5))
+        assert None not in (one.train_seconds, one.bytes, one.us_per_text_1)
+
+
+def test_intervals_contain_their_differences() -> None:
+    for one in RESULTS.comparisons:
+        low, high = one.ci95
+        assert low <= one.diff <= high
+
+
+def test_serving_follows_the_reports_own_criterion() -> None:
+    serving = tomllib.loads((ARTIFACTS / "serving.toml").read_text())["models"]
+    assert serving == {model: chosen.variant for model, chosen in RESULTS.chosen.items()}
+    for chosen in RESULTS.chosen.values():
+        means = {name: figures["mean"] for name, figures in chosen.validation.items()}
+        assert means[chosen.variant] == max(means.values())
+
+
+def test_the_scope_is_that_of_the_served_artifacts() -> None:
+    for one in storage.read(Scope, DIRECTORY / "scope.json").models:
+        assert one.variant == RESULTS.chosen[one.model].variant
+        assert one.version == load_manifest(ARTIFACTS / one.model / one.variant).version
+
+
+def test_the_finer_labels_page_repeats_the_reported_runs() -> None:
+    stored = storage.read(FinerLabels, DIRECTORY / "finer-labels.json")
+    found = found_rows()
+    for one in stored.rows:
+        reported = found["grouped", stored.model, one.name, "fitted"].metrics
+        if (one.labels == 2) == (one.kind == "peer"):  # as in the report
+            for metric in results.COMPARED:
+                expected = [reported.per_seed(metric)[seed] for seed in stored.seeds]
+                assert one.metrics.per_seed(metric) == pytest.approx(expected, abs=1e-3), one.name
+
+
+def test_artifacts_are_small_and_nothing_in_them_can_run() -> None:
+    assert {path.parent.name for path in DIRECTORIES} == {
+        "spam",
+        "cyberbullying",
+        "cyberbullying_type",
+    }
+    files = [file for path in DIRECTORIES for file in path.iterdir()]
+    assert sum(file.stat().st_size for file in files) < 20e6
+    assert {file.suffix for file in files} == {".json", ".safetensors", ".txt"}
+
+
+@pytest.mark.parametrize(
+    "directory", DIRECTORIES, ids=lambda path: f"{path.parent.name}-{path.name}"
+)
+def test_committed_artifact(
+    directory: Path, data_dir: Path, request: pytest.FixtureRequest
+) -> None:
+    if directory.parent.name != "spam":  # the slow ones
+        request.getfixturevalue("quick_folds")
+    classifier = Classifier.load(directory, engine="numpy")
+    classifier.check_golden()
+    manifest = classifier.manifest
+    assert (manifest.protocol, manifest.seed) == ("grouped", 0)
+    config = configuration.load(manifest.model, manifest.variant, ROOT / "configs")
+    assert manifest.config == config.model_dump(mode="json", exclude={"shipped"}) | {
+        "embeddings": manifest.config["embeddings"]
+    }
+    texts, labels = experiment.read_test_fold(manifest)
+    scores = classifier.scores(texts)
+    if manifest.threshold is None:
+        found, recorded = evaluate_classes(labels, scores), manifest.metrics["test"][ARGMAX]
+    else:
+        found = evaluate(labels, scores, manifest.threshold, score_kind=manifest.score_kind)
+        recorded = manifest.metrics["test"][FITTED]
+    assert set(found) == set(recorded)
+    for metric, value in found.items():
+        if value is None:
+            assert recorded[metric] is None, metric
+        else:
+            np.testing.assert_allclose(recorded[metric], value, atol=1e-6, err_msg=metric)
+
+
+@pytest.mark.timeout(300)
+def test_train_all_makes_the_committed_artifacts_again(data_dir: Path, tmp_path: Path) -> None:
+    """Where machine and libraries are the same, the same content; else about as good."""
+    command = [sys.executable, "-m", "training", "train-all", "--model=spam", "--output", tmp_path]
+    subprocess.run(command, cwd=ROOT, check=True)
+    directories = [path for path in DIRECTORIES if path.parent.name == "spam"]
+    assert len(directories) == len(list((tmp_path / "spam").iterdir())) == 4
+    for directory in directories:
+        committed = load_manifest(directory)
+        again = load_manifest(tmp_path / directory.relative_to(ARTIFACTS))
+        assert again.split == committed.split
+        for metric in ("accuracy", "auroc", "average_precision"):
+            found = again.metrics["test"][FITTED][metric]
+            assert found == pytest.approx(committed.metrics["test"][FITTED][metric], abs=0.005)
