@@ -11,6 +11,10 @@ from scipy.special import expit, softmax
 from study import finer_labels
 from study.baselines import BASELINES, runs
 from study.finer_labels import measure, not_negative
+from training.configuration import load
+from training.data.splits import Protocol
+from training.experiment import Run
+from training.runs import run_all
 
 from .conftest import one_by_one
 
@@ -56,6 +60,13 @@ def test_every_row_is_on_the_two_labels(tmp_path: Path, monkeypatch: pytest.Monk
         assert len(one.metrics.per_seed("auroc")) == 2
         assert min(one.metrics.per_seed("auroc")) > 0.9
         assert one.metrics.per_class_f1 is None
+        if one.kind == "dan":
+            config = load("tiny", one.name)
+            if one.labels == 2:
+                config = config.model_copy(update={"types_weight": 0.0})
+            runs_of = run_all([Run(config, Protocol.GROUPED, seed) for seed in (0, 1)], "Test")
+            expected = [run.result.metrics["test"]["fitted"]["brier"] for run in runs_of]
+            assert one.metrics.per_seed("brier") == expected
 
 
 def _of_baselines() -> list[tuple[str, str]]:

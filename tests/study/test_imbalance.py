@@ -8,6 +8,9 @@ from study import imbalance
 from study.pages import imbalance as page
 from study.schema.studies import Imbalance
 from study.storage import read
+from training.data.splits import Protocol
+from training.experiment import Run
+from training.runs import run_all
 
 SCALE = imbalance.Scale(models=("tiny",), shares=(0.13, 0.01), seeds=(0, 1), epochs=2)
 
@@ -36,3 +39,25 @@ def test_write_stores_and_shows_what_was_found(tmp_path: Path) -> None:
             assert low <= figures.mean <= high
     sparse = {cell.train_minority for cell in found.cells if cell.share == 0.01}
     assert sparse == {20}  # never fewer
+
+
+@pytest.mark.usefixtures("tiny", "in_this_process")
+def test_figures_are_those_of_the_test_fold() -> None:
+    found = imbalance.measure(SCALE)
+    for cell in found.cells:
+        config = imbalance.recipe(cell.model, cell.loss, SCALE.epochs)
+        kept = run_all(
+            [
+                Run(config, Protocol.GROUPED, seed, minority_share=cell.share)
+                for seed in SCALE.seeds
+            ],
+            "Test",
+        )
+        test = [run.result.metrics["test"] for run in kept]
+        expected = [one["fitted"]["macro_f1"] for one in test]
+        assert cell.metrics["macro_f1"].per_seed == expected
+        expected = [one["0.5"]["macro_f1"] for one in test]
+        assert cell.metrics["macro_f1_at_half"].per_seed == expected
+        # The positives are the minority here: their average precision is the minority's.
+        expected = [one["0.5"]["average_precision"] for one in test]
+        assert cell.metrics["average_precision"].per_seed == pytest.approx(expected, abs=1e-6)

@@ -10,10 +10,13 @@ from scipy import stats
 from study import results
 from study.baselines import BaselineRun
 from study.results import baseline_metrics, choose, compare, summarize, table1
-from study.schema.results import Row, RowMetrics
+from study.schema.results import METRICS, Row, RowMetrics
+from training.configuration import Configuration
 from training.data import datasets
 from training.data.splits import Protocol, Split, split
+from training.experiment import Run
 from training.quality.metrics import evaluate, evaluate_classes, fit_threshold
+from training.runs import run_all
 
 from .builders import kept
 
@@ -157,3 +160,26 @@ def test_baseline_rows_are_of_each_seeds_own_folds() -> None:
         # Right in every text of each seed's fold, and of no other seed's.
         assert one.metrics.per_seed("accuracy") == [1.0, 1.0]
         assert (one.seeds, one.us_per_text_1, one.us_per_text_256) == ([3, 0], 5.0, 2.0)
+
+
+SHORT = Configuration(
+    model="tiny", variant="short", loss="bce", epochs=2, hidden=8, batch_size=64, extra_words=0
+)
+
+
+@pytest.mark.usefixtures("tiny", "in_this_process")
+def test_variant_rows_hold_the_test_fold_at_each_threshold() -> None:
+    runs = run_all([Run(SHORT, Protocol.GROUPED, seed) for seed in (3, 0)], "Test")
+    rows = results.variant_rows(runs, name="short", shipped=True, seeds=(3, 0), texts=["prize"])
+    assert [(one.kind, one.threshold, one.seeds) for one in rows] == [
+        ("dan", "0.5", [3, 0]),
+        ("dan", "fitted", [3, 0]),
+    ]
+    for one in rows:
+        for metric in METRICS:
+            expected = [run.result.metrics["test"][one.threshold][metric] for run in runs]
+            assert one.metrics.per_seed(metric) == expected
+    validation = [run.result.metrics["validation"]["fitted"]["auroc"] for run in runs]
+    assert rows[1].metrics.per_seed("auroc") != validation, "folds that differ in nothing"
+    (first, second) = results.slice_rows("tiny", "short", runs)
+    assert first.texts + second.texts == len(split(datasets.load("tiny"), Protocol.GROUPED, 3).test)
