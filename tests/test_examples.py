@@ -1,0 +1,99 @@
+"""Every program in examples/ runs and prints what its docstring says."""
+
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from .conftest import PATIENCE_S, ROOT, StartService
+
+EXAMPLES = ROOT / "examples"
+
+SPAM_AND_HAM = [r"spam +0\.737 +WINNER!!.*", r"ham +0\.252 +Lunch at 12\?"]
+
+
+def run(name: str, *arguments: str, cache: Path | None = None) -> list[str]:
+    """Run an example as its docstring says, and return the lines that it printed."""
+    done = subprocess.run(
+        [sys.executable, str(EXAMPLES / name), *arguments],
+        cwd=ROOT,
+        env=os.environ | {"PYTHONPATH": str(ROOT), "TRAINING_CACHE": str(cache or ".cache")},
+        capture_output=True,
+        text=True,
+        timeout=PATIENCE_S,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    return done.stdout.splitlines()
+
+
+def matches(lines: list[str], patterns: list[str]) -> bool:
+    return len(lines) == len(patterns) and all(map(re.fullmatch, patterns, lines))
+
+
+def test_every_example_is_tested_and_listed() -> None:
+    names = {path.name for path in EXAMPLES.glob("*.py")}
+    tested = set(re.findall(r'run\(\s*"([a-z_]+\.py)"', Path(__file__).read_text()))
+    listed = set(re.findall(r"\]\((?:\.\./)?examples/([a-z_]+\.py)\)", index()))
+    assert names == tested == listed
+
+
+def index() -> str:
+    return (ROOT / "docs" / "README.md").read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize("path", sorted(EXAMPLES.glob("*.py")), ids=lambda path: path.stem)
+def test_docstring_shows_how_to_run_it(path: Path) -> None:
+    docstring = path.read_text(encoding="utf-8").split('"""')[1]
+    assert "\nShows: " in docstring
+    assert f"    python examples/{path.name}" in docstring
+    assert "\nPrints " in docstring
+
+
+def test_classify() -> None:
+    lines = run("classify.py")
+    assert lines[0] == "labels: ham and spam; positive at score >= 0.498"
+    assert matches(lines[1:3], SPAM_AND_HAM)
+    assert lines[-2:] == [
+        "at a threshold of 0.7: spam, ham, ham",
+        "scores: float32[3], the highest is 0.737",
+    ]
+
+
+def test_call_service(start_service: StartService) -> None:
+    service = start_service()
+    service.wait_until_ready()
+    lines = run("call_service.py", service.url)
+    assert matches(lines[:2], SPAM_AND_HAM)
+    assert lines[2:4] == [
+        "spam at a threshold of 0.8: 0 of 2",
+        "refused: 422 Unprocessable Entity",
+    ]
+    assert lines[4].startswith("  at #/texts: ")
+
+
+def test_check_your_traffic(tmp_path: Path) -> None:
+    lines = run("check_your_traffic.py")
+    assert lines[0] == "spam/squared_hinge-wide: 6 texts, 2 of them spam"
+    table = [line.split() for line in lines[2:]]
+    assert [row[0] for row in table] == ["0.100", "0.300", "0.498", "0.700", "0.900"]
+    assert table[2][1:4] == ["2", "1.00", "1.00"]
+
+    data = tmp_path / "mine.csv"
+    data.write_text("text,label\nnobody likes you,cyberbullying\nhello,not_cyberbullying\n")
+    lines = run("check_your_traffic.py", str(data), "cyberbullying/dice-wide")
+    assert lines[0] == "cyberbullying/dice-wide: 2 texts, 1 of them cyberbullying"
+
+
+def test_train_on_csv(tmp_path: Path) -> None:
+    lines = run("train_on_csv.py", str(tmp_path), cache=tmp_path)
+    assert lines[-2:] == ["abusive: nobody wants you, leave", "fine: see you at noon"]
+    assert (tmp_path / "artifacts" / "abuse" / "wide" / "model.json").exists()
+
+
+def test_custom_loss(tmp_path: Path) -> None:
+    lines = run("custom_loss.py", cache=tmp_path)
+    assert lines[-1] == "loss: one_sided, options: {'cost': 3.0}"
