@@ -4,6 +4,7 @@ import csv
 import importlib
 import inspect
 import json
+import os
 import re
 import shlex
 import subprocess
@@ -34,6 +35,10 @@ PAGES: Final = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", ROOT / "docs" / "R
 ALL_PAGES: Final = sorted({*PAGES, ROOT / "CHANGELOG.md", *(ROOT / "docs").rglob("*.md")})
 
 TEXT: Final = {page: page.read_text(encoding="utf-8") for page in ALL_PAGES}
+PROSE: Final = {
+    page: re.sub(r"^ *```.*?^ *```$", "", text, flags=re.DOTALL | re.MULTILINE)
+    for page, text in TEXT.items()
+}
 CONFIGURATION, HTTP_API, LOSSES_PAGE, MONITORING, OPERATING = (
     TEXT[ROOT / "docs" / "guide" / f"{name}.md"]
     for name in ("configuration", "http-api", "losses", "monitoring", "operating")
@@ -108,7 +113,8 @@ COMMANDS: Final = list(commands())
 MENTIONED: Final = [
     parsed(page, line)
     for page in PAGES
-    for line in re.findall(r"`((?:make|dandelion|python -m) [^`<…]+)`", TEXT[page])
+    for code in re.findall(r"`([^`]+)`", PROSE[page])
+    for line in re.findall(r"^(?:make|dandelion|python -m|\.venv/bin/python) [^<…]+$", code)
 ]
 
 
@@ -360,6 +366,7 @@ def test_every_command_is_documented() -> None:
 def test_commands_that_train_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The guide's commands in their order, each for one epoch."""
     monkeypatch.setenv("TRAINING_CACHE", str(tmp_path / "cache"))
+    monkeypatch.setenv("DATA_DIR", str(ROOT / os.environ.get("DATA_DIR", "data")))
     monkeypatch.chdir(tmp_path)
     (tmp_path / "configs").symlink_to(ROOT / "configs")
     with (tmp_path / "mine.csv").open("w", newline="", encoding="utf-8") as file:
@@ -402,9 +409,8 @@ def test_console_commands_run() -> None:
 
 def anchors(page: Path) -> set[str]:
     """Return the anchors that GitHub gives to a page's headings."""
-    text = re.sub(r"^```.*?^```$", "", TEXT[page], flags=re.DOTALL | re.MULTILINE)
     found: set[str] = set()
-    for heading in re.findall(r"^#+ (.+)$", text, re.MULTILINE):
+    for heading in re.findall(r"^#+ (.+)$", PROSE[page], re.MULTILINE):
         plain = re.sub(r"\[([^]]+)\]\([^)]*\)", r"\1", heading).lower()
         anchor = re.sub(r"[^\w\- ]", "", plain).replace(" ", "-")
         number = 0
@@ -448,7 +454,7 @@ def paths_in(text: str) -> list[str]:
 
 @pytest.mark.parametrize("page", PAGES, ids=name_of)
 def test_named_files_exist(page: Path) -> None:
-    for path in paths_in(TEXT[page]):
+    for path in paths_in(PROSE[page]):
         # Those of the examples `abuse` and `tversky` exist once a reader has trained them.
         assert path.startswith("artifacts/") or list(ROOT.glob(path.rstrip("/"))), path
 
