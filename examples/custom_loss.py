@@ -22,22 +22,21 @@ from torch.nn import functional
 
 from dandelion import Classifier
 from training import cli
+from training.losses.options import Positive
 from training.losses.registry import LOSSES, Registered
 
 
-def one_sided(logits: Tensor, targets: Tensor, prior: float, *, cost: float = 5.0) -> Tensor:
+def one_sided(logits: Tensor, targets: Tensor, *, cost: Positive = 5.0) -> Tensor:
     """Cross-entropy in which a missed positive costs ``cost`` times a false alarm.
 
     Args:
         logits: float[n].
         targets: float[n] of zeros and ones.
-        prior: share of positives in the training fold; not used here.
-        cost: an option, by keyword: ``--set 'loss_options={cost=3}'``.
+        cost: an option; its type says what is allowed: ``--set 'loss_options={cost=3}'``.
 
     Returns:
         A scalar.
     """
-    del prior
     weight = torch.tensor(cost, dtype=logits.dtype)
     return functional.binary_cross_entropy_with_logits(logits, targets, pos_weight=weight)
 
