@@ -259,6 +259,8 @@ def test_routes_and_statuses_are_those_of_the_service(service: Service) -> None:
     statuses = {int(status) for status in classify["responses"]} - {200}
     assert {int(row[0]) for row in rows(HTTP_API, "status")} == statuses
     schema = classify["requestBody"]["content"]["application/json"]["schema"]
+    if "$ref" in schema:
+        schema = description["components"]["schemas"][schema["$ref"].rpartition("/")[2]]
     fields = [name for row in rows(HTTP_API, "field") for name in in_code(row[0])]
     assert fields == list(schema["properties"])
 
