@@ -12,7 +12,8 @@ from study import finer_labels
 from study.baselines import BASELINES, runs
 from study.finer_labels import measure, not_negative
 from training.configuration import load
-from training.data.splits import Protocol
+from training.data import datasets
+from training.data.splits import Protocol, split
 from training.experiment import Run
 from training.runs import run_all
 
@@ -56,6 +57,8 @@ def test_every_row_is_on_the_two_labels(tmp_path: Path, monkeypatch: pytest.Monk
         *(("dan", name, labels) for labels in (2, 3) for name in finer_labels.VARIANTS),
     ]
     assert [(one.kind, one.name, one.labels) for one in found.rows] == expected
+    expected = _brier_of_three(finer_labels.BASELINES[0])
+    assert found.rows[2].metrics.per_seed("brier") == pytest.approx(expected)
     for one in found.rows:
         assert len(one.metrics.per_seed("auroc")) == 2
         assert min(one.metrics.per_seed("auroc")) > 0.9
@@ -67,6 +70,19 @@ def test_every_row_is_on_the_two_labels(tmp_path: Path, monkeypatch: pytest.Monk
             runs_of = run_all([Run(config, Protocol.GROUPED, seed) for seed in (0, 1)], "Test")
             expected = [run.result.metrics["test"]["fitted"]["brier"] for run in runs_of]
             assert one.metrics.per_seed("brier") == expected
+
+
+def _brier_of_three(name: str) -> list[float]:
+    """Fit a baseline on three labels of the folds of two; return its Brier scores on two."""
+    dataset, finer = datasets.load("tiny"), datasets.load("tiny_type")
+    found = []
+    for seed in (0, 1):
+        folds = split(dataset, Protocol.GROUPED, seed)
+        texts = tuple(dataset.texts[row] for row in folds.train)
+        fitted, _ = BASELINES[name].fit(texts, finer.labels[folds.train], seed)
+        scores = 1 - fitted.scores([dataset.texts[row] for row in folds.test])[:, 0]
+        found.append(float(((scores - dataset.labels[folds.test]) ** 2).mean()))
+    return found
 
 
 def _of_baselines() -> list[tuple[str, str]]:
