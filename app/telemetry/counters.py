@@ -241,13 +241,13 @@ class SharedCounters(Collector):
         self._row.cells = self._map.claim(row)
 
     def retire(self, row: int) -> None:
-        """Add a worker's counts to the total, drop its gauges, and free its row.
+        """Add a worker's counts to the total, and free its row; its gauges are no longer shown.
 
         Called by the parent, after it has waited for the end of the worker.
         """
         with self._reading:
             self._read_directory()
-            self._map.retire(row, ~self._is_gauge())
+            self._map.retire(row, self._used)
 
     def process_ids(self) -> list[int]:
         """Return the parent's id, then those of the workers."""

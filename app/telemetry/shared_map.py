@@ -163,18 +163,16 @@ class SharedMap:
         start = row * self.layout.cells
         return self._cells[start : start + self.layout.cells]
 
-    def retire(self, row: int, is_added: NDArray[np.bool_]) -> None:
+    def retire(self, row: int, used: int) -> None:
         """Add a row to the total and free it; for the parent, after the end of its process.
 
         Args:
             row: it was opened before.
-            is_added: bool[n] of the first n cells, which are all that are used; the others'
-                values are dropped.
+            used: all cells after that many are 0.
         """
-        used = len(is_added)
         epoch = self._header[_EPOCH]
-        counted = np.where(is_added, self._rows[row, :used], 0.0)
-        np.add(self._totals[epoch % 2, :used], counted, out=self._totals[(epoch + 1) % 2, :used])
+        total, next_total = self._totals[epoch % 2], self._totals[(epoch + 1) % 2]
+        np.add(total[:used], self._rows[row, :used], out=next_total[:used])
         self._header[_word(row)] = epoch + 1
         self._order_memory()
         self._header[_EPOCH] = epoch + 1
@@ -183,10 +181,10 @@ class SharedMap:
         self._rows[row, :used] = 0.0
 
     def combined(self, used: int) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-        """Return sum and maximum of the first cells over all rows; the sum has the total in it.
+        """Combine the first cells of all rows.
 
         Returns:
-            Two float64[used].
+            float64[used], their sum and the total's; float64[used], the rows' maximum.
         """
         while True:
             epoch = self._header[_EPOCH]

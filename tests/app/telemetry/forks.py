@@ -5,6 +5,8 @@ name forks instead, and writes JSON to standard output. Its arguments:
 
 script
     reads a script per line, a list of steps, and writes what its scrapes have returned.
+add SERIES
+    adds series in several processes at once, and writes what a scrape returns then.
 kills ROUNDS
     kills counting processes, one after the other, while another one scrapes.
 """
@@ -16,6 +18,7 @@ import signal
 import sys
 import time
 from collections.abc import Callable
+from functools import partial
 from typing import Any, NoReturn
 
 from prometheus_client import CollectorRegistry
@@ -62,6 +65,7 @@ def fork(child: Callable[[], object]) -> int:
     if pid:
         return pid
     try:
+        os.close(1)  # else the test would wait for what this process might write
         child()
     finally:
         os._exit(0)
@@ -102,19 +106,41 @@ def run(script: list[tuple[int, Step]]) -> list[Samples]:
     counters = SharedCounters([THINGS, SIZES, LEVEL], Layout(rows=1 + WORKERS))
     processes = [Process(counters) for _ in range(WORKERS)]
     found = []
-    for number, step in script:
-        if step[0] == "kill" and number:
-            processes[number - 1].kill()
-            counters.retire(processes[number - 1].row)
-            processes[number - 1] = Process(counters)
-        elif step[0] == "scrape":
-            result = processes[number - 1].do(step) if number else samples(counters)
-            found.append(result)
-        elif step[0] != "kill":
-            processes[number - 1].do(step) if number else do(counters, *step)
-    for process in processes:
-        process.kill()
+    try:
+        for number, step in script:
+            if step[0] == "kill" and number:
+                processes[number - 1].kill()
+                counters.retire(processes[number - 1].row)
+                processes[number - 1] = Process(counters)
+            elif step[0] == "scrape":
+                result = processes[number - 1].do(step) if number else samples(counters)
+                found.append(result)
+            elif step[0] != "kill":
+                processes[number - 1].do(step) if number else do(counters, *step)
+    finally:
+        for process in processes:
+            process.kill()
     return found
+
+
+def add_at_once(series: int) -> Samples:
+    """Let processes add the same series at the same time, and count each of them once."""
+    counters = SharedCounters([THINGS, SIZES], Layout(rows=1 + WORKERS))
+    start, closes = os.pipe()
+
+    def child(row: int) -> None:
+        os.close(closes)
+        counters.write_to(row)
+        os.read(start, 1)
+        for number in range(series):
+            counters.histogram(SIZES, f"kind {number}").observe(1)
+            counters.counter(THINGS, f"kind {number}").inc()
+
+    children = [fork(partial(child, counters.open_row())) for _ in range(WORKERS)]
+    os.close(closes)
+    for pid in children:
+        os.waitpid(pid, 0)
+    return samples(counters)
 
 
 def count_until_killed(counters: SharedCounters, row: int, done: int) -> None:
@@ -175,7 +201,7 @@ def kills(rounds: int) -> dict[str, Any]:
     for _ in range(rounds + 2):
         row = counters.open_row()
         done, write = os.pipe()
-        pid = fork(lambda row=row, write=write: count_until_killed(counters, row, write))  # type: ignore[misc]
+        pid = fork(partial(count_until_killed, counters, row, write))
         os.close(write)
         running.append((pid, row, done))
         if len(running) == 2:
@@ -208,6 +234,8 @@ def end(counters: SharedCounters, pid: int, row: int, done: int) -> int:
 if __name__ == "__main__":
     if sys.argv[1] == "kills":
         sys.stdout.write(json.dumps(kills(int(sys.argv[2]))) + "\n")
+    elif sys.argv[1] == "add":
+        sys.stdout.write(json.dumps(add_at_once(int(sys.argv[2]))) + "\n")
     else:
         for line in sys.stdin:
             sys.stdout.write(json.dumps(run(json.loads(line))) + "\n")

@@ -126,6 +126,14 @@ def test_a_process_finds_a_series_that_a_younger_one_has_added(
     assert same == {"things_total{kind=new}": 7}
 
 
+def test_processes_that_add_the_same_series_at_once_count_one() -> None:
+    with forks("add", "150") as process:
+        assert process.stdout is not None
+        found = json.load(process.stdout)
+    assert {found[f"things_total{{kind=kind {number}}}"] for number in range(150)} == {WORKERS}
+    assert {found[f"sizes_count{{kind=kind {number}}}"] for number in range(150)} == {WORKERS}
+
+
 def test_nothing_is_lost_however_often_a_counting_process_is_killed() -> None:
     rounds = 60  # of four rows
     with forks("kills", str(rounds)) as process:
