@@ -15,7 +15,9 @@ from dandelion.quantization import Precision
 from dandelion.text.grams import Features
 
 from .errors import ConfigurationError
-from .losses.registry import LOSSES, options_of
+from .losses import options
+from .losses.options import Option
+from .losses.registry import LOSSES
 
 CONFIGS = Path("configs")
 
@@ -89,7 +91,7 @@ class Configuration(BaseModel):
 
     loss: str
     """A name in training/losses.py."""
-    loss_options: dict[str, bool | float | str] = {}
+    loss_options: dict[str, Option] = {}
     """Keyword arguments of the loss."""
     types_weight: float = Field(0.0, ge=0)
     """Weight of a cross-entropy over the data set's finer classes, added to the loss. With it the
@@ -151,14 +153,11 @@ class Configuration(BaseModel):
         return name
 
     @model_validator(mode="after")
-    def _known_options(self) -> Self:
-        known = options_of(self.loss)
-        unknown = sorted(set(self.loss_options) - known)
-        if unknown:
-            raise ValueError(
-                f"loss_options: {self.loss!r} has no {', '.join(unknown)}; "
-                f"there are: {', '.join(sorted(known)) or 'none'}"
-            )
+    def _possible_options(self) -> Self:
+        try:
+            options.check(LOSSES[self.loss].function, self.loss_options)
+        except ValueError as error:
+            raise ValueError(f"loss_options of {self.loss!r}: {error}") from None
         return self
 
 

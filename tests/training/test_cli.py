@@ -182,7 +182,7 @@ def test_a_model_of_ones_own(command: CliRunner, tmp_path: Path) -> None:
         ([*TRAIN, "--set=hiden=3"], "command line: hiden: no such field; did you mean hidden?"),
         ([*TRAIN, "--set=zzz=3"], "zzz: no such field; there are: model, variant, "),
         ([*TRAIN, "--set=wide.rat=3"], "wide.rat: no such field; did you mean rate?"),
-        ([*TRAIN, "--set=loss_options={alfa=1}"], "command line: loss_options: 'dice' has no alfa"),
+        ([*TRAIN, "--set=loss_options={alfa=1}"], "loss_options of 'dice': no option 'alfa'"),
         ([*TRAIN, "--set=wide.bits=99"], "bits is 99; expected 1 to 22"),
         ([*TRAIN, "--set=types_weight=1.0"], "Tiny has no finer classes"),
         ([*TRAIN, "--set=model='spam'"], "--set: model: use the option of that name"),

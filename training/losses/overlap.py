@@ -1,12 +1,12 @@
-"""Losses made of the soft confusion matrix: Dice, Tversky, G-mean, MCC and their kin."""
+"""Losses made of the soft confusion matrix: Dice, Tversky, G-mean, MCC and variants of them."""
 
-from typing import Literal
+from typing import Literal, assert_never
 
 import torch
 from torch import Tensor
 from torch.nn import functional
 
-from .options import require_positive, require_share
+from .options import Positive, Share
 from .pointwise import bce
 
 Classes = Literal["positive", "minority", "both"]
@@ -17,11 +17,11 @@ def dice(  # noqa: PLR0913
     targets: Tensor,
     prior: float,
     *,
-    smoothing: float = 1.0,
+    smoothing: Positive = 1.0,
     classes: Classes = "positive",
     squared: bool = False,
 ) -> Tensor:
-    """Soft Dice, Eq. 7 of the paper; with squared scores below, as Milletari et al. 2016.
+    """Soft Dice, Eq. 7 of the paper; with squared scores, that of Milletari et al. 2016.
 
         1 − (2 Σ y p + s) / (Σ y + Σ p + s)                   x, y float[n] → scalar
 
@@ -31,13 +31,10 @@ def dice(  # noqa: PLR0913
     squared or not.
 
     Args:
-        smoothing: positive.
-        classes: whose Dice is counted: the positive class's, that of the class which the prior says
-            is rarer, or the mean of both (1 − macro-F1 in the limit).
-        squared: whether Σ p² stands for Σ p.
-
-    Raises:
-        ValueError: an option is out of its range.
+        smoothing: s.
+        classes: whose Dice counts: the positive class's, that of the rarer class by the prior, or
+            the mean of both (1 − macro-F1 in the limit).
+        squared: whether Σ p² takes the place of Σ p.
     """
     coefficients = _soft_dice(logits, targets, smoothing=smoothing, squared=squared)
     return 1 - _counted(coefficients, classes, prior)
@@ -48,28 +45,24 @@ def dice_self_adjusting(  # noqa: PLR0913
     targets: Tensor,
     prior: float,
     *,
-    smoothing: float = 1.0,
+    smoothing: Positive = 1.0,
     classes: Classes = "positive",
-    alpha: float = 0.5,
+    alpha: Share = 0.5,
 ) -> Tensor:
     """Dice of scores that fade as they near 1, so that easy texts pull less (Li et al. 2020).
 
         1 − (2 Σ y q + s) / (Σ y + Σ q + s), q = (1 − p)^α p  x, y float[n] → scalar
 
     Li et al. write it for a single text; this is their sum over a batch. q is largest at
-    p = 1 / (1 + α): positives settle there and not at 1, and negatives beyond it are pushed the
-    wrong way. Batch and balance: see `dice`. Limit: 1 at saturated logits, right or wrong, if any
-    text is of the counted class and s → 0; `dice` for α → 0.
+    p = 1 / (1 + α): positives settle there and not at 1, and negatives beyond it are pushed in
+    the wrong direction. Batch and balance: see `dice`. Limit: 1 at saturated logits, right or
+    wrong, if any text is of the counted class and s → 0; `dice` for α → 0.
 
     Args:
-        smoothing: positive.
+        smoothing: s.
         classes: see `dice`.
-        alpha: how fast easy texts fade, in [0, 1].
-
-    Raises:
-        ValueError: an option is out of its range.
+        alpha: how fast easy texts fade.
     """
-    require_share(alpha=alpha)
     coefficients = _soft_dice(logits, targets, smoothing=smoothing, alpha=alpha)
     return 1 - _counted(coefficients, classes, prior)
 
@@ -79,7 +72,7 @@ def dice_log_cosh(
     targets: Tensor,
     prior: float,
     *,
-    smoothing: float = 1.0,
+    smoothing: Positive = 1.0,
     classes: Classes = "positive",
 ) -> Tensor:
     """Logarithm of the hyperbolic cosine of Dice (Jadon 2020).
@@ -88,9 +81,6 @@ def dice_log_cosh(
 
     About dice² / 2, so its gradient fades as Dice nears 0. Options, batch and balance: see `dice`.
     Limit: log cosh(1 − F1) at saturated logits and s → 0.
-
-    Raises:
-        ValueError: an option is out of its range.
     """
     loss = dice(logits, targets, prior, smoothing=smoothing, classes=classes)
     return (2 * (loss / 2).sinh().square()).log1p()  # cosh(u) = 1 + 2 sinh²(u / 2)
@@ -101,7 +91,7 @@ def log_dice(
     targets: Tensor,
     prior: float,
     *,
-    smoothing: float = 1.0,
+    smoothing: Positive = 1.0,
     classes: Classes = "positive",
 ) -> Tensor:
     """Negative logarithm of the soft Dice coefficient (Wong et al. 2018, with exponent 1).
@@ -111,9 +101,6 @@ def log_dice(
     The logarithm steepens it where Dice is poor: the gradient is that of `dice`, divided by the
     coefficient. Options, batch and balance: see `dice`. Limit: −log F1 at saturated logits and
     s → 0.
-
-    Raises:
-        ValueError: an option is out of its range.
     """
     coefficients = _soft_dice(logits, targets, smoothing=smoothing)
     return -_counted(coefficients, classes, prior).log()
@@ -124,9 +111,9 @@ def dice_bce(  # noqa: PLR0913
     targets: Tensor,
     prior: float,
     *,
-    smoothing: float = 1.0,
+    smoothing: Positive = 1.0,
     classes: Classes = "positive",
-    weight: float = 0.5,
+    weight: Share = 0.5,
 ) -> Tensor:
     """Dice and cross-entropy together (after the combo loss of Taghanaki et al. 2019).
 
@@ -136,16 +123,12 @@ def dice_bce(  # noqa: PLR0913
     Other options, batch and balance: see `dice` and `bce`. Limit: 0 at correct saturated logits.
 
     Args:
-        smoothing: positive.
+        smoothing: s.
         classes: see `dice`.
-        weight: Dice's part, in [0, 1].
-
-    Raises:
-        ValueError: an option is out of its range.
+        weight: Dice's part.
     """
-    require_share(weight=weight)
     overlap = dice(logits, targets, prior, smoothing=smoothing, classes=classes)
-    return weight * overlap + (1 - weight) * bce(logits, targets, prior)
+    return weight * overlap + (1 - weight) * bce(logits, targets)
 
 
 def tversky(  # noqa: PLR0913
@@ -153,10 +136,10 @@ def tversky(  # noqa: PLR0913
     targets: Tensor,
     prior: float,
     *,
-    smoothing: float = 1.0,
+    smoothing: Positive = 1.0,
     classes: Classes = "positive",
-    alpha: float = 0.3,
-    beta: float = 0.7,
+    alpha: Share = 0.3,
+    beta: Share = 0.7,
 ) -> Tensor:
     """Tversky's index: Dice with a price for each kind of error (Salehi et al. 2017).
 
@@ -167,16 +150,11 @@ def tversky(  # noqa: PLR0913
     Limit: 1 − Tversky's index of the decisions at saturated logits and s → 0.
 
     Args:
-        smoothing: positive.
+        smoothing: s.
         classes: see `dice`; false positives and negatives are those of the counted class.
-        alpha: the price of false positives, in [0, 1].
-        beta: the price of false negatives, in [0, 1].
-
-    Raises:
-        ValueError: an option is out of its range.
+        alpha: the price of false positives.
+        beta: the price of false negatives.
     """
-    require_positive(smoothing=smoothing)
-    require_share(alpha=alpha, beta=beta)
     hits, false_alarms, misses = _soft_counts(logits, targets)
     errors = alpha * false_alarms + beta * misses
     # 1 − index, without the subtraction: what is left near 0 keeps its digits.
@@ -188,11 +166,11 @@ def focal_tversky(  # noqa: PLR0913
     targets: Tensor,
     prior: float,
     *,
-    smoothing: float = 1.0,
+    smoothing: Positive = 1.0,
     classes: Classes = "positive",
-    alpha: float = 0.3,
-    beta: float = 0.7,
-    gamma: float = 4 / 3,
+    alpha: Share = 0.3,
+    beta: Share = 0.7,
+    gamma: Positive = 4 / 3,
 ) -> Tensor:
     """A root of Tversky's loss, which steepens it near 0 (Abraham & Khan 2019).
 
@@ -202,16 +180,12 @@ def focal_tversky(  # noqa: PLR0913
     and balance: see `dice`. Limit: the root of 1 − Tversky's index at saturated logits and s → 0.
 
     Args:
-        smoothing: positive.
+        smoothing: s.
         classes: see `dice`.
-        alpha: the price of false positives, in [0, 1].
-        beta: the price of false negatives, in [0, 1].
-        gamma: positive; beyond 1 it takes a root, below a power.
-
-    Raises:
-        ValueError: an option is out of its range.
+        alpha: the price of false positives.
+        beta: the price of false negatives.
+        gamma: γ; above 1 it takes a root, below 1 a power.
     """
-    require_positive(gamma=gamma)
     prices = {"alpha": alpha, "beta": beta}
     loss = tversky(logits, targets, prior, smoothing=smoothing, classes=classes, **prices)
     # A root has no slope at 0, which the loss reaches where every logit is saturated and right;
@@ -220,40 +194,30 @@ def focal_tversky(  # noqa: PLR0913
     return torch.where(loss > 0, positive ** (1 / gamma), 0.0)
 
 
-def g_mean(logits: Tensor, targets: Tensor, prior: float, *, smoothing: float = 1.0) -> Tensor:
-    """Geometric mean of sensitivity and specificity (Kubat & Matwin 1997), made soft.
+def g_mean(logits: Tensor, targets: Tensor, *, smoothing: Positive = 1.0) -> Tensor:
+    """Soft geometric mean of sensitivity and specificity (Kubat & Matwin 1997).
 
         1 − √((TP + s) / (P + s) · (TN + s) / (N + s))        x, y float[n] → scalar
 
     Each class's rate counts alike whatever the balance; the smoothing draws that of a class with
     few texts in the batch towards 1, and makes that of an absent class 1. Limit: 1 − G-mean of the
     decisions at saturated logits and s → 0.
-
-    Raises:
-        ValueError: the smoothing is not positive.
     """
-    del prior
-    require_positive(smoothing=smoothing)
     hits, _, misses = _soft_counts(logits, targets)
     rates = (hits + smoothing) / (hits + misses + smoothing)  # [2]
     return 1 - rates.prod().sqrt()
 
 
-def mcc(logits: Tensor, targets: Tensor, prior: float, *, smoothing: float = 1.0) -> Tensor:
+def mcc(logits: Tensor, targets: Tensor, *, smoothing: Positive = 1.0) -> Tensor:
     """Matthews' correlation coefficient of the soft confusion matrix (Abhishek & Hamarneh 2021).
 
         1 − (TP·TN − FP·FN) / √((TP+FP+s)(TP+FN+s)(TN+FP+s)(TN+FN+s))     x, y float[n] → scalar
 
     Both classes count alike whatever the balance. A batch of one class has no correlation: there
-    the value is 1 and the gradient 0; the smoothing keeps that defined, and holds even a perfect
-    batch above 0, the more the fewer texts a class has. Limit: 1 − MCC of the decisions at
-    saturated logits and s → 0, MCC being 0 where one of its four sums is.
-
-    Raises:
-        ValueError: the smoothing is not positive.
+    the value is 1 and the gradient 0; the smoothing keeps that defined. It also keeps the value
+    of a perfect batch above 0, the more so the fewer texts a class has. Limit: 1 − MCC of the
+    decisions at saturated logits and s → 0, MCC being 0 where one of its four sums is.
     """
-    del prior
-    require_positive(smoothing=smoothing)
     hits, false_alarms, misses = _soft_counts(logits, targets)
     sums = torch.cat((hits + false_alarms, hits + misses)) + smoothing  # [4]
     return 1 - (hits.prod() - false_alarms.prod()) / sums.prod().sqrt()
@@ -279,7 +243,6 @@ def _soft_dice(
     logits: Tensor, targets: Tensor, *, smoothing: float, squared: bool = False, alpha: float = 0.0
 ) -> Tensor:
     """Return each class's soft Dice coefficient, float[2]: the negative's, the positive's."""
-    require_positive(smoothing=smoothing)
     own, members = _sided(logits, targets)
     # (1 − p)^α p, as an exponential: no power of zero has a gradient.
     scores = (alpha * functional.logsigmoid(-own)).exp() * torch.sigmoid(own)
@@ -297,4 +260,4 @@ def _counted(by_class: Tensor, classes: Classes, prior: float) -> Tensor:
             return by_class[int(prior <= 0.5)]
         case "both":
             return by_class.mean()
-    raise ValueError(f"classes is {classes!r}; there are: positive, minority, both")
+    assert_never(classes)

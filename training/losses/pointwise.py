@@ -4,18 +4,17 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from .options import require_positive, require_share
+from .options import Positive, Share
 
 
-def bce(logits: Tensor, targets: Tensor, prior: float) -> Tensor:
+def bce(logits: Tensor, targets: Tensor) -> Tensor:
     """Binary cross-entropy, the logarithmic score (Good 1952).
 
         mean of −log σ(z)                                     x, y float[n] → scalar
 
-    A mean over texts, each alike: its expectation does not depend on the batch's size, and the
-    majority class dominates it. Limit: 0 at correct saturated logits, mean |x| at wrong ones.
+    A mean over texts, all counting alike: its expectation does not depend on the batch size, and
+    the majority class dominates it. Limit: 0 at correct saturated logits, mean |x| at wrong ones.
     """
-    del prior
     return functional.binary_cross_entropy_with_logits(logits, targets)
 
 
@@ -24,7 +23,7 @@ def weighted_bce(logits: Tensor, targets: Tensor, prior: float) -> Tensor:
 
         mean of −w log σ(z), w = (1 − prior) / prior if y = 1, else 1     x, y float[n] → scalar
 
-    A mean over texts: its expectation does not depend on the batch's size. Thanks to the weight
+    A mean over texts: its expectation does not depend on the batch size. Thanks to the weight
     both classes count alike, whatever the balance, by the share of negatives. Limit: 0 at correct
     saturated logits, mean w |x| at wrong ones.
 
@@ -37,39 +36,30 @@ def weighted_bce(logits: Tensor, targets: Tensor, prior: float) -> Tensor:
     return functional.binary_cross_entropy_with_logits(logits, targets, pos_weight=weight)
 
 
-def mse(logits: Tensor, targets: Tensor, prior: float) -> Tensor:
+def mse(logits: Tensor, targets: Tensor) -> Tensor:
     """Mean squared error of the sigmoid: the Brier score of the batch (Brier 1950).
 
         mean of (p − y)²                                      x, y float[n] → scalar
 
-    A mean over texts, each alike: its expectation does not depend on the batch's size, and the
-    majority class dominates it. Limit: the share of wrong decisions at saturated logits.
+    A mean over texts, all counting alike: its expectation does not depend on the batch size, and
+    the majority class dominates it. Limit: the share of wrong decisions at saturated logits.
     """
-    del prior
     return functional.mse_loss(torch.sigmoid(logits), targets)
 
 
-def focal(
-    logits: Tensor, targets: Tensor, prior: float, *, gamma: float = 2.0, alpha: float = 0.25
-) -> Tensor:
-    """Cross-entropy that fades where the score is right already (Lin et al. 2017, Eq. 5).
+def focal(logits: Tensor, targets: Tensor, *, gamma: Positive = 2.0, alpha: Share = 0.25) -> Tensor:
+    """Cross-entropy that fades where the score is already right (Lin et al. 2017, Eq. 5).
 
         mean of −a (1 − σ(z))^γ log σ(z), a = α if y = 1, else 1 − α      x, y float[n] → scalar
 
     A mean over texts, where Lin et al. divide by the number of positives: its expectation does not
-    depend on the batch's size, and of the balance only α takes notice. Limit: 0 at correct
+    depend on the batch size, and only α takes the balance into account. Limit: 0 at correct
     saturated logits, mean a |x| at wrong ones; half of `bce` for γ → 0 and α = 1/2.
 
     Args:
-        gamma: how fast easy texts fade, positive.
-        alpha: the weight of positives, in [0, 1].
-
-    Raises:
-        ValueError: an option is out of its range.
+        gamma: how fast easy texts fade.
+        alpha: the weight of positives.
     """
-    del prior
-    require_positive(gamma=gamma)
-    require_share(alpha=alpha)
     margins = (2 * targets - 1) * logits
     weights = alpha * targets + (1 - alpha) * (1 - targets)
     # As exponentials of logarithms: no power of zero has a gradient.
@@ -77,21 +67,20 @@ def focal(
     return -(weights * fading * functional.logsigmoid(margins)).mean()
 
 
-def squared_hinge(logits: Tensor, targets: Tensor, prior: float) -> Tensor:
+def squared_hinge(logits: Tensor, targets: Tensor) -> Tensor:
     """Squared hinge of the margin: an L2 support vector machine on the network (Tang 2013).
 
         mean of max(0, 1 − z)²                                x, y float[n] → scalar
 
-    The logit is a margin and its sigmoid no probability. A mean over texts, each alike: its
-    expectation does not depend on the batch's size, and the majority class dominates it.
+    The logit is a margin and its sigmoid no probability. A mean over texts, all counting alike: its
+    expectation does not depend on the batch size, and the majority class dominates it.
     Limit: exactly 0 once every margin is 1 or more; it grows with the square of wrong margins.
     """
-    del prior
     margins = (2 * targets - 1) * logits
     return functional.relu(1 - margins).square().mean()
 
 
-def nll_ratio(logits: Tensor, targets: Tensor, prior: float, *, smoothing: float = 0.1) -> Tensor:
+def nll_ratio(logits: Tensor, targets: Tensor, *, smoothing: Positive = 0.1) -> Tensor:
     """Negative log-likelihood ratio of the right class to its rivals (Zhu et al. 2018).
 
         mean of −log((σ(z) + s) / (1 − σ(z) + s))             x, y float[n] → scalar
@@ -103,15 +92,10 @@ def nll_ratio(logits: Tensor, targets: Tensor, prior: float, *, smoothing: float
     part to ± log((1 + s) / s) and lets its gradient fade at either end; the larger it is, the
     nearer the loss comes to the mean absolute error of the score.
 
-    A mean over texts, each alike: its expectation does not depend on the batch's size, and the
-    majority class dominates it. Limit: −log((1 + s) / s) at correct saturated logits, its opposite
-    at wrong ones; mean of −z for s → 0.
-
-    Raises:
-        ValueError: the smoothing is not positive.
+    A mean over texts, all counting alike: its expectation does not depend on the batch size, and
+    the majority class dominates it. Limit: −log((1 + s) / s) at correct saturated logits, its
+    opposite at wrong ones; mean of −z for s → 0.
     """
-    del prior
-    require_positive(smoothing=smoothing)
     margins = (2 * targets - 1) * logits
     right, wrong = torch.sigmoid(margins), torch.sigmoid(-margins)
     return ((wrong + smoothing).log() - (right + smoothing).log()).mean()

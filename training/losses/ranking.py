@@ -1,4 +1,4 @@
-"""Losses of pairs of a positive and a negative text: they train the ranking alone."""
+"""Losses over pairs of a positive and a negative text: they train only the ranking."""
 
 from collections.abc import Callable
 from typing import Any, Final
@@ -8,24 +8,23 @@ from torch import Tensor
 from torch.autograd.function import once_differentiable
 from torch.nn import functional
 
-from .options import require_positive
+from .options import Positive
 
 # Numbers in a block of a pairwise matrix: 2 MB of float64, small enough for a processor's cache.
 _BLOCK: Final = 2**18
 
 
-def auroc_logistic(logits: Tensor, targets: Tensor, prior: float) -> Tensor:
+def auroc_logistic(logits: Tensor, targets: Tensor) -> Tensor:
     """Logistic loss of every pair of a positive and a negative (Burges et al. 2005).
 
         Σ_{i positive, j negative} log(1 + exp(x_j − x_i)) / (P N)        x, y float[n] → scalar
 
-    A mean over pairs: its expectation depends on neither the batch's size nor its balance; how
+    A mean over pairs: its expectation depends on neither the batch size nor its balance; how
     noisy it is depends on the smaller class. A batch of one class has no pairs: there it is 0.
     Adding a number to every logit changes nothing, so the cut at score 0.5 means nothing: fit a
     threshold. O(P N) time, O(n) memory. Limit: where logits are far apart, Σ max(0, x_j − x_i) /
     (P N); 0 where every positive is far above every negative.
     """
-    del prior
     positives, negatives = _split(logits, targets)
     pairs = len(positives) * len(negatives)
     if not pairs:
@@ -37,9 +36,7 @@ def auroc_logistic(logits: Tensor, targets: Tensor, prior: float) -> Tensor:
     return _sum_over_blocks(block_loss, positives, negatives) / pairs
 
 
-def auroc_squared_hinge(
-    logits: Tensor, targets: Tensor, prior: float, *, margin: float = 1.0
-) -> Tensor:
+def auroc_squared_hinge(logits: Tensor, targets: Tensor, *, margin: Positive = 1.0) -> Tensor:
     """Squared hinge of every pair of a positive and a negative (Gao & Zhou 2015).
 
         Σ_{i positive, j negative} max(0, m − (x_i − x_j))² / (P N)       x, y float[n] → scalar
@@ -51,13 +48,8 @@ def auroc_squared_hinge(
     0 once every positive is m above every negative.
 
     Args:
-        margin: positive.
-
-    Raises:
-        ValueError: the margin is not positive.
+        margin: m.
     """
-    del prior
-    require_positive(margin=margin)
     positives, negatives = _split(logits, targets)
     pairs = len(positives) * len(negatives)
     if not pairs:
@@ -72,9 +64,7 @@ def auroc_squared_hinge(
     return (squares[~is_positive[1:]].sum() / pairs).to(logits.dtype)
 
 
-def average_precision(
-    logits: Tensor, targets: Tensor, prior: float, *, temperature: float = 1.0
-) -> Tensor:
+def average_precision(logits: Tensor, targets: Tensor, *, temperature: Positive = 1.0) -> Tensor:
     """Average precision with soft ranks (Brown et al. 2020, Smooth-AP), here of logits.
 
         mean over positives i of N_i / (1 + P_i + N_i)                    x, y float[n] → scalar
@@ -87,13 +77,8 @@ def average_precision(
     logits for t → 0.
 
     Args:
-        temperature: positive; how far apart two logits must be to be ranked, about.
-
-    Raises:
-        ValueError: the temperature is not positive.
+        temperature: t, roughly how far apart two logits must be to count as ranked.
     """
-    del prior
-    require_positive(temperature=temperature)
     positives, negatives = _split(logits, targets)
     if not len(positives):
         return 0 * logits.sum()
@@ -113,11 +98,12 @@ def _split(logits: Tensor, targets: Tensor) -> tuple[Tensor, Tensor]:
 
 
 class _SumOverBlocks(torch.autograd.Function):
-    """The sum of ``term(block, *columns)`` over blocks of rows, with its gradient made on the way.
+    """The sum of ``term(block, *columns)`` over blocks of rows.
 
-    So a block's matrix is gone before the next one comes. Saved for the way back, or made again
-    there (torch's checkpoints), they would scatter small pieces over the heap, which then holds as
-    much as the whole matrix.
+    The gradient is computed in the forward pass, so that the matrix of a block is freed before the
+    next one is allocated. Saving the matrices for the backward pass, or computing them again there
+    (torch's checkpoints), would scatter small pieces over the heap, which then takes as much memory
+    as the whole matrix.
     """
 
     @staticmethod

@@ -1,31 +1,40 @@
-"""Losses: one function each and one registry.
+"""The registry of losses.
 
-Every binary loss takes ``logits`` float[n], ``targets`` float[n] of zeros and ones, and ``prior``,
-the share of positives in the training fold; those of many classes stand in ``multiclass_losses``.
-Each returns a scalar of the logits' dtype that is finite, with a finite gradient, for logits up to
-1e15 in size and any mix of classes, and that the order of the texts does not change.
+To add a loss: write one function in this package, add one line to `LOSSES`, and one row to the
+table of its test. A function takes
 
-In the formulas x is a logit, y its target, p = σ(x) its score, z = (2y − 1) x its margin; Σ and
+- ``logits`` float[n] and ``targets`` float[n] of zeros and ones; with more than two classes,
+  ``logits`` float[n, k] and ``targets`` int64[n];
+- then ``prior``, the share of positives in the training fold, or ``priors`` float[k], the share of
+  each class, but only if it needs it;
+- then its options, keyword-only, typed as `training.losses.options` describes.
+
+It returns a scalar of the logits' dtype that is finite, with a finite gradient, for logits up to
+1e15 in absolute value and any mix of classes, and that does not depend on the order of the texts.
+
+In the formulas x is a logit, y its target, p = σ(x) its score and z = (2y − 1) x its margin; Σ and
 mean run over the batch, which has P positives and N negatives. TP = Σ y p, FP = Σ (1 − y) p,
 FN = Σ y (1 − p) and TN = Σ (1 − y)(1 − p) are the soft confusion matrix, and s is the smoothing.
-Losses made of ratios of such sums are no means over texts: their expectation depends on the size
-of the batch, and small batches make them noisy.
+Losses that are ratios of such sums are not means over texts: their expectation depends on the batch
+size, and small batches make them noisy.
 """
 
 import inspect
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
-from typing import Final, Literal
+from typing import Any, Final, Literal
 
 from torch import Tensor
 
+from . import options as declared
 from .multiclass import (
     cross_entropy,
     focal_cross_entropy,
     softmax_dice,
     weighted_cross_entropy,
 )
+from .options import Option
 from .overlap import (
     dice,
     dice_bce,
@@ -40,23 +49,36 @@ from .overlap import (
 from .pointwise import bce, focal, mse, nll_ratio, squared_hinge, weighted_bce
 from .ranking import auroc_logistic, auroc_squared_hinge, average_precision
 
-Loss = Callable[[Tensor, Tensor, float | Tensor], Tensor]
+Loss = Callable[[Tensor, Tensor, Any], Tensor]
+"""Logits, targets and the prior or priors → the loss, a scalar."""
 
 
 @dataclass(frozen=True, slots=True)
 class Registered:
-    """A loss that can be named.
+    """A loss and what is known about it.
 
     Attributes:
-        function: takes logits, targets, prior or priors, and its options by keyword.
+        function: see above.
         task: ``binary``, or ``multiclass`` for logits float[n, k].
-        score_kind: what becomes of a logit: the ``sigmoid``, the sigmoid of a ``margin``, or the
-            ``softmax`` over classes.
+        score_kind: how a logit becomes a score: by the ``sigmoid``, by the sigmoid of a ``margin``,
+            or by the ``softmax`` over classes.
     """
 
     function: Callable[..., Tensor]
     task: Literal["binary", "multiclass"] = "binary"
     score_kind: Literal["sigmoid", "margin", "softmax"] = "sigmoid"
+
+    def bind(self, **options: Option) -> Loss:
+        """Return the loss with its options bound.
+
+        Raises:
+            ValueError: an option is unknown or its value is not allowed.
+        """
+        declared.check(self.function, options)
+        bound = partial(self.function, **options)
+        if {"prior", "priors"} & set(inspect.signature(self.function).parameters):
+            return bound
+        return lambda logits, targets, _: bound(logits, targets)
 
 
 LOSSES: Final[dict[str, Registered]] = {
@@ -86,15 +108,21 @@ LOSSES: Final[dict[str, Registered]] = {
 
 
 def options_of(name: str) -> set[str]:
-    """Name the options of a registered loss."""
-    parameters = inspect.signature(LOSSES[name].function).parameters.values()
-    return {one.name for one in parameters if one.kind is one.KEYWORD_ONLY}
+    """Return the names of a registered loss's options."""
+    return set(declared.names(LOSSES[name].function))
 
 
-def loss_named(name: str, **options: float | bool | str) -> Loss:
+def loss_named(name: str, **options: Option) -> Loss:
     """Return the loss registered under ``name``, its options bound.
 
     Raises:
         KeyError: there is no such loss.
+        ValueError: an option is unknown or its value is not allowed.
+
+    Example:
+        >>> import torch
+        >>> loss = loss_named("dice", smoothing=0.5)
+        >>> float(loss(torch.tensor([50.0, -50.0]), torch.tensor([1.0, 0.0]), 0.5))
+        0.0
     """
-    return partial(LOSSES[name].function, **options)
+    return LOSSES[name].bind(**options)

@@ -2,6 +2,7 @@
 
 import inspect
 import math
+import re
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -18,6 +19,8 @@ from sklearn import metrics
 from torch import Tensor
 from torch.nn import functional
 
+from training import configuration
+from training.errors import ConfigurationError
 from training.losses.registry import LOSSES, Registered, loss_named, options_of
 
 PRIOR = 0.25
@@ -460,6 +463,8 @@ def test_pairwise_squared_hinge_keeps_its_digits() -> None:
 PEAK = """
 import sys
 import torch
+from training import configuration
+from training.errors import ConfigurationError
 from training.losses.registry import loss_named
 
 def peak():  # in kB; ru_maxrss would begin with that of the process which started this one
@@ -549,32 +554,54 @@ def test_weighted_cross_entropy_needs_every_class() -> None:
 
 POSITIVE = ("smoothing", "margin", "temperature", "gamma")
 SHARES = ("alpha", "beta", "weight")
+OPTIONS = [(name, option) for name in LOSSES for option in sorted(options_of(name))]
 
-
-def test_every_option_has_a_known_range() -> None:
-    options = set().union(*map(options_of, LOSSES))
-    assert options == {*POSITIVE, *SHARES, "classes", "squared"}
-
-
-@pytest.mark.parametrize(
-    ("name", "option"), [(name, option) for name in LOSSES for option in sorted(options_of(name))]
+NOT_POSITIVE = ("a finite number above 0", [0, -1.0, math.nan, math.inf, True, "one"])
+NO_SHARE = ("a number in [0, 1]", [-0.1, 1.1, math.nan, math.inf, True, "one"])
+# Option → what is allowed, and values that are not.
+REFUSED = (
+    dict.fromkeys(POSITIVE, NOT_POSITIVE)
+    | dict.fromkeys(SHARES, NO_SHARE)
+    | {
+        "classes": ("one of 'positive', 'minority', 'both'", ["all", 1.0, True]),
+        "squared": ("true or false", [1.0, 0, "true"]),
+    }
 )
-def test_options_out_of_range(name: str, option: str) -> None:
-    logits = logits_from(name, [1.0, 0.0])
-    if option in POSITIVE:
-        for value in (0, -1.0, math.nan):
-            with pytest.raises(ValueError, match=f"the {option} is .*; it must be positive"):
-                compute(name, logits, [0, 1], **{option: value})
-    elif option in SHARES:
-        for value in (-0.1, 1.1, math.nan):
-            with pytest.raises(ValueError, match=f"the {option} is .*between 0 and 1"):
-                compute(name, logits, [0, 1], **{option: value})
-    elif option == "classes":
-        with pytest.raises(ValueError, match=r"classes is 'all'; there are: positive, minority"):
-            compute(name, logits, [0, 1], classes="all")
 
 
-def test_the_registry_tells_task_and_score() -> None:
+def test_every_option_is_known_here() -> None:
+    assert set().union(*map(options_of, LOSSES)) == set(REFUSED)
+
+
+@pytest.mark.parametrize(("name", "option"), OPTIONS)
+def test_a_refused_option_is_named_with_its_value_and_what_is_allowed(
+    name: str, option: str
+) -> None:
+    allowed, values = REFUSED[option]
+    for value in values:
+        message = re.escape(f"{option} is {value!r}; expected {allowed}")
+        with pytest.raises(ValueError, match=f"^{message}$"):
+            loss_named(name, **{option: value})
+        base = {"model": "any", "variant": "any", "loss": name}
+        with pytest.raises(ConfigurationError, match=r"^here: loss_options of '") as caught:
+            configuration.parse(base | {"loss_options": {option: value}}, "here")
+        assert f"{option} is " in str(caught.value)
+        assert str(caught.value).endswith(f"; expected {allowed}")
+
+
+def test_the_bounds_of_options_are_allowed() -> None:
+    assert value_of("tversky", *PAIR, alpha=0, beta=1) == pytest.approx(1 - 1.75 / 2)
+    loss_named("dice", smoothing=1e-300, squared=True, classes="both")
+
+
+def test_every_problem_of_the_options_is_reported() -> None:
+    with pytest.raises(
+        ValueError, match=r"^alpha is 2; expected .*; beta is .*; no option 'gama'; available: smo"
+    ):
+        loss_named("tversky", alpha=2, beta=-1, gama=1)
+
+
+def test_the_registry_has_task_and_score() -> None:
     kinds = {name: (loss.task, loss.score_kind) for name, loss in LOSSES.items()}
     multiclass = {name for name, (task, _) in kinds.items() if task == "multiclass"}
     assert multiclass == {
@@ -594,3 +621,16 @@ def test_options_are_named() -> None:
 def test_unknown_loss() -> None:
     with pytest.raises(KeyError, match="hinge"):
         loss_named("hinge")
+
+
+def test_a_loss_takes_the_prior_only_if_it_needs_it() -> None:
+    logits, targets = torch.tensor([0.5, -1.0]), torch.tensor([1.0, 0.0])
+
+    def without(logits: Tensor, targets: Tensor) -> Tensor:
+        return (logits * targets).sum()
+
+    def with_prior(logits: Tensor, targets: Tensor, prior: float) -> Tensor:
+        return prior * (logits * targets).sum()
+
+    assert float(Registered(without).bind()(logits, targets, 0.25)) == 0.5
+    assert float(Registered(with_prior).bind()(logits, targets, 0.25)) == 0.125
