@@ -1,4 +1,4 @@
-"""What the wide path reads in training: each text's grams, counted once and weighted."""
+"""What the wide path reads in training: the weighted grams of each text."""
 
 from collections.abc import Sequence
 from typing import NamedTuple
@@ -18,21 +18,21 @@ class Bags(NamedTuple):
     """The grams of n texts, and their surface.
 
     Attributes:
-        grams: float32[n, buckets], sparse: how often a gram occurs ÷ √(the text's grams), times
-            what it counts.
-        surface: int32[n, counts], rows of the surface table; None where it is not read.
+        grams: float32[n, buckets], sparse: how often a gram occurs ÷ √(grams of the text), times
+            the gram's weight.
+        surface: int32[n, counts], rows of the surface table; None if it is not read.
     """
 
     grams: sparse.csr_array
     surface: NDArray[np.int32] | None
 
     def take(self, rows: NDArray[np.int64]) -> "Bags":
-        """Copy some texts' bags."""
+        """Copy the bags of texts."""
         return Bags(self.grams[rows], None if self.surface is None else self.surface[rows])
 
 
 def count(texts: Sequence[str], features: Features) -> Bags:
-    """Find the grams of texts; each counts 1."""
+    """Count the grams of texts; each has weight 1."""
     parts = []
     surfaces = []
     for start in range(0, len(texts), _TEXTS):
@@ -48,10 +48,11 @@ def count(texts: Sequence[str], features: Features) -> Bags:
 
 
 def inverse_document_frequency(bags: Bags) -> NDArray[np.float32]:
-    """Tell how much each bucket counts, float32[buckets]: log((1 + n) / (1 + df)) + 1.
+    """Return the weight of each bucket, float32[buckets]: log((1 + n) / (1 + df)) + 1.
 
-    n texts, df of them with the gram (Spärck Jones 1972, smoothed as by scikit-learn); divided by
-    its mean over the bags' entries, so that weights are of one size whatever the data set's.
+    There are n texts, df of them with the gram (Spärck Jones 1972, smoothed as in scikit-learn).
+    The weights are divided by their mean over the bags' entries, so that their size does not depend
+    on the data set's.
     """
     texts, buckets = bags.grams.shape
     frequencies = np.bincount(bags.grams.indices, minlength=buckets)

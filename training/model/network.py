@@ -1,6 +1,6 @@
 """The wide and deep averaging network in torch: what the trainer fits.
 
-`dandelion.network` is the same network for serving; a test holds the two together.
+`dandelion.engines.network` is the same network for serving; a test proves that they are equal.
 """
 
 from typing import Any, NamedTuple
@@ -18,10 +18,11 @@ class Batch(NamedTuple):
     """A batch of n texts.
 
     Attributes:
-        ids: int[tokens], see `dandelion.vocabulary.TokenBatch`.
+        ids: int[tokens], see `dandelion.text.vocabulary.TokenBatch`.
         offsets: int[n + 1].
-        grams: float32[n, buckets], sparse, see `training.bags.Bags`; None without a wide path.
-        surface: int[n, counts]; None where it is not read.
+        grams: float32[n, buckets], sparse, see `training.model.bags.Bags`; None without a wide
+            path.
+        surface: int[n, counts]; None if it is not read.
     """
 
     ids: Tensor
@@ -31,8 +32,8 @@ class Batch(NamedTuple):
 
 
 class _SparseProduct(torch.autograd.Function):
-    """A sparse matrix times a dense parameter: SciPy's, several times faster than torch's on a
-    processor, forward and backward, and in the same order every time."""
+    """A sparse matrix times a dense parameter, by SciPy: several times faster than torch on a CPU,
+    forward and backward, and always in the same order."""
 
     @staticmethod
     def forward(ctx: Any, matrix: sparse.csr_array, weight: Tensor) -> Tensor:
@@ -47,16 +48,17 @@ class _SparseProduct(torch.autograd.Function):
 
 
 class WideAndDeep(nn.Module):
-    """Average of embeddings → two hidden layers (ReLU) → k logits, and the wide path beside them.
+    """Average of embeddings → two hidden layers (ReLU) → k logits, plus those of the wide path.
 
     Args:
         embedding: float32[v, d], the initial word vectors.
         hidden: units in each hidden layer.
         fine_tune: whether the embedding is trained.
         outputs: k.
-        buckets: of the grams; 0 for no wide path: the plain DAN.
+        buckets: of the grams; 0 for no wide path, which gives the plain DAN.
         surface_rows: of the surface table; 0 for none.
-        surface_dimensions: e, of the surface's vectors beside the average of embeddings.
+        surface_dimensions: e, numbers of the surface that the hidden layers read next to the
+            average of embeddings.
     """
 
     def __init__(  # noqa: PLR0913
@@ -105,7 +107,7 @@ class WideAndDeep(nn.Module):
         return logits
 
     def layers(self) -> list[nn.Parameter]:
-        """List every parameter but the tables'."""
+        """Return every parameter except the tables."""
         return [
             parameter
             for layer in (self.hidden1, self.hidden2, self.output)
@@ -116,7 +118,7 @@ class WideAndDeep(nn.Module):
         """Copy the weights into a network for serving.
 
         Args:
-            weights: float32[buckets], what each gram counts; it is multiplied into its row.
+            weights: float32[buckets], the weight of each gram, which is multiplied into its row.
         """
 
         def copy(parameter: Tensor) -> NDArray[np.float32]:
@@ -139,7 +141,7 @@ class WideAndDeep(nn.Module):
 
 
 def binary_logits(logits: Tensor) -> Tensor:
-    """Reduce float[n, k] logits to float[n], as `dandelion.network.binary_logits` does."""
+    """Reduce float[n, k] logits to float[n], as `dandelion.engines.network.binary_logits` does."""
     if logits.shape[1] == 1:
         return logits[:, 0]
     return logits[:, 1:].logsumexp(dim=1) - logits[:, 0]

@@ -1,4 +1,4 @@
-"""Which tokens have a row of the embedding, and the vector that each starts from."""
+"""The vocabulary: which tokens have a row of the embedding, and its initial vector."""
 
 from collections import Counter
 from collections.abc import Iterable, Sequence
@@ -19,9 +19,9 @@ def build(
 ) -> tuple[Vocabulary, NDArray[np.float32]]:
     """Build the vocabulary of the training texts' tokens and its initial embedding.
 
-    It holds these tokens (those that GloVe lacks from ``config.min_count`` occurrences on),
-    the most frequent first, then GloVe's ``config.extra_words`` most frequent words beyond them,
-    so that words never seen in training keep their meaning.
+    It contains these tokens, the most frequent first; those that GloVe lacks only if they occur
+    ``config.min_count`` times. Then come the ``config.extra_words`` most frequent other words of
+    GloVe, so that words that are not in the training texts keep their meaning.
 
     Returns:
         The vocabulary and float32[v, d]. The unknown token's row, and any other that GloVe lacks,
@@ -46,5 +46,5 @@ def build(
 
 @lru_cache(maxsize=1)
 def _rows_of(words: tuple[str, ...]) -> dict[str, int]:
-    """Number GloVe's words; fits in one process share the table."""
+    """Return the row of each word; fits in one process share this table."""
     return {word: row for row, word in enumerate(words)}
