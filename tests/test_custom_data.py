@@ -49,7 +49,7 @@ def test_train_report_evaluate_and_serve(
     assert done.exit_code == 0, done.output
     assert "1 rows left out" in done.output
     told = f"write {artifacts}/serving.toml with the lines [models] and mood = 'wide', then "
-    assert f"Serve it: {told}DANDELION_ARTIFACTS={artifacts} make serve\n" in done.output
+    assert f"Serve it: {told}DANDELION_ARTIFACTS={artifacts} dandelion serve\n" in done.output
     assert f"line {2 + 2 * 40 * len(labels)}" in done.output
     report = (artifacts / "mood" / "wide.md").read_text(encoding="utf-8")
     for part in ("# mood/wide", "| majority |", "## Rows left out", *labels):
@@ -62,7 +62,7 @@ def test_train_report_evaluate_and_serve(
 
     without = CliRunner().invoke(cli.app, ["evaluate", str(path)])
     assert without.exit_code == 1
-    assert "data of your own: give the file with --data" in without.output
+    assert "trained on custom data: give the file with --data" in without.output
 
     other = ["evaluate", str(path), f"--data={data}", f"--positive={labels[0]}"]
     refused = CliRunner().invoke(cli.app, other)

@@ -1,17 +1,60 @@
-"""Where training keeps what it can make again, and how it writes files."""
+"""Results worth keeping, in the directory ``TRAINING_CACHE`` (default: ``.cache``).
 
+A result is stored in the `directory` of its kind and its `key`. The key is made of everything that
+decides the result: settings, data, versions of libraries, and `code`. What decides nothing is not
+part of it: an edit of a comment, a docstring, an import, the message of an error or a page never
+costs a fit.
+
+Example:
+    >>> home = directory("greetings", key("Ada", 3))
+    >>> home.name == key("Ada", 3) != key("Ada", 4)
+    True
+"""
+
+import ast
+import hashlib
+import importlib.util
+import json
 import os
 import tempfile
+from collections.abc import Collection, Iterator
+from functools import cache
 from pathlib import Path
+
+_DIGITS = 24
 
 
 def cache_directory() -> Path:
-    """Return the directory of caches: ``TRAINING_CACHE``, by default ``.cache`` here."""
+    """Return the directory of all caches: ``TRAINING_CACHE``, by default ``.cache``."""
     return Path(os.environ.get("TRAINING_CACHE", ".cache"))
 
 
+def directory(kind: str, key: str) -> Path:
+    """Return where the result of a kind with a key is stored; it need not exist."""
+    return cache_directory() / kind / key
+
+
+def key(*parts: object) -> str:
+    """Return the key of a result, 24 hexadecimal digits, from everything that decides it.
+
+    Args:
+        parts: whatever JSON can express; ``bytes`` count by their SHA-256.
+
+    Raises:
+        TypeError: a part is of another type.
+    """
+    text = json.dumps(parts, sort_keys=True, default=_sha256_of_bytes)
+    return hashlib.sha256(text.encode()).hexdigest()[:_DIGITS]
+
+
+def _sha256_of_bytes(part: object) -> str:
+    if isinstance(part, bytes):
+        return hashlib.sha256(part).hexdigest()
+    raise TypeError(f"a key cannot contain {type(part).__name__}")
+
+
 def write_whole(path: Path, data: bytes) -> None:
-    """Write a file aside and rename it, so that nobody ever reads half of it.
+    """Write a file aside and rename it, so that no reader ever sees half of it.
 
     Raises:
         OSError: the directory cannot be written.
@@ -26,3 +69,100 @@ def write_whole(path: Path, data: bytes) -> None:
     except BaseException:
         Path(aside).unlink(missing_ok=True)
         raise
+
+
+@cache
+def code(*modules: str) -> str:
+    """Return the SHA-256 of the code of some modules: of what they compute, not of their text.
+
+    Comments, layout, docstrings, imports, the messages of errors, and the modules' names and order
+    do not count, so a module can be moved or renamed. What an import brings in counts where it is
+    defined: give the key the modules that are imported, see `imported_by`.
+
+    Args:
+        modules: their full names.
+
+    Raises:
+        ModuleNotFoundError: there is no such module.
+    """
+    digests = sorted(
+        hashlib.sha256(_computed(_tree(_source(name))).encode()).hexdigest() for name in modules
+    )
+    return hashlib.sha256("".join(digests).encode()).hexdigest()
+
+
+@cache
+def imported_by(module: str, *, without: Collection[str] = frozenset()) -> tuple[str, ...]:
+    """Return a module and what it imports, directly or not, from `dandelion` and its own package.
+
+    Args:
+        module: its full name.
+        without: modules to leave out, along with what only they import.
+
+    Raises:
+        ModuleNotFoundError: there is no such module.
+    """
+    packages = {"dandelion", module.partition(".")[0]}
+    found = {module}
+    waiting = [module]
+    while waiting:
+        for name in _imports(waiting.pop()):
+            is_own = name.partition(".")[0] in packages
+            if is_own and name not in found and name not in without and _is_module(name):
+                found.add(name)
+                waiting.append(name)
+    return tuple(sorted(found))
+
+
+def _imports(name: str) -> Iterator[str]:
+    """Yield the full names of all that a module imports: modules, and names in them."""
+    source = _source(name)
+    package = name if source.name == "__init__.py" else name.rpartition(".")[0]
+    for node in ast.walk(_tree(source)):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            relative = "." * node.level + (node.module or "")
+            base = importlib.util.resolve_name(relative, package)
+            yield base
+            yield from (f"{base}.{alias.name}" for alias in node.names)
+
+
+def _is_module(name: str) -> bool:
+    try:
+        return importlib.util.find_spec(name) is not None
+    except ModuleNotFoundError:  # a name in a module, not a module in a package
+        return False
+
+
+def _source(name: str) -> Path:
+    spec = importlib.util.find_spec(name)
+    if spec is None or spec.origin is None:
+        raise ModuleNotFoundError(f"no module named {name!r}", name=name)
+    return Path(spec.origin)
+
+
+def _tree(source: Path) -> ast.Module:
+    return ast.parse(source.read_text(encoding="utf-8"))
+
+
+def _computed(tree: ast.Module) -> str:
+    return ast.dump(_WithoutWords().visit(tree))
+
+
+class _WithoutWords(ast.NodeTransformer):
+    """Removes docstrings, imports and the messages of errors."""
+
+    def visit_Expr(self, node: ast.Expr) -> ast.Expr | None:
+        is_text = isinstance(node.value, ast.Constant) and isinstance(node.value.value, str)
+        return None if is_text else node
+
+    def visit_Import(self, _: ast.Import) -> None:
+        return None
+
+    def visit_ImportFrom(self, _: ast.ImportFrom) -> None:
+        return None
+
+    def visit_Raise(self, node: ast.Raise) -> ast.Raise:
+        error = node.exc.func if isinstance(node.exc, ast.Call) else node.exc
+        return ast.Raise(exc=error)

@@ -1,12 +1,11 @@
 """The command line: ``python -m training``."""
 
 import os
-import tomllib
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from itertools import groupby
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import numpy as np
 import typer
@@ -24,44 +23,62 @@ from . import tuning as search
 from .configuration import Configuration
 from .data import custom_data, datasets
 from .data.custom_data import CustomData, CustomDataset
+from .data.datasets import Dataset
 from .data.splits import Protocol
 from .errors import ConfigurationError, TrainingError
-from .experiment import Result, Run, majority_metrics, read_test_fold, train
+from .evaluation import majority_metrics, read_test_fold
+from .experiment import Result, Run, train
 from .fitting.trainer import Epoch
 from .losses.registry import LOSSES
 from .parallel import side_by_side
-from .quality.metrics import ARGMAX, FITTED, METRICS, Metrics, evaluate, evaluate_classes
+from .quality.metrics import ARGMAX, FITTED, METRICS, Metric, Metrics, evaluate, evaluate_classes
 
 app = typer.Typer(
     no_args_is_help=True,
     pretty_exceptions_enable=False,
-    help="Train, evaluate and report Dandelion's classifiers.",
+    help="Train and evaluate text classifiers.",
 )
 _console = Console()
 
 _MODELS = ", ".join(datasets.SOURCES)
 ARTIFACTS = Path("artifacts")
-# Where the tries of `tune` are written.
-RESULTS = Path("docs/results")
 _LISTED_ROWS = 20
 _TABLE_WIDTH = 120
+_SHOWN: tuple[Metric, ...] = ("accuracy", "f1", "macro_f1", "mcc", "auroc", "average_precision")
 
-# In the directory of the artifacts: which variant serves each model, see the service.
-
-_Model = Annotated[str, typer.Option(help=f"What to learn: {_MODELS}.")]
-_Output = Annotated[Path, typer.Option(help="Directory of the artifacts.")]
+_Model = Annotated[str, typer.Option(help=f"The model: {_MODELS}.")]
+_OneModel = Annotated[
+    str | None, typer.Option(help=f"One model only: {_MODELS}. Default: all of them.")
+]
+_Output = Annotated[Path, typer.Option(help="The directory of the artifacts.")]
 _Glove = Annotated[
     Path | None,
-    typer.Option(help="Word vectors: a glove.*.txt or .zip. Default: the pip package's."),
+    typer.Option(help="Word vectors: a glove.*.txt or .zip. Default: those of the pip package."),
 ]
 _Workers = Annotated[
-    int | None, typer.Option(min=1, help="Fits side by side. Default: one a processor.")
+    int | None, typer.Option(min=1, help="Parallel fits. Default: one per processor.")
+]
+_Data = Annotated[
+    Path | None,
+    typer.Option(
+        help="A file with labelled texts: .csv, .tsv, .jsonl, .ndjson or .parquet, in UTF-8."
+    ),
+]
+_TextColumn = Annotated[
+    str | None, typer.Option(help="The column with the texts. Default: guessed if it is obvious.")
+]
+_LabelColumn = Annotated[
+    str | None, typer.Option(help="The column with the labels. Default: guessed if it is obvious.")
+]
+_Positive = Annotated[
+    str | None,
+    typer.Option(help="The positive label; with more than two labels, all others are negative."),
 ]
 
 
 @contextmanager
 def readable_errors() -> Iterator[None]:
-    """Tell what a person can put right in one line, without a traceback."""
+    """Report a problem that the user can solve in one line, without a traceback."""
     try:
         yield
     except (TrainingError, ArtifactError) as error:
@@ -69,26 +86,13 @@ def readable_errors() -> Iterator[None]:
         raise typer.Exit(1) from error
 
 
-_Data = Annotated[
-    Path | None,
-    typer.Option(help="A file of your own: .csv, .tsv, .jsonl, .ndjson or .parquet, UTF-8."),
-]
-_TextColumn = Annotated[
-    str | None, typer.Option(help="Its column of texts. Default: guessed where obvious.")
-]
-_LabelColumn = Annotated[
-    str | None, typer.Option(help="Its column of labels. Default: guessed where obvious.")
-]
-_Positive = Annotated[
-    str | None, typer.Option(help="The positive label; of more than two, against the rest.")
-]
-
-
 @app.command("train")
 def train_one(  # noqa: PLR0913, PLR0917
-    model: Annotated[str | None, typer.Option(help=f"What to learn: {_MODELS}.")] = None,
+    model: Annotated[
+        str | None, typer.Option(help=f"The model, if it is a built-in one: {_MODELS}.")
+    ] = None,
     name: Annotated[
-        str | None, typer.Option(help="Or the name of a model of your own, with --data.")
+        str | None, typer.Option(help="The name of a new model, to be trained on --data.")
     ] = None,
     data: _Data = None,
     text_column: _TextColumn = None,
@@ -99,13 +103,13 @@ def train_one(  # noqa: PLR0913, PLR0917
     ] = None,
     variant: Annotated[
         str | None,
-        typer.Option(
-            help="Name of the configuration. Default: the loss's; of your own data 'wide'."
-        ),
+        typer.Option(help="The configuration. Default: named as the loss; with --data, 'wide'."),
     ] = None,
-    protocol: Annotated[Protocol, typer.Option(help="How to split.")] = Protocol.GROUPED,
+    protocol: Annotated[Protocol, typer.Option(help="How the data set is split.")] = (
+        Protocol.GROUPED
+    ),
     seed: Annotated[
-        int, typer.Option(min=0, max=2**32 - 1, help="Of split and initialisation.")
+        int, typer.Option(min=0, max=2**32 - 1, help="The seed of split and initialisation.")
     ] = 0,
     settings: Annotated[
         list[str] | None,
@@ -116,63 +120,81 @@ def train_one(  # noqa: PLR0913, PLR0917
 ) -> None:
     """Train one variant and write its artifact to OUTPUT/MODEL/VARIANT.
 
-    The configuration is configs/MODEL/VARIANT.toml where there is one, else the defaults. With
-    --name and --data it is a model of your own, wide and deep, and its report stands beside the
-    artifact in OUTPUT/NAME/VARIANT.md.
+    A built-in model takes its configuration from configs/MODEL/VARIANT.toml if that exists, else
+    the defaults. A new model, with --name and --data, is wide and deep, and a report on it is
+    written to OUTPUT/NAME/VARIANT.md.
     """
     with readable_errors():
-        custom = None
         if name is not None and model is None and data is not None:
             found = custom_data.read(CustomData(name, data, text_column, label_column, positive))
             _print_custom(found)
-            custom, task = found.resolved, found.dataset.task
-            config = _custom_configuration(name, task, loss, variant, settings or [])
+            recipe = configuration.wide_recipe(name, variant or "wide", found.dataset.task, loss)
+            config = configuration.override(recipe, settings or [])
+            run = Run(config, protocol, seed, glove=glove, dataset=found.dataset)
+            _train_custom(run, output, found)
         elif model is not None and name is None and data is None:
-            config = _configuration(model, loss, variant, settings or [])
+            datasets.source_of(model)
+            config = configuration.choose(model, variant, loss, settings or [])
+            _train_and_print(Run(config, protocol, seed, glove=glove), output)
         else:
             raise ConfigurationError(
-                "either --model, for one that is built in, or --name and --data, for your own"
+                "give either --model, for a built-in model, or --name and --data, for a new one"
             )
-        directory = output / config.model / config.variant
-        columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn())
-        with Progress(*columns, TimeElapsedColumn(), console=_console) as progress:
-            bar = progress.add_task(f"{config.model}/{config.variant}", total=config.epochs)
 
-            def show(number: int, epoch: Epoch) -> None:
-                progress.update(
-                    bar,
-                    completed=number,
-                    description=f"{config.model}/{config.variant}: macro-F1 {epoch.macro_f1:.4f}",
-                )
 
-            done = train(Run(config, protocol, seed, glove=glove, custom=custom), directory, show)
-        _print_test_metrics([done], custom)
-        _console.print(f"Written: {directory} (version {done[0].version})")
-        if custom is not None:
-            page = directory.with_suffix(".md")
-            model_card.write(page, done, majority_metrics(done[0], custom), found)
-            _console.print(
-                f"Report: {page}\nServe it: {_how_to_serve(config, output)}",
-                markup=False,
-                soft_wrap=True,
-            )
+def _train_custom(run: Run, output: Path, found: CustomDataset) -> None:
+    """Train on custom data, and write the report."""
+    manifest, result = _train_and_print(run, output)
+    page = (output / run.config.model / run.config.variant).with_suffix(".md")
+    model_card.write(page, (manifest, result), majority_metrics(manifest, run.dataset), found)
+    _console.print(
+        f"Report: {page}\nServe it: {_how_to_serve(run.config, output)}",
+        markup=False,
+        soft_wrap=True,
+    )
+
+
+def _train_and_print(run: Run, output: Path) -> tuple[Manifest, Result]:
+    """Train, report progress, and print the metrics."""
+    config = run.config
+    title = f"{config.model}/{config.variant}"
+    directory = output / config.model / config.variant
+    _console.print(
+        f"Training {title} for at most {config.epochs} epochs; this takes seconds to minutes.",
+        soft_wrap=True,
+    )
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn())
+    with Progress(*columns, TimeElapsedColumn(), console=_console) as progress:
+        bar = progress.add_task(title, total=config.epochs)
+
+        def show(number: int, epoch: Epoch) -> None:
+            found = f"macro-F1 {epoch['macro_f1']:.4f} on validation"
+            progress.update(bar, completed=number, description=f"{title}: {found}")
+            if not _console.is_terminal:
+                line = f"{title}: epoch {number} of {config.epochs}, {found}"
+                _console.print(line, soft_wrap=True)
+
+        trained = train(run, directory, show)
+    _print_test_metrics([trained], run.dataset)
+    _console.print(f"Written: {directory} (version {trained[0].version})", soft_wrap=True)
+    return trained
 
 
 def _how_to_serve(config: Configuration, output: Path) -> str:
-    """Tell how a model of one's own is served from where its artifact is."""
+    """Return how to serve a new model from the directory of its artifact."""
     entry = f"{config.model} = '{config.variant}'"
     if not (output / SERVING_FILE).exists():
         return (
             f"write {output / SERVING_FILE} with the lines [models] and {entry}, then "
-            f"DANDELION_ARTIFACTS={output} make serve"
+            f"DANDELION_ARTIFACTS={output} dandelion serve"
         )
     setting = f"DANDELION_MODELS__{config.model.upper()}={config.variant}"
     place = "" if output == ARTIFACTS else f"DANDELION_ARTIFACTS={output} "
-    return f"{place}{setting} make serve, or the line {entry} in {output / SERVING_FILE}"
+    return f"{place}{setting} dandelion serve, or add {entry} to {output / SERVING_FILE}"
 
 
 def _print_custom(found: CustomDataset) -> None:
-    """Tell what was read and guessed, and which rows were left out, none silently."""
+    """Print what was read and guessed, and every row that was left out, or how many more."""
     dataset = found.dataset
     counts = np.bincount(dataset.labels, minlength=len(dataset.label_names)).tolist()
     shares = ", ".join(f"{name} {n}" for name, n in zip(dataset.label_names, counts, strict=True))
@@ -187,12 +209,12 @@ def _print_custom(found: CustomDataset) -> None:
 
 @app.command()
 def train_all(
-    model: Annotated[str | None, typer.Option(help=f"One of: {_MODELS}. Default: all.")] = None,
+    model: _OneModel = None,
     output: _Output = ARTIFACTS,
     glove: _Glove = None,
     workers: _Workers = None,
 ) -> None:
-    """Train every shipped variant in configs/ (grouped protocol, seed 0); print test metrics."""
+    """Train every shipped variant of configs/ with seed 0, and print their test metrics."""
     with readable_errors():
         if model is not None:
             datasets.source_of(model)
@@ -201,63 +223,90 @@ def train_all(
             for config in configuration.load_all()
             if config.shipped and model in {None, config.model}
         ]
-        # A missing data set is told before the first fit, not after the last.
+        # A missing data set is reported before the first fit, not after the last.
         for name in {run.config.model for run, _ in jobs}:
             datasets.load(name)
-        _print_test_metrics(side_by_side(_train_job, jobs, "Training", workers=workers))
+        workers = workers or os.cpu_count() or 1
+        _console.print(
+            f"Training {len(jobs)} variants, {workers} at a time. All of them take 1 to 3 minutes "
+            "on two processors.",
+            soft_wrap=True,
+        )
+        trained = side_by_side(_train_job, jobs, "Training", _name_of_job, workers=workers)
+        _print_test_metrics(trained)
         size = sum(file.stat().st_size for _, directory in jobs for file in directory.iterdir())
-        _console.print(f"{len(jobs)} artifacts in {output}, {size / 1e6:.1f} MB together")
+        _console.print(f"{len(jobs)} artifacts in {output}, {size / 1e6:.1f} MB in total")
 
 
 def _train_job(job: tuple[Run, Path]) -> tuple[Manifest, Result]:
     return train(*job)
 
 
+def _name_of_job(job: tuple[Run, Path]) -> str:
+    run, _ = job
+    return f"{run.config.model}/{run.config.variant}"
+
+
 @app.command("evaluate")
 def evaluate_artifact(  # noqa: PLR0913, PLR0917
     path: Annotated[Path, typer.Argument(help="An artifact, such as artifacts/spam/dice.")],
     threshold: Annotated[
-        float | None, typer.Option(min=0, max=1, help="Default: the artifact's own.")
+        float | None, typer.Option(min=0, max=1, help="Default: the artifact's.")
     ] = None,
     data: _Data = None,
     text_column: _TextColumn = None,
     label_column: _LabelColumn = None,
     positive: _Positive = None,
 ) -> None:
-    """Score an artifact's own test fold again and print the metrics beside the recorded ones.
+    """Score an artifact's test fold again, and compare the metrics with the recorded ones.
 
-    One of your own data needs --data, and what it was trained with.
+    If it was trained on custom data, give --data and the options that it was trained with.
     """
     with readable_errors():
         classifier = Classifier.load(path)
         manifest = classifier.manifest
-        custom = None
-        if data is None and manifest.model not in datasets.SOURCES:
-            raise ConfigurationError(
-                f"{path} was trained on data of your own: give the file with --data, "
-                "and the options that it was trained with"
-            )
+        dataset = None
         if data is not None:
-            asked = CustomData(manifest.model, data, text_column, label_column, positive)
-            read = custom_data.read(asked)
-            custom = read.resolved
-            if read.dataset.label_names != manifest.labels:
-                raise ConfigurationError(
-                    f"{data}: its labels are {', '.join(read.dataset.label_names)}, but {path} "
-                    f"learnt {', '.join(manifest.labels)}; give --positive as in training"
-                )
-        texts, labels = read_test_fold(manifest, custom)
+            custom = CustomData(manifest.model, data, text_column, label_column, positive)
+            dataset = _read_again(path, manifest, custom)
+        elif manifest.model not in datasets.SOURCES:
+            raise ConfigurationError(
+                f"{path} was trained on custom data: give the file with --data, and the options "
+                "that it was trained with"
+            )
+        if threshold is not None and manifest.threshold is None:
+            raise ConfigurationError(f"{path}: with more than two labels there is no threshold")
+        texts, labels = read_test_fold(manifest, dataset)
         cut = manifest.threshold if threshold is None else threshold
         scores = classifier.scores(texts)
         if cut is None:
-            found, recorded = evaluate_classes(labels, scores), manifest.metrics["test"][ARGMAX]
-        elif manifest.threshold is None:
-            raise ConfigurationError(f"{path}: there is no threshold between more than two labels")
+            found = evaluate_classes(labels, scores)
         else:
             found = evaluate(labels, scores, cut, score_kind=manifest.score_kind)
-            recorded = manifest.metrics["test"][FITTED]
-        constant = majority_metrics(manifest, custom)
-    table = Table(title=f"{manifest.model}/{manifest.variant}, test fold, {len(texts)} texts")
+        constant = majority_metrics(manifest, dataset)
+    _print_evaluation(manifest, len(texts), cut, found, constant)
+
+
+def _read_again(path: Path, manifest: Manifest, custom: CustomData) -> Dataset:
+    """Read the custom data that an artifact was trained on.
+
+    Raises:
+        ConfigurationError: its labels are not the artifact's.
+    """
+    dataset = custom_data.read(custom).dataset
+    if dataset.label_names != manifest.labels:
+        raise ConfigurationError(
+            f"{custom.path}: its labels are {', '.join(dataset.label_names)}, but those of {path} "
+            f"are {', '.join(manifest.labels)}; give --positive as in training"
+        )
+    return dataset
+
+
+def _print_evaluation(
+    manifest: Manifest, texts: int, cut: float | None, found: Metrics, constant: Metrics
+) -> None:
+    recorded: Metrics = manifest.metrics["test"][ARGMAX if cut is None else FITTED]
+    table = Table(title=f"{manifest.model}/{manifest.variant}, test fold, {texts} texts")
     table.add_column("metric")
     table.add_column("at the highest score" if cut is None else f"at {cut:.4f}", justify="right")
     table.add_column("recorded" + ("" if cut is None else f" at {manifest.threshold:.4f}"))
@@ -272,101 +321,46 @@ def evaluate_artifact(  # noqa: PLR0913, PLR0917
 @app.command()
 def tune(  # noqa: PLR0913, PLR0917
     model: _Model,
-    variant: Annotated[str, typer.Option(help="A file in configs/MODEL/: what is searched from.")],
-    trials: Annotated[int, typer.Option(min=1, help="At most.")] = 30,
-    minutes: Annotated[float, typer.Option(min=0.1, help="After which no trial is begun.")] = 15,
+    variant: Annotated[str, typer.Option(help="The variant to improve, a file of configs/MODEL/.")],
+    trials: Annotated[int, typer.Option(min=1, help="The largest number of trials.")] = 30,
+    minutes: Annotated[
+        float, typer.Option(min=0.1, help="The time after which no trial is started.")
+    ] = 15,
     workers: _Workers = None,
     storage: Annotated[
         str | None,
-        typer.Option(help="Optuna's, such as sqlite:///tune.db, to go on from. Default: memory."),
+        typer.Option(
+            help="Optuna's storage, such as sqlite:///tune.db, to resume a search. Default: memory."
+        ),
     ] = None,
 ) -> None:
-    """Search hyper-parameters on validation; write configs/MODEL/VARIANT.toml and the tries."""
+    """Search for hyper-parameters on validation, and write configs/MODEL/VARIANT.toml.
+
+    Every trial is written to docs/results.
+    """
     with readable_errors():
         datasets.source_of(model)
         base = configuration.load(model, variant)
         workers = workers or os.cpu_count() or 1
         budget = search.Budget(trials, minutes * 60, workers, storage)
         _console.print(
-            f"{model}/{variant}: at most {trials} trials, {minutes:g} minutes, {workers} side by "
-            f"side, seeds {', '.join(map(str, search.seeds_of(model)))}"
+            f"Tuning {model}/{variant}: at most {trials} trials, {workers} at a time, none started "
+            f"after {minutes:g} minutes; seeds {', '.join(map(str, search.seeds_of(model)))}",
+            soft_wrap=True,
         )
-        best = search.write(base, search.tune(base, budget), RESULTS)
+        best = search.write(base, search.tune(base, budget), tables.RESULTS)
     _console.print(
         f"Written: {configuration.path_of(model, variant)} (layer_rate {best.layer_rate:.3g})"
     )
 
 
 @app.command()
-def download(
-    model: Annotated[str | None, typer.Option(help=f"One of: {_MODELS}. Default: all.")] = None,
-) -> None:
-    """Fetch the data sets into DATA_DIR (default: data/), going on where a try broke off."""
+def download(model: _OneModel = None) -> None:
+    """Download the data sets into DATA_DIR (default: data/), resuming what was interrupted."""
     with readable_errors():
         for name in [model] if model else datasets.SOURCES:
             path = datasets.download(name)
-            _console.print(f"{path}: {datasets.source_of(name).licence}")
-
-
-def _configuration(
-    model: str, loss: str | None, variant: str | None, settings: list[str]
-) -> Configuration:
-    """Take a variant's file, or the defaults, and override what the command line sets."""
-    datasets.source_of(model)
-    if variant is None and loss is None:
-        raise ConfigurationError("name a --variant of configs/, or a --loss")
-    variant = variant or loss or ""
-    values: dict[str, Any] = {"model": model, "variant": variant, "loss": loss}
-    if configuration.path_of(model, variant).exists():
-        committed = configuration.load(model, variant)
-        if loss not in {None, committed.loss}:
-            raise ConfigurationError(
-                f"{configuration.path_of(model, variant)} has the loss {committed.loss!r}, "
-                f"not {loss!r}; choose another --variant"
-            )
-        values = committed.model_dump()
-    elif loss is None:
-        known = sorted(path.stem for path in (configuration.CONFIGS / model).glob("*.toml"))
-        raise ConfigurationError(
-            f"{configuration.path_of(model, variant)}: no such file, so name a --loss. "
-            f"Variants of {model!r} here: {', '.join(known) or 'none'}"
-        )
-    return configuration.parse(_overridden(values, settings), "command line")
-
-
-def _custom_configuration(
-    name: str, task: str, loss: str | None, variant: str | None, settings: list[str]
-) -> Configuration:
-    """Take the wide and deep recipe, and override what the command line sets."""
-    values = configuration.wide_recipe(name, variant or "wide", task)
-    if loss is not None:
-        values["loss"] = loss
-    return configuration.parse(_overridden(values, settings), "command line")
-
-
-def _overridden(values: Mapping[str, Any], settings: list[str]) -> dict[str, Any]:
-    """Override fields, those of tables inside too: ``wide.rate=0.01``.
-
-    Raises:
-        ConfigurationError: a setting is not FIELD=VALUE, or has an option of its own.
-    """
-    try:
-        overrides = tomllib.loads("\n".join(settings))
-    except tomllib.TOMLDecodeError as error:
-        raise ConfigurationError(
-            f"--set: {error}; expected FIELD=VALUE, a text in quotes"
-        ) from error
-    fixed = {"model", "variant", "loss"} & set(overrides)
-    if fixed:
-        raise ConfigurationError(f"--set: {', '.join(sorted(fixed))}: use the option of that name")
-    merged = dict(values)
-    for field, value in overrides.items():
-        inner = merged.get(field)
-        if isinstance(value, dict) and isinstance(inner, dict):
-            merged[field] = inner | value
-        else:
-            merged[field] = value
-    return merged
+            _console.print(f"{path}: {datasets.source_of(name).licence}", soft_wrap=True)
 
 
 def _figure(value: float | None) -> str:
@@ -374,27 +368,27 @@ def _figure(value: float | None) -> str:
 
 
 def _print_test_metrics(
-    trained: Sequence[tuple[Manifest, Result]], custom: CustomData | None = None
+    trained: Sequence[tuple[Manifest, Result]], dataset: Dataset | None = None
 ) -> None:
-    """Print a line an artifact, and one a model for the majority class."""
-    shown = ("accuracy", "f1", "macro_f1", "mcc", "auroc", "average_precision")
-    title = "Test fold, at the fitted threshold; of more than two labels, at the highest score"
+    """Print a line per artifact, and one per model for the majority class."""
+    title = "Test fold, at the fitted threshold; with more than two labels, at the highest score"
     table = Table(title=title, box=None, padding=(0, 1, 0, 0))
-    for column in ("", "threshold", *(tables.COLUMNS[metric] for metric in shown)):
+    for column in ("", "threshold", *(tables.COLUMNS[metric] for metric in _SHOWN)):
         table.add_column(column, no_wrap=True)
 
     def figures(metrics: Metrics) -> list[str]:
-        return [_figure(metrics.get(metric)) for metric in shown]
+        return [_figure(metrics.get(metric)) for metric in _SHOWN]
 
     for model, group in groupby(trained, key=lambda pair: pair[0].model):
         artifacts = list(group)
-        table.add_row(f"{model}: majority", "", *figures(majority_metrics(artifacts[0][0], custom)))
+        constant = majority_metrics(artifacts[0][0], dataset)
+        table.add_row(f"{model}: majority", "", *figures(constant))
         for manifest, result in artifacts:
-            test = manifest.metrics["test"]
             table.add_row(
                 f"{model}/{manifest.variant}{' (collapsed)' if result.collapsed else ''}",
                 _figure(manifest.threshold),
-                *figures(test[ARGMAX if manifest.threshold is None else FITTED]),
+                *figures(result.metrics["test"][ARGMAX if manifest.threshold is None else FITTED]),
             )
-    # Every figure whole, also where there is no terminal, which rich takes for a narrow one.
+    # Every figure is shown in full, also where there is no terminal, which rich takes for a narrow
+    # one.
     Console(width=max(_console.width, _TABLE_WIDTH)).print(table)

@@ -1,12 +1,12 @@
-"""How a variant is trained: one readable TOML file each, ``configs/<model>/<variant>.toml``."""
+"""How a variant is trained: a readable TOML file, ``configs/<model>/<variant>.toml``."""
 
 import difflib
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import fields
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 from pydantic_core import ErrorDetails
@@ -34,12 +34,12 @@ class Sampling(StrEnum):
     UNDERSAMPLE = "undersample"
     """Every class as often as the smallest, drawn anew each epoch."""
     EFFECTIVE_NUMBER = "effective_number"
-    """As many texts as there are, each drawn with a chance of 1 ÷ its class's effective number
-    (1 − βⁿ) / (1 − β), β = .999 (Cui et al. 2019)."""
+    """As many texts as there are, each drawn with a probability proportional to 1 ÷ its class's
+    effective number (1 − βⁿ) / (1 − β), β = .999 (Cui et al. 2019)."""
 
 
 class Wide(BaseModel):
-    """The wide path: what it reads, see `dandelion.grams.Features`, and how it is trained."""
+    """The wide path: what it reads, see `dandelion.text.grams.Features`, and how it is trained."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True)
 
@@ -52,13 +52,13 @@ class Wide(BaseModel):
     signs: bool = True
     """Whether signs, and pairs of neighbouring words and signs, are grams."""
     shapes: bool = True
-    """Whether the shapes of words are."""
+    """Whether the shapes of words are grams."""
     surface: bool = True
     """Whether counts over the whole text are read."""
     surface_dimensions: int = Field(0, ge=0)
-    """Numbers of the surface that the hidden layers read beside the average of embeddings."""
+    """Numbers of the surface that the hidden layers read next to the average of embeddings."""
     idf: bool = True
-    """Whether a gram counts by its inverse document frequency."""
+    """Whether a gram is weighted by its inverse document frequency."""
     rate: _Rate = 0.03
     """Adam's learning rate for the grams."""
     surface_rate: _Rate = 0.03
@@ -78,7 +78,7 @@ class Wide(BaseModel):
 
 
 class Configuration(BaseModel):
-    """Everything that decides how a variant is trained, but for data and seed."""
+    """Everything that decides how a variant is trained, except data and seed."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True)
 
@@ -87,26 +87,26 @@ class Configuration(BaseModel):
     variant: _Name
     """The name of this configuration."""
     shipped: bool = True
-    """Whether `make train-all` trains it; any other stands in the report alone."""
+    """Whether `train-all` trains it; if not, only the report shows it."""
 
     loss: str
-    """A name in training/losses.py."""
+    """A name in `training.losses.registry`."""
     loss_options: dict[str, Option] = {}
-    """Keyword arguments of the loss."""
+    """Keyword arguments of the loss, checked as its signature declares them."""
     types_weight: float = Field(0.0, ge=0)
     """Weight of a cross-entropy over the data set's finer classes, added to the loss. With it the
-    network has a logit for each of them, and its score is the chance of any but the negative."""
+    network has a logit for each of them, and its score is the probability of any but the first."""
 
     dimensions: int = Field(50, ge=1)
     """Numbers in a word vector."""
     hidden: int = Field(128, ge=1)
     """Units in each of the two hidden layers."""
     word_dropout: float = Field(0.3, ge=0, lt=1)
-    """Share of tokens left out of each text, anew each epoch (Iyyer et al. 2015, section 2.2)."""
+    """Share of tokens left out of each text, drawn anew each epoch (Iyyer et al. 2015, 2.2)."""
     fine_tune: bool = True
-    """Whether word vectors are trained too, or stay GloVe's."""
+    """Whether word vectors are trained, or stay GloVe's."""
     min_count: int = Field(2, ge=1)
-    """How often a token that GloVe lacks must occur in training to have a row."""
+    """How often a token that GloVe lacks must occur in the training fold to have a row."""
     extra_words: int = Field(10_000, ge=0)
     """GloVe's most frequent words beyond the training texts' that keep their vectors."""
     precision: Precision = "int8"
@@ -125,21 +125,21 @@ class Configuration(BaseModel):
     sampling: Sampling = Sampling.NONE
     """How an epoch's texts are drawn."""
     stratified: bool = False
-    """Whether every batch has each class's share of what is drawn."""
+    """Whether every batch has each class's share of the texts that are drawn."""
     schedule: Literal["constant", "cosine"] = "constant"
-    """How every learning rate goes on: as it is, or down to 0 along a cosine."""
+    """How every learning rate changes: not at all, or down to 0 along a cosine."""
     averaging: float = Field(0.0, ge=0, lt=1)
-    """Decay of the exponential moving average of the weights that is kept; 0 for none."""
+    """Decay of the exponential moving average of the weights, which is then kept; 0 for none."""
     prior_bias: bool = False
     """Whether the first logits are the classes' log-odds in the training fold."""
     warm_up_epochs: int = Field(0, ge=0)
     """Epochs under cross-entropy before the loss takes over."""
     clip_norm: float | None = Field(None, gt=0)
-    """Largest norm of the layers' gradient."""
+    """Largest norm of the layers' gradient; None for any."""
     logit_penalty: float = Field(0.0, ge=0)
     """Weight of the mean squared logit, added to the loss."""
     epochs: int = Field(30, ge=1)
-    """Passes over the training fold at most."""
+    """Largest number of passes over the training fold."""
     patience: int = Field(5, ge=1)
     """Epochs without a better validation macro-F1 before the run stops."""
     restore: Literal["best", "last"] = "best"
@@ -149,7 +149,7 @@ class Configuration(BaseModel):
     @classmethod
     def _known_loss(cls, name: str) -> str:
         if name not in LOSSES:
-            raise ValueError(f"no loss {name!r}; there are: {', '.join(LOSSES)}")
+            raise ValueError(f"unknown loss {name!r}; available: {', '.join(LOSSES)}")
         return name
 
     @model_validator(mode="after")
@@ -161,29 +161,35 @@ class Configuration(BaseModel):
         return self
 
 
-def wide_recipe(model: str, variant: str, task: str) -> dict[str, Any]:
-    """Return the values of the wide and deep recipe for data that nothing was tuned for.
+def wide_recipe(model: str, variant: str, task: str, loss: str | None = None) -> Configuration:
+    """Return the wide and deep recipe, for data that nothing was tuned for.
 
     Args:
         model: the task's name.
         variant: the configuration's name.
         task: ``binary`` or ``multiclass``.
+        loss: its name; by default cross-entropy.
+
+    Raises:
+        ConfigurationError: there is no such loss, or a name has other characters than a to z, 0 to
+            9, _ and -.
     """
-    return {
+    values = {
         "model": model,
         "variant": variant,
-        "loss": "bce" if task == "binary" else "cross_entropy",
+        "loss": loss or ("bce" if task == "binary" else "cross_entropy"),
         "extra_words": 0,
         "batch_size": 64,
         "epochs": 8,
         "schedule": "cosine",
         "restore": "last",
-        "wide": Wide(surface_dimensions=16, rate=0.01).model_dump(),
+        "wide": Wide(surface_dimensions=16, rate=0.01),
     }
+    return parse(values, "command line")
 
 
 def path_of(model: str, variant: str, directory: Path = CONFIGS) -> Path:
-    """Return the place of a variant's file."""
+    """Return the path of a variant's file."""
     return directory / model / f"{variant}.toml"
 
 
@@ -191,46 +197,89 @@ def load(model: str, variant: str, directory: Path = CONFIGS) -> Configuration:
     """Read ``<directory>/<model>/<variant>.toml``.
 
     Raises:
-        ConfigurationError: it is missing or wrong; every mistake is named.
+        ConfigurationError: it is missing or wrong; the message names every problem.
     """
     path = path_of(model, variant, directory)
     try:
         values = tomllib.loads(path.read_text(encoding="utf-8"))
     except OSError as error:
-        known = sorted(file.stem for file in (directory / model).glob("*.toml"))
         raise ConfigurationError(
-            f"{path}: cannot be read ({error.strerror}). "
-            f"Variants of {model!r} here: {', '.join(known) or 'none'}"
+            f"{path}: cannot be read ({error.strerror}). {_variants(model, directory)}"
         ) from error
     except ValueError as error:
         raise ConfigurationError(f"{path}: not TOML: {error}") from error
     return parse({"model": model, "variant": variant} | values, str(path))
 
 
-def parse(values: Mapping[str, Any], source: str) -> Configuration:
+def choose(
+    model: str, variant: str | None, loss: str | None, settings: Sequence[str] = ()
+) -> Configuration:
+    """Return a variant's file, or the defaults with a loss, as the command line overrides it.
+
+    Args:
+        model: the task.
+        variant: the name of the configuration; by default the loss's.
+        loss: its name; by default the file's.
+        settings: see `override`.
+
+    Raises:
+        ConfigurationError: neither is given, they contradict each other, or a setting is wrong.
+    """
+    name = variant or loss
+    if name is None:
+        raise ConfigurationError("give a --variant of configs/, or a --loss")
+    path = path_of(model, name)
+    if path.exists():
+        committed = load(model, name)
+        if loss not in {None, committed.loss}:
+            raise ConfigurationError(
+                f"{path} has the loss {committed.loss!r}, not {loss!r}; choose another --variant"
+            )
+        return override(committed, settings)
+    if loss is None:
+        raise ConfigurationError(
+            f"{path}: no such file, so give a --loss. {_variants(model, CONFIGS)}"
+        )
+    return override({"model": model, "variant": name, "loss": loss}, settings)
+
+
+def override(base: Configuration | Mapping[str, object], settings: Sequence[str]) -> Configuration:
+    """Override fields of a configuration, also those of tables: ``wide.rate=0.01``.
+
+    Args:
+        base: what is overridden.
+        settings: ``FIELD=VALUE`` each, in TOML.
+
+    Raises:
+        ConfigurationError: a setting is not FIELD=VALUE, has a command line option of its own, or
+            its value is wrong.
+    """
+    try:
+        overrides = tomllib.loads("\n".join(settings))
+    except tomllib.TOMLDecodeError as error:
+        raise ConfigurationError(f"--set: {error}; expected FIELD=VALUE, text in quotes") from error
+    fixed = {"model", "variant", "loss"} & set(overrides)
+    if fixed:
+        raise ConfigurationError(f"--set: {', '.join(sorted(fixed))}: use the option of that name")
+    values = base.model_dump() if isinstance(base, Configuration) else dict(base)
+    for field, value in overrides.items():
+        inner = values.get(field)
+        is_table = isinstance(value, dict) and isinstance(inner, dict)
+        values[field] = inner | value if is_table else value
+    return parse(values, "command line")
+
+
+def parse(values: Mapping[str, object], source: str) -> Configuration:
     """Check a configuration's values.
 
     Raises:
-        ConfigurationError: they are wrong; the message names ``source`` and every mistake.
+        ConfigurationError: they are wrong; the message names ``source`` and every problem.
     """
     try:
         return Configuration.model_validate(values)
     except ValidationError as error:
-        mistakes = "; ".join(map(_mistake, error.errors()))
-        raise ConfigurationError(f"{source}: {mistakes}") from error
-
-
-def _mistake(detail: ErrorDetails) -> str:
-    """Word one of pydantic's errors."""
-    *outer, field = detail["loc"] or ("",)
-    message = detail["msg"].removeprefix("Value error, ")
-    if detail["type"] == "extra_forbidden":
-        known = list((Wide if outer == ["wide"] else Configuration).model_fields)
-        near = difflib.get_close_matches(str(field), known, n=1)
-        hint = f"did you mean {near[0]}?" if near else f"there are: {', '.join(known)}"
-        message = f"no such field; {hint}"
-    name = ".".join(map(str, detail["loc"]))
-    return f"{name}: {message}" if name else message
+        problems = "; ".join(map(_problem, error.errors()))
+        raise ConfigurationError(f"{source}: {problems}") from error
 
 
 def load_all(directory: Path = CONFIGS) -> list[Configuration]:
@@ -241,5 +290,23 @@ def load_all(directory: Path = CONFIGS) -> list[Configuration]:
     """
     paths = sorted(directory.glob("*/*.toml"), key=lambda path: (path.parent.name, path.stem))
     if not paths:
-        raise ConfigurationError(f"{directory}: holds no configuration (<model>/<variant>.toml)")
+        raise ConfigurationError(f"{directory}: contains no configuration (<model>/<variant>.toml)")
     return [load(path.parent.name, path.stem, directory) for path in paths]
+
+
+def _problem(detail: ErrorDetails) -> str:
+    """Describe one of pydantic's errors."""
+    *outer, field = detail["loc"] or ("",)
+    message = detail["msg"].removeprefix("Value error, ")
+    if detail["type"] == "extra_forbidden":
+        known = list((Wide if outer == ["wide"] else Configuration).model_fields)
+        near = difflib.get_close_matches(str(field), known, n=1)
+        hint = f"did you mean {near[0]}?" if near else f"available: {', '.join(known)}"
+        message = f"unknown field; {hint}"
+    name = ".".join(map(str, detail["loc"]))
+    return f"{name}: {message}" if name else message
+
+
+def _variants(model: str, directory: Path) -> str:
+    known = sorted(file.stem for file in (directory / model).glob("*.toml"))
+    return f"Variants of {model!r} here: {', '.join(known) or 'none'}"

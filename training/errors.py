@@ -1,14 +1,14 @@
-"""What a person who trains can put right.
+"""Problems that the person who trains can solve.
 
 TrainingError
-├── DatasetError    a data set is missing, damaged or unusable
-├── EmbeddingError  word vectors are missing, damaged or of another size
-└── ConfigurationError  a configuration file is missing or wrong
+├── DatasetError        a data set is missing, damaged or unusable
+├── EmbeddingError      word vectors are missing, damaged or of another size
+└── ConfigurationError  a configuration is missing or wrong
 """
 
 
 class TrainingError(Exception):
-    """A problem that its message explains, with the next step."""
+    """A problem; the message explains it and names the next step."""
 
 
 class DatasetError(TrainingError):
@@ -16,8 +16,13 @@ class DatasetError(TrainingError):
 
 
 class EmbeddingError(TrainingError):
-    """Word vectors are missing, damaged or of another size than asked for."""
+    """Word vectors are missing, damaged or of another size than requested."""
 
 
 class ConfigurationError(TrainingError):
-    """A configuration file is missing or wrong."""
+    """A configuration is missing or wrong."""
+
+
+def command(arguments: str) -> str:
+    """Return the command line of training with some arguments, under this package's name."""
+    return f"python -m {__name__.partition('.')[0]} {arguments}"

@@ -1,4 +1,7 @@
-"""A whole run: data set → folds → fit → artifact → metrics of what the artifact says."""
+"""An experiment: prepare → fit → judge → describe, and the artifact is written.
+
+`train` carries out a `Run`. What is judged is the network as it is stored, not as it was fitted.
+"""
 
 import platform
 from collections.abc import Sequence
@@ -7,47 +10,37 @@ from datetime import UTC, datetime
 from functools import lru_cache
 from importlib import metadata
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Final, NotRequired, TypedDict, TypeVar
 
 import numpy as np
+from numpy.typing import NDArray
 
 from dandelion import artifact as artifacts
 from dandelion.artifact import Artifact, Golden
-from dandelion.classifier import Classifier
-from dandelion.decision.threshold import fit_threshold
+from dandelion.classifier import chunks
+from dandelion.engines.choice import scorer
+from dandelion.engines.network import Network
 from dandelion.manifest import Manifest
 from dandelion.quantization import quantize
 from dandelion.text.grams import Features
 from dandelion.text.tokenizer import tokenize
+from dandelion.text.vocabulary import Vocabulary
 
-from .configuration import Configuration, Sampling
-from .data import custom_data, datasets
-from .data.custom_data import CustomData
+from .configuration import Configuration
+from .data import datasets
 from .data.datasets import Dataset
-from .data.splits import Protocol, Split, sample, split, thin
-from .errors import ConfigurationError, DatasetError
-from .fitting.trainer import Fold, OnEpoch, fit, ignore_epoch, sampled_priors
+from .data.splits import Protocol, Split, sample, split, subsample
+from .errors import ConfigurationError
+from .fitting.batches import Fold, sampling_record
+from .fitting.trainer import Epoch, Fit, OnEpoch, fit, ignore_epoch
 from .losses.registry import LOSSES
 from .model import bags, embeddings, vocabulary
-from .quality import slices
-from .quality.metrics import (
-    ARGMAX,
-    FITTED,
-    FITTED_TO_ACCURACY,
-    HALF,
-    Labels,
-    Metrics,
-    Scores,
-    evaluate,
-    evaluate_classes,
-    is_collapsed,
-    majority,
-    majority_of_classes,
-    prevalence_weights,
-)
+from .quality.judgement import FoldName, Judgement, Scored, judge
+from .quality.metrics import ByCut, Labels, Scores
+from .quality.slices import Rates, Slice, slices
 
-# Made up, harmless; an empty text and unknown words are among them on purpose.
-GOLDEN_TEXTS = (
+# Made up and harmless; an empty text and unknown words are among them on purpose.
+GOLDEN_TEXTS: Final = (
     "",
     "Are we still meeting for lunch tomorrow at 12?",
     "WINNER!! Claim your free £1000 prize now, call 09012345678",
@@ -57,11 +50,10 @@ GOLDEN_TEXTS = (
     "zzxqj qqwv",
 )
 
-T = TypeVar("T")
-
 _LIBRARIES = ("numpy", "safetensors", "scikit-learn", "torch")
 
-_read_dataset = lru_cache(maxsize=4)(datasets.load)
+T = TypeVar("T")
+
 _load_vectors = lru_cache(maxsize=1)(embeddings.load)
 
 
@@ -73,13 +65,13 @@ class Run:
         config: the variant.
         protocol: how the data set is split.
         seed: of split and initialisation.
-        read_test: whether the test fold is looked at; choosing anything must not.
+        read_test: whether the test fold is read; a run that serves to choose something must not.
         glove: a file of word vectors; by default the pip package's.
-        custom: a file to learn from; by default the data set of the configuration's model.
-        sample_rows: learn from so many rows alone, chosen by whole groups; None for all.
+        dataset: custom data to learn from; by default the data set of the configuration's model.
+        sample_rows: how many rows to learn from, chosen by whole groups; None for all.
         minority_share: leave out texts of the smaller class until it has this share of training
             and validation; the test fold stays whole, its texts weighted to the same share.
-        keep_artifact: whether the artifact is kept beside the figures.
+        keep_artifact: whether the artifact is kept along with the figures.
     """
 
     config: Configuration
@@ -87,33 +79,257 @@ class Run:
     seed: int
     read_test: bool = True
     glove: Path | None = None
-    custom: CustomData | None = None
+    dataset: Dataset | None = None
     sample_rows: int | None = None
     minority_share: float | None = None
     keep_artifact: bool = True
 
 
+@dataclass(frozen=True, slots=True)
+class Prepared:
+    """All that a fit of a run needs.
+
+    Attributes:
+        dataset: the run's texts and labels.
+        split: its folds.
+        vocabulary: of v − 1 known tokens, from the training fold and the word vectors.
+        embedding: float32[v, d], the initial word vectors.
+        embeddings: the name of the word vectors.
+        features: what the wide path reads; None without one.
+        train: the training fold.
+        validation: the validation fold.
+    """
+
+    dataset: Dataset
+    split: Split
+    vocabulary: Vocabulary
+    embedding: NDArray[np.float32]
+    embeddings: str
+    features: Features | None
+    train: Fold
+    validation: Fold
+
+
+@dataclass(frozen=True, slots=True)
+class Result:
+    """The figures of a run, all of them JSON.
+
+    Attributes:
+        metrics: fold → cut → metrics, of the folds that were read.
+        threshold: fitted on validation; None with more than two labels.
+        collapsed: whether it decides like a constant, on the last fold that was read.
+        history: an entry per epoch.
+        kept_epoch: counted from 1.
+        train_seconds: of wall time, for the fit.
+        bytes: of the artifact.
+        rows: fold → the number of texts of each label.
+        slices: error rates on the test fold; None if it was not read, and with more than two
+            labels.
+    """
+
+    metrics: dict[FoldName, ByCut]
+    threshold: float | None
+    collapsed: bool
+    history: list[Epoch]
+    kept_epoch: int
+    train_seconds: float
+    bytes: int
+    rows: dict[FoldName, list[int]]
+    slices: dict[Slice, Rates] | None
+
+
+class MetricsRecord(TypedDict):
+    """What an artifact's manifest has as its ``metrics``."""
+
+    validation: ByCut
+    test: NotRequired[ByCut]
+    slices: NotRequired[dict[Slice, Rates]]
+
+
+class Timings(TypedDict):
+    """What an artifact's manifest has as its ``timings``."""
+
+    trained_at: str
+    train_seconds: float
+
+
+def train(run: Run, directory: Path, on_epoch: OnEpoch = ignore_epoch) -> tuple[Manifest, Result]:
+    """Carry out a run and write its artifact to ``directory``.
+
+    Raises:
+        TrainingError: data set, word vectors or configuration are missing or wrong.
+    """
+    prepared = prepare(run)
+    fitted = fit(
+        run.config,
+        prepared.train,
+        prepared.validation,
+        embedding=prepared.embedding,
+        classes=len(prepared.dataset.label_names),
+        seed=run.seed,
+        on_epoch=on_epoch,
+    )
+    network = quantize(fitted.network, run.config.precision)
+    judgement, found_slices = judge_network(run, prepared, network)
+    manifest = describe(run, prepared, fitted, judgement, found_slices)
+    golden = Golden(GOLDEN_TEXTS, tuple(_scores(prepared, network, GOLDEN_TEXTS).tolist()))
+    artifact = Artifact(manifest, prepared.vocabulary, network, golden)
+    return artifacts.save(artifact, directory), Result(
+        metrics=judgement.metrics,
+        threshold=judgement.threshold,
+        collapsed=judgement.collapsed,
+        history=list(fitted.history),
+        kept_epoch=fitted.kept_epoch,
+        train_seconds=fitted.seconds,
+        bytes=sum(file.stat().st_size for file in directory.iterdir()),
+        rows=_rows(prepared),
+        slices=found_slices,
+    )
+
+
+def prepare(run: Run) -> Prepared:
+    """Read, split and encode the texts of a run.
+
+    Raises:
+        TrainingError: data set, word vectors or configuration are missing or wrong.
+    """
+    config = run.config
+    dataset = _dataset(run)
+    _require_fitting_loss(config, dataset)
+    types = _types(run, dataset) if config.types_weight else None
+    vectors = _load_vectors(run.glove, config.dimensions)
+    folds = _subsampled(run, dataset, split(dataset, run.protocol, run.seed))
+    features = None if config.wide is None else config.wide.features()
+    tokens = _tokens(dataset)
+    words, embedding = vocabulary.build(_pick(tokens, folds.train), vectors, config)
+
+    def fold(rows: Labels) -> Fold:
+        return Fold(
+            words.look_up(_pick(tokens, rows)),
+            dataset.labels[rows],
+            None if features is None else _bags(dataset, features).take(rows),
+            None if types is None else types[rows],
+        )
+
+    return Prepared(
+        dataset=dataset,
+        split=folds,
+        vocabulary=words,
+        embedding=embedding,
+        embeddings=vectors.name,
+        features=features,
+        train=fold(folds.train),
+        validation=fold(folds.validation),
+    )
+
+
+def judge_network(
+    run: Run, prepared: Prepared, network: Network
+) -> tuple[Judgement, dict[Slice, Rates] | None]:
+    """Score the folds that a run may read, from raw text, as they will be served.
+
+    Returns:
+        The judgement; and the error rates on slices of the test fold, if it was read and there are
+        two labels.
+    """
+    dataset, folds = prepared.dataset, prepared.split
+
+    def scored(rows: Labels) -> Scored:
+        return Scored(dataset.labels[rows], _scores(prepared, network, _pick(dataset.texts, rows)))
+
+    test = scored(folds.test) if run.read_test else None
+    judgement = judge(
+        LOSSES[run.config.loss].score_kind,
+        scored(folds.validation),
+        test,
+        reweight_test=run.minority_share is not None,
+    )
+    if test is None or judgement.threshold is None:
+        return judgement, None
+    texts = _pick(dataset.texts, folds.test)
+    return judgement, slices(texts, test.labels, test.scores, judgement.threshold)
+
+
+def describe(
+    run: Run,
+    prepared: Prepared,
+    fitted: Fit,
+    judgement: Judgement,
+    found_slices: dict[Slice, Rates] | None,
+) -> Manifest:
+    """Write down what there is to know about a run's artifact."""
+    config, dataset = run.config, prepared.dataset
+    metrics = MetricsRecord(validation=judgement.metrics["validation"])
+    if "test" in judgement.metrics:
+        metrics["test"] = judgement.metrics["test"]
+    if found_slices is not None:
+        metrics["slices"] = found_slices
+    return Manifest(
+        model=config.model,
+        variant=config.variant,
+        task=dataset.task,
+        labels=dataset.label_names,
+        loss=config.loss,
+        threshold=judgement.threshold,
+        score_kind=LOSSES[config.loss].score_kind,
+        precision=config.precision,
+        config=config.model_dump(mode="json", exclude={"shipped"})
+        | {"embeddings": prepared.embeddings},
+        dataset=dataset.record(),
+        protocol=str(run.protocol),
+        split=prepared.split.record(),
+        seed=run.seed,
+        metrics=metrics,
+        library_versions=library_versions(),
+        features=None if prepared.features is None else asdict(prepared.features),
+        sampling=sampling_record(prepared.train.labels, config),
+        timings=Timings(
+            trained_at=datetime.now(UTC).isoformat(timespec="seconds"),
+            train_seconds=round(fitted.seconds, 2),
+        ),
+    )
+
+
+def library_versions() -> dict[str, str]:
+    """Return the versions of what a run's numbers depend on."""
+    versions = {name: metadata.version(name) for name in _LIBRARIES}
+    return {"python": platform.python_version()} | versions
+
+
+def _dataset(run: Run) -> Dataset:
+    dataset = datasets.load(run.config.model) if run.dataset is None else run.dataset
+    return dataset if run.sample_rows is None else _sampled(dataset, run.sample_rows)
+
+
 @lru_cache(maxsize=4)
-def _load_dataset(model: str, custom: CustomData | None, sample_rows: int | None) -> Dataset:
-    dataset = _read_dataset(model) if custom is None else custom_data.read(custom).dataset
-    if sample_rows is None:
-        return dataset
+def _sampled(dataset: Dataset, sample_rows: int) -> Dataset:
     rows = sample(dataset, sample_rows)
     return replace(dataset, texts=_pick(dataset.texts, rows), labels=dataset.labels[rows])
 
 
 @lru_cache(maxsize=2)
-def _tokens(
-    model: str, custom: CustomData | None, sample_rows: int | None
-) -> tuple[list[str], ...]:
-    return tuple(map(tokenize, _load_dataset(model, custom, sample_rows).texts))
+def _tokens(dataset: Dataset) -> tuple[list[str], ...]:
+    return tuple(map(tokenize, dataset.texts))
 
 
 @lru_cache(maxsize=2)
-def _bags(
-    model: str, custom: CustomData | None, sample_rows: int | None, features: Features
-) -> bags.Bags:
-    return bags.count(_load_dataset(model, custom, sample_rows).texts, features)
+def _bags(dataset: Dataset, features: Features) -> bags.Bags:
+    return bags.count(dataset.texts, features)
+
+
+def _require_fitting_loss(config: Configuration, dataset: Dataset) -> None:
+    """Refuse a loss for another kind of task than the data set's.
+
+    Raises:
+        ConfigurationError: it is.
+    """
+    task = LOSSES[config.loss].task
+    if task != dataset.task:
+        fitting = [name for name, loss in LOSSES.items() if loss.task == dataset.task]
+        raise ConfigurationError(
+            f"the loss {config.loss!r} is for a {task} task, but {dataset.name} has "
+            f"{len(dataset.label_names)} labels; choose {', '.join(fitting)}"
+        )
 
 
 def _types(run: Run, dataset: Dataset) -> Labels:
@@ -123,248 +339,47 @@ def _types(run: Run, dataset: Dataset) -> Labels:
         ConfigurationError: the data set has none.
     """
     finer = datasets.FINER.get(run.config.model)
-    if finer is None or run.custom is not None:
+    if finer is None or run.dataset is not None:
         raise ConfigurationError(
             f"types_weight is {run.config.types_weight}, but {dataset.name} has no finer classes; "
             "set it to 0"
         )
-    return _load_dataset(finer, None, run.sample_rows).labels
+    types = datasets.load(finer)
+    return types.labels if run.sample_rows is None else _sampled(types, run.sample_rows).labels
 
 
-@dataclass(frozen=True, slots=True)
-class Result:
-    """What a run gave, all of it JSON.
-
-    Attributes:
-        metrics: fold → threshold (``0.5``, ``fitted``, ``fitted to accuracy``) → metric → value.
-            Beyond two labels there is one, ``argmax``.
-        threshold: fitted on validation; None beyond two labels.
-        collapsed: whether it answers like a constant at 0.5, on the last fold that was read.
-        history: an entry an epoch, see `Epoch`.
-        kept_epoch: counted from 1.
-        train_seconds: of wall time, for the fit.
-        bytes: of the artifact.
-        rows: fold → how many texts it has of each class.
-        slices: error rates on the test fold, see `training.quality.slices`; None where it was not
-            read, and beyond two labels.
-    """
-
-    metrics: dict[str, dict[str, Metrics]]
-    threshold: float | None
-    collapsed: bool
-    history: list[dict[str, Any]]
-    kept_epoch: int
-    train_seconds: float
-    bytes: int
-    rows: dict[str, list[int]]
-    slices: dict[str, dict[str, Any]] | None
-
-
-def train(run: Run, directory: Path, on_epoch: OnEpoch = ignore_epoch) -> tuple[Manifest, Result]:
-    """Carry a run out and write its artifact to ``directory``.
-
-    Metrics, threshold and golden scores are those of the network as stored, not as fitted.
-
-    Raises:
-        TrainingError: data set, word vectors or configuration are missing or wrong.
-    """
-    config = run.config
-    source = (config.model, run.custom, run.sample_rows)
-    dataset = _load_dataset(*source)
-    if LOSSES[config.loss].task != dataset.task:
-        fitting = [name for name, loss in LOSSES.items() if loss.task == dataset.task]
-        raise ConfigurationError(
-            f"the loss {config.loss!r} is for a {LOSSES[config.loss].task} task, but "
-            f"{dataset.name} has {len(dataset.label_names)} labels; choose {', '.join(fitting)}"
-        )
-    vectors = _load_vectors(run.glove, config.dimensions)
-    folds = _thinned(run, dataset, split(dataset, run.protocol, run.seed))
-    features = None if config.wide is None else config.wide.features()
-    types = _types(run, dataset) if config.types_weight else None
-    tokenized = _tokens(*source)
-    train_tokens = _pick(tokenized, folds.train)
-    words, embedding = vocabulary.build(train_tokens, vectors, config)
-    fitting_folds = {
-        name: Fold(
-            words.look_up(_pick(tokenized, rows)),
-            dataset.labels[rows],
-            None if features is None else _bags(*source, features).take(rows),
-            None if types is None else types[rows],
-        )
-        for name, rows in (("train", folds.train), ("validation", folds.validation))
-    }
-    fitted = fit(
-        config,
-        fitting_folds["train"],
-        fitting_folds["validation"],
-        embedding=embedding,
-        classes=len(dataset.label_names),
-        seed=run.seed,
-        on_epoch=on_epoch,
-    )
-
-    network = quantize(fitted.network, config.precision)
-    manifest = Manifest(
-        model=config.model,
-        variant=config.variant,
-        task=dataset.task,
-        labels=dataset.label_names,
-        loss=config.loss,
-        threshold=0.5 if dataset.task == "binary" else None,
-        score_kind=LOSSES[config.loss].score_kind,
-        precision=config.precision,
-        config=config.model_dump(mode="json", exclude={"shipped"}) | {"embeddings": vectors.name},
-        dataset={
-            "name": dataset.name,
-            "sha256": dataset.sha256,
-            "rows": len(dataset.texts),
-            "shares": (np.bincount(dataset.labels) / len(dataset.labels)).tolist(),
-        },
-        protocol=str(run.protocol),
-        split=folds.sizes() | {"sha256": folds.sha256()},
-        seed=run.seed,
-        metrics={},
-        library_versions=library_versions(),
-        features=None if features is None else asdict(features),
-        sampling=_sampling(config, dataset.labels[folds.train]),
-        timings={
-            "trained_at": datetime.now(UTC).isoformat(timespec="seconds"),
-            "train_seconds": round(fitted.seconds, 2),
-        },
-    )
-    # As it will be served: what is measured is the artifact, from raw text.
-    # The same engine on every machine, whether it has a compiler or not: to the last digit.
-    classifier = Classifier(Artifact(manifest, words, network, Golden((), ())), engine="numpy")
-    read = ("validation", "test") if run.read_test else ("validation",)
-    labels = {name: dataset.labels[folds.rows()[name]] for name in read}
-    scores = {name: classifier.scores(_pick(dataset.texts, folds.rows()[name])) for name in read}
-    threshold, metrics = _metrics(run, manifest.score_kind, labels, scores)
-    found_slices = None
-    if run.read_test and threshold is not None:
-        texts = _pick(dataset.texts, folds.test)
-        found_slices = slices.slices(texts, labels["test"], scores["test"], threshold)
-    golden = Golden(GOLDEN_TEXTS, tuple(classifier.scores(GOLDEN_TEXTS).tolist()))
-    described = metrics if found_slices is None else metrics | {"slices": found_slices}
-    manifest = replace(manifest, threshold=threshold, metrics=described)
-    manifest = artifacts.save(Artifact(manifest, words, network, golden), directory)
-    return manifest, Result(
-        metrics=metrics,
-        threshold=threshold,
-        # Weighted to validation's shares, a thinned run's test fold has that fold's constants.
-        collapsed=_is_collapsed(
-            labels[read[-1] if run.minority_share is None else "validation"], metrics[read[-1]]
-        ),
-        history=[asdict(epoch) for epoch in fitted.history],
-        kept_epoch=fitted.kept_epoch,
-        train_seconds=fitted.seconds,
-        bytes=sum(file.stat().st_size for file in directory.iterdir()),
-        rows={
-            name: np.bincount(dataset.labels[rows]).tolist() for name, rows in folds.rows().items()
-        },
-        slices=found_slices,
-    )
-
-
-def _thinned(run: Run, dataset: Dataset, folds: Split) -> Split:
+def _subsampled(run: Run, dataset: Dataset, folds: Split) -> Split:
     """Leave texts of the smaller class out of training and validation, if the run asks for it."""
     if run.minority_share is None:
         return folds
     minority = int(np.bincount(dataset.labels).argmin())
-    rows = {
-        name: thin(dataset.labels, fold, minority=minority, share=run.minority_share, seed=run.seed)
-        for name, fold in (("train", folds.train), ("validation", folds.validation))
-    }
-    return replace(folds, **rows)
+    train_rows, validation_rows = (
+        subsample(dataset.labels, rows, minority=minority, share=run.minority_share, seed=run.seed)
+        for rows in (folds.train, folds.validation)
+    )
+    return replace(folds, train=train_rows, validation=validation_rows)
 
 
-def _metrics(
-    run: Run, score_kind: str, labels: dict[str, Labels], scores: dict[str, Scores]
-) -> tuple[float | None, dict[str, dict[str, Metrics]]]:
-    """Fit the threshold on validation, and compute every metric of every fold that was read."""
-    if score_kind == "softmax":
-        return None, {
-            name: {ARGMAX: evaluate_classes(labels[name], scores[name])} for name in scores
-        }
-    threshold, _ = fit_threshold(labels["validation"], scores["validation"])
-    accurate, _ = fit_threshold(labels["validation"], scores["validation"], "accuracy")
-    metrics = {}
-    for name, fold in labels.items():
-        weights = None
-        if name == "test" and run.minority_share is not None:
-            weights = prevalence_weights(fold, float(labels["validation"].mean()))
-        metrics[name] = {
-            cut: evaluate(fold, scores[name], value, score_kind=score_kind, weights=weights)
-            for cut, value in (
-                (HALF, 0.5),
-                (FITTED, threshold),
-                (FITTED_TO_ACCURACY, accurate),
-            )
-        }
-    return threshold, metrics
+def _scores(prepared: Prepared, network: Network, texts: Sequence[str]) -> Scores:
+    """Score raw texts as the artifact will, by the engine that is the same on every machine."""
+    engine = scorer(
+        prepared.vocabulary,
+        prepared.features,
+        network,
+        {},
+        is_binary=prepared.dataset.task == "binary",
+        engine="numpy",
+    )
+    return np.concatenate([engine.infer(engine.encode(piece)) for piece in chunks(texts)])
 
 
-def _is_collapsed(labels: Labels, metrics: dict[str, Metrics]) -> bool:
-    if HALF in metrics:
-        return is_collapsed(labels, metrics[HALF])
-    return sum(map(any, zip(*metrics[ARGMAX]["confusion_matrix"], strict=True))) == 1
-
-
-def _sampling(config: Configuration, labels: Labels) -> dict[str, Any] | None:
-    """Tell how training changed the classes' shares, for whoever calibrates scores."""
-    if config.sampling is Sampling.NONE:
-        return None
+def _rows(prepared: Prepared) -> dict[FoldName, list[int]]:
+    labels, folds = prepared.dataset.labels, prepared.split
     return {
-        "method": str(config.sampling),
-        "prior": (np.bincount(labels) / len(labels)).tolist(),
-        "sampled_prior": sampled_priors(labels, config).tolist(),
+        "train": np.bincount(labels[folds.train]).tolist(),
+        "validation": np.bincount(labels[folds.validation]).tolist(),
+        "test": np.bincount(labels[folds.test]).tolist(),
     }
-
-
-def read_test_fold(
-    manifest: Manifest, custom: CustomData | None = None
-) -> tuple[tuple[str, ...], Labels]:
-    """Return the texts and labels that an artifact's test metrics were computed on.
-
-    Raises:
-        TrainingError: the data set is missing, or another one than the artifact learnt from.
-    """
-    dataset, folds = _split_of(manifest, custom)
-    return _pick(dataset.texts, folds.test), dataset.labels[folds.test]
-
-
-def majority_metrics(manifest: Manifest, custom: CustomData | None = None) -> Metrics:
-    """Compute the metrics of the majority class on an artifact's test fold.
-
-    Raises:
-        TrainingError: the data set is missing, or another one than the artifact learnt from.
-    """
-    dataset, folds = _split_of(manifest, custom)
-    train, test = dataset.labels[folds.train], dataset.labels[folds.test]
-    if dataset.task == "binary":
-        return majority(train, test)
-    return majority_of_classes(train, test, len(dataset.label_names))
-
-
-def _split_of(manifest: Manifest, custom: CustomData | None) -> tuple[Dataset, Split]:
-    dataset = _load_dataset(manifest.model, custom, None)
-    folds = split(dataset, Protocol(manifest.protocol), manifest.seed)
-    for what, found, expected in (
-        ("data set", dataset.sha256, manifest.dataset["sha256"]),
-        ("split", folds.sha256(), manifest.split["sha256"]),
-    ):
-        if found != expected:
-            raise DatasetError(
-                f"{manifest.model}/{manifest.variant}: its {what} has SHA-256 {expected}, the one "
-                f"here {found}, so its test fold may hold texts it was trained on. "
-                "Restore the file (and scikit-learn's version), or train the artifact again."
-            )
-    return dataset, folds
-
-
-def library_versions() -> dict[str, str]:
-    """Name the versions of what a run's numbers depend on."""
-    versions = {name: metadata.version(name) for name in _LIBRARIES}
-    return {"python": platform.python_version()} | versions
 
 
 def _pick(items: Sequence[T], rows: Labels) -> tuple[T, ...]:

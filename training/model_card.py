@@ -1,4 +1,4 @@
-"""The report on a model of one's own: what was read, and how good the artifact is."""
+"""The report on a model that was trained on custom data: what was read, and how good it is."""
 
 from pathlib import Path
 
@@ -6,12 +6,12 @@ import numpy as np
 
 from dandelion.manifest import Manifest
 from dandelion.tables import describe_bad_rows
-from training.tables import COLUMNS, figure, markdown_table
 
 from .cache import write_whole
 from .data.custom_data import CustomDataset
 from .experiment import Result
-from .quality.metrics import ARGMAX, FITTED, HALF, METRICS, Metrics
+from .quality.metrics import ARGMAX, FITTED, HALF, METRICS, Cut, Metrics
+from .tables import COLUMNS, figure, markdown_table
 
 _LISTED_ROWS = 1000
 
@@ -22,15 +22,15 @@ def write(
     """Write the report, in Markdown.
 
     Args:
-        page: where.
+        page: its path.
         trained: the artifact's manifest and the run's figures.
-        majority: metrics of always answering the larger class, on the same test fold.
+        majority: metrics of always choosing the largest class, on the same test fold.
         found: what was read.
     """
     manifest, result = trained
-    parts = [_heading(manifest, found), _quality(manifest, majority)]
-    if manifest.threshold is None:
-        parts.append(_by_class(manifest))
+    parts = [_heading(manifest, found), _quality(result, majority)]
+    if result.threshold is None:
+        parts.append(_by_class(manifest, result))
     parts.append(_run(manifest, result))
     if found.bad_rows:
         lines = "\n".join(f"- {line}" for line in describe_bad_rows(found.bad_rows, _LISTED_ROWS))
@@ -54,40 +54,40 @@ Version {manifest.version}, trained on {len(dataset.texts)} texts under {manifes
 {guesses}"""
 
 
-def _quality(manifest: Manifest, majority: Metrics) -> str:
-    test, validation = manifest.metrics["test"], manifest.metrics["validation"]
-    cuts = [ARGMAX] if manifest.threshold is None else [HALF, FITTED]
+def _quality(result: Result, majority: Metrics) -> str:
+    test, validation = result.metrics["test"], result.metrics["validation"]
+    cuts: list[Cut] = [ARGMAX] if result.threshold is None else [HALF, FITTED]
     lines = [["majority", "", *_figures(majority)]]
     lines += [["validation", cut, *_figures(validation[cut])] for cut in cuts]
     lines += [["test", cut, *_figures(test[cut])] for cut in cuts]
     header = ["", "threshold", *(COLUMNS[metric] for metric in METRICS)]
-    cut = (
-        "The label with the highest score is given."
-        if manifest.threshold is None
-        else f"The fitted threshold, {manifest.threshold:.4f}, maximises macro-F1 on validation."
+    rule = (
+        "The label with the highest score is chosen."
+        if result.threshold is None
+        else f"The fitted threshold, {result.threshold:.4f}, maximises macro-F1 on validation."
     )
     return f"""\
 ## Quality
 
-One split and one seed: with few texts, expect other figures from another (`--seed`). {cut}
+One split and one seed: with few texts, expect other figures from another (`--seed`). {rule}
 
 {markdown_table(header, lines)}"""
 
 
-def _by_class(manifest: Manifest) -> str:
-    test = manifest.metrics["test"][ARGMAX]
+def _by_class(manifest: Manifest, result: Result) -> str:
+    test = result.metrics["test"][ARGMAX]
     lines = [
         [label, figure(f1), *map(str, counts)]
         for label, f1, counts in zip(
             manifest.labels, test["per_class_f1"], test["confusion_matrix"], strict=True
         )
     ]
-    header = ["labelled ↓ answered →", "F1", *manifest.labels]
+    header = ["labelled ↓ chosen →", "F1", *manifest.labels]
     return f"## By class, on the test fold\n\n{markdown_table(header, lines)}"
 
 
 def _run(manifest: Manifest, result: Result) -> str:
-    collapsed = " **It answers like a constant at 0.5: do not use it so.**"
+    collapsed = " **At 0.5 it decides like a constant: do not use it.**"
     return f"""\
 ## The run
 

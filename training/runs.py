@@ -1,45 +1,40 @@
-"""Many runs: side by side, each kept once it is made."""
+"""Many runs: side by side, each stored in the cache as soon as it is finished."""
 
-import ast
-import hashlib
 import json
 import shutil
 import tempfile
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
-from functools import cache
 from pathlib import Path
+from typing import Final
 
-import dandelion
-
-from .cache import cache_directory
-from .data import custom_data, datasets
-from .data.custom_data import CustomData
+from . import cache, experiment
+from .data import datasets
 from .experiment import Result, Run, library_versions, train
 from .model import embeddings
 from .parallel import side_by_side
 
-# Of the library, these decide no number: runs are made with NumPy's engine.
-_WITHOUT_NUMBERS = {"__init__", "classifier", "choice", "compiled"}
-
-# A run is made again when the code changes that its numbers depend on.
-_CODE = (
-    *sorted(
-        path
-        for path in Path(dandelion.__file__).parent.rglob("*.py")
-        if path.stem not in _WITHOUT_NUMBERS
-    ),
-    *(
-        Path(__file__).parent / f"{name}.py"
-        for name in (
-            *("data/datasets", "data/custom_data", "data/splits", "model/embeddings"),
-            *("losses/options", "losses/pointwise", "losses/overlap", "losses/ranking"),
-            *("losses/multiclass", "losses/registry", "model/network", "model/bags"),
-            *("model/vocabulary", "quality/metrics", "quality/slices", "fitting/trainer"),
-            "experiment",
-        )
-    ),
+# Of what a run imports, these do not decide its numbers.
+WITHOUT_NUMBERS: Final = frozenset(
+    {
+        "dandelion",  # re-exports
+        "dandelion.advice",  # part of messages
+        "dandelion.classifier",  # runs take from it how long batches are cut, worth 1e-6 of a score
+        "dandelion.engines.compiled",  # runs use NumPy's engine
+        *(
+            f"{__name__.rpartition('.')[0]}.{name}"
+            for name in (
+                "cache",
+                "configuration",  # its values are in the key
+                "data.datasets",  # so are texts and labels
+                "errors",
+            )
+        ),
+    }
 )
+
+_RESULT_FILE = "result.json"
+_ARTIFACT_DIRECTORY = "artifact"
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +43,7 @@ class Kept:
 
     Attributes:
         result: its figures.
-        artifact: its artifact's directory; there is none if the run did not ask to keep it.
+        artifact: its artifact's directory, which does not exist if the run did not ask to keep it.
     """
 
     result: Result
@@ -56,41 +51,87 @@ class Kept:
 
 
 def run_all(runs: Sequence[Run], title: str, workers: int | None = None) -> list[Kept]:
-    """Carry runs out, as many side by side as there are processors, with a progress bar.
+    """Carry out runs side by side, and report progress.
 
-    Finished runs are kept by the hash of everything they depend on, so that an interrupted series
-    goes on where it broke off.
+    Finished runs are in the cache, so that an interrupted series is resumed.
+
+    Args:
+        runs: equal ones are carried out once.
+        title: of the series.
+        workers: processes; by default one per processor.
 
     Raises:
-        TrainingError: data set or word vectors are missing or wrong.
+        TrainingError: data set, word vectors or configuration are missing or wrong.
     """
-    homes = [_home(run) for run in runs]
+    homes = [directory_of(run) for run in runs]
     missing = {
         home: run
         for home, run in zip(homes, runs, strict=True)
-        if not (home / "result.json").exists()
+        if not (home / _RESULT_FILE).exists()
     }
     done = len(set(homes)) - len(missing)
-    side_by_side(_carry_out, list(missing.items()), title, workers=workers, done=done)
+    side_by_side(_carry_out, list(missing.items()), title, _name_of, workers=workers, done=done)
     return [_read(home) for home in homes]
 
 
 def run_cells(cells: Sequence[Sequence[Run]], title: str) -> list[list[Kept]]:
-    """Carry out the runs of every cell of a table in one series, see `run_all`."""
+    """Carry out the runs of every cell of a table as one series, see `run_all`."""
     kept = iter(run_all([run for runs in cells for run in runs], title))
     return [[next(kept) for _ in runs] for runs in cells]
 
 
 def keep(run: Run) -> Kept:
-    """Carry one run out in this process, or take it from the cache.
+    """Carry out one run in this process, or take it from the cache.
 
     Raises:
         TrainingError: data set, word vectors or configuration are missing or wrong.
     """
-    home = _home(run)
-    if not (home / "result.json").exists():
+    home = directory_of(run)
+    if not (home / _RESULT_FILE).exists():
         _carry_out((home, run))
     return _read(home)
+
+
+def directory_of(run: Run) -> Path:
+    """Return where a run is stored, by everything that decides its numbers.
+
+    Raises:
+        TrainingError: data set or word vectors are missing or wrong.
+    """
+    dataset = datasets.load(run.config.model) if run.dataset is None else run.dataset
+    key = cache.key(
+        # Neither its name nor whether it is shipped changes what is fitted.
+        run.config.model_dump(mode="json", exclude={"variant", "shipped"}),
+        run.protocol,
+        run.seed,
+        run.read_test,
+        embeddings.identify(run.glove),
+        [dataset.name, dataset.sha256, dataset.content_sha256],
+        _types_sha256(run),
+        run.sample_rows,
+        run.minority_share,
+        run.keep_artifact,
+        library_versions(),
+        cache.code(*watched_modules()),
+    )
+    return cache.directory("runs", key)
+
+
+def watched_modules() -> tuple[str, ...]:
+    """Return the modules whose code decides the numbers of a run."""
+    return cache.imported_by(experiment.__name__, without=WITHOUT_NUMBERS)
+
+
+def _types_sha256(run: Run) -> str | None:
+    finer = datasets.FINER.get(run.config.model)
+    if not run.config.types_weight or run.dataset is not None or finer is None:
+        return None
+    return datasets.load(finer).content_sha256
+
+
+def _name_of(job: tuple[Path, Run]) -> str:
+    _, run = job
+    return f"{run.config.model}/{run.config.variant}, {run.protocol}, seed {run.seed}"
 
 
 def _carry_out(job: tuple[Path, Run]) -> None:
@@ -98,10 +139,10 @@ def _carry_out(job: tuple[Path, Run]) -> None:
     home.parent.mkdir(parents=True, exist_ok=True)
     aside = Path(tempfile.mkdtemp(prefix=".run-", dir=home.parent))
     try:
-        _, result = train(run, aside / "artifact")
-        (aside / "result.json").write_text(json.dumps(asdict(result)), encoding="utf-8")
+        _, result = train(run, aside / _ARTIFACT_DIRECTORY)
+        (aside / _RESULT_FILE).write_text(json.dumps(asdict(result)), encoding="utf-8")
         if not run.keep_artifact:
-            shutil.rmtree(aside / "artifact")
+            shutil.rmtree(aside / _ARTIFACT_DIRECTORY)
         shutil.rmtree(home, ignore_errors=True)
         aside.rename(home)
     finally:
@@ -109,55 +150,5 @@ def _carry_out(job: tuple[Path, Run]) -> None:
 
 
 def _read(home: Path) -> Kept:
-    return Kept(Result(**json.loads((home / "result.json").read_text())), home / "artifact")
-
-
-def _home(run: Run) -> Path:
-    key = [
-        # Neither its name nor whether it is shipped changes what is fitted.
-        run.config.model_dump(mode="json", exclude={"variant", "shipped"}),
-        run.protocol,
-        run.seed,
-        run.read_test,
-        embeddings.identify(run.glove),
-        _data_sha256(run.config.model, run.custom, datasets.data_directory()),
-        None
-        if run.custom is None
-        else [run.custom.text_column, run.custom.label_column, run.custom.positive],
-        run.sample_rows,
-        run.minority_share,
-        run.keep_artifact,
-        library_versions(),
-        _code_sha256(),
-    ]
-    digest = hashlib.sha256(json.dumps(key, sort_keys=True).encode()).hexdigest()
-    return cache_directory() / "runs" / digest[:24]
-
-
-@cache
-def _code_sha256() -> str:
-    return hashlib.sha256("".join(map(_code_of, _CODE)).encode()).hexdigest()
-
-
-def _code_of(path: Path) -> str:
-    """Return a module's code: neither comments, layout nor docstrings decide a number."""
-    tree = ast.parse(path.read_text(encoding="utf-8"))
-    for node in ast.walk(tree):
-        if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef):
-            node.body = [one for one in node.body if not _is_docstring(one)]
-    return ast.dump(tree)
-
-
-def _is_docstring(node: ast.stmt) -> bool:
-    return (
-        isinstance(node, ast.Expr)
-        and isinstance(node.value, ast.Constant)
-        and isinstance(node.value.value, str)
-    )
-
-
-@cache
-def _data_sha256(model: str, custom: CustomData | None, directory: Path) -> str:
-    if custom is not None:
-        return custom_data.read(custom).dataset.sha256
-    return datasets.load(model, directory).sha256
+    values = json.loads((home / _RESULT_FILE).read_text(encoding="utf-8"))
+    return Kept(Result(**values), home / _ARTIFACT_DIRECTORY)

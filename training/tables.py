@@ -1,6 +1,11 @@
-"""Tables in Markdown, and how figures look in them."""
+"""Tables in Markdown, how figures look in them, and where their pages are."""
 
 from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import Final, Literal
+
+RESULTS: Final = Path("docs/results")
+"""The directory of the pages with results."""
 
 COLUMNS = {
     "accuracy": "accuracy",
@@ -15,13 +20,31 @@ COLUMNS = {
     "ece": "ECE",
 }
 
+_RULES: Final = {"left": "---", "right": "---:"}
 
-def markdown_table(header: Sequence[str], lines: Iterable[Sequence[str]]) -> str:
-    """Lay out a table."""
-    rule = ["---"] * len(header)
+
+def markdown_table(
+    header: Sequence[str],
+    lines: Iterable[Sequence[str]],
+    align: Literal["left", "right"] = "left",
+) -> str:
+    """Lay out a table.
+
+    Example:
+        >>> print(markdown_table(["label", "texts"], [["ham", "4827"]]), end="")
+        | label | texts |
+        | --- | --- |
+        | ham | 4827 |
+    """
+    rule = [_RULES[align]] * len(header)
     return "".join(f"| {' | '.join(line)} |\n" for line in (header, rule, *lines))
 
 
 def figure(value: float) -> str:
-    """Write a figure of quality: four digits, no zero before the point."""
+    """Write a figure of quality: four digits, no zero before the point.
+
+    Example:
+        >>> figure(0.97365)
+        '.9737'
+    """
     return f"{value:.4f}".removeprefix("0")

@@ -1,13 +1,14 @@
-"""Hyper-parameters: searched for with Optuna (Akiba et al. 2019), on validation, on seeds that are
+"""The search for hyper-parameters with Optuna (Akiba et al. 2019), on validation, on seeds that are
 never reported."""
 
+import json
 import statistics
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Executor, ProcessPoolExecutor
 from dataclasses import dataclass
 from multiprocessing import get_context
 from pathlib import Path
-from typing import Any
+from typing import Final, NotRequired, TypedDict
 
 import optuna
 import tomli_w
@@ -18,16 +19,21 @@ from .configuration import Configuration, path_of
 from .data.splits import Protocol
 from .experiment import Run
 from .losses.registry import LOSSES
-from .quality.metrics import ARGMAX, FITTED, Metrics
+from .parallel import progress
+from .quality.metrics import ARGMAX, FITTED, ByCut, Cut, Metric, value_of
 from .runs import Kept, keep
+from .tables import markdown_table
 
-# Reported seeds are 0 to 9. A validation fold as large as the tweets' needs one seed alone.
+# Reported seeds are 0 to 9. A validation fold as large as the tweets' needs only one seed.
 _SEEDS = (100, 101, 102, 103, 104, 105)
 _SEEDS_OF_LARGE = {"cyberbullying": (100,), "cyberbullying_type": (100,)}
 
-# What a trial is judged by: the mean of these on validation, at the fitted threshold.
-_JUDGED = ("macro_f1", "mcc", "auroc", "average_precision")
-_JUDGED_CLASSES = ("macro_f1", "mcc")
+# A trial is judged by the mean of these on validation: at the fitted threshold, or with more than
+# two labels at the highest score.
+_JUDGED: Final[dict[Cut, tuple[Metric, ...]]] = {
+    FITTED: ("macro_f1", "mcc", "auroc", "average_precision"),
+    ARGMAX: ("macro_f1", "mcc"),
+}
 
 _CHOICES = {
     "batch_size": (64, 128, 256),
@@ -38,13 +44,14 @@ _CHOICES = {
 
 @dataclass(frozen=True, slots=True)
 class Budget:
-    """How long a search may go on.
+    """How long a search may take.
 
     Attributes:
-        trials: at most.
-        seconds: after which none is begun; None for no limit.
+        trials: the largest number of them.
+        seconds: after which no trial is started; None for no limit.
         workers: trials side by side.
-        storage: an address of Optuna's, where an interrupted search goes on; None for memory.
+        storage: the URL of Optuna's storage, so that an interrupted search can be resumed; None for
+            memory.
     """
 
     trials: int
@@ -53,8 +60,31 @@ class Budget:
     storage: str | None
 
 
+class Column(TypedDict):
+    """A column of a table of trials: its name, and how Python formats its numbers."""
+
+    name: str
+    format: str
+
+
+class Trials(TypedDict):
+    """A table of trials, the best first."""
+
+    title: NotRequired[str]
+    columns: list[Column]
+    rows: list[list[float]]
+
+
+class Search(TypedDict):
+    """What is kept of a search, as JSON next to its page: all that `page` needs."""
+
+    title: str
+    note: str
+    tables: list[Trials]
+
+
 def seeds_of(model: str) -> tuple[int, ...]:
-    """Return the seeds that choices for a model are made on, never reported."""
+    """Return the seeds on which something is chosen for a model, never reported."""
     return _SEEDS_OF_LARGE.get(model, _SEEDS)
 
 
@@ -62,7 +92,7 @@ def tune(base: Configuration, budget: Budget) -> optuna.Study:
     """Search for the hyper-parameters of a variant; everything else stays as in ``base``.
 
     The first trial is ``base`` itself, as far as its values are among those searched. After each
-    seed but the last a trial that is behind the median of the others there is given up.
+    seed except the last, a trial is pruned if it is behind the median of the others at that seed.
     """
     study = optuna.create_study(
         study_name=f"{base.model}/{base.variant}",
@@ -74,20 +104,29 @@ def tune(base: Configuration, budget: Budget) -> optuna.Study:
     )
     done = sum(one.state in {TrialState.COMPLETE, TrialState.PRUNED} for one in study.trials)
     study.enqueue_trial(_values_of(base), skip_if_exists=True)
-    with ProcessPoolExecutor(budget.workers, mp_context=get_context("spawn")) as pool:
+    with (
+        ProcessPoolExecutor(budget.workers, mp_context=get_context("spawn")) as pool,
+        progress("Trials", budget.trials, done) as advance,
+    ):
         study.optimize(
             _objective(base, pool),
             n_trials=max(budget.trials - done, 0),
             timeout=budget.seconds,
             n_jobs=budget.workers,
-            show_progress_bar=True,
+            callbacks=[lambda _, trial: advance(_outcome(trial))],
         )
     return study
 
 
+def _outcome(trial: FrozenTrial) -> str:
+    if trial.state is TrialState.COMPLETE:
+        return f"trial {trial.number} judged {trial.value:.4f}"
+    return f"trial {trial.number} {trial.state.name.lower()}"
+
+
 def suggested(base: Configuration, trial: Trial) -> Configuration:
-    """Let a trial choose what is searched."""
-    drawn: dict[str, Any] = {
+    """Return ``base`` with the hyper-parameters that a trial suggests."""
+    drawn: dict[str, object] = {
         "layer_rate": trial.suggest_float("layer_rate", 5e-4, 5e-3, log=True),
         "embedding_rate": trial.suggest_float("embedding_rate", 1e-3, 1e-2, log=True),
         "batch_size": trial.suggest_categorical("batch_size", _CHOICES["batch_size"]),
@@ -111,8 +150,8 @@ def suggested(base: Configuration, trial: Trial) -> Configuration:
     return Configuration.model_validate(base.model_dump() | drawn)
 
 
-def _values_of(config: Configuration) -> dict[str, Any]:
-    """Name the values that are searched as `suggested` does, but for those among no choices."""
+def _values_of(config: Configuration) -> dict[str, object]:
+    """Return the values that are searched, named as in `suggested`; none that it cannot choose."""
     names = ["layer_rate", "embedding_rate", "batch_size", "word_dropout"]
     if config.wide is not None:
         names += ["epochs", "hidden"]
@@ -127,10 +166,14 @@ def _values_of(config: Configuration) -> dict[str, Any]:
     return {name: one for name, one in values.items() if one in _CHOICES.get(name, (one,))}
 
 
-def judge(metrics: Metrics) -> float:
-    """Return the mean of the figures that a trial is judged by, from its validation metrics."""
-    cut, judged = (FITTED, _JUDGED) if FITTED in metrics else (ARGMAX, _JUDGED_CLASSES)
-    return statistics.fmean(metrics[cut][name] for name in judged)
+def judge(metrics: ByCut) -> float:
+    """Return the mean by which a trial is judged, from its metrics on validation."""
+    cut = _cut_of(metrics)
+    return statistics.fmean(value_of(metrics[cut], name) for name in _JUDGED[cut])
+
+
+def _cut_of(metrics: ByCut) -> Cut:
+    return FITTED if FITTED in metrics else ARGMAX
 
 
 def _objective(base: Configuration, pool: Executor) -> Callable[[Trial], float]:
@@ -141,87 +184,132 @@ def _objective(base: Configuration, pool: Executor) -> Callable[[Trial], float]:
         for step, seed in enumerate(seeds, start=1):
             run = Run(config, Protocol.GROUPED, seed, read_test=False, keep_artifact=False)
             done.append(pool.submit(keep, run).result())
-            value = statistics.fmean(judge(one.result.metrics["validation"]) for one in done)
-            trial.report(value, step)
+            judged = statistics.fmean(judge(one.result.metrics["validation"]) for one in done)
+            trial.report(judged, step)
             if step < len(seeds) and trial.should_prune():
                 raise optuna.TrialPruned
         for name, figure in _figures(done).items():
             trial.set_user_attr(name, figure)
         trial.set_user_attr("config", config.model_dump(mode="json"))
-        return value
+        return judged
 
     return objective
 
 
 def _figures(done: Sequence[Kept]) -> dict[str, float]:
-    cuts = [one.result.metrics["validation"] for one in done]
-    cut, judged = (FITTED, _JUDGED) if FITTED in cuts[0] else (ARGMAX, _JUDGED_CLASSES)
-    figures = {name: statistics.fmean(one[cut][name] for one in cuts) for name in judged}
+    folds = [one.result.metrics["validation"] for one in done]
+    cut = _cut_of(folds[0])
+    figures: dict[str, float] = {
+        name: statistics.fmean(value_of(fold[cut], name) for fold in folds) for name in _JUDGED[cut]
+    }
     return figures | {"seconds": statistics.fmean(one.result.train_seconds for one in done)}
 
 
 def write(base: Configuration, study: optuna.Study, results: Path) -> Configuration:
-    """Write the winner as a configuration file, and every trial as a page; return the winner."""
+    """Write the best trial as a configuration file, and every trial as JSON and as a page.
+
+    Returns:
+        The best trial's configuration.
+    """
     best = Configuration.model_validate(study.best_trial.user_attrs["config"])
     path = path_of(base.model, base.variant)
     write_whole(path, _config_file(best, study).encode())
-    name = f"tuning-{base.model}-{base.variant}.md"
-    write_whole(results / name, _page(base, study).encode())
+    search = summary(base, study)
+    stem = f"tuning-{base.model}-{base.variant}"
+    text = json.dumps(search, indent=1, ensure_ascii=False) + "\n"
+    write_whole(results / f"{stem}.json", text.encode())
+    write_whole(results / f"{stem}.md", page(search).encode())
     return best
+
+
+def summary(base: Configuration, study: optuna.Study) -> Search:
+    """Return what is kept of a search: every complete trial, the best first."""
+    complete = [one for one in study.trials if one.state is TrialState.COMPLETE]
+    complete.sort(key=lambda one: one.value or 0, reverse=True)
+    pruned = sum(one.state is TrialState.PRUNED for one in study.trials)
+    names = list(study.best_trial.params)
+    judged = [name for name in study.best_trial.user_attrs if name not in {"config", "seconds"}]
+    arguments = f"tune --model {base.model} --variant {base.variant}"
+    return Search(
+        title=f"Tuning, {base.model}/{base.variant}",
+        note=f"""\
+Written by `python -m training {arguments}`: Optuna's TPE,
+{len(study.trials)} trials, {pruned} of them pruned after a seed at which they were behind the
+median. Grouped protocol, seeds {_seeds_listed(base)} (never reported elsewhere), means over them;
+validation only, the test fold is not read. The first trial is the file as it was before. The
+largest mean of {", ".join(judged)} wins.""",
+        tables=[
+            Trials(
+                columns=[
+                    *(Column(name=name, format=".3g") for name in names),
+                    *(Column(name=name, format=".4f") for name in ("judged", *judged)),
+                    Column(name="seconds", format=".0f"),
+                ],
+                rows=[_row(one, names, judged) for one in complete],
+            )
+        ],
+    )
+
+
+def _row(trial: FrozenTrial, names: Sequence[str], judged: Sequence[str]) -> list[float]:
+    figures = [trial.user_attrs[name] for name in (*judged, "seconds")]
+    return [*(trial.params[name] for name in names), trial.value or 0.0, *figures]
+
+
+def page(search: Search) -> str:
+    """Return the page of a search, in Markdown.
+
+    Example:
+        >>> column = Column(name="layer_rate", format=".3g")
+        >>> table = Trials(columns=[column], rows=[[0.001]])
+        >>> print(page(Search(title="Tuning", note="One trial.", tables=[table])), end="")
+        # Tuning
+        <BLANKLINE>
+        One trial.
+        <BLANKLINE>
+        | layer_rate |
+        | ---: |
+        | 0.001 |
+    """
+    parts = [f"# {search['title']}\n", f"{search['note']}\n"]
+    for table in search["tables"]:
+        if "title" in table:
+            parts.append(f"## {table['title']}\n")
+        columns = table["columns"]
+        lines = [
+            [format(number, column["format"]) for number, column in zip(row, columns, strict=True)]
+            for row in table["rows"]
+        ]
+        parts.append(markdown_table([column["name"] for column in columns], lines, "right"))
+    return "\n".join(parts)
 
 
 def _config_file(best: Configuration, study: optuna.Study) -> str:
     loss = LOSSES[best.loss]
     kind = "The plain three-layer DAN" if best.wide is None else "The wide and deep network"
     figures = study.best_trial.user_attrs
-    seeds = ", ".join(map(str, seeds_of(best.model)))
-    found = ", ".join(
-        f"{name} {figures[name]:.4f}"
-        for name in (_JUDGED if loss.task == "binary" else _JUDGED_CLASSES)
-    )
+    judged = _JUDGED[FITTED if loss.task == "binary" else ARGMAX]
+    found = ", ".join(f"{name} {figures[name]:.4f}" for name in judged)
     values = best.model_dump(mode="json", exclude_defaults=True, exclude={"model", "variant"})
     return f"""\
 # {kind} on {best.model}, trained under {best.loss}.
 # Chosen by `python -m training tune --model {best.model} --variant {best.variant}`; every trial is
 # in docs/results/tuning-{best.model}-{best.variant}.md. Expected on validation (grouped protocol,
-# seeds {seeds}), at the fitted threshold:
+# seeds {_seeds_listed(best)}), at the fitted threshold:
 # {found}; about {figures["seconds"]:.0f} s a fit.
 {tomli_w.dumps(_rounded(values))}"""
 
 
-def _rounded(value: Any) -> Any:
-    """Round to three significant digits: a file to read, and no figure depends on more."""
-    if isinstance(value, dict):
-        return {name: _rounded(one) for name, one in value.items() if one is not None}
-    return float(f"{value:.3g}") if isinstance(value, float) else value
+def _seeds_listed(config: Configuration) -> str:
+    return ", ".join(map(str, seeds_of(config.model)))
 
 
-def _page(base: Configuration, study: optuna.Study) -> str:
-    seeds = ", ".join(map(str, seeds_of(base.model)))
-    complete = [one for one in study.trials if one.state is TrialState.COMPLETE]
-    pruned = sum(one.state is TrialState.PRUNED for one in study.trials)
-    names = list(study.best_trial.params)
-    figures = [name for name in study.best_trial.user_attrs if name != "config"]
-    complete.sort(key=lambda one: one.value or 0, reverse=True)
-    header = [*names, "judged", *figures]
-    lines = [_line(one, names, figures) for one in complete]
-    table = "\n".join(
-        f"| {' | '.join(line)} |" for line in (header, ["---:"] * len(header), *lines)
-    )
-    return f"""\
-# Tuning, {base.model}/{base.variant}
-
-Made by `python -m training tune --model {base.model} --variant {base.variant}`: Optuna's TPE,
-{len(study.trials)} trials, {pruned} of them given up after a seed on which they were behind the
-median. Grouped protocol, seeds {seeds} (never reported elsewhere), means over them; validation
-only, the test fold is not read. The first trial is the file as it stood before. The largest mean of
-{", ".join(figures[:-1])} wins.
-
-{table}
-"""
+def _rounded(values: Mapping[str, object]) -> dict[str, object]:
+    """Round to three significant digits: the file is to be read, and no figure needs more."""
+    return {name: _rounded_value(one) for name, one in values.items() if one is not None}
 
 
-def _line(trial: FrozenTrial, names: Sequence[str], figures: Sequence[str]) -> list[str]:
-    params = [f"{trial.params[name]:.3g}" for name in names]
-    found = [f"{trial.user_attrs[name]:.4f}" for name in figures[:-1]]
-    return [*params, f"{trial.value:.4f}", *found, f"{trial.user_attrs[figures[-1]]:.0f}"]
+def _rounded_value(one: object) -> object:
+    if isinstance(one, dict):
+        return _rounded(one)
+    return float(f"{one:.3g}") if isinstance(one, float) else one

@@ -1,4 +1,4 @@
-"""Data for training tests: the real sets where they are, and a tiny made-up one."""
+"""Data for the tests of training: the real data sets if they are available, and a tiny one."""
 
 import hashlib
 import os
@@ -11,9 +11,8 @@ import pytest
 from numpy.typing import NDArray
 from sklearn.model_selection import StratifiedGroupKFold
 
-from training import experiment
 from training.data import datasets, splits
-from training.data.datasets import Source, _read_sms
+from training.data.datasets import Source
 
 
 @pytest.fixture(scope="session")
@@ -26,7 +25,7 @@ def data_dir() -> Path:
 
 @pytest.fixture(autouse=True)
 def cache(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """One cache for the whole session and its workers, so that slow splits are made once."""
+    """One cache for the whole session and its workers, so that slow splits are computed once."""
     base = tmp_path_factory.getbasetemp()
     directory = (base.parent if "PYTEST_XDIST_WORKER" in os.environ else base) / "cache"
     monkeypatch.setenv("TRAINING_CACHE", str(directory))
@@ -34,7 +33,7 @@ def cache(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPa
 
 
 class QuickGroupKFold(StratifiedGroupKFold):
-    """The same folds sooner: what a group would do to each fold is computed at once."""
+    """The same folds, faster: what a group would do to every fold is computed in one step."""
 
     def _find_best_fold(
         self,
@@ -80,7 +79,7 @@ def write_archive(path: Path, member: str, data: bytes) -> None:
 
 @pytest.fixture
 def tiny(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Source:
-    """A made-up data set named ``tiny`` in a DATA_DIR of its own."""
+    """A made-up data set named ``tiny``, in its own DATA_DIR."""
     data = tiny_lines()
     source = Source(
         name="Tiny",
@@ -91,21 +90,18 @@ def tiny(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Source:
         url="http://127.0.0.1:9/tiny.zip",
         licence="none",
         label_names=("ham", "spam"),
-        read=_read_sms,
+        read=datasets.SOURCES["spam"].read,
     )
     directory = tmp_path / "data"
     directory.mkdir()
     write_archive(directory / "tiny.zip", "tiny.tsv", data)
     monkeypatch.setenv("DATA_DIR", str(directory))
     monkeypatch.setitem(datasets.SOURCES, "tiny", source)
-    for cached in (experiment._read_dataset, experiment._load_dataset, experiment._tokens):
-        cached.cache_clear()
-    experiment._bags.cache_clear()
     return source
 
 
 def _read_types(data: bytes) -> tuple[list[str], NDArray[np.int64]]:
-    texts, labels = _read_sms(data)
+    texts, labels = datasets.SOURCES["spam"].read(data)
     prizes = np.array(["prize" in text for text in texts])
     return texts, np.where(labels == 1, 2 - prizes, 0)
 

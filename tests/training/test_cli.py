@@ -15,8 +15,9 @@ from typer.testing import CliRunner
 from dandelion import Classifier
 from dandelion.installation import install_command
 from dandelion.manifest import load_manifest
-from training import cli, configuration, experiment, tuning
+from training import cli, configuration, tuning
 from training.data.datasets import Source
+from training.parallel import progress
 
 from .conftest import tiny_lines, write_archive
 
@@ -78,7 +79,7 @@ def test_a_model_of_classes(command: CliRunner) -> None:
         cli.app, ["evaluate", "out/tiny_type/cross_entropy", "--threshold=0.5"]
     )
     assert refused.exit_code == 1
-    assert "there is no threshold between more than two labels" in refused.output
+    assert "with more than two labels there is no threshold" in refused.output
 
 
 def test_a_field_of_the_wide_path_is_set(command: CliRunner, tmp_path: Path) -> None:
@@ -96,12 +97,10 @@ def test_evaluate_refuses_another_data_set(
 ) -> None:
     command.invoke(cli.app, [*TRAIN, "--output=out"])
     write_archive(tmp_path / "data" / "tiny.zip", tiny.member, tiny_lines()[:-1])
-    experiment._read_dataset.cache_clear()
-    experiment._load_dataset.cache_clear()
     with pytest.warns(UserWarning, match="not the known file"):
         done = command.invoke(cli.app, ["evaluate", "out/tiny/dice"])
     assert done.exit_code == 1
-    assert "may hold texts it was trained on" in done.output
+    assert "may contain texts that it was trained on" in done.output
 
 
 def write_config(directory: Path, name: str, text: str) -> Path:
@@ -135,20 +134,32 @@ def write_custom(directory: Path) -> None:
     (directory / "mine.csv").write_text("\n".join(["comment,label", *rows, ",fine"]))
 
 
-OWN = ["train", "--name=mine", "--data=mine.csv", "--positive=rude", "--output=out"]
+CUSTOM = ["train", "--name=mine", "--data=mine.csv", "--positive=rude", "--output=out"]
 
 
-def test_a_model_of_ones_own(command: CliRunner, tmp_path: Path) -> None:
+def test_a_custom_model(
+    command: CliRunner, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     write_custom(tmp_path)
     (tmp_path / "out").mkdir()
     (tmp_path / "out" / "serving.toml").touch()
     settings = ["--set=hidden=8", "--set=wide.bits=10", "--set=wide.rate=0.05"]
-    done = command.invoke(cli.app, [*OWN, *settings])
+    reads: list[Path] = []
+    read_bytes = Path.read_bytes
+
+    def count(path: Path) -> bytes:
+        if path.name == "mine.csv":
+            reads.append(path)
+        return read_bytes(path)
+
+    monkeypatch.setattr(Path, "read_bytes", count)
+    done = command.invoke(cli.app, [*CUSTOM, *settings])
     assert done.exit_code == 0, done.output
+    assert len(reads) == 1
     assert "200 texts: fine 150, rude 50" in done.output
     assert "line 202: no text" in done.output
-    told = "Serve it: DANDELION_ARTIFACTS=out DANDELION_MODELS__MINE=wide make serve, or the line "
-    assert f"{told}mine = 'wide' in out/serving.toml\n" in done.output
+    command_line = "DANDELION_ARTIFACTS=out DANDELION_MODELS__MINE=wide dandelion serve"
+    assert f"Serve it: {command_line}, or add mine = 'wide' to out/serving.toml\n" in done.output
     classifier = Classifier.load(tmp_path / "out" / "mine" / "wide")
     labels = [one.label for one in classifier.classify(["awful day xxxxx", "lovely day xxxxx"])]
     assert labels == ["rude", "fine"]
@@ -157,52 +168,58 @@ def test_a_model_of_ones_own(command: CliRunner, tmp_path: Path) -> None:
     assert "lovely" not in report
 
     data = ["--data=mine.csv", "--positive=rude"]
+    reads.clear()
     evaluated = command.invoke(cli.app, ["evaluate", "out/mine/wide", *data])
     assert evaluated.exit_code == 0, evaluated.output
     found, recorded, _ = row_of(evaluated.output, "accuracy")
     assert found == recorded
+    assert len(reads) == 1
 
 
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["train", "--model=soup", "--loss=dice"], "no model 'soup'; there are: spam"),
+        (["train", "--model=soup", "--loss=dice"], "unknown model 'soup'; available models: spam"),
         (
             ["train", "--model=tiny", "--loss=dise"],
-            "command line: loss: no loss 'dise'; there are:",
+            "command line: loss: unknown loss 'dise'; available:",
         ),
-        (["train", "--model=tiny"], "name a --variant of configs/, or a --loss"),
-        (["train", "--model=tiny", "--variant=none"], "no such file, so name a --loss"),
-        (["train"], "either --model, for one that is built in, or --name and --data"),
-        (["train", "--name=mine"], "either --model, for one that is built in, or --name and"),
+        (["train", "--model=tiny"], "give a --variant of configs/, or a --loss"),
+        (["train", "--model=tiny", "--variant=none"], "no such file, so give a --loss"),
+        (["train"], "give either --model, for a built-in model, or --name and --data"),
+        (["train", "--name=mine"], "give either --model, for a built-in model, or --name"),
         (["train", "--name=mine", "--data=none.csv"], "none.csv: cannot be read"),
         (["train", "--name=spam", "--data=none.csv"], "'spam' is taken by a built-in model"),
         ([*TRAIN, "--set=hidden"], "expected FIELD=VALUE"),
-        ([*TRAIN, "--set=hidden=much"], "expected FIELD=VALUE, a text in quotes"),
-        ([*TRAIN, "--set=hiden=3"], "command line: hiden: no such field; did you mean hidden?"),
-        ([*TRAIN, "--set=zzz=3"], "zzz: no such field; there are: model, variant, "),
-        ([*TRAIN, "--set=wide.rat=3"], "wide.rat: no such field; did you mean rate?"),
+        ([*TRAIN, "--set=hidden=much"], "expected FIELD=VALUE, text in quotes"),
+        ([*TRAIN, "--set=hiden=3"], "command line: hiden: unknown field; did you mean hidden?"),
+        ([*TRAIN, "--set=zzz=3"], "zzz: unknown field; available: model, variant, "),
+        ([*TRAIN, "--set=wide.rat=3"], "wide.rat: unknown field; did you mean rate?"),
         ([*TRAIN, "--set=loss_options={alfa=1}"], "loss_options of 'dice': no option 'alfa'"),
+        (
+            [*TRAIN, "--set=loss_options={smoothing=-1}"],
+            "loss_options of 'dice': smoothing is -1.0; expected a finite number above 0",
+        ),
         ([*TRAIN, "--set=wide.bits=99"], "bits is 99; expected 1 to 22"),
         ([*TRAIN, "--set=types_weight=1.0"], "Tiny has no finer classes"),
         ([*TRAIN, "--set=model='spam'"], "--set: model: use the option of that name"),
         ([*TRAIN, "--glove=none.txt"], "none.txt: cannot be read"),
         (["train", "--model=tiny", "--loss=softmax_dice"], "is for a multiclass task"),
         (["evaluate", "none"], "none: no such directory"),
-        (["train-all"], "configs: holds no configuration"),
-        (["tune", "--model=soup", "--variant=dice"], "no model 'soup'"),
+        (["train-all"], "configs: contains no configuration"),
+        (["tune", "--model=soup", "--variant=dice"], "unknown model 'soup'"),
         (["tune", "--model=tiny", "--variant=none"], "configs/tiny/none.toml: cannot be read"),
-        (["download", "--model=soup"], "no model 'soup'"),
+        (["download", "--model=soup"], "unknown model 'soup'"),
     ],
 )
-def test_mistakes_end_in_one_line(command: CliRunner, arguments: list[str], message: str) -> None:
+def test_errors_end_in_one_line(command: CliRunner, arguments: list[str], message: str) -> None:
     done = command.invoke(cli.app, arguments)
     assert done.exit_code == 1
     assert done.output.strip().splitlines()[-1].startswith("error: ")
     assert message in done.output
 
 
-def test_without_what_it_needs_it_ends_in_one_line() -> None:
+def test_a_missing_library_is_reported_in_one_line() -> None:
     hidden = "import sys, runpy; sys.modules['torch'] = None"
     run = "runpy.run_module('training', run_name='__main__')"
     done = subprocess.run(
@@ -215,7 +232,7 @@ def test_without_what_it_needs_it_ends_in_one_line() -> None:
     )
 
 
-def test_a_missing_data_set_is_told_before_the_first_fit(
+def test_a_missing_data_set_is_reported_before_the_first_fit(
     command: CliRunner, tmp_path: Path, tiny: Source
 ) -> None:
     write_config(tmp_path, "dice", 'loss = "dice"\n')
@@ -225,7 +242,7 @@ def test_a_missing_data_set_is_told_before_the_first_fit(
     assert f"{tiny.archive}: no such file" in done.output
 
 
-def test_tune_states_its_budget_and_writes_what_it_found(
+def test_tune_prints_its_budget_and_writes_what_it_found(
     command: CliRunner, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     path = write_config(tmp_path, "dice", 'loss = "dice"\n')
@@ -242,9 +259,39 @@ def test_tune_states_its_budget_and_writes_what_it_found(
     (budget,) = seen
     assert (budget.trials, budget.workers, budget.storage) == (7, os.cpu_count(), None)
     text = " ".join(done.output.split())
-    assert f"at most 7 trials, {budget.seconds / 60:g} minutes, {os.cpu_count()} side by" in text
+    assert (
+        f"at most 7 trials, {os.cpu_count()} at a time, none started after {budget.seconds / 60:g} "
+        in text
+    )
     assert re.search(r"seeds 100, .*Written: configs/tiny/dice.toml \(layer_rate 0.00123\)", text)
     assert path == tmp_path / configuration.path_of("tiny", "dice")
+
+
+def test_train_all_prints_what_it_does_and_a_line_per_fit(
+    command: CliRunner, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("a", "b"):
+        write_config(tmp_path, name, 'loss = "mse"\nhidden = 4\nepochs = 1\nextra_words = 9\n')
+    write_config(tmp_path, "c", 'loss = "mse"\nshipped = false\n')
+
+    def here(job: Any, jobs: Any, title: str, name_of: Any, *, workers: int) -> list[Any]:
+        """A process of its own would not know the tiny data set."""
+        with progress(title, len(jobs)) as advance:
+            done = []
+            for one in jobs:
+                done.append(job(one))
+                advance(name_of(one))
+        return done
+
+    monkeypatch.setattr(cli, "side_by_side", here)
+    done = command.invoke(cli.app, ["train-all", "--workers=1"])
+    assert done.exit_code == 0, done.output
+    lines = done.output.splitlines()
+    assert lines[0].startswith("Training 2 variants, 1 at a time. All of them take ")
+    assert [line.partition(" (")[0] for line in lines[1:3]] == [
+        "Training: 1 of 2, tiny/a",
+        "Training: 2 of 2, tiny/b",
+    ]
 
 
 @pytest.mark.parametrize(

@@ -92,7 +92,7 @@ def test_a_configuration_survives_json() -> None:
 
 @pytest.mark.parametrize("task", ["binary", "multiclass"])
 def test_the_recipe_for_new_data_is_a_configuration_of_its_task(task: str) -> None:
-    config = configuration.parse(wide_recipe("mine", "wide", task), "recipe")
+    config = wide_recipe("mine", "wide", task)
     assert (config.model, config.variant) == ("mine", "wide")
     assert config.wide is not None
     assert LOSSES[config.loss].task == task
@@ -103,7 +103,7 @@ def test_the_recipe_for_new_data_is_a_configuration_of_its_task(task: str) -> No
     [
         (
             'loss = "dise"\nhiden = 3\nbatch_size = 0',
-            r"loss: .*dise.*batch_size: .*hiden: no such field",
+            r"loss: .*dise.*batch_size: .*hiden: unknown field",
         ),
         ("loss = dice", "not TOML"),
         (
@@ -123,10 +123,13 @@ def test_the_recipe_for_new_data_is_a_configuration_of_its_task(task: str) -> No
         ('loss = "dice"\n[wide]\nbits = 99', "wide: .*bits is 99; expected 1 to 22"),
         ('loss = "dice"\n[wide]\nchars = [5, 2]', r"wide: .*chars is \[5, 2\]"),
         ('loss = "dice"\n[wide]\nrate = 2', "wide.rate: Input should be less than or equal to 1"),
-        ('loss = "dice"\n[wide]\nbit = 9\nsurface_dimensions = -1', "wide.surface.*wide.bit: no"),
+        (
+            'loss = "dice"\n[wide]\nbit = 9\nsurface_dimensions = -1',
+            "wide.surf.*wide.bit: unknown",
+        ),
     ],
 )
-def test_every_mistake_is_named(tmp_path: Path, text: str, message: str) -> None:
+def test_every_problem_is_named(tmp_path: Path, text: str, message: str) -> None:
     write(tmp_path, text)
     with pytest.raises(ConfigurationError, match=message):
         configuration.load("spam", "dice", tmp_path)
@@ -136,5 +139,20 @@ def test_missing_files_name_the_others(tmp_path: Path) -> None:
     write(tmp_path, 'loss = "dice"')
     with pytest.raises(ConfigurationError, match="Variants of 'spam' here: dice"):
         configuration.load("spam", "none", tmp_path)
-    with pytest.raises(ConfigurationError, match="holds no configuration"):
+    with pytest.raises(ConfigurationError, match="contains no configuration"):
         configuration.load_all(tmp_path / "empty")
+
+
+def test_fields_are_overridden_also_those_of_tables() -> None:
+    base = wide_recipe("mine", "wide", "binary")
+    found = configuration.override(base, ["hidden=7", "wide.bits=9", "loss_options={}"])
+    assert base.wide is not None
+    expected = {"hidden": 7, "wide": base.wide.model_copy(update={"bits": 9})}
+    assert found == base.model_copy(update=expected)
+    assert configuration.override(base, []) == base
+
+
+def test_a_recipe_takes_another_loss() -> None:
+    assert wide_recipe("mine", "wide", "binary", "dice").loss == "dice"
+    with pytest.raises(ConfigurationError, match="command line: loss: unknown loss 'dise'"):
+        wide_recipe("mine", "wide", "binary", "dise")

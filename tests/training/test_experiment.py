@@ -11,11 +11,13 @@ import numpy as np
 import pytest
 
 from dandelion import Classifier, artifact
-from training import experiment
+from dandelion.decision.threshold import fit_threshold
+from training import evaluation
 from training.configuration import Configuration, Sampling, Wide, wide_recipe
+from training.data import datasets
 from training.data.custom_data import CustomData
 from training.data.custom_data import read as read_custom
-from training.data.datasets import Source
+from training.data.datasets import Dataset, Source
 from training.data.splits import Protocol, split
 from training.errors import ConfigurationError, DatasetError
 from training.experiment import Result, Run, train
@@ -55,7 +57,7 @@ def test_what_is_measured_is_what_is_shipped(tmp_path: Path, config: Configurati
     classifier, result = carry_out(Run(config, Protocol.GROUPED, seed=0), tmp_path)
     manifest = classifier.manifest
     assert manifest.threshold is not None
-    texts, labels = experiment.read_test_fold(manifest)
+    texts, labels = evaluation.read_test_fold(manifest)
     scores = classifier.scores(texts)
     kind = manifest.score_kind
     found = evaluate(labels, scores, manifest.threshold, score_kind=kind)
@@ -89,7 +91,7 @@ def test_training_and_serving_read_a_wide_text_alike(tmp_path: Path, idf: bool) 
     assert shipped.manifest.wide_features == wide.features()
     assert shipped.network.grams is not None
     assert shipped.network.grams.shape == (2**10, 1)
-    dataset = experiment._read_dataset("tiny")
+    dataset = datasets.load("tiny")
     rows = split(dataset, Protocol.GROUPED, 0).validation
     scores = classifier.scores([dataset.texts[row] for row in rows]).astype(np.float64)
     right = np.where(dataset.labels[rows] == 1, scores, 1 - scores)
@@ -118,6 +120,29 @@ def test_choosing_never_reads_the_test_fold(tmp_path: Path) -> None:
     assert result.slices is None
 
 
+def test_thresholds_are_fitted_on_validation_alone(tmp_path: Path) -> None:
+    # Texts that contain their label in seven of eight cases: the folds' best thresholds differ.
+    run = custom_run(write_custom(tmp_path, {"fine": 260, "rude": 140}), changed(**EAGER), "rude")
+    classifier, result = carry_out(run, tmp_path)
+    dataset = run.dataset
+    assert dataset is not None
+    folds = split(dataset, Protocol.GROUPED, 0).rows()
+    fitted: dict[str, list[float]] = {"macro_f1": [], "accuracy": []}
+    for name in ("validation", "test"):
+        scores = classifier.scores([dataset.texts[row] for row in folds[name]])
+        for criterion, thresholds in fitted.items():
+            labels = dataset.labels[folds[name]]
+            thresholds.append(fit_threshold(labels, scores, criterion)[0])  # type: ignore[arg-type]
+    assert result.threshold == fitted["macro_f1"][0] != fitted["macro_f1"][1]
+    # Whoever fits on the test fold is better there, at both kinds of thresholds.
+    labels = dataset.labels[folds["test"]]
+    scores = classifier.scores([dataset.texts[row] for row in folds["test"]])
+    for cut, criterion in (("fitted", "macro_f1"), ("fitted to accuracy", "accuracy")):
+        expected, leaked = (evaluate(labels, scores, one) for one in fitted[criterion])
+        assert result.metrics["test"][cut] == pytest.approx(expected)
+        assert leaked[criterion] > expected[criterion]
+
+
 def test_an_interrupted_run_leaves_nothing(tmp_path: Path) -> None:
     def interrupt(*_: object) -> None:
         raise KeyboardInterrupt
@@ -131,7 +156,7 @@ def test_slices_are_of_the_test_fold(tmp_path: Path) -> None:
     classifier, result = carry_out(Run(CONFIG, Protocol.GROUPED, seed=0), tmp_path)
     manifest = classifier.manifest
     assert manifest.threshold is not None
-    texts, labels = experiment.read_test_fold(manifest)
+    texts, labels = evaluation.read_test_fold(manifest)
     scores = classifier.scores(texts)
     assert result.slices == slices.slices(texts, labels, scores, manifest.threshold)
     assert manifest.metrics["slices"] == result.slices
@@ -150,14 +175,14 @@ def test_a_multiclass_run(tmp_path: Path) -> None:
         "softmax",
     )
     assert manifest.labels == ("ham", "prize", "other spam")
-    texts, labels = experiment.read_test_fold(manifest)
+    texts, labels = evaluation.read_test_fold(manifest)
     scores = classifier.scores(texts)
     assert scores.shape == (len(texts), 3)
     assert set(result.metrics["test"]) == {"argmax"}
     assert result.metrics["test"]["argmax"] == evaluate_classes(labels, scores)
     assert result.slices is None
     assert not result.collapsed
-    largest = experiment.majority_metrics(manifest)
+    largest = evaluation.majority_metrics(manifest)
     assert largest["accuracy"] == pytest.approx((labels == 0).mean())
     assert largest["confusion_matrix"][1] == [(labels == 1).sum(), 0, 0]
 
@@ -178,14 +203,14 @@ def test_types_give_more_logits_and_still_one_score(tmp_path: Path) -> None:
     assert (manifest.task, manifest.labels) == ("binary", ("ham", "spam"))
     network = artifact.load(tmp_path / "artifact").network
     assert len(network.output_bias) == 3
-    texts, _ = experiment.read_test_fold(manifest)
+    texts, _ = evaluation.read_test_fold(manifest)
     scores = classifier.scores(texts)
     assert scores.shape == (len(texts),)
     logits = network.logits(classifier.encode(texts)).astype(np.float64)
     shares = np.exp(logits) / np.exp(logits).sum(axis=1, keepdims=True)
     np.testing.assert_allclose(scores, 1 - shares[:, 0], atol=1e-6)
     assert result.metrics["test"]["fitted"]["auroc"] > 0.9
-    kinds = experiment._read_dataset("tiny_type")
+    kinds = datasets.load("tiny_type")
     learnt = network.logits(classifier.encode(kinds.texts)).argmax(axis=1)
     assert (learnt == kinds.labels).mean() > 0.9
 
@@ -264,7 +289,7 @@ def test_a_sample_is_less_of_the_same(tmp_path: Path) -> None:
 
 
 def write_custom(directory: Path, counts: dict[str, int]) -> Path:
-    """Write texts, most of which give their label away."""
+    """Write texts, most of which contain their label."""
     rng = np.random.default_rng(0)
     words = np.array(["river", "stone", "cloud", "apple", "train", "green", "seven", "music"])
     path = directory / "mine.csv"
@@ -273,22 +298,26 @@ def write_custom(directory: Path, counts: dict[str, int]) -> Path:
         writer.writerow(["body", "label"])
         for label, count in counts.items():
             for number in range(count):
-                told = label if number % 8 else "hm"
-                text = " ".join([told, *rng.choice(words, 4), "x" * (number % 40)])
+                first = label if number % 8 else "hm"
+                text = " ".join([first, *rng.choice(words, 4), "x" * (number % 40)])
                 writer.writerow([text, label])
     return path
 
 
+def read(path: Path, positive: str | None) -> Dataset:
+    return read_custom(CustomData("mine", path, positive=positive)).dataset
+
+
 def custom_run(path: Path, config: Configuration, positive: str | None, **options: Any) -> Run:
-    custom = read_custom(CustomData("mine", path, positive=positive)).resolved
-    return Run(changed(config, model="mine"), Protocol.GROUPED, seed=0, custom=custom, **options)
+    dataset = read(path, positive)
+    return Run(changed(config, model="mine"), Protocol.GROUPED, seed=0, dataset=dataset, **options)
 
 
-THINNED = {"fine": 600, "rude": 400}
+SUBSAMPLED = {"fine": 600, "rude": 400}
 
 
-def test_a_thinned_run_weighs_the_test_fold(tmp_path: Path) -> None:
-    path = write_custom(tmp_path, THINNED)
+def test_a_subsampled_run_weights_the_test_fold(tmp_path: Path) -> None:
+    path = write_custom(tmp_path, SUBSAMPLED)
     run = custom_run(path, changed(epochs=2, batch_size=64), "rude", minority_share=0.3)
     classifier, result = carry_out(run, tmp_path)
     train_rows, validation_rows = result.rows["train"], result.rows["validation"]
@@ -296,7 +325,8 @@ def test_a_thinned_run_weighs_the_test_fold(tmp_path: Path) -> None:
     assert validation_rows[1] == round(0.3 / 0.7 * validation_rows[0])
     assert result.rows["test"][1] / sum(result.rows["test"]) == pytest.approx(0.4, abs=0.03)
 
-    dataset = read_custom(run.custom).dataset  # type: ignore[arg-type]
+    dataset = run.dataset
+    assert dataset is not None
     rows = split(dataset, Protocol.GROUPED, 0).test
     labels = dataset.labels[rows]
     scores = classifier.scores([dataset.texts[row] for row in rows])
@@ -308,15 +338,15 @@ def test_a_thinned_run_weighs_the_test_fold(tmp_path: Path) -> None:
     assert found != pytest.approx(evaluate(labels, scores, threshold))
 
 
-def test_few_are_not_thinned_away(tmp_path: Path) -> None:
+def test_few_texts_are_not_subsampled(tmp_path: Path) -> None:
     run = Run(changed(epochs=1), Protocol.GROUPED, seed=0, minority_share=0.001)
     _, result = carry_out(run, tmp_path)
     assert result.rows == {"train": [192, 20], "validation": [24, 6], "test": [24, 6]}
 
 
 @pytest.mark.parametrize("share", [None, 0.3])
-def test_a_thinned_run_that_collapses_is_found_out(tmp_path: Path, share: float | None) -> None:
-    path = write_custom(tmp_path, THINNED)
+def test_a_subsampled_run_that_collapses_is_detected(tmp_path: Path, share: float | None) -> None:
+    path = write_custom(tmp_path, SUBSAMPLED)
     config = changed(prior_bias=True, batch_size=800, **STILL)
     _, result = carry_out(custom_run(path, config, "rude", minority_share=share), tmp_path)
     assert result.metrics["test"]["0.5"]["g_mean"] == 0
@@ -326,7 +356,7 @@ def test_a_thinned_run_that_collapses_is_found_out(tmp_path: Path, share: float 
     assert result.collapsed
 
 
-# One's own data
+# Custom data
 
 
 def test_custom_data_of_two_labels(tmp_path: Path) -> None:
@@ -341,17 +371,17 @@ def test_custom_data_of_two_labels(tmp_path: Path) -> None:
         "rude",
         "fine",
     ]
-    custom = read_custom(CustomData("mine", path, positive="rude")).resolved
-    texts, labels = experiment.read_test_fold(manifest, custom)
+    dataset = read(path, "rude")
+    texts, labels = evaluation.read_test_fold(manifest, dataset)
     assert len(texts) == len(labels) == sum(result.rows["test"])
-    constant = experiment.majority_metrics(manifest, custom)
+    constant = evaluation.majority_metrics(manifest, dataset)
     assert constant["accuracy"] == pytest.approx((labels == 0).mean())
 
 
 def test_custom_data_of_three_labels(tmp_path: Path) -> None:
     path = write_custom(tmp_path, {"calm": 100, "glad": 60, "sad": 40})
-    values = wide_recipe("mine", "wide", "multiclass") | {"hidden": 8, "batch_size": 16}
-    config = changed(Configuration.model_validate(values), wide=Wide(bits=10, rate=0.05))
+    recipe = wide_recipe("mine", "wide", "multiclass")
+    config = changed(recipe, hidden=8, batch_size=16, wide=Wide(bits=10, rate=0.05))
     classifier, result = carry_out(custom_run(path, config, None), tmp_path)
     assert classifier.manifest.labels == ("calm", "glad", "sad")
     found = result.metrics["test"]["argmax"]
@@ -364,8 +394,8 @@ def test_custom_data_of_three_labels(tmp_path: Path) -> None:
 
 
 def test_custom_data_has_no_finer_classes(tmp_path: Path, tiny_type: Source) -> None:
-    custom = CustomData("mine", write_custom(tmp_path, {"fine": 30, "rude": 30}), positive="rude")
-    run = Run(changed(types_weight=1.0), Protocol.GROUPED, seed=0, custom=custom)
+    dataset = read(write_custom(tmp_path, {"fine": 30, "rude": 30}), "rude")
+    run = Run(changed(types_weight=1.0), Protocol.GROUPED, seed=0, dataset=dataset)
     with pytest.raises(ConfigurationError, match="mine has no finer classes"):
         train(run, tmp_path / "artifact")
 
@@ -373,16 +403,14 @@ def test_custom_data_has_no_finer_classes(tmp_path: Path, tiny_type: Source) -> 
 def test_an_artifact_of_another_file_is_refused(tmp_path: Path, tiny: Source) -> None:
     classifier, _ = carry_out(Run(changed(epochs=1), Protocol.GROUPED, seed=0), tmp_path)
     write_archive(tmp_path / "data" / tiny.archive, tiny.member, tiny_lines()[:-1])
-    experiment._read_dataset.cache_clear()
-    experiment._load_dataset.cache_clear()
     with (
         pytest.warns(UserWarning, match="not the known file"),
-        pytest.raises(DatasetError, match=r"its data set has SHA-256 .* may hold texts it"),
+        pytest.raises(DatasetError, match=r"its data set has SHA-256 .* may contain texts that it"),
     ):
-        experiment.read_test_fold(classifier.manifest)
+        evaluation.read_test_fold(classifier.manifest)
 
 
-@pytest.mark.parametrize("read", [experiment.read_test_fold, experiment.majority_metrics])
+@pytest.mark.parametrize("read", [evaluation.read_test_fold, evaluation.majority_metrics])
 def test_an_artifact_of_another_split_is_refused(tmp_path: Path, read: Any) -> None:
     run = Run(changed(epochs=1), Protocol.GROUPED, seed=0, sample_rows=250)
     manifest, _ = train(run, tmp_path / "artifact")

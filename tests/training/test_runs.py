@@ -1,7 +1,8 @@
-"""Many runs, each kept once it is made."""
+"""Many runs, each kept as soon as it is finished."""
 
 import json
-from collections.abc import Callable, Iterator
+import subprocess
+import sys
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -10,12 +11,15 @@ import pytest
 
 from training import runs
 from training.configuration import Configuration
+from training.data import custom_data
 from training.data.custom_data import CustomData
-from training.data.datasets import Source
+from training.data.datasets import Dataset, Source
 from training.data.splits import Protocol
 from training.errors import TrainingError
 from training.experiment import Run
-from training.runs import keep, run_all, run_cells, side_by_side
+from training.runs import directory_of, keep, run_all, run_cells, watched_modules
+
+from ..conftest import ROOT
 
 CONFIG = Configuration(
     model="tiny", variant="dice", loss="dice", hidden=8, epochs=1, batch_size=64, extra_words=50
@@ -26,18 +30,16 @@ pytestmark = pytest.mark.usefixtures("tiny")
 
 
 @pytest.fixture(autouse=True)
-def own_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+def own_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.setenv("TRAINING_CACHE", str(tmp_path / "cache"))
     # A process of its own would not know the tiny data set, so its part is done here.
     monkeypatch.setattr(runs, "side_by_side", lambda job, jobs, *_, **__: [job(j) for j in jobs])
-    runs._code_sha256.cache_clear()
-    yield tmp_path / "cache"
-    runs._code_sha256.cache_clear()
+    return tmp_path / "cache"
 
 
 def no_more_fits(monkeypatch: pytest.MonkeyPatch) -> None:
     def refuse(run: Run, *_: object) -> None:
-        raise AssertionError(f"made again: {run}")
+        raise AssertionError(f"carried out again: {run}")
 
     monkeypatch.setattr(runs, "train", refuse)
 
@@ -51,7 +53,7 @@ def test_finished_runs_are_kept(monkeypatch: pytest.MonkeyPatch) -> None:
     assert keep(RUN) == first[0]
     renamed = replace(RUN, config=CONFIG.model_copy(update={"variant": "b", "shipped": False}))
     assert keep(renamed) == first[0]
-    with pytest.raises(AssertionError, match="made again"):
+    with pytest.raises(AssertionError, match="carried out again"):
         keep(replace(RUN, seed=2))
 
 
@@ -104,11 +106,20 @@ def test_a_result_is_read_as_it_was_written() -> None:
 # What a run is known by
 
 
-def test_what_changes_a_number_changes_the_place(tmp_path: Path) -> None:
-    csv = tmp_path / "mine.csv"
-    rows = [f"text {'x' * number},{number % 2}" for number in range(40)]
-    csv.write_text("\n".join(["text,label", *rows]))
-    custom = CustomData("mine", csv, positive="1")
+def read(path: Path, text: str, **options: Any) -> Dataset:
+    path.write_text(text)
+    return custom_data.read(CustomData("mine", path, **options)).dataset
+
+
+ROWS = "".join(f"text {'x' * number},{number % 2}\n" for number in range(40))
+MINE = CONFIG.model_copy(update={"model": "mine"})
+
+
+def test_what_changes_a_number_changes_the_directory(tmp_path: Path, tiny_type: Source) -> None:
+    mine, swapped = (
+        read(tmp_path / "mine.csv", f"text,label\n{ROWS}", positive=positive)
+        for positive in ("1", "0")
+    )
     changes: list[dict[str, Any]] = [
         {},
         {"seed": 2},
@@ -118,118 +129,64 @@ def test_what_changes_a_number_changes_the_place(tmp_path: Path) -> None:
         {"minority_share": 0.1},
         {"keep_artifact": False},
         {"config": CONFIG.model_copy(update={"layer_rate": 0.5})},
-        {"config": CONFIG.model_copy(update={"model": "mine"}), "custom": custom},
-        {
-            "config": CONFIG.model_copy(update={"model": "mine"}),
-            "custom": replace(custom, positive="0"),
-        },
+        {"config": CONFIG.model_copy(update={"types_weight": 0.5})},
+        {"config": MINE, "dataset": mine},
+        {"config": MINE, "dataset": swapped},
     ]
-    homes = [runs._home(replace(RUN, **change)) for change in changes]
+    homes = [directory_of(replace(RUN, **change)) for change in changes]
     assert len(set(homes)) == len(homes)
-    assert homes == [runs._home(replace(RUN, **change)) for change in changes]
+    assert homes == [directory_of(replace(RUN, **change)) for change in changes]
 
 
-def test_custom_data_is_known_by_its_bytes(tmp_path: Path) -> None:
-    def home(name: str, more: str) -> Path:
-        rows = [f"text {'x' * number},{number % 2}" for number in range(40)]
-        path = tmp_path / name
-        path.write_text("\n".join(["text,label", *rows, *([more] if more else [])]))
-        return runs._home(replace(RUN, custom=CustomData("mine", path, positive="1")))
+def test_custom_data_is_known_by_its_content(tmp_path: Path) -> None:
+    def home(name: str, text: str) -> Path:
+        dataset = read(tmp_path / name, text, positive="1", text_column="text")
+        return directory_of(replace(RUN, config=MINE, dataset=dataset))
 
-    assert home("a.csv", "") == home("b.csv", "")
-    assert home("a.csv", "") != home("c.csv", "one more,1")
+    assert home("a.csv", f"text,label\n{ROWS}") == home("b.csv", f"text,label\n{ROWS}")
+    assert home("a.csv", f"text,label\n{ROWS}") != home("c.csv", f"text,label\n{ROWS}more,1\n")
 
 
-MODULE = '''
-"""What it is for."""
-
-RATE = 2  # a comment
-
-
-class Thing:
-    """What it is."""
-
-    size: int = 3
-    """What that is."""
-
-    def double(self) -> int:
-        """Say what."""
-        return self.size * RATE
-'''
-
-
-@pytest.fixture
-def home_of(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[str], Path]:
-    """Tell where a run is kept if ``source`` is all the code there is."""
-    module = tmp_path / "module.py"
-    monkeypatch.setattr(runs, "_CODE", (module,))
-
-    def home(source: str) -> Path:
-        module.write_text(source)
-        runs._code_sha256.cache_clear()
-        return runs._home(RUN)
-
-    return home
+def test_which_column_has_the_texts_counts(tmp_path: Path) -> None:
+    text = "a,b,label\n" + "".join(
+        f"one {'x' * number},two {'y' * number},{number % 2}\n" for number in range(40)
+    )
+    homes = {
+        directory_of(
+            replace(
+                RUN,
+                config=MINE,
+                dataset=read(tmp_path / "mine.csv", text, positive="1", text_column=column),
+            )
+        )
+        for column in ("a", "b")
+    }
+    assert len(homes) == 2
 
 
-@pytest.mark.parametrize(
-    ("old", "new"),
-    [
-        ("# a comment", ""),
-        ("What it is for.", "What it is for, at length."),
-        ('    """What it is."""\n', ""),
-        ("What that is.", "Something else."),
-        ("Say what.", "Say something else."),
-        ("RATE = 2", "\n\nRATE = (\n    2\n)"),
-    ],
-)
-def test_words_about_the_code_make_no_run_again(
-    home_of: Callable[[str], Path], old: str, new: str
-) -> None:
-    assert old in MODULE
-    assert home_of(MODULE.replace(old, new)) == home_of(MODULE)
-
-
-@pytest.mark.parametrize(
-    ("old", "new"),
-    [
-        ("RATE = 2", "RATE = 3"),
-        ("size: int = 3", "size: int = 4"),
-        ("self.size * RATE", "RATE * self.size"),
-        ("return self.size", 'return "A value, no docstring." and self.size'),
-        ("class Thing:", "class Things:"),
-    ],
-)
-def test_a_change_of_the_code_does(home_of: Callable[[str], Path], old: str, new: str) -> None:
-    assert old in MODULE
-    assert home_of(MODULE.replace(old, new)) != home_of(MODULE)
+IMPORTED = """
+import sys
+import training.experiment
+own = [name for name in sys.modules if name.partition(".")[0] in {"training", "dandelion"}]
+print(*own)
+"""
 
 
 def test_all_that_a_run_imports_is_watched() -> None:
-    """But for what its configuration says already, and errors and files."""
-    import ast
-
-    watched = {path.stem for path in runs._CODE}
-    unwatched = {"configuration", "errors", "cache"}
-    packages = {"data", "losses", "model", "fitting", "quality"}
-    for path in runs._CODE:
-        for node in ast.walk(ast.parse(path.read_text())):
-            if isinstance(node, ast.ImportFrom) and node.level and "dandelion" not in path.parts:
-                last = (node.module or "").split(".")[-1]
-                modules = [last] if last not in packages | {""} else [a.name for a in node.names]
-                assert set(modules) <= watched | unwatched | packages, path
-
-
-# Side by side
+    """But for what is known not to decide its numbers."""
+    command = [sys.executable, "-c", IMPORTED]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True)
+    watched = set(watched_modules())
+    packages = {name.rpartition(".")[0] for name in done.stdout.split()}
+    modules = set(done.stdout.split()) - packages
+    for room in ("losses", "model", "fitting", "quality"):
+        files = (ROOT / "training" / room).glob("[!_]*.py")
+        assert {f"training.{room}.{file.stem}" for file in files} <= watched
+    assert {"training.experiment", "training.data.splits", "dandelion.engines.network"} <= watched
+    assert modules - runs.WITHOUT_NUMBERS <= watched
+    assert modules | packages >= runs.WITHOUT_NUMBERS  # none of them is gone
 
 
-def test_side_by_side_keeps_the_order_and_ends_at_the_first_failure() -> None:
-    # A function of Python's own: a process for one of ours would import torch first.
-    assert side_by_side(int, ["1", "2", "3"], "Test", workers=2) == [1, 2, 3]
-    with pytest.raises(ValueError, match="invalid literal for int"):
-        side_by_side(int, ["1", "one", "3"], "Test", workers=2)
-
-
-def test_an_unknown_data_set_is_told(tiny: Source) -> None:
-    with pytest.raises(TrainingError, match=r"no model 'soup'; there are: .*tiny"):
+def test_an_unknown_data_set_is_reported(tiny: Source) -> None:
+    with pytest.raises(TrainingError, match=r"unknown model 'soup'; available models: .*tiny"):
         keep(replace(RUN, config=CONFIG.model_copy(update={"model": "soup"})))

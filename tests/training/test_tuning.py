@@ -1,5 +1,6 @@
-"""The search for hyper-parameters, with fits that are a formula."""
+"""The search for hyper-parameters, with a formula in place of fits."""
 
+import json
 import math
 import threading
 from collections.abc import Callable, Iterator
@@ -15,9 +16,9 @@ from optuna.trial import TrialState
 from training import configuration, tuning
 from training.configuration import Configuration, Wide
 from training.experiment import Run
-from training.tuning import Budget, judge, seeds_of, suggested, tune, write
+from training.tuning import Budget, judge, page, seeds_of, suggested, tune, write
 
-from ..conftest import PATIENCE_S
+from ..conftest import PATIENCE_S, ROOT
 
 PLAIN = Configuration(model="cyberbullying", variant="plain", loss="dice", dimensions=20)
 WIDE = Configuration(
@@ -47,7 +48,7 @@ Value = Callable[[Run], float]
 
 
 class Fits:
-    """What was fitted, and how good a fit shall be."""
+    """The runs that were fitted, and how good each of them is."""
 
     def __init__(self) -> None:
         self.runs: list[Run] = []
@@ -127,7 +128,7 @@ def test_what_is_not_searched_stays(fits: Fits, base: Configuration) -> None:
 @pytest.mark.parametrize(
     "changes", [{"batch_size": 48}, {"hidden": 64}, {"wide": Wide(surface_dimensions=5)}]
 )
-def test_a_base_beside_the_choices_is_searched_from_all_the_same(
+def test_a_base_that_is_not_among_the_choices_is_searched_from_anyway(
     fits: Fits, changes: dict[str, Any]
 ) -> None:
     base = WIDE.model_copy(update=changes)
@@ -175,7 +176,7 @@ def test_no_trial_begins_after_the_time(fits: Fits) -> None:
 # Pruning
 
 
-def test_a_trial_behind_the_median_is_given_up(fits: Fits) -> None:
+def test_a_trial_behind_the_median_is_pruned(fits: Fits) -> None:
     seeds = len(seeds_of("spam"))
     made = 0
 
@@ -191,7 +192,7 @@ def test_a_trial_behind_the_median_is_given_up(fits: Fits) -> None:
     assert len(fits.runs) == 5 * seeds + 3
 
 
-def test_the_last_seed_gives_nothing_up(fits: Fits) -> None:
+def test_at_the_last_seed_nothing_is_pruned(fits: Fits) -> None:
     fits.value = lambda run: 0.9 - len(fits.runs) / 100
     assert len(seeds_of("cyberbullying")) == 1
     study = tune(PLAIN, budget(8))
@@ -263,19 +264,51 @@ def rounded(value: Any) -> Any:
     return float(f"{value:.2e}") if isinstance(value, float) else value
 
 
-def test_the_page_lists_every_whole_trial(fits: Fits, tmp_path: Path, monkeypatch: Any) -> None:
+def test_the_page_lists_every_complete_trial(fits: Fits, tmp_path: Path, monkeypatch: Any) -> None:
     monkeypatch.chdir(tmp_path)
     fits.value = lambda run: 0.9 - len(fits.runs) / 1000
     study = tune(SPAM, budget(8))
     write(SPAM, study, tmp_path)
-    page = (tmp_path / "tuning-spam-plain.md").read_text()
-    assert "8 trials, 3 of them given up" in page
-    lines = [line for line in page.splitlines() if line.startswith("|")]
+    text = (tmp_path / "tuning-spam-plain.md").read_text()
+    assert "8 trials, 3 of them pruned" in text
+    lines = [line for line in text.splitlines() if line.startswith("|")]
     assert lines[0].startswith("| layer_rate | embedding_rate | batch_size | word_dropout | judged")
     assert len(lines) == 2 + 5
     judged = [line.split("|")[5].strip() for line in lines[2:]]
     assert judged == sorted(judged, reverse=True)
     assert judged[0] == f"{study.best_value:.4f}"
+
+
+def test_the_page_is_made_of_the_json_alone(
+    fits: Fits, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    study = tune(WIDE, budget(3))
+    write(WIDE, study, tmp_path)
+    written = json.loads((tmp_path / "tuning-cyberbullying-dice-wide.json").read_text())
+    assert page(written) == (tmp_path / "tuning-cyberbullying-dice-wide.md").read_text()
+    (table,) = written["tables"]
+    names = [column["name"] for column in table["columns"]]
+    best = dict(zip(names, table["rows"][0], strict=True))
+    assert best.items() >= study.best_trial.params.items()  # every digit is kept
+    assert best["judged"] == study.best_value
+
+
+@pytest.mark.parametrize("path", sorted((ROOT / "docs" / "results").glob("tuning-*.md")))
+def test_every_committed_page_is_that_of_its_json(path: Path) -> None:
+    written = json.loads(path.with_suffix(".json").read_text(encoding="utf-8"))
+    assert page(written) == path.read_text(encoding="utf-8")
+
+
+def test_without_a_terminal_a_line_per_trial_is_printed(
+    fits: Fits, capsys: pytest.CaptureFixture[str]
+) -> None:
+    study = tune(PLAIN, budget(2))
+    lines = capsys.readouterr().out.splitlines()
+    for number, line in enumerate(lines, start=1):
+        judged = f"trial {number - 1} judged {study.trials[number - 1].value:.4f}"
+        assert line.startswith(f"Trials: {number} of 2, {judged} (")
+    assert len(lines) == 2
 
 
 def test_a_search_of_classes_names_their_figures(

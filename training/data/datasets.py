@@ -1,15 +1,17 @@
-"""Labelled texts: the public data sets, from disk or from their public homes."""
+"""Labelled texts: the public data sets, read from disk or downloaded."""
 
 import hashlib
 import io
+import json
 import os
 import warnings
 import zipfile
 import zlib
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from functools import cached_property, lru_cache
 from pathlib import Path
-from typing import Literal
+from typing import Literal, TypedDict
 
 import httpx2
 import numpy as np
@@ -17,16 +19,32 @@ import pandas as pd
 from numpy.typing import NDArray
 from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TransferSpeedColumn
 
-from ..errors import DatasetError
+from ..errors import DatasetError, command
 
 
-@dataclass(frozen=True, slots=True)
-class Dataset:
-    """Labelled texts.
+class DatasetRecord(TypedDict):
+    """What an artifact's manifest has as its ``dataset``.
 
     Attributes:
         name: of the data set.
-        texts: as they stand in the source, none dropped.
+        sha256: of its file.
+        rows: how many texts there are.
+        shares: of each label.
+    """
+
+    name: str
+    sha256: str
+    rows: int
+    shares: list[float]
+
+
+@dataclass(frozen=True, eq=False)
+class Dataset:
+    """Labelled texts. Compared by identity, so that what is computed from it can be cached.
+
+    Attributes:
+        name: of the data set.
+        texts: as in the source, none dropped.
         labels: int64[n], each the index of its name, 0 … k − 1; of two, 1 is the positive class.
         label_names: of the k ≥ 2 classes; of two, the negative one's comes first.
         sha256: of the source file.
@@ -38,24 +56,37 @@ class Dataset:
     label_names: tuple[str, ...]
     sha256: str
 
+    @cached_property
+    def content_sha256(self) -> str:
+        """Identifies texts and labels, from whatever file, column or sample they come."""
+        content = json.dumps([self.label_names, self.texts]).encode()
+        return hashlib.sha256(content + self.labels.astype("<i8").tobytes()).hexdigest()
+
+    def record(self) -> DatasetRecord:
+        """Return what a manifest says about the data set."""
+        shares: list[float] = (np.bincount(self.labels) / len(self.labels)).tolist()
+        return DatasetRecord(
+            name=self.name, sha256=self.sha256, rows=len(self.texts), shares=shares
+        )
+
     @property
     def task(self) -> Literal["binary", "multiclass"]:
-        """What there is to learn: one of two labels, or one of more."""
+        """What is learnt: one of two labels, or one of more."""
         return "binary" if len(self.label_names) == 2 else "multiclass"
 
 
 @dataclass(frozen=True, slots=True)
 class Source:
-    """Where a data set comes from and how it is read.
+    """Where a data set comes from, and how to read it.
 
     Attributes:
         name: of the data set.
         title: its short name in tables and plots.
         archive: file name of the ZIP archive in ``DATA_DIR``.
-        member: the archive's member that holds the data.
+        member: the file in the archive that contains the data.
         sha256: of the member.
-        url: the archive's public home.
-        licence: and whom to credit.
+        url: where the archive is published.
+        licence: with whom to credit.
         label_names: of the k ≥ 2 classes; of two, the negative one's comes first.
         read: bytes of the member → texts and int64 labels, see `Dataset`.
     """
@@ -124,7 +155,7 @@ _CYBERBULLYING = Source(
     read=_read_cyberbullying,
 )
 
-# One entry a model: the data set that it learns from. Those of one archive share its download.
+# One entry per model: the data set that it learns from. Those of one archive share its download.
 SOURCES = {
     "spam": Source(
         name="SMS Spam Collection",
@@ -147,12 +178,12 @@ SOURCES = {
 }
 
 
-# The same texts with finer classes, of which the first is the model's negative one.
+# The same texts with finer classes, the first of which is the model's negative one.
 FINER = {"cyberbullying": "cyberbullying_type"}
 
 
 def data_directory() -> Path:
-    """Return the directory of the archives: ``DATA_DIR``, by default ``data`` here."""
+    """Return the directory of the archives: ``DATA_DIR``, by default ``data``."""
     return Path(os.environ.get("DATA_DIR", "data"))
 
 
@@ -165,11 +196,13 @@ def source_of(model: str) -> Source:
     try:
         return SOURCES[model]
     except KeyError:
-        raise DatasetError(f"no model {model!r}; there are: {', '.join(SOURCES)}") from None
+        raise DatasetError(
+            f"unknown model {model!r}; available models: {', '.join(SOURCES)}"
+        ) from None
 
 
 def load(model: str, directory: Path | None = None) -> Dataset:
-    """Read the data set that ``model`` learns from.
+    """Return the data set that ``model`` learns from; an unchanged file is read once.
 
     Warns:
         UserWarning: the file is not the known one; figures then differ from the published ones.
@@ -182,16 +215,22 @@ def load(model: str, directory: Path | None = None) -> Dataset:
     if not path.is_file():
         raise DatasetError(
             f"{path}: no such file ({source.name}). "
-            f"Get it with: python -m training download --model {model}, "
-            "or set DATA_DIR to the directory that holds it."
+            f"Get it with: {command(f'download --model {model}')}, "
+            "or set DATA_DIR to the directory that contains it."
         )
+    stat = path.stat()
+    return _read(source, path, (stat.st_size, stat.st_mtime_ns))
+
+
+@lru_cache(maxsize=4)
+def _read(source: Source, path: Path, _version: tuple[int, int]) -> Dataset:
     data = _read_member(path, source)
     sha256 = hashlib.sha256(data).hexdigest()
     if sha256 != source.sha256:
         warnings.warn(
             f"{path}: {source.member} is not the known file (SHA-256 {sha256}, known "
             f"{source.sha256}). Figures will differ from the published ones.",
-            stacklevel=2,
+            stacklevel=3,
         )
     try:
         texts, labels = source.read(data)
@@ -200,20 +239,20 @@ def load(model: str, directory: Path | None = None) -> Dataset:
     missing = [name for label, name in enumerate(source.label_names) if label not in labels]
     if missing:
         raise DatasetError(
-            f"{path}: {source.member} holds no text of the class {', '.join(missing)}; every "
-            "class is needed. Delete the archive and get it again with: python -m training download"
+            f"{path}: {source.member} contains no text of the class {', '.join(missing)}; every "
+            f"class is needed. Delete the archive and get it again with: {command('download')}"
         )
     return Dataset(source.name, tuple(texts), labels, source.label_names, sha256)
 
 
 def download(model: str, directory: Path | None = None, url: str | None = None) -> Path:
-    """Fetch a data set's archive from its public home, going on where an earlier try broke off.
+    """Download a data set's archive, resuming an interrupted download.
 
     Returns:
-        The archive's path. One that is there already is kept.
+        The archive's path. An existing archive is kept.
 
     Raises:
-        DatasetError: the home does not answer, or what came is not the known file.
+        DatasetError: the server does not respond, or the file is not the known one.
     """
     source = source_of(model)
     path = (directory or data_directory()) / source.archive
@@ -226,8 +265,8 @@ def download(model: str, directory: Path | None = None, url: str | None = None) 
         _fetch(url, part, source.name)
     except httpx2.HTTPError as error:
         raise DatasetError(
-            f"{url}: {error or type(error).__name__}. Run the command again to go on from "
-            f"{part}, or fetch the archive by hand and put it at {path}."
+            f"{url}: {error or type(error).__name__}. Run the command again to resume from "
+            f"{part}, or download the archive by hand and put it at {path}."
         ) from error
     try:
         digest = hashlib.sha256(_read_member(part, source)).hexdigest()
@@ -236,9 +275,9 @@ def download(model: str, directory: Path | None = None, url: str | None = None) 
     if digest != source.sha256:
         part.unlink()
         raise DatasetError(
-            f"{url}: what came is not the known file (SHA-256 of {source.member}: {digest}, "
-            f"known {source.sha256}); it was deleted. Fetch the archive by hand and put it at "
-            f"{path} to use it all the same."
+            f"{url}: the download is not the known file (SHA-256 of {source.member}: {digest}, "
+            f"known {source.sha256}); it was deleted. Download the archive by hand and put it at "
+            f"{path} to use it anyway."
         )
     return part.replace(path)
 
@@ -248,20 +287,20 @@ def _fetch(url: str, part: Path, title: str) -> None:
     headers = {"Range": f"bytes={done}-"} if done else {}
     columns = (TextColumn("{task.description}"), BarColumn(), DownloadColumn())
     with (
-        httpx2.stream("GET", url, headers=headers, follow_redirects=True, timeout=30) as answer,
+        httpx2.stream("GET", url, headers=headers, follow_redirects=True, timeout=30) as response,
         Progress(*columns, TransferSpeedColumn()) as progress,
     ):
-        if answer.status_code == httpx2.codes.RANGE_NOT_SATISFIABLE:
-            return  # all of it was here already; the checksum decides
-        answer.raise_for_status()
-        resumed = answer.status_code == httpx2.codes.PARTIAL_CONTENT
+        if response.status_code == httpx2.codes.RANGE_NOT_SATISFIABLE:
+            return  # it is complete already; the checksum decides
+        response.raise_for_status()
+        resumed = response.status_code == httpx2.codes.PARTIAL_CONTENT
         done = done if resumed else 0
-        length = answer.headers.get("Content-Length")
+        length = response.headers.get("Content-Length")
         task = progress.add_task(
             title, completed=done, total=done + int(length) if length else None
         )
         with part.open("ab" if resumed else "wb") as file:
-            for chunk in answer.iter_bytes():
+            for chunk in response.iter_bytes():
                 file.write(chunk)
                 progress.advance(task, len(chunk))
 
@@ -271,9 +310,9 @@ def _read_member(path: Path, source: Source) -> bytes:
         with zipfile.ZipFile(path) as archive:
             return archive.read(source.member)
     except KeyError:
-        raise DatasetError(f"{path}: holds no {source.member!r}.") from None
+        raise DatasetError(f"{path}: does not contain {source.member!r}.") from None
     except (zipfile.BadZipFile, zlib.error, OSError, EOFError, NotImplementedError) as error:
         raise DatasetError(
             f"{path}: not a readable ZIP archive ({error}). Delete it and get it again with: "
-            "python -m training download"
+            f"{command('download')}"
         ) from error

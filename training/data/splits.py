@@ -1,7 +1,7 @@
 """Training, validation and test folds, 80/10/10, under two protocols.
 
-- ``paper``: random and stratified, as the paper has it. Copies of a message fall on both sides.
-- ``grouped``: near copies stay on one side. What a user can expect; the headline.
+- ``paper``: random and stratified, as in the paper. Copies of a message fall on both sides.
+- ``grouped``: near copies stay on one side, so figures are what a user can expect.
 """
 
 import hashlib
@@ -9,14 +9,14 @@ import io
 import re
 from dataclasses import dataclass
 from enum import StrEnum
-from pathlib import Path
+from typing import TypedDict
 
 import numpy as np
 import sklearn
 from numpy.typing import NDArray
 from sklearn.model_selection import StratifiedGroupKFold, train_test_split
 
-from ..cache import cache_directory, write_whole
+from .. import cache
 from ..errors import DatasetError
 from .datasets import Dataset
 
@@ -28,6 +28,15 @@ class Protocol(StrEnum):
     GROUPED = "grouped"
 
 
+class SplitRecord(TypedDict):
+    """What an artifact's manifest has as its ``split``: rows per fold, and their SHA-256."""
+
+    train: int
+    validation: int
+    test: int
+    sha256: str
+
+
 @dataclass(frozen=True, slots=True)
 class Split:
     """Row numbers of each fold, int64, ascending; together every row once."""
@@ -37,11 +46,11 @@ class Split:
     test: NDArray[np.int64]
 
     def rows(self) -> dict[str, NDArray[np.int64]]:
-        """Name each fold's rows."""
+        """Return each fold's rows by its name."""
         return {"train": self.train, "validation": self.validation, "test": self.test}
 
     def sizes(self) -> dict[str, int]:
-        """Count the rows of each fold."""
+        """Return the number of rows of each fold."""
         return {name: len(rows) for name, rows in self.rows().items()}
 
     def sha256(self) -> str:
@@ -50,6 +59,15 @@ class Split:
         for fold in self.rows().values():
             digest.update(fold.astype("<i8").tobytes() + b"|")
         return digest.hexdigest()
+
+    def record(self) -> SplitRecord:
+        """Return what a manifest says about the split."""
+        return SplitRecord(
+            train=len(self.train),
+            validation=len(self.validation),
+            test=len(self.test),
+            sha256=self.sha256(),
+        )
 
 
 def group_key(text: str) -> str:
@@ -61,29 +79,29 @@ def group_key(text: str) -> str:
 
 
 def split(dataset: Dataset, protocol: Protocol, seed: int) -> Split:
-    """Split a data set; the same arguments give the same folds.
+    """Split a data set; equal arguments give equal folds.
 
     Grouping tens of thousands of texts takes seconds, so the folds are cached.
 
     Raises:
         DatasetError: the data set is too small for every fold to have every class.
     """
-    key = f"{dataset.sha256}:{len(dataset.texts)}:{protocol}:{seed}:{sklearn.__version__}"
-    digest = hashlib.sha256(key.encode() + dataset.labels.tobytes() + Path(__file__).read_bytes())
-    name = f"{digest.hexdigest()[:16]}.npz"
-    cached = cache_directory() / "splits" / name
+    key = cache.key(
+        dataset.content_sha256, protocol, seed, sklearn.__version__, cache.code(__name__)
+    )
+    cached = cache.directory("splits", key) / "rows.npz"
     if not cached.exists():
         make = _paper if protocol is Protocol.PAPER else _grouped
         try:
             folds = make(dataset, seed)
         except ValueError as error:
             raise DatasetError(
-                f"{dataset.name}: too small to split ({error}). Add texts that are no near copies "
-                "of those there."
+                f"{dataset.name}: too small to split ({error}). Add texts that are not near copies "
+                "of others."
             ) from error
         buffer = io.BytesIO()
         np.savez(buffer, allow_pickle=False, **folds.rows())
-        write_whole(cached, buffer.getvalue())
+        cache.write_whole(cached, buffer.getvalue())
     with np.load(cached, allow_pickle=False) as arrays:
         folds = Split(arrays["train"], arrays["validation"], arrays["test"])
     _require_every_class(dataset, folds, seed)
@@ -93,7 +111,7 @@ def split(dataset: Dataset, protocol: Protocol, seed: int) -> Split:
 def sample(dataset: Dataset, rows: int, seed: int = 0) -> NDArray[np.int64]:
     """Choose at least ``rows`` rows of a data set by whole groups, int64, ascending; or all.
 
-    The same arguments choose the same rows.
+    Equal arguments choose equal rows.
     """
     groups = _groups(dataset)
     order = np.random.default_rng(seed).permutation(groups.max() + 1)
@@ -101,42 +119,42 @@ def sample(dataset: Dataset, rows: int, seed: int = 0) -> NDArray[np.int64]:
     return np.flatnonzero(np.isin(groups, order[: reached + 1]))
 
 
-def thin(  # noqa: PLR0913
+def subsample(  # noqa: PLR0913
     labels: NDArray[np.int64],
     rows: NDArray[np.int64],
     *,
     minority: int,
     share: float,
     seed: int,
-    least: int = 20,
+    at_least: int = 20,
 ) -> NDArray[np.int64]:
     """Leave out rows of the minority class until it makes up ``share`` of the fold.
 
     Args:
         labels: int64[n] of the data set.
         rows: int64 of a fold.
-        minority: the class that is thinned.
-        share: of the fold that is left.
+        minority: the class that is subsampled.
+        share: of the class in the fold that remains.
         seed: of the choice.
-        least: rows of the class that are kept at least, if there are as many.
+        at_least: rows of the class to keep, if there are as many.
 
     Returns:
-        The rows that are left, int64, ascending.
+        The rows that remain, int64, ascending.
     """
     is_minority = labels[rows] == minority
-    wanted = max(least, round(share / (1 - share) * int((~is_minority).sum())))
+    wanted = max(at_least, round(share / (1 - share) * int((~is_minority).sum())))
     kept = np.random.default_rng(seed).permutation(rows[is_minority])[:wanted]
     return np.sort(np.concatenate([rows[~is_minority], kept]))
 
 
 def _require_every_class(dataset: Dataset, folds: Split, seed: int) -> None:
     for fold, rows in folds.rows().items():
-        there = set(dataset.labels[rows].tolist())
-        missing = [name for label, name in enumerate(dataset.label_names) if label not in there]
+        present = set(dataset.labels[rows].tolist())
+        missing = [name for label, name in enumerate(dataset.label_names) if label not in present]
         if missing:
             raise DatasetError(
                 f"{dataset.name}: with seed {seed} the {fold} fold has no text of the class "
-                f"{', '.join(missing)}; every fold needs every class. Add texts of it that are no "
+                f"{', '.join(missing)}; every fold needs every class. Add texts of it that are not "
                 "near copies of each other, or try another seed."
             )
 

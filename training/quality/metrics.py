@@ -1,36 +1,96 @@
-"""Quality: every metric."""
+"""The metrics of a classifier on a fold."""
 
-from collections.abc import Mapping
-from typing import Any, Final
+from typing import Any, Final, Literal, NotRequired, TypedDict
 
 import numpy as np
 from numpy.typing import NDArray
-from sklearn import metrics
+from sklearn import metrics as sk
 
 from dandelion.decision.rule import Decision
 
-# Metrics that need a threshold, in the order of every table; then those that need none.
-AT_THRESHOLD = ("accuracy", "f1", "f1_minority", "macro_f1", "mcc", "g_mean")
-OF_SCORES = ("auroc", "average_precision", "brier", "ece")
-METRICS = AT_THRESHOLD + OF_SCORES
+Metric = Literal[
+    "accuracy",
+    "f1",
+    "f1_minority",
+    "macro_f1",
+    "mcc",
+    "g_mean",
+    "auroc",
+    "average_precision",
+    "brier",
+    "ece",
+]
 
-# The thresholds that tables name: the second fitted to macro-F1 on validation. The third, fitted
-# to accuracy there, is for the comparison with the paper, which states none.
+# Metrics that need a threshold, in the order of every table; then those that need none.
+AT_THRESHOLD: Final[tuple[Metric, ...]] = (
+    "accuracy",
+    "f1",
+    "f1_minority",
+    "macro_f1",
+    "mcc",
+    "g_mean",
+)
+OF_SCORES: Final[tuple[Metric, ...]] = ("auroc", "average_precision", "brier", "ece")
+METRICS: Final[tuple[Metric, ...]] = AT_THRESHOLD + OF_SCORES
+
+# Only with more than two labels.
+OF_CLASSES: Final = ("per_class_f1", "confusion_matrix")
+
+Cut = Literal["0.5", "fitted", "fitted to accuracy", "argmax"]
+"""How scores became labels, as tables and artifacts name it."""
+
 HALF: Final = "0.5"
+"""At threshold 0.5."""
 FITTED: Final = "fitted"
+"""At the threshold that maximises macro-F1 on validation."""
 FITTED_TO_ACCURACY: Final = "fitted to accuracy"
-# Beyond two labels: the highest score's.
+"""At the threshold that maximises accuracy there, to compare with the paper, which names none."""
 ARGMAX: Final = "argmax"
+"""With more than two labels: the label with the highest score."""
 
 _ECE_BINS = 15
-
-# Beyond two labels these take the place of what needs a threshold.
-OF_CLASSES = ("per_class_f1", "confusion_matrix")
 
 Labels = NDArray[np.int64]
 Scores = NDArray[np.floating[Any]]
 Weights = NDArray[np.float64]
-Metrics = dict[str, Any]
+
+
+class Metrics(TypedDict):
+    """The metrics of a classifier on a fold, as they are written to JSON.
+
+    None stands for a metric that is not defined: with more than two labels those that need one
+    positive class, with margins those that need probabilities. Those that need scores are absent if
+    there are only decisions.
+    """
+
+    accuracy: float
+    f1: float | None
+    f1_minority: float | None
+    macro_f1: float
+    mcc: float
+    g_mean: float | None
+    auroc: NotRequired[float | None]
+    average_precision: NotRequired[float | None]
+    brier: NotRequired[float | None]
+    ece: NotRequired[float | None]
+    per_class_f1: NotRequired[list[float]]
+    confusion_matrix: NotRequired[list[list[int]]]
+
+
+ByCut = dict[Cut, Metrics]
+"""The metrics of a fold, for each way in which scores became labels."""
+
+
+def value_of(metrics: Metrics, name: Metric) -> float:
+    """Return a metric that is defined.
+
+    Raises:
+        ValueError: it is not.
+    """
+    found = metrics.get(name)
+    if found is None:
+        raise ValueError(f"{name} is not defined here")
+    return found
 
 
 def evaluate(
@@ -49,25 +109,24 @@ def evaluate(
         threshold: in [0, 1].
         score_kind: what the scores are; those of a ``margin`` are no probabilities, so Brier and
             ECE are None.
-        weights: float64[n], how much each text counts; by default all alike.
+        weights: float64[n], how much each text counts; by default all count alike.
     """
     predicted = np.array(Decision.binary(threshold).decide(scores).positions, dtype=np.bool_)
     is_probability = score_kind != "margin"
     errors = (scores.astype(np.float64) - labels) ** 2
-    return _at_threshold(labels, predicted, weights) | {
-        "auroc": float(metrics.roc_auc_score(labels, scores, sample_weight=weights)),
-        "average_precision": float(
-            metrics.average_precision_score(labels, scores, sample_weight=weights)
-        ),
-        "brier": float(np.average(errors, weights=weights)) if is_probability else None,
-        "ece": expected_calibration_error(labels, scores, weights) if is_probability else None,
-    }
+    found = _at_threshold(labels, predicted, weights)
+    precision = sk.average_precision_score(labels, scores, sample_weight=weights)
+    found["auroc"] = float(sk.roc_auc_score(labels, scores, sample_weight=weights))
+    found["average_precision"] = float(precision)
+    found["brier"] = float(np.average(errors, weights=weights)) if is_probability else None
+    found["ece"] = expected_calibration_error(labels, scores, weights) if is_probability else None
+    return found
 
 
 def evaluate_classes(labels: Labels, scores: Scores) -> Metrics:
-    """Compute every metric of a classifier of k > 2 classes, which answers the highest score's.
+    """Compute every metric of a classifier of k > 2 labels, which chooses the highest score.
 
-    What needs a threshold, or one positive class, is None.
+    Metrics that need a threshold or one positive class are None.
 
     Args:
         labels: int64[n] in 0 … k − 1.
@@ -76,31 +135,37 @@ def evaluate_classes(labels: Labels, scores: Scores) -> Metrics:
     classes = scores.shape[1]
     predicted = scores.argmax(axis=1)
     per_class = _f1_by_class(labels, predicted, classes)
-    return dict.fromkeys(METRICS) | {
-        "accuracy": float(metrics.accuracy_score(labels, predicted)),
-        "macro_f1": float(per_class.mean()),
-        "mcc": float(metrics.matthews_corrcoef(labels, predicted)),
-        "per_class_f1": per_class.tolist(),
-        "confusion_matrix": metrics.confusion_matrix(
-            labels, predicted, labels=range(classes)
-        ).tolist(),
-    }
+    matrix = sk.confusion_matrix(labels, predicted, labels=range(classes))
+    return Metrics(
+        accuracy=float(sk.accuracy_score(labels, predicted)),
+        f1=None,
+        f1_minority=None,
+        macro_f1=float(per_class.mean()),
+        mcc=float(sk.matthews_corrcoef(labels, predicted)),
+        g_mean=None,
+        auroc=None,
+        average_precision=None,
+        brier=None,
+        ece=None,
+        per_class_f1=per_class.tolist(),
+        confusion_matrix=matrix.tolist(),
+    )
 
 
 def macro_f1(labels: Labels, predicted: Labels, classes: int) -> float:
-    """Average the classes' F1."""
+    """Return the mean of the labels' F1."""
     return float(_f1_by_class(labels, predicted, classes).mean())
 
 
 def _f1_by_class(labels: Labels, predicted: Labels, classes: int) -> NDArray[np.float64]:
-    found: NDArray[np.float64] = metrics.f1_score(
+    found: NDArray[np.float64] = sk.f1_score(
         labels, predicted, labels=range(classes), average=None, zero_division=0
     )
     return found
 
 
 def prevalence_weights(labels: Labels, positive_share: float) -> Weights:
-    """Weigh texts, float64[n], so that positives make up ``positive_share`` of the fold."""
+    """Return weights of texts, float64[n], that give positives the share ``positive_share``."""
     share = labels.mean()
     weights: Weights = np.where(
         labels == 1, positive_share / share, (1 - positive_share) / (1 - share)
@@ -108,26 +173,35 @@ def prevalence_weights(labels: Labels, positive_share: float) -> Weights:
     return weights
 
 
-def majority(train_labels: Labels, labels: Labels) -> dict[str, float]:
-    """Compute the metrics at a threshold of always answering the training fold's larger class."""
+def majority(train_labels: Labels, labels: Labels) -> Metrics:
+    """Compute the metrics of always choosing the training fold's larger class, without scores."""
     predicted = np.full(len(labels), train_labels.mean() >= 0.5)
     return _at_threshold(labels, predicted, None)
 
 
 def majority_of_classes(train_labels: Labels, labels: Labels, classes: int) -> Metrics:
-    """Compute the metrics of always answering the training fold's largest class, of k > 2."""
+    """Compute the metrics of always choosing the training fold's largest class, of k > 2."""
     largest = int(np.bincount(train_labels, minlength=classes).argmax())
     return evaluate_classes(labels, np.eye(classes, dtype=np.float32)[[largest] * len(labels)])
 
 
-def is_collapsed(labels: Labels, at_half: Mapping[str, Any]) -> bool:
-    """Tell whether a classifier answers like a constant at threshold 0.5.
+def is_collapsed(labels: Labels, metrics: ByCut) -> bool:
+    """Return whether a classifier decides like a constant, whatever the text.
 
-    Its G-mean is under .1 and its accuracy within .002 of one of the two constant answers'.
+    At threshold 0.5 its G-mean is below .1 and its accuracy within .002 of that of one of the two
+    constants; with more than two labels, only one label is ever chosen.
+
+    Args:
+        labels: int64[n] of the fold, or of one with the same shares.
+        metrics: of the fold.
     """
+    if ARGMAX in metrics:
+        chosen = zip(*metrics[ARGMAX]["confusion_matrix"], strict=True)
+        return sum(map(any, chosen)) == 1
+    at_half = metrics[HALF]
     positive = float(labels.mean())
     distance = min(abs(at_half["accuracy"] - constant) for constant in (positive, 1 - positive))
-    return bool(at_half["g_mean"] < 0.1 and distance <= 0.002)
+    return value_of(at_half, "g_mean") < 0.1 and distance <= 0.002
 
 
 def expected_calibration_error(
@@ -142,18 +216,18 @@ def expected_calibration_error(
 
 
 def _at_threshold(labels: Labels, predicted: NDArray[np.bool_], weights: Weights | None) -> Metrics:
-    (true_negatives, false_positives), (false_negatives, true_positives) = metrics.confusion_matrix(
+    (true_negatives, false_positives), (false_negatives, true_positives) = sk.confusion_matrix(
         labels, predicted, labels=[0, 1], sample_weight=weights
     ).tolist()
     positives, negatives = true_positives + false_negatives, true_negatives + false_positives
     errors = false_positives + false_negatives
     positive_f1 = 2 * true_positives / ((2 * true_positives + errors) or 1)
     negative_f1 = 2 * true_negatives / ((2 * true_negatives + errors) or 1)
-    return {
-        "accuracy": float(metrics.accuracy_score(labels, predicted, sample_weight=weights)),
-        "f1": positive_f1,
-        "f1_minority": positive_f1 if positives <= negatives else negative_f1,
-        "macro_f1": (positive_f1 + negative_f1) / 2,
-        "mcc": float(metrics.matthews_corrcoef(labels, predicted, sample_weight=weights)),
-        "g_mean": (true_positives / (positives or 1) * true_negatives / (negatives or 1)) ** 0.5,
-    }
+    return Metrics(
+        accuracy=float(sk.accuracy_score(labels, predicted, sample_weight=weights)),
+        f1=positive_f1,
+        f1_minority=positive_f1 if positives <= negatives else negative_f1,
+        macro_f1=(positive_f1 + negative_f1) / 2,
+        mcc=float(sk.matthews_corrcoef(labels, predicted, sample_weight=weights)),
+        g_mean=(true_positives / (positives or 1) * true_negatives / (negatives or 1)) ** 0.5,
+    )

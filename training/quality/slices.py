@@ -1,12 +1,12 @@
-"""Slices: does a classifier raise false alarms more often where people are spoken of?
+"""Slices: are false alarms more frequent where people are spoken of?
 
-Texts that mention an identity (a faith, an origin, a gender, an orientation, a disability) are set
-against the rest, as by Dixon et al. 2018, "Measuring and Mitigating Unintended Bias in Text
+Texts that mention an identity (a faith, an origin, a gender, an orientation, a disability) are
+compared with the rest, as in Dixon et al. 2018, "Measuring and Mitigating Unintended Bias in Text
 Classification".
 """
 
 from collections.abc import Sequence
-from typing import Any, Final
+from typing import Final, Literal, TypedDict
 
 import numpy as np
 from numpy.typing import NDArray
@@ -32,10 +32,28 @@ IDENTITY_TERMS: Final = frozenset(
 MENTIONED: Final = "identity terms"
 OTHERS: Final = "others"
 
+Slice = Literal["identity terms", "others"]
+
+
+class Rates(TypedDict):
+    """The error rates on a slice; a rate is None if no text could be wrong in that way.
+
+    Attributes:
+        texts: how many.
+        negatives: how many of them.
+        false_positive_rate: share of the negatives that were labelled positive.
+        false_negative_rate: share of the positives that were labelled negative.
+    """
+
+    texts: int
+    negatives: int
+    false_positive_rate: float | None
+    false_negative_rate: float | None
+
 
 def slices(
     texts: Sequence[str], labels: Labels, scores: Scores, threshold: float
-) -> dict[str, dict[str, Any]]:
+) -> dict[Slice, Rates]:
     """Compute the error rates of each slice of a fold, positive at ``score >= threshold``.
 
     Args:
@@ -43,27 +61,23 @@ def slices(
         labels: int64[n] of 0 and 1.
         scores: float32[n].
         threshold: in [0, 1].
-
-    Returns:
-        Slice → ``texts``, ``negatives``, ``false_positive_rate`` and ``false_negative_rate``; a
-        rate is None where there is nothing to be wrong about.
     """
     mentions = np.array([not IDENTITY_TERMS.isdisjoint(tokenize(text)) for text in texts], bool)
     positive = np.array(Decision.binary(threshold).decide(scores).positions, dtype=np.bool_)
     return {
-        name: _rates(labels[rows], positive[rows])
-        for name, rows in ((MENTIONED, mentions), (OTHERS, ~mentions))
+        MENTIONED: _rates(labels[mentions], positive[mentions]),
+        OTHERS: _rates(labels[~mentions], positive[~mentions]),
     }
 
 
-def _rates(labels: Labels, positive: NDArray[np.bool_]) -> dict[str, Any]:
+def _rates(labels: Labels, positive: NDArray[np.bool_]) -> Rates:
     negatives, positives = labels == 0, labels == 1
-    return {
-        "texts": len(labels),
-        "negatives": int(negatives.sum()),
-        "false_positive_rate": _share(positive[negatives]),
-        "false_negative_rate": _share(~positive[positives]),
-    }
+    return Rates(
+        texts=len(labels),
+        negatives=int(negatives.sum()),
+        false_positive_rate=_share(positive[negatives]),
+        false_negative_rate=_share(~positive[positives]),
+    )
 
 
 def _share(wrong: NDArray[np.bool_]) -> float | None:

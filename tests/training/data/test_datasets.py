@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from training.data import datasets
-from training.data.datasets import Source
+from training.data.datasets import SOURCES, Source
 from training.errors import DatasetError
 
 from ..conftest import tiny_lines, write_archive
@@ -50,7 +50,7 @@ def test_real_sets(data_dir: Path, model: str, task: str, counts: dict[str, int]
 
 def test_cyberbullying_keeps_every_text_a_text() -> None:
     data = b'tweet_text,cyberbullying_type\nnull,age\nNA,not_cyberbullying\n"a\nb",religion\n'
-    texts, labels = datasets._read_cyberbullying(data)
+    texts, labels = SOURCES["cyberbullying"].read(data)
     assert texts == ["null", "NA", "a\nb"]
     assert labels.tolist() == [1, 0, 1]
 
@@ -58,12 +58,12 @@ def test_cyberbullying_keeps_every_text_a_text() -> None:
 def test_types_of_cyberbullying() -> None:
     header = b"tweet_text,cyberbullying_type\n"
     rows = b"a,religion\nnull,not_cyberbullying\nb,other_cyberbullying\nc,age\n"
-    texts, labels = datasets._read_cyberbullying_type(header + rows)
+    texts, labels = SOURCES["cyberbullying_type"].read(header + rows)
     assert texts == ["a", "null", "b", "c"]
     assert labels.tolist() == [5, 0, 4, 1]
     assert labels.dtype == np.int64
     with pytest.raises(ValueError, match=r"the type of tweet 2 is none of not_cyberbullying, age"):
-        datasets._read_cyberbullying_type(header + b"a,age\nb,Age\nc,gender\n")
+        SOURCES["cyberbullying_type"].read(header + b"a,age\nb,Age\nc,gender\n")
 
 
 def test_both_cyberbullying_models_read_one_archive(data_dir: Path) -> None:
@@ -89,15 +89,15 @@ def test_every_class_must_be_there(tmp_path: Path) -> None:
 
 
 def test_sms_keeps_tabs_and_refuses_other_lines() -> None:
-    texts, labels = datasets._read_sms("ham\ta\tb\r\nspam\t£5\n".encode())
+    texts, labels = SOURCES["spam"].read("ham\ta\tb\r\nspam\t£5\n".encode())
     assert texts == ["a\tb", "£5"]
     assert labels.tolist() == [0, 1]
     with pytest.raises(ValueError, match="line 2 is not 'ham' or 'spam'"):
-        datasets._read_sms(b"ham\ta\neggs\tb\n")
+        SOURCES["spam"].read(b"ham\ta\neggs\tb\n")
 
 
 def test_unknown_model() -> None:
-    with pytest.raises(DatasetError, match="no model 'soup'; there are: spam, cyberbullying"):
+    with pytest.raises(DatasetError, match="unknown model 'soup'; available models: spam"):
         datasets.load("soup")
 
 
@@ -120,8 +120,8 @@ def test_an_unknown_file_is_used_with_a_warning(tiny: Source, tmp_path: Path) ->
 @pytest.mark.parametrize(
     ("member", "data", "message"),
     [
-        ("other.tsv", b"ham\ta\n", "holds no 'tiny.tsv'"),
-        ("tiny.tsv", b"ham\ta\n", "holds no text of the class spam; every class"),
+        ("other.tsv", b"ham\ta\n", "does not contain 'tiny.tsv'"),
+        ("tiny.tsv", b"ham\ta\n", "contains no text of the class spam; every class"),
         ("tiny.tsv", b"eggs\ta\n", "line 1 is not"),
         ("tiny.tsv", b"ham\t\xff\n", "cannot be read"),
     ],
@@ -146,7 +146,7 @@ def test_a_flipped_byte_is_told(tiny: Source, tmp_path: Path) -> None:
         flipped = bytearray(whole)
         flipped[position] ^= 0xFF
         (tmp_path / "tiny.zip").write_bytes(flipped)
-        with pytest.raises(DatasetError, match=r"not a readable ZIP archive|holds no"):
+        with pytest.raises(DatasetError, match=r"not a readable ZIP archive|does not contain"):
             datasets.load("tiny", tmp_path)
 
 
@@ -200,7 +200,7 @@ def test_download(home: Home, tmp_path: Path) -> None:
     assert path == tmp_path / "tiny.zip"
     assert path.read_bytes() == home.content
     assert datasets.download("tiny", tmp_path, home.url) == path
-    assert home.ranges == [None]  # one that is there is kept
+    assert home.ranges == [None]  # an existing one is kept
 
 
 def test_models_of_one_archive_share_its_download(
@@ -212,9 +212,9 @@ def test_models_of_one_archive_share_its_download(
     assert len(home.ranges) == 1
 
 
-def test_download_goes_on_where_it_broke_off(home: Home, tmp_path: Path) -> None:
+def test_an_interrupted_download_is_resumed(home: Home, tmp_path: Path) -> None:
     home.break_off_after = 100
-    with pytest.raises(DatasetError, match="Run the command again to go on"):
+    with pytest.raises(DatasetError, match="Run the command again to resume"):
         datasets.download("tiny", tmp_path, home.url)
     assert not (tmp_path / "tiny.zip").exists()
     home.break_off_after = None
@@ -237,8 +237,8 @@ def test_download_refuses_another_file(home: Home, tmp_path: Path) -> None:
     assert not list(tmp_path.glob("tiny*"))
 
 
-def test_download_without_an_answer(tiny: Source, tmp_path: Path) -> None:
-    with pytest.raises(DatasetError, match=r"127\.0\.0\.1:9/tiny\.zip.*fetch the archive by hand"):
+def test_download_without_a_response(tiny: Source, tmp_path: Path) -> None:
+    with pytest.raises(DatasetError, match=r"127\.0\.0\.1:9/tiny\.zip.*archive by hand"):
         datasets.download("tiny", tmp_path)
 
 

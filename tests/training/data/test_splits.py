@@ -13,7 +13,7 @@ from sklearn.model_selection import StratifiedGroupKFold
 
 from training.data import datasets, splits
 from training.data.datasets import Dataset
-from training.data.splits import Protocol, group_key, sample, split, thin
+from training.data.splits import Protocol, group_key, sample, split, subsample
 from training.errors import DatasetError
 
 from ..conftest import QuickGroupKFold
@@ -165,7 +165,7 @@ def test_a_class_in_too_few_groups_is_named() -> None:
 
 
 def test_fewer_groups_than_folds() -> None:
-    with pytest.raises(DatasetError, match=r"small: too small to split .*no near copies"):
+    with pytest.raises(DatasetError, match=r"small: too small to split .*not near copies"):
         split(make_small({"a": 4, "b": 5}), Protocol.GROUPED, 0)
 
 
@@ -209,32 +209,32 @@ def folds(draw: st.DrawFn) -> tuple[np.ndarray, np.ndarray]:
 
 
 @given(folds(), st.integers(0, 2), st.floats(0.01, 0.9), st.integers(0, 9), st.integers(0, 30))
-def test_thinning_leaves_the_share(
-    data: tuple[np.ndarray, np.ndarray], minority: int, share: float, seed: int, least: int
+def test_subsampling_leaves_the_share(
+    data: tuple[np.ndarray, np.ndarray], minority: int, share: float, seed: int, at_least: int
 ) -> None:
     labels, rows = data
-    kept = thin(labels, rows, minority=minority, share=share, seed=seed, least=least)
+    kept = subsample(labels, rows, minority=minority, share=share, seed=seed, at_least=at_least)
     assert kept.tolist() == sorted(set(kept.tolist()))
     assert set(kept.tolist()) <= set(rows.tolist())
     others = rows[labels[rows] != minority]
     assert kept[labels[kept] != minority].tolist() == others.tolist()
     before, after = ((labels[one] == minority).sum() for one in (rows, kept))
     wanted = share / (1 - share) * len(others)
-    assert after == min(before, max(least, round(wanted)))
-    if least < wanted < before:
+    assert after == min(before, max(at_least, round(wanted)))
+    if at_least < wanted < before:
         assert after / len(kept) == pytest.approx(share, abs=1 / len(kept))
 
 
 def test_at_least_twenty_are_left() -> None:
     labels = np.array([0] * 1000 + [1] * 100)
-    kept = thin(labels, np.arange(1100), minority=1, share=0.001, seed=0)
+    kept = subsample(labels, np.arange(1100), minority=1, share=0.001, seed=0)
     assert labels[kept].sum() == 20
 
 
-def test_thinning_is_by_chance() -> None:
+def test_subsampling_is_random() -> None:
     labels = np.array([0] * 100 + [1] * 100)
     first, again, other = (
-        thin(labels, np.arange(200), minority=1, share=0.3, seed=seed).tolist()
+        subsample(labels, np.arange(200), minority=1, share=0.3, seed=seed).tolist()
         for seed in (0, 0, 1)
     )
     assert first == again != other

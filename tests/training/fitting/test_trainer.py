@@ -7,8 +7,6 @@ from typing import Any, NamedTuple
 import numpy as np
 import pytest
 import torch
-from hypothesis import given
-from hypothesis import strategies as st
 from numpy.typing import NDArray
 from torch import Tensor
 
@@ -19,7 +17,10 @@ from dandelion.text.characters import TextBatch
 from dandelion.text.vocabulary import TokenBatch
 from training.configuration import Configuration, Sampling, Wide
 from training.fitting import trainer
-from training.fitting.trainer import Epoch, Fit, Fold, fit, sampled_priors
+from training.fitting.batches import (
+    Fold,
+)
+from training.fitting.trainer import Curves, Epoch, Fit, fit
 from training.losses.registry import LOSSES, Registered
 from training.model import bags
 
@@ -160,16 +161,16 @@ HELP = {"nll_ratio": {"sampling": Sampling.OVERSAMPLE}}
 @pytest.mark.parametrize("loss", losses("binary"))
 def test_every_binary_loss_learns(loss: str) -> None:
     fitted = run(CONFIG.model_copy(update={"loss": loss, "epochs": 4} | EAGER | HELP.get(loss, {})))
-    assert fitted.history[-1].train["loss"] < fitted.history[0].train["loss"]
-    assert max(epoch.macro_f1 for epoch in fitted.history) > 0.9
+    assert fitted.history[-1]["train"]["loss"] < fitted.history[0]["train"]["loss"]
+    assert max(epoch["macro_f1"] for epoch in fitted.history) > 0.9
     assert len(fitted.network.output_bias) == 1
 
 
 @pytest.mark.parametrize("loss", losses("multiclass"))
 def test_every_loss_of_classes_learns(loss: str) -> None:
     fitted = run_classes(CLASSES.model_copy(update={"loss": loss, "epochs": 10} | EAGER))
-    assert fitted.history[-1].train["loss"] < fitted.history[0].train["loss"]
-    assert max(epoch.macro_f1 for epoch in fitted.history) > 0.7
+    assert fitted.history[-1]["train"]["loss"] < fitted.history[0]["train"]["loss"]
+    assert max(epoch["macro_f1"] for epoch in fitted.history) > 0.7
     assert len(fitted.network.output_bias) == 4
 
 
@@ -196,7 +197,7 @@ def test_a_loss_of_classes_is_told_every_share(monkeypatch: pytest.MonkeyPatch) 
 def test_loss_options_reach_the_loss() -> None:
     config = SHORT.model_copy(update={"loss": "dice"})
     smooth = config.model_copy(update={"loss_options": {"smoothing": 100.0}})
-    assert run(config).history[0].train["loss"] != run(smooth).history[0].train["loss"]
+    assert run(config).history[0]["train"]["loss"] != run(smooth).history[0]["train"]["loss"]
 
 
 # Determinism and history
@@ -228,8 +229,8 @@ def test_history_tells_loss_accuracy_and_f1_of_both_folds() -> None:
     )
     assert seen == list(range(1, len(fitted.history) + 1))
     for epoch in fitted.history:
-        assert set(epoch.train) == set(epoch.validation) == {"loss", "accuracy", "f1"}
-        assert 0 <= epoch.validation["accuracy"] <= 1
+        assert set(epoch["train"]) == set(epoch["validation"]) == {"loss", "accuracy", "f1"}
+        assert 0 <= epoch["validation"]["accuracy"] <= 1
 
 
 def test_the_last_entry_is_of_the_last_network() -> None:
@@ -238,10 +239,10 @@ def test_the_last_entry_is_of_the_last_network() -> None:
     logits = binary_logits(fitted.network.logits(Encoded(VALIDATION.tokens)))
     predicted = logits >= 0
     last = fitted.history[-1]
-    assert last.validation["accuracy"] == (predicted == labels).mean()
+    assert last["validation"]["accuracy"] == (predicted == labels).mean()
     hits = (predicted & (labels == 1)).sum()
-    assert last.validation["f1"] == pytest.approx(2 * hits / (predicted.sum() + labels.sum()))
-    assert last.macro_f1 == pytest.approx(fit_threshold(labels, sigmoid(logits))[1])
+    assert last["validation"]["f1"] == pytest.approx(2 * hits / (predicted.sum() + labels.sum()))
+    assert last["macro_f1"] == pytest.approx(fit_threshold(labels, sigmoid(logits))[1])
 
 
 def test_of_classes_the_highest_logit_counts() -> None:
@@ -250,19 +251,24 @@ def test_of_classes_the_highest_logit_counts() -> None:
     predicted = logits.argmax(axis=1)
     labels = VALIDATION_CLASSES.labels
     last = fitted.history[-1]
-    assert last.validation["accuracy"] == (predicted == labels).mean()
+    assert last["validation"]["accuracy"] == (predicted == labels).mean()
     f1s = [
         2 * ((predicted == one) & (labels == one)).sum()
         / ((predicted == one).sum() + (labels == one).sum())
         for one in range(4)
     ]  # fmt: skip
-    assert last.macro_f1 == last.validation["f1"] == pytest.approx(np.mean(f1s))
+    assert last["macro_f1"] == last["validation"]["f1"] == pytest.approx(np.mean(f1s))
 
 
 def fake_epochs(monkeypatch: pytest.MonkeyPatch, ranks: list[tuple[float, float]]) -> None:
-    curves = {"loss": 0.0, "accuracy": 0.0, "f1": 0.0}
-    epochs = iter([Epoch(curves, curves, *rank) for rank in ranks])
-    monkeypatch.setattr(trainer, "_measure", lambda *_: next(epochs))
+    curves = Curves(loss=0.0, accuracy=0.0, f1=0.0)
+    epochs = iter(
+        [
+            Epoch(train=curves, validation=curves, macro_f1=macro_f1, average_precision=precision)
+            for macro_f1, precision in ranks
+        ]
+    )
+    monkeypatch.setattr(trainer, "measure", lambda *_: next(epochs))
 
 
 RANKS = [(0.5, 0.5), (0.8, 0.6), (0.8, 0.7), (0.7, 0.9), (0.8, 0.7), (0.9, 0.9)]
@@ -344,13 +350,13 @@ def test_weight_decay_shrinks_the_layers() -> None:
 @pytest.mark.parametrize("sampling", list(Sampling))
 def test_a_cosine_ends_at_nothing(monkeypatch: pytest.MonkeyPatch, sampling: Sampling) -> None:
     made: list[torch.optim.lr_scheduler.LRScheduler] = []
-    make = trainer._schedules
 
-    def remember(*arguments: Any) -> list[torch.optim.lr_scheduler.LRScheduler]:
-        made.extend(make(*arguments))
-        return made
+    class Remembered(torch.optim.lr_scheduler.CosineAnnealingLR):
+        def __init__(self, optimizer: torch.optim.Optimizer, steps: int) -> None:
+            super().__init__(optimizer, steps)
+            made.append(self)
 
-    monkeypatch.setattr(trainer, "_schedules", remember)
+    monkeypatch.setattr(torch.optim.lr_scheduler, "CosineAnnealingLR", Remembered)
     rates: list[list[float]] = []
     config = WIDE.model_copy(
         update={"schedule": "cosine", "sampling": sampling, "epochs": 4, "patience": 4}
@@ -392,7 +398,7 @@ def test_the_average_is_what_is_measured() -> None:
     fitted = run(config)
     logits = binary_logits(fitted.network.logits(Encoded(VALIDATION.tokens)))
     accuracy = ((logits >= 0) == VALIDATION.labels).mean()
-    assert fitted.history[-1].validation["accuracy"] == accuracy
+    assert fitted.history[-1]["validation"]["accuracy"] == accuracy
     assert fitted.history != run(SHORT).history
 
 
@@ -461,7 +467,7 @@ def test_the_objective_by_hand() -> None:
     entropy = -np.log(np.where(fold.labels == 1, positive, shares[:, 0])).mean()
     of_types = -np.log(shares[np.arange(len(fold.types)), fold.types]).mean()
     expected = entropy + 0.5 * of_types + 0.25 * (logits**2).mean()
-    assert fitted.history[-1].validation["loss"] == pytest.approx(expected, rel=1e-4)
+    assert fitted.history[-1]["validation"]["loss"] == pytest.approx(expected, rel=1e-4)
 
 
 def test_types_give_a_logit_each_and_are_learnt() -> None:
@@ -489,7 +495,7 @@ def test_the_fitted_network_is_the_served_one(idf: bool) -> None:
     )  # fmt: skip
     logits = binary_logits(fitted.network.logits(encoded)).astype(np.float64)
     margins = np.where(VALIDATION.labels == 1, logits, -logits)
-    assert fitted.history[-1].validation["loss"] == pytest.approx(
+    assert fitted.history[-1]["validation"]["loss"] == pytest.approx(
         np.logaddexp(0, -margins).mean(), rel=1e-4
     )
     assert fitted.network.surface is not None
@@ -523,39 +529,11 @@ def test_the_wide_path_learns_what_the_deep_one_cannot_see() -> None:
     config = WIDE.model_copy(update={"fine_tune": False, "epochs": 10, "patience": 10})
     deep = fit(config.model_copy(update={"wide": None}), TRAIN, VALIDATION, **blind)
     wide = fit(config, widened(TRAIN), widened(VALIDATION), **blind)
-    assert max(epoch.average_precision for epoch in deep.history) < 0.5
-    assert max(epoch.average_precision for epoch in wide.history) > 0.95
+    assert max(epoch["average_precision"] for epoch in deep.history) < 0.5
+    assert max(epoch["average_precision"] for epoch in wide.history) > 0.95
 
 
-# Batches
-
-
-@given(st.integers(0, 2**32 - 1), st.floats(0.05, 0.95))
-def test_word_dropout_leaves_a_word_in_every_text(seed: int, share: float) -> None:
-    lengths = np.random.default_rng(seed).integers(0, 6, 30)
-    offsets = np.concatenate([[0], np.cumsum(lengths)])
-    tokens = TokenBatch(np.arange(offsets[-1], dtype=np.int32), offsets)
-    ids, kept = trainer._drop_words(tokens, share, np.random.default_rng(seed))
-    for row, length in enumerate(lengths):
-        left = ids[kept[row] : kept[row + 1]].tolist()
-        assert (len(left) > 0) == (length > 0)
-        whole = range(offsets[row], offsets[row + 1])
-        assert left == [token for token in whole if token in left]
-
-
-def test_word_dropout_drops_its_share() -> None:
-    offsets = np.arange(0, 50_001, 50)
-    tokens = TokenBatch(np.zeros(50_000, dtype=np.int32), offsets)
-    ids, _ = trainer._drop_words(tokens, 0.3, np.random.default_rng(0))
-    assert len(ids) / 50_000 == pytest.approx(0.7, abs=0.01)
-    assert trainer._drop_words(tokens, 0.0, np.random.default_rng(0)) is tokens
-
-
-def test_take_copies_some_texts() -> None:
-    tokens = TokenBatch(np.arange(6, dtype=np.int32), np.array([0, 2, 2, 5, 6]))
-    ids, offsets = trainer._take(tokens, np.array([2, 1, 0]))
-    assert ids.tolist() == [2, 3, 4, 0, 1]
-    assert offsets.tolist() == [0, 3, 3, 5]
+# What an epoch draws reaches the loss
 
 
 def sampled(sampling: Sampling, **changes: Any) -> Configuration:
@@ -604,39 +582,3 @@ def test_effective_numbers_draw_by_chance(spy: Batches, stratified: bool) -> Non
         for epoch in np.split(drawn, 20):
             batches = epoch.reshape(10, 16).sum(axis=1)
             assert np.ptp(batches) <= 2
-
-
-@pytest.mark.parametrize("sampling", list(Sampling))
-def test_classes_are_drawn_by_the_shares_that_are_recorded(sampling: Sampling) -> None:
-    config = CLASSES.model_copy(update={"sampling": sampling, "batch_size": 64})
-    labels = TRAIN_CLASSES.labels
-    rng = np.random.default_rng(0)
-    epochs = [trainer._batches(labels, config, rng) for _ in range(50)]
-    drawn = np.concatenate([rows for batches in epochs for rows in batches])
-    shares = np.bincount(labels[drawn]) / len(drawn)
-    assert shares == pytest.approx(sampled_priors(labels, config), abs=0.02)
-    assert set(drawn.tolist()) == set(range(160))  # drawn anew, every text has its turn
-
-
-@pytest.mark.parametrize("stratified", [False, True])
-def test_batches_hold_every_row_once(stratified: bool) -> None:
-    config = CONFIG.model_copy(update={"stratified": stratified})
-    batches = list(trainer._batches(TRAIN.labels, config, np.random.default_rng(0)))
-    assert sorted(np.concatenate(batches).tolist()) == list(range(160))
-
-
-def test_oversampling_repeats_all_texts_alike() -> None:
-    labels = np.array([1] * 7 + [0] * 17)
-    config = CONFIG.model_copy(update={"sampling": Sampling.OVERSAMPLE})
-    rows = np.concatenate(list(trainer._batches(labels, config, np.random.default_rng(0))))
-    counts = np.bincount(rows)
-    assert sorted(counts[:7].tolist()) == [2] * 4 + [3] * 3
-    assert counts[7:].tolist() == [1] * 17
-
-
-def test_batches_are_drawn_anew() -> None:
-    for sampling in Sampling:
-        config = CONFIG.model_copy(update={"stratified": True, "sampling": sampling})
-        rng = np.random.default_rng(0)
-        first, second = (next(iter(trainer._batches(TRAIN.labels, config, rng))) for _ in range(2))
-        assert sorted(first.tolist()) != sorted(second.tolist())

