@@ -10,12 +10,12 @@ from dandelion.quantization import PRECISIONS
 from training.configuration import Configuration, load
 from training.data.splits import Protocol
 from training.experiment import Run
+from training.quality.metrics import Metric
 from training.runs import Kept, run_cells
 from training.tuning import seeds_of
 
 from . import rendering, storage
 from .figures import values
-from .schema.results import Metric
 from .schema.studies import AblationLine, AblationQuestion, Ablations
 
 # Field of a configuration → its value; ``wide.x`` is a field of ``wide``.

@@ -6,9 +6,18 @@ import typer
 from rich.console import Console
 
 from training.cli import readable_errors
+from training.tables import RESULTS
 
-from . import ablations, finer_labels, imbalance, rendering, report, scope, sensitivity
-from .storage import RESULTS
+from . import (
+    ablations,
+    finer_labels,
+    imbalance,
+    rendering,
+    report,
+    scope,
+    sensitivity,
+    tuning_pages,
+)
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -24,20 +33,20 @@ def make_report(
         bool, typer.Option("--quick", help="Few seeds, short studies, written into the cache.")
     ] = False,
 ) -> None:
-    """Run every reported seed; write docs/results/ and the result tables."""
+    """Run every reported seed; write docs/results/ and the result table."""
     with readable_errors():
         if quick:
             _console.print(f"Written: {report.make_quick()}")
             return
         report.make()
-    _console.print(f"Written: {RESULTS} and the result tables")
+    _console.print(f"Written: {RESULTS} and the result table")
 
 
 @app.command("pages")
 def write_pages() -> None:
-    """Write every page of docs/results/ and the result tables again, from the stored JSON alone."""
+    """Write every page of docs/results/ and the result table again, from the stored JSON alone."""
     with readable_errors():
-        for path in rendering.everything():
+        for path in (*tuning_pages.write(RESULTS), *rendering.everything()):
             _console.print(f"Written: {path}")
 
 

@@ -5,10 +5,10 @@ from typing import Literal
 
 from pydantic import TypeAdapter
 
-from training.quality.metrics import ARGMAX, FITTED, Metrics
+from training.quality.metrics import ARGMAX, FITTED, Metric, Metrics, value_of
 from training.runs import Kept
 
-from .schema.results import EpochFigures, Metric
+from .schema.results import EpochFigures
 
 Fold = Literal["validation", "test"]
 
@@ -19,23 +19,15 @@ def metrics_of(run: Kept, fold: Fold, threshold: str | None = FITTED) -> Metrics
     return at[threshold if threshold in at else ARGMAX]
 
 
-def value(run: Kept, fold: Fold, metric: Metric, threshold: str = FITTED) -> float:
-    """Return a metric of a run that applies to it.
-
-    Raises:
-        ValueError: it does not apply.
-    """
-    found: float | None = metrics_of(run, fold, threshold)[metric]
-    if found is None:
-        raise ValueError(f"{metric} does not apply to this run")
-    return found
-
-
 def values(
     runs: Sequence[Kept], fold: Fold, metric: Metric, threshold: str = FITTED
 ) -> list[float]:
-    """Return a metric of each run."""
-    return [value(run, fold, metric, threshold) for run in runs]
+    """Return a metric of each run.
+
+    Raises:
+        ValueError: it is not defined for a run.
+    """
+    return [value_of(metrics_of(run, fold, threshold), metric) for run in runs]
 
 
 def epochs(run: Kept) -> list[EpochFigures]:

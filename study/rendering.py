@@ -1,12 +1,14 @@
 """From the stored figures to pages and plots: nothing is fitted, no data set is read.
 
 Each study has a JSON file in ``docs/results/``. A command measures, stores the figures, and calls
-the function here that writes their page; `everything` writes all pages from what is stored.
+the function here that writes their page; `everything` writes all of these pages from what is
+stored. The pages about tuning are those of `study.tuning_pages`.
 """
 
 from pathlib import Path
 
 from training.cache import write_whole
+from training.tables import RESULTS
 
 from . import plots
 from .pages import ablations, imbalance, readme, results, scope, sensitivity
@@ -23,7 +25,7 @@ from .schema.studies import (
     Stored,
     SweptMetric,
 )
-from .storage import RESULTS, read
+from .storage import read
 
 RESULTS_FILE = "results.json"
 CURVES_FILE = "learning-curves.json"
@@ -39,7 +41,7 @@ def everything(directory: Path = RESULTS, root: Path | None = None) -> list[Path
 
     Args:
         directory: holds the JSON files; pages and plots are written next to them.
-        root: of the project, whose README (or page of docs/) holds the result tables; by default
+        root: of the project, whose README (or page of docs/) holds the result table; by default
             the working directory.
 
     Returns:
@@ -56,7 +58,7 @@ def everything(directory: Path = RESULTS, root: Path | None = None) -> list[Path
         *learning_curves(directory),
         *results_page(directory),
         *scope_page(directory),
-        *result_tables(directory, root or Path()),
+        *result_table(directory, root or Path()),
     ]
 
 
@@ -79,12 +81,12 @@ def stored_in(directory: Path) -> Stored:
 
 def results_page(directory: Path) -> list[Path]:
     """Write ``README.md``."""
-    tuning = sorted(page.name for page in RESULTS.glob("tuning-*.md"))
+    tuning = sorted(f"{trials.stem}.md" for trials in RESULTS.glob("tuning-*.json"))
     return [_write(directory / "README.md", results.page(stored_in(directory), tuning))]
 
 
-def result_tables(directory: Path, root: Path) -> list[Path]:
-    """Write the result tables between their marks.
+def result_table(directory: Path, root: Path) -> list[Path]:
+    """Write the table of the project's own documentation between its marks.
 
     Raises:
         ValueError: no file holds the marks.
@@ -92,9 +94,9 @@ def result_tables(directory: Path, root: Path) -> list[Path]:
     found = readme.find(root)
     if not found:
         raise ValueError(f"{root.resolve()}: no page holds the mark {readme.START!r}")
-    tables = readme.tables(stored_in(directory))
+    table = readme.table(read(Results, directory / RESULTS_FILE))
     for page in found:
-        readme.update(page, tables)
+        readme.update(page, table)
     return found
 
 

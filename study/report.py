@@ -1,4 +1,4 @@
-"""The report: ``docs/results/`` and the result tables, from runs over every reported seed."""
+"""The report: ``docs/results/`` and the result table, from runs over every reported seed."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -12,6 +12,7 @@ from training.data.splits import Protocol, split
 from training.experiment import Run
 from training.quality.metrics import FITTED, Metrics, majority, majority_of_classes
 from training.runs import Kept, run_all, run_cells
+from training.tables import RESULTS
 
 from . import baselines, finer_labels, imbalance, rendering, results, scope, sensitivity, storage
 from .figures import epochs
@@ -27,7 +28,6 @@ from .schema.results import (
     Table1Row,
 )
 from .schema.studies import Sensitivity
-from .storage import RESULTS
 
 _LARGE = ("cyberbullying", "cyberbullying_type")
 _CURVES_SEED = 0
@@ -59,7 +59,7 @@ class Scale:
 def make(output: Path = RESULTS, root: Path | None = None, scale: Scale | None = None) -> None:
     """Run whatever is not in the cache yet and write everything again.
 
-    Writes the JSON files, pages and plots into ``output``, and the result tables between their
+    Writes the JSON files, pages and plots into ``output``, and the result table between its
     marks in the README (or a page of docs/) under ``root``.
 
     Raises:
@@ -94,7 +94,7 @@ def make(output: Path = RESULTS, root: Path | None = None, scale: Scale | None =
         scope.write(output)
     rendering.results_page(output)
     if not scale.quick:
-        rendering.result_tables(output, root or Path())
+        rendering.result_table(output, root or Path())
 
 
 def make_quick() -> Path:

@@ -16,7 +16,9 @@ from training.quality.metrics import (
     FITTED,
     FITTED_TO_ACCURACY,
     HALF,
+    METRICS,
     Labels,
+    Metric,
     Metrics,
     evaluate,
     evaluate_classes,
@@ -27,11 +29,9 @@ from .baselines import BaselineRun, microseconds_per_text
 from .figures import Fold, metrics_of, values
 from .intervals import corrected_interval
 from .schema.results import (
-    METRICS,
     Chosen,
     ChosenBy,
     Comparison,
-    Metric,
     OurFigures,
     PaperFigures,
     PaperThreshold,

@@ -3,7 +3,7 @@
 import json
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any, Final, TypeVar
+from typing import Any, TypeVar
 
 from pydantic import TypeAdapter, ValidationError
 
@@ -11,8 +11,6 @@ from training.cache import write_whole
 from training.errors import TrainingError
 
 T = TypeVar("T")
-
-RESULTS: Final = Path("docs/results")
 
 
 class StorageError(TrainingError):

@@ -1,17 +1,15 @@
 """Fits of the baselines on the folds of a protocol, each kept once it is finished.
 
-A finished fit is found again by the hash of what its numbers depend on: texts, labels, folds, seed,
-library versions and the code of `models`.
+A finished fit is found again by what its numbers depend on: texts, labels, folds, seed, library
+versions and the code of `models`.
 """
 
-import ast
-import hashlib
 import io
 import json
 import tempfile
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from functools import cache, lru_cache
+from functools import lru_cache
 from importlib import metadata
 from pathlib import Path
 from typing import Final
@@ -19,7 +17,7 @@ from typing import Final
 import numpy as np
 from threadpoolctl import threadpool_limits
 
-from training.cache import cache_directory, write_whole
+from training.cache import code, directory, key, write_whole
 from training.data import datasets
 from training.data.datasets import Dataset
 from training.data.splits import Protocol, split
@@ -109,7 +107,8 @@ def run_baselines(  # noqa: PLR0913
     jobs.reverse()
     missing = [job for job in map(_without_kept, jobs) if job.homes]
     title = f"Baselines, {model}, {protocol}"
-    side_by_side(_carry_out, missing, title, workers=workers, done=len(jobs) - len(missing))
+    done = len(jobs) - len(missing)
+    side_by_side(_carry_out, missing, title, _name_of, workers=workers, done=done)
     return {name: [_read(homes[seed][name]) for seed in seeds] for name in names}
 
 
@@ -155,12 +154,8 @@ def _homes(
     dataset = _dataset(model, datasets.data_directory())
     versions = {name: metadata.version(name) for name in _LIBRARIES}
     folds = split(dataset, protocol, seed).sha256()
-    homes = {}
-    for name in names:
-        key = [name, labels_of, protocol, seed, folds, dataset.sha256, versions, _code_sha256()]
-        digest = hashlib.sha256(json.dumps(key, sort_keys=True).encode()).hexdigest()
-        homes[name] = cache_directory() / "baselines" / digest[:24]
-    return homes
+    common = (labels_of, protocol, seed, folds, dataset.sha256, versions, code(models.__name__))
+    return {name: directory("baselines", key(name, *common)) for name in names}
 
 
 def _families(homes: Mapping[str, Path]) -> Iterator[dict[str, Path]]:
@@ -180,10 +175,14 @@ def _without_kept(job: _Job) -> _Job:
     return _Job(job.model, job.labels_of, job.protocol, job.seed, homes)
 
 
+def _name_of(job: _Job) -> str:
+    return f"{', '.join(job.homes)}: {job.labels_of}, {job.protocol}, seed {job.seed}"
+
+
 def _carry_out(job: _Job) -> None:
-    directory = datasets.data_directory()
-    dataset = _dataset(job.model, directory)
-    labels = _dataset(job.labels_of, directory).labels
+    place = datasets.data_directory()
+    dataset = _dataset(job.model, place)
+    labels = _dataset(job.labels_of, place).labels
     rows = split(dataset, job.protocol, job.seed).rows()
     texts = {
         fold: tuple(dataset.texts[row] for row in numbers.tolist())
@@ -216,8 +215,8 @@ def _carry_out(job: _Job) -> None:
 def _save(fitted: Fitted, path: Path, *, keep: bool) -> int:
     """Save a fitted baseline, return its size in bytes, and move it to ``path`` if it is kept."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(prefix=".baseline-", dir=path.parent) as directory:
-        file = Path(directory) / path.name
+    with tempfile.TemporaryDirectory(prefix=".baseline-", dir=path.parent) as aside:
+        file = Path(aside) / path.name
         fitted.save(file)
         size = file.stat().st_size
         if keep:
@@ -247,17 +246,5 @@ def _model_file(home: Path) -> Path:
 
 
 @lru_cache(maxsize=2)
-def _dataset(model: str, directory: Path) -> Dataset:
-    return datasets.load(model, directory)
-
-
-@cache
-def _code_sha256() -> str:
-    """Hash the code of `models`: comments, layout and docstrings change no number."""
-    tree = ast.parse(Path(models.__file__).read_text(encoding="utf-8"))
-    for node in ast.walk(tree):
-        if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef) and ast.get_docstring(
-            node
-        ):
-            del node.body[0]
-    return hashlib.sha256(ast.dump(tree).encode()).hexdigest()
+def _dataset(model: str, place: Path) -> Dataset:
+    return datasets.load(model, place)

@@ -4,10 +4,10 @@ from collections.abc import Sequence
 from typing import Final, Literal
 
 from training.data import datasets
-from training.quality.metrics import FITTED
+from training.quality.metrics import FITTED, Metric
 from training.tables import COLUMNS, figure, markdown_table
 
-from ..schema.results import Metric, Results, Row, Threshold
+from ..schema.results import Results, Row, Threshold
 from .wording import mean, title, variant_title
 
 # What we aimed at: at the fitted threshold, grouped protocol.
@@ -25,56 +25,42 @@ AIMS: Final[dict[tuple[str, Metric], float]] = {
 _CLASSES_COLUMNS: Final[tuple[Metric, ...]] = ("accuracy", "macro_f1", "mcc")
 _COMPARED: Final[tuple[Metric, ...]] = ("accuracy", "macro_f1", "mcc", "auroc", "average_precision")
 _KINDS = ("majority", "peer", "dan")
+_COST_HEADER = ("kB", "s to train", "µs/text", "µs alone")
 _DIFFERENCE_HEADER = ("", "difference", "metric", "mean", "95 % interval", "ahead")
 
 
 def two_classes(
-    results: Results,
-    thresholds: Sequence[Threshold],
-    metrics: Sequence[Metric],
-    *,
-    short: bool = False,
+    results: Results, thresholds: Sequence[Threshold], metrics: Sequence[Metric]
 ) -> str:
-    """Lay out the rows of the binary tasks, with what each costs.
-
-    Args:
-        results: the reported runs.
-        thresholds: whose rows are shown.
-        metrics: the columns.
-        short: leave out the threshold and half of the costs.
-    """
-    header = ["", "", *([] if short else ["threshold"]), *(COLUMNS[metric] for metric in metrics)]
-    header += _cost_header(short=short)
+    """Lay out the rows of the binary tasks, with what each costs."""
+    header = ["", "", "threshold", *(COLUMNS[metric] for metric in metrics), *_COST_HEADER]
     lines = []
     for row in _rows_of(results, "binary"):
         is_majority = row.kind == "majority"
-        if not (is_majority or row.threshold in thresholds):
-            continue
-        line = [title(row.model), _row_name(results, row)]
-        if not short:
-            line.append("" if is_majority else row.threshold or "")
-        line += [mean(row.metrics.get(metric)) for metric in metrics]
-        lines.append(line + _costs(row, short=short))
+        if is_majority or row.threshold in thresholds:
+            threshold = "" if is_majority else row.threshold or ""
+            figures = [mean(row.metrics.get(metric)) for metric in metrics]
+            line = [title(row.model), _row_name(results, row), threshold, *figures]
+            lines.append(line + _costs(row))
     return markdown_table(header, lines)
 
 
-def six_classes(results: Results, *, short: bool = False) -> str:
+def six_classes(results: Results) -> str:
     """Lay out the rows of the task with more than two classes; empty if there are none."""
     rows = _rows_of(results, "multiclass")
     if not rows:
         return ""
-    labels = [] if short else list(rows[0].metrics.per_class_f1 or {})
+    labels = list(rows[0].metrics.per_class_f1 or {})
     header = ["", *(COLUMNS[metric] for metric in _CLASSES_COLUMNS)]
     header += [f"F1 {label.replace('_', ' ')}" for label in labels]
-    header += _cost_header(short=short)
     lines = []
     for row in rows:
         per_class = row.metrics.per_class_f1 or {}
         line = [_row_name(results, row)]
         line += [mean(row.metrics.get(metric)) for metric in _CLASSES_COLUMNS]
         line += [mean(per_class[label]) for label in labels]
-        lines.append(line + _costs(row, short=short))
-    return markdown_table(header, lines)
+        lines.append(line + _costs(row))
+    return markdown_table([*header, *_COST_HEADER], lines)
 
 
 def confusion(results: Results) -> str:
@@ -227,15 +213,12 @@ def _row_name(results: Results, row: Row) -> str:
     return f"**{name}**" if is_served(results, row) else name
 
 
-def _cost_header(*, short: bool) -> list[str]:
-    return ["kB", "µs/text"] if short else ["kB", "s to train", "µs/text", "µs alone"]
-
-
-def _costs(row: Row, *, short: bool) -> list[str]:
+def _costs(row: Row) -> list[str]:
     if row.bytes is None:
-        return [""] * (2 if short else 4)
-    costs = [f"{row.bytes / 1000:.0f}", f"{row.us_per_text_256:.1f}"]
-    if not short:
-        costs.insert(1, f"{row.train_seconds:.0f}")
-        costs.append(f"{row.us_per_text_1:.0f}")
-    return costs
+        return [""] * len(_COST_HEADER)
+    return [
+        f"{row.bytes / 1000:.0f}",
+        f"{row.train_seconds:.0f}",
+        f"{row.us_per_text_256:.1f}",
+        f"{row.us_per_text_1:.0f}",
+    ]

@@ -1,8 +1,8 @@
 """The section about the six finer labels: what learning them is worth, and to whom."""
 
+from training.quality.metrics import Metric
 from training.tables import COLUMNS, figure, markdown_table
 
-from ..schema.results import Metric
 from ..schema.studies import FinerLabels, FinerLabelsRow
 from .wording import mean, seeds, title, variant_title
 

@@ -1,28 +1,23 @@
-"""The result tables of the project's own documentation, between two marks."""
+"""The result table of the project's own documentation, between two marks."""
 
 from pathlib import Path
 from typing import Final
 
 from training.cache import write_whole
-from training.quality.metrics import FITTED, FITTED_TO_ACCURACY
+from training.data import datasets
+from training.quality.metrics import FITTED, Metric
+from training.tables import COLUMNS, markdown_table
 
-from ..schema.results import Metric
-from ..schema.studies import Stored
-from . import benchmark, finer_labels, paper
-from .results import FASTTEXT_NOTE, ahead_note
-from .wording import reflow
+from ..schema.results import Results, Row
+from .benchmark import served_row
+from .wording import mean, title, variant_title
 
 START: Final = "<!-- results: made by `make report`, do not edit -->"
 END: Final = "<!-- end of results -->"
 
-_COLUMNS: Final[tuple[Metric, ...]] = (
-    "accuracy",
-    "f1",
-    "macro_f1",
-    "mcc",
-    "auroc",
-    "average_precision",
-)
+_COLUMNS: Final[tuple[Metric, ...]] = ("macro_f1", "average_precision")
+# How the names of the baselines begin.
+_FAMILIES: Final = ("TF-IDF", "fastText")
 
 
 def find(root: Path) -> list[Path]:
@@ -31,8 +26,8 @@ def find(root: Path) -> list[Path]:
     return [page for page in pages if page.is_file() and START in page.read_text(encoding="utf-8")]
 
 
-def update(page: Path, tables: str) -> None:
-    """Put ``tables`` between the two marks of a page.
+def update(page: Path, table: str) -> None:
+    """Put a table between the two marks of a page.
 
     Raises:
         ValueError: the marks are missing.
@@ -41,30 +36,34 @@ def update(page: Path, tables: str) -> None:
     _, end, after = rest.partition(END)
     if not end:
         raise ValueError(f"{page}: the marks {START!r} and {END!r} are missing")
-    write_whole(page, f"{before}{start}\n\n{tables}\n{end}{after}".encode())
+    write_whole(page, f"{before}{start}\n\n{table}\n{end}{after}".encode())
 
 
-def tables(stored: Stored) -> str:
-    """Return the tables: ours next to the baselines, and next to the paper's."""
-    results = stored.results
-    finer = "" if stored.finer_labels is None else f"\n\n{finer_labels.note(stored.finer_labels)}"
-    notes = f"{ahead_note(results)}{finer}\n\n{FASTTEXT_NOTE}"
-    return reflow(f"""\
-**Compared with common baselines** (near copies kept on one side of the split; mean over seeds on
-the test fold, at the threshold fitted to macro-F1 on validation, the same rule for the baselines;
-µs per text from raw text in a batch of 256, one thread). In bold what is served:
+def table(results: Results) -> str:
+    """Return the table: for each data set what is served and the best of each baseline family."""
+    lines = []
+    for model in datasets.SOURCES:
+        for row in _rows(results, model):
+            name = variant_title(row.name) if row.kind == "dan" else row.name
+            metrics = [mean(row.metrics.get(metric)) for metric in _COLUMNS]
+            costs = [f"{(row.bytes or 0) / 1e6:.1f}", f"{row.us_per_text_256:.1f}"]
+            bold = f"**{name}**" if row.kind == "dan" else name
+            lines.append([title(model), bold, *metrics, *costs])
+    columns = [COLUMNS[metric] for metric in _COLUMNS]
+    return markdown_table(["test fold", "model", *columns, "MB", "µs/text"], lines)
 
-{benchmark.two_classes(results, [FITTED], _COLUMNS, short=True)}
-{notes}
 
-Cyberbullying type, six classes, the one with the highest score:
-
-{benchmark.six_classes(results, short=True)}
-**Compared with the paper** (its random split, seeds 0–9, mean ± standard deviation on the test
-fold, both figures at one threshold, fitted to accuracy on validation; the paper states none):
-
-{paper.table1(results, [FITTED_TO_ACCURACY])}
-{paper.not_higher(results)}
-
-{paper.DICE_NOTE}
-""")
+def _rows(results: Results, model: str) -> list[Row]:
+    served = served_row(results, model)
+    found = [] if served is None else [served]
+    for family in _FAMILIES:
+        rows = [
+            row
+            for row in results.rows
+            if (row.model, row.kind) == (model, "peer")
+            and row.threshold in {FITTED, None}
+            and row.name.startswith(family)
+        ]
+        if rows:
+            found.append(max(rows, key=lambda row: row.metrics.mean("macro_f1")))
+    return found

@@ -5,10 +5,10 @@ from pathlib import PurePath
 from typing import Final
 
 from training.quality import slices
-from training.quality.metrics import FITTED, HALF
+from training.quality.metrics import FITTED, HALF, Metric
 from training.tables import COLUMNS, figure, markdown_table
 
-from ..schema.results import Metric, Results
+from ..schema.results import Results
 from ..schema.studies import Stored
 from . import benchmark, finer_labels, imbalance, paper, scope, sensitivity
 from .wording import reflow, title, variant_title
@@ -25,11 +25,6 @@ _COLUMNS: Final[tuple[Metric, ...]] = (
     "brier",
     "ece",
 )
-
-
-FASTTEXT_NOTE: Final = """\
-fastText's times include splitting the text into tokens in Python; its `predict` alone takes less,
-see docs/benchmarks.md."""
 
 
 def page(stored: Stored, tuning_pages: Sequence[str]) -> str:
@@ -63,8 +58,9 @@ of both where the positives are the majority.
 
 Grouped protocol: near copies of a message stay on one side (*grouped*: by form, not by meaning).
 Seeds 0–9 on SMS, 0–4 on Cyberbullying. µs per text: in a batch of 256 and alone, from raw text, one
-thread. {FASTTEXT_NOTE} In bold what is served: of the shipped variants the one with the largest
-mean of macro-F1, MCC, AUROC and AP on validation.
+thread. fastText's times include splitting the text into tokens in
+Python; its `predict` alone takes less ([benchmarks](../benchmarks.md)). In bold what is served: of
+the shipped variants the one with the largest mean of macro-F1, MCC, AUROC and AP on validation.
 
 {benchmark.two_classes(results, [HALF, FITTED], _COLUMNS)}
 ### Is it ahead?

@@ -2,21 +2,10 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Final, Literal, get_args
+from typing import Any, Literal
 
-Metric = Literal[
-    "accuracy",
-    "f1",
-    "f1_minority",
-    "macro_f1",
-    "mcc",
-    "g_mean",
-    "auroc",
-    "average_precision",
-    "brier",
-    "ece",
-]
-METRICS: Final[tuple[Metric, ...]] = get_args(Metric)
+from training.quality.metrics import Metric
+
 Threshold = Literal["0.5", "fitted"]
 PaperThreshold = Literal["0.5", "fitted", "fitted to accuracy"]
 

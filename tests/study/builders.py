@@ -3,9 +3,9 @@
 from collections.abc import Mapping
 from pathlib import Path
 
-from study.schema.results import METRICS, RowMetrics, Summary
+from study.schema.results import RowMetrics, Summary
 from training.experiment import Result
-from training.quality.metrics import Metrics
+from training.quality.metrics import METRICS, Metrics
 from training.runs import Kept
 
 

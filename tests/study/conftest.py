@@ -19,6 +19,7 @@ def one_by_one(
     job: Callable[[J], R],
     jobs: Sequence[J],
     title: str,
+    name_of: Callable[[J], str] | None = None,
     *,
     workers: int | None = None,
     done: int = 0,

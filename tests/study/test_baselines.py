@@ -340,7 +340,7 @@ def test_timing_fits_nothing_that_is_kept(fits: list[str]) -> None:
 
 
 def test_an_unknown_model_is_an_error() -> None:
-    with pytest.raises(DatasetError, match="no model 'soup'"):
+    with pytest.raises(DatasetError, match="unknown model 'soup'"):
         run_baselines("soup", (0,), Protocol.GROUPED)
 
 

@@ -11,12 +11,13 @@ import pytest
 
 from dandelion import Classifier
 from dandelion.manifest import load_manifest
-from study import rendering, results, storage
+from study import rendering, results, storage, tuning_pages
 from study.baselines import BASELINES
 from study.pages import readme
 from study.schema.results import LearningCurves, Results, Row
 from study.schema.studies import Ablations, FinerLabels, Imbalance, Scope, Sensitivity
-from training import configuration, experiment
+from training import configuration
+from training.evaluation import read_test_fold
 from training.quality.metrics import ARGMAX, FITTED, evaluate, evaluate_classes
 
 from ..conftest import ROOT
@@ -50,7 +51,7 @@ def rebuilt(tmp_path_factory: pytest.TempPathFactory) -> Path:
     root = tmp_path_factory.mktemp("project")
     directory = root / "docs" / "results"
     directory.mkdir(parents=True)
-    for file in (*DIRECTORY.glob("*.json"), *DIRECTORY.glob("tuning-*.md")):
+    for file in DIRECTORY.glob("*.json"):
         (directory / file.name).write_bytes(file.read_bytes())
     for page in readme.find(ROOT):
         text = page.read_text(encoding="utf-8")
@@ -62,6 +63,7 @@ def rebuilt(tmp_path_factory: pytest.TempPathFactory) -> Path:
     with pytest.MonkeyPatch.context() as patch:
         patch.chdir(root)
         patch.setenv("DATA_DIR", str(root / "no data"))
+        tuning_pages.write(directory)
         rendering.everything()
     return root
 
@@ -181,7 +183,7 @@ def test_committed_artifact(
     assert manifest.config == config.model_dump(mode="json", exclude={"shipped"}) | {
         "embeddings": manifest.config["embeddings"]
     }
-    texts, labels = experiment.read_test_fold(manifest)
+    texts, labels = read_test_fold(manifest)
     scores = classifier.scores(texts)
     if manifest.threshold is None:
         found, recorded = evaluate_classes(labels, scores), manifest.metrics["test"][ARGMAX]

@@ -7,15 +7,16 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 from scipy import stats
 
+from dandelion.decision.threshold import fit_threshold
 from study import results
 from study.baselines import BaselineRun
 from study.results import baseline_metrics, choose, compare, summarize, table1
-from study.schema.results import METRICS, Row, RowMetrics
+from study.schema.results import Row, RowMetrics
 from training.configuration import Configuration
 from training.data import datasets
 from training.data.splits import Protocol, Split, split
 from training.experiment import Run
-from training.quality.metrics import evaluate, evaluate_classes, fit_threshold
+from training.quality.metrics import METRICS, evaluate, evaluate_classes
 from training.runs import run_all
 
 from .builders import kept
