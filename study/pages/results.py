@@ -27,6 +27,21 @@ _COLUMNS: Final[tuple[Metric, ...]] = (
 )
 
 
+_CURVES: Final = """\
+## Learning curves
+
+The paper's Figures 1 to 6: accuracy, F1 and loss of Dice on both data sets, threshold 0.5, without
+dropout. The figures are in [learning-curves.json](learning-curves.json).
+
+![Learning curves of Dice](learning-curves-dice.svg)
+
+The same under the other two losses.
+
+![Learning curves of weighted BCE](learning-curves-weighted_bce.svg)
+
+![Learning curves of MSE](learning-curves-mse.svg)"""
+
+
 def page(stored: Stored, tuning_pages: Sequence[str]) -> str:
     """Return ``README.md`` of the results.
 
@@ -34,8 +49,21 @@ def page(stored: Stored, tuning_pages: Sequence[str]) -> str:
         stored: the figures.
         tuning_pages: file names of the pages about tuning, next to this one.
     """
-    results = stored.results
-    return reflow(f"""\
+    sections = [
+        _introduction(tuning_pages),
+        _baselines(stored),
+        _dice(stored),
+        _identities(stored.results),
+        _scope(stored),
+        _paper(stored),
+        _CURVES,
+        _variants(stored.results),
+    ]
+    return reflow("\n\n".join(section.strip("\n") for section in sections if section) + "\n")
+
+
+def _introduction(tuning_pages: Sequence[str]) -> str:
+    return f"""\
 # Results
 
 Made by `make report`; the figures behind it are in [results.json](results.json), and `python -m
@@ -52,8 +80,12 @@ few units of the third digit may be luck.
 Thresholds: *0.5* (of a baseline's margin: 0); *fitted* maximises macro-F1 on validation and is the
 one that is served; *fitted to accuracy* maximises accuracy on validation and is used only in Table
 1: accuracy and F1 of the positive class are all that the paper reports, and macro-F1 gives up some
-of both where the positives are the majority.
+of both where the positives are the majority."""
 
+
+def _baselines(stored: Stored) -> str:
+    results = stored.results
+    return f"""\
 ## Compared with the baselines
 
 Grouped protocol: near copies of a message stay on one side (*grouped*: by form, not by meaning).
@@ -78,7 +110,11 @@ neither is ahead.
 Cyberbullying type; macro-F1 is the mean of the classes' F1.
 
 {benchmark.six_classes(results)}
-{benchmark.confusion(results)}
+{benchmark.confusion(results)}"""
+
+
+def _dice(stored: Stored) -> str:
+    return f"""\
 ## When does Dice collapse, and when does it pay?
 
 {sensitivity.paragraph(stored.sensitivity)}
@@ -87,8 +123,11 @@ More, with the map: [sensitivity](sensitivity.md).
 
 {imbalance.paragraph(stored.imbalance)}
 
-More, with the plot: [imbalance](imbalance.md).
+More, with the plot: [imbalance](imbalance.md)."""
 
+
+def _identities(results: Results) -> str:
+    return f"""\
 ## Errors on texts about identities
 
 False positives on texts that mention an identity (a faith, an origin, a gender, an orientation, a
@@ -97,9 +136,13 @@ Cyberbullying, grouped protocol, fitted threshold, means over seeds:
 
 {_slices(results)}
 Where an identity is mentioned, nearly all texts of this data set are labelled as bullying, and
-false positives are about twice as frequent there. Let a person decide on such texts.
+false positives are about twice as frequent there. Let a person decide on such texts."""
 
-{_scope(stored)}## Table 1, next to the paper's
+
+def _paper(stored: Stored) -> str:
+    results = stored.results
+    return f"""\
+## Table 1, next to the paper's
 
 Protocol `paper`: random split, 80/10/10, stratified; seeds 0–9. Copies of test messages sit in
 training, as in the paper; the grouped table above is the one to trust.
@@ -115,26 +158,16 @@ Where the positives are the majority, weighted BCE weights a positive less than 
 does macro-F1: both give up accuracy and F1 of the positive class for the minority.
 
 On Cyberbullying the larger class is the positive one: predicting "cyberbullying" for everything has
-accuracy .833 and F1 .909. The paper's Dice row is that constant prediction.
+accuracy .833 and F1 .909. The paper's Dice row is that constant prediction."""
 
-## Learning curves
 
-The paper's Figures 1 to 6: accuracy, F1 and loss of Dice on both data sets, threshold 0.5, without
-dropout. The figures are in [learning-curves.json](learning-curves.json).
-
-![Learning curves of Dice](learning-curves-dice.svg)
-
-The same under the other two losses.
-
-![Learning curves of weighted BCE](learning-curves-weighted_bce.svg)
-
-![Learning curves of MSE](learning-curves-mse.svg)
-
+def _variants(results: Results) -> str:
+    return f"""\
 ## One variant against another
 
 Differences of means at the fitted threshold, paired by seed, with the same interval.
 
-{benchmark.variants(results)}""")
+{benchmark.variants(results)}"""
 
 
 def ahead_note(results: Results) -> str:

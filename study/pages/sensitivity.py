@@ -13,7 +13,6 @@ def page(stored: Sensitivity) -> str:
     """Return ``sensitivity.md``."""
     rates = [rate(one) for one in stored.rates]
     changed = [rate(one) for one in _changed_rates(stored)]
-    before, after = (_networks(stored, recipe)[-1] for recipe in ("naive", "cured"))
     return reflow(f"""\
 # Where losses collapse, why, and the cure
 
@@ -36,27 +35,7 @@ epochs are too few: a constant prediction there is an unfinished run, whatever t
 macro-F1 at 0.5, and the epoch with the best macro-F1 at the fitted threshold, a mean:
 
 {_table(rates, [_line(name, cells) for name, cells in _dice_lines(stored)])}
-## The cause
-
-**Which class is counted.** Dice's gradient by a logit is p (1 − p) (2y − D) / (Σy + Σp). Over all
-texts, each with the score p, the pushes do not cancel: where the counted class has the share π,
-π / (π + 2p − 2πp) of their size moves every logit alike, towards that class; at the start, p = ½,
-that is π itself. It ends only at p = 1, where the class's Dice is 2π / (1 + π). The mean of both
-classes' Dice is stationary at p = π, as cross-entropy is.
-
-{_gradient_table(stored)}
-**The flat sigmoid.** p (1 − p) is a factor of every text's gradient. In the network of the first
-seed, on texts from the whole Cyberbullying data set, naive → cured: the median size of a logit, the
-texts whose p (1 − p) is below {rate(stored.vanished_below)}, and the units of the second hidden
-layer that are zero on every text:
-
-{_network_table(stored)}
-Large steps make large weights and these large logits, all of one sign; then no text has a gradient
-left that could lead back. Dead units are not the cause: at {rate(before.rate)} the naive network
-has
-{percent(before.dead_second)} of its second layer dead and is lost, the cured one has
-{percent(after.dead_second)} and classifies. A decoupled decay of 1 shrinks the layers by the rate
-itself at every step, so the larger the rate, the stronger the decay.
+{_cause(stored)}
 
 ## One change at a time
 
@@ -78,6 +57,32 @@ Checked on all the data, and with a wide path (`surface_dimensions = 16`, on Cyb
 `types_weight = 1`, the wide rates 30 times the layers', at most 1; one seed):
 
 {_checks(stored)}""")
+
+
+def _cause(stored: Sensitivity) -> str:
+    before, after = (_networks(stored, recipe)[-1] for recipe in ("naive", "cured"))
+    return f"""\
+## The cause
+
+**Which class is counted.** Dice's gradient by a logit is p (1 − p) (2y − D) / (Σy + Σp). Over all
+texts, each with the score p, the pushes do not cancel: where the counted class has the share π,
+π / (π + 2p − 2πp) of their size moves every logit alike, towards that class; at the start, p = ½,
+that is π itself. It ends only at p = 1, where the class's Dice is 2π / (1 + π). The mean of both
+classes' Dice is stationary at p = π, as cross-entropy is.
+
+{_gradient_table(stored)}
+**The flat sigmoid.** p (1 − p) is a factor of every text's gradient. In the network of the first
+seed, on texts from the whole Cyberbullying data set, naive → cured: the median size of a logit, the
+texts whose p (1 − p) is below {rate(stored.vanished_below)}, and the units of the second hidden
+layer that are zero on every text:
+
+{_network_table(stored)}
+Large steps make large weights and these large logits, all of one sign; then no text has a gradient
+left that could lead back. Dead units are not the cause: at {rate(before.rate)} the naive network
+has
+{percent(before.dead_second)} of its second layer dead and is lost, the cured one has
+{percent(after.dead_second)} and classifies. A decoupled decay of 1 shrinks the layers by the rate
+itself at every step, so the larger the rate, the stronger the decay."""
 
 
 def paragraph(stored: Sensitivity) -> str:
