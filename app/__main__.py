@@ -69,13 +69,13 @@ def _serve(chosen: Settings, bound: list[socket.socket]) -> int:
         log_config=None,
         access_log=False,
         server_header=False,
-        proxy_headers=False,  # nothing here asks who the client is
+        proxy_headers=False,  # nothing here needs the client's address
         timeout_graceful_shutdown=chosen.shutdown_grace_s,
     )
     listening = sockets.listen(bound, chosen.host, chosen.workers)
     if supervisor.CAN_FORK:
         return supervisor.run(config, listening, metrics)
-    gc.freeze()  # the models stay: the collector need not look at them again
+    gc.freeze()  # the models stay, so the collector need not traverse them
     uvicorn.Server(config).run(listening[0])
     return 0
 

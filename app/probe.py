@@ -1,4 +1,8 @@
-"""Ask the service whether it is ready: ``python -m app.probe``, for a container's health check."""
+"""Check whether the service is ready: ``python -m app.probe``, for a container's health check.
+
+The service listens only once its models are loaded: until then the connection is refused, which
+counts as not ready. A service that listens but cannot classify now responds with 503.
+"""
 
 import sys
 from http import HTTPStatus
@@ -8,7 +12,7 @@ from . import settings
 
 
 def main() -> int:
-    """Return 0 if the service on this machine is ready, else 1."""
+    """Return the exit code: 0 if the service on this machine is ready, else 1."""
     connection = HTTPConnection("127.0.0.1", settings.load().port, timeout=2)
     try:
         connection.request("GET", "/readyz")

@@ -1,4 +1,4 @@
-"""Log lines, for the console or as JSON. No line ever holds a text that a client sent."""
+"""Log lines, for the console or as JSON. No line contains a text that a client sent."""
 
 import logging
 import logging.config
@@ -14,7 +14,7 @@ _NOT_EXTRAS = [*RESERVED_ATTRS, "color_message"]
 
 
 class ConsoleFormatter(logging.Formatter):
-    """A line for people: time, level, message, then each extra as ``key=value``."""
+    """Formats a line for people: time, level, message, then each extra as ``key=value``."""
 
     def format(self, record: logging.LogRecord) -> str:
         """Format ``record``."""
@@ -23,7 +23,12 @@ class ConsoleFormatter(logging.Formatter):
 
 
 def configure(log_format: Literal["console", "json"], level: str) -> None:
-    """Send every log line to standard error in one format."""
+    """Write every log line to standard error in one format.
+
+    Args:
+        log_format: ``console`` for people, ``json`` for programs.
+        level: the least severe lines that are written: debug, info, warning, error.
+    """
     formatters = {
         "console": {
             "()": ConsoleFormatter,
@@ -49,9 +54,9 @@ def configure(log_format: Literal["console", "json"], level: str) -> None:
 
 
 def where(trace: TracebackType | None) -> list[str]:
-    """List the places of a traceback, innermost last, without the error's message.
+    """Return the places of a traceback, innermost last, without the error's message.
 
-    A message may quote what the client sent.
+    The message is left out because it may quote what a client sent.
     """
     return [
         f"{frame.filename}:{frame.lineno} {frame.name}" for frame in traceback.extract_tb(trace)

@@ -1,1 +1,1 @@
-"""The processes that serve."""
+"""The processes that serve, their supervisor and their sockets."""

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
     WorkerSockets = Sequence[Sequence[socket.socket]]
 
-# macOS can, but its system libraries do not survive it.
+# macOS forks, but its system libraries may crash in the child (CPython's issue 33725).
 CAN_FORK: Final = hasattr(os, "fork") and sys.platform != "darwin"
 
 _SIGNALS: Final = {signal.SIGINT, signal.SIGTERM, signal.SIGCHLD}
@@ -56,7 +56,7 @@ def run(config: uvicorn.Config, sockets: "WorkerSockets", metrics: "Metrics") ->
     """
     config.load()
     config.get_loop_factory()  # imports the event loop
-    # Objects that the collector never looks at again stay in pages that are shared.
+    # The collector writes to the objects it traverses: their pages would no longer be shared.
     gc.collect()
     gc.freeze()
     signal.pthread_sigmask(signal.SIG_BLOCK, _SIGNALS)

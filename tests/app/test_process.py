@@ -212,7 +212,6 @@ def test_a_port_in_use_ends_it_at_once(service: Service, start_service: StartSer
     )
 
 
-@pytest.mark.parametrize("workers", [1, 2])
 @pytest.mark.parametrize(
     ("host", "message"),
     [
@@ -222,9 +221,9 @@ def test_a_port_in_use_ends_it_at_once(service: Service, start_service: StartSer
     ],
 )
 def test_a_host_of_no_use_ends_it_at_once(
-    start_service: StartService, host: str, message: str, workers: int
+    start_service: StartService, host: str, message: str
 ) -> None:
-    service = start_service(host=host, workers=workers)
+    service = start_service(host=host)
     assert service.exit_code() == 2
     (line,) = service.log.read_text().splitlines()
     assert line.startswith(f"error: DANDELION_HOST: {message}")

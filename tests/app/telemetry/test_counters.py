@@ -135,7 +135,7 @@ def test_processes_that_add_the_same_series_at_once_count_one() -> None:
 
 
 def test_nothing_is_lost_however_often_a_counting_process_is_killed() -> None:
-    rounds = 60  # of four rows
+    rounds = 40  # of four rows
     with forks("kills", str(rounds)) as process:
         assert process.stdout is not None
         found = json.load(process.stdout)

@@ -7,7 +7,7 @@ from collections import Counter
 
 import pytest
 from fastapi.testclient import TestClient
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from prometheus_client.openmetrics.parser import text_string_to_metric_families as parse_open
 from prometheus_client.parser import text_string_to_metric_families as parse
@@ -191,6 +191,7 @@ def test_openmetrics_is_returned_on_request(own_client: TestClient) -> None:
 
 
 @given(st.lists(st.tuples(st.floats(0, 1, width=32), st.integers(0, 2)), min_size=1, max_size=99))
+@settings(max_examples=25)
 def test_every_text_of_a_batch_is_counted(texts: list[tuple[float, int]]) -> None:
     metrics = Metrics()
     model = metrics.add_model(MOOD)
