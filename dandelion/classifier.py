@@ -139,13 +139,13 @@ class Classifier:
         if _is_one_chunk(texts):
             return self._scorer.infer(self._scorer.encode(texts))
         scores = np.empty((len(texts), *self._decision.shape), np.float32)
-        chunked = _placed(texts)
+        placed = _placed(texts)
         advancing = Lock()  # a generator can be advanced by one thread at a time
 
         def work() -> None:
             while True:
                 with advancing:
-                    start, chunk = next(chunked, (0, ()))
+                    start, chunk = next(placed, (0, ()))
                 if not chunk:
                     return
                 scores[start : start + len(chunk)] = self.infer(self._scorer.encode(chunk))

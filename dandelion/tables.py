@@ -24,8 +24,8 @@ from typing import Final, Literal
 
 from .advice import pip_install
 
-# Names listed in an error message; of longer ones only the start, for without a header a name may
-# be a text.
+# The most names in an error message, and the longest that is quoted in full: without a header, a
+# name may be a text.
 _LISTED_NAMES: Final = 20
 _NAME_CHARS: Final = 40
 
@@ -77,7 +77,7 @@ class Table:
     def column(self, name: str) -> list[object]:
         """Return a column's values, one per row.
 
-        CSV holds strings alone. In JSON Lines a row without the column has None.
+        In CSV, every value is a string. In JSON Lines, a row without the column has None.
 
         Raises:
             TableError: there is no such column or more than one, or its strings are not UTF-8.
@@ -210,7 +210,7 @@ def _read_csv(path: Path, data: bytes, delimiter: str = ",") -> Table:
     for lines, record in records:
         if isinstance(record, csv.Error):
             bad_rows.append(BadRow(lines.start, f"invalid CSV: {record}"))
-            # These lines may hold rows that nobody could read, so each of them is listed.
+            # The lines may contain further rows that were not parsed, so each of them is listed.
             bad_rows += [
                 BadRow(line, f"part of the row that starts on line {lines.start}")
                 for line in lines[1:]
