@@ -1,4 +1,4 @@
-"""A whole run on a tiny made-up data set."""
+"""A run from data to artifact, on a tiny made-up data set."""
 
 import csv
 import json

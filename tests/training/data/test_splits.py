@@ -80,9 +80,16 @@ def test_the_second_time_comes_from_the_cache(
     copies: Dataset, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     first = split(copies, Protocol.GROUPED, 7)
-    monkeypatch.delattr(splits, "_grouped")
-    monkeypatch.setattr(splits, "_grouped", None, raising=False)
+    monkeypatch.setattr(splits, "StratifiedGroupKFold", None)
     assert split(copies, Protocol.GROUPED, 7).sha256() == first.sha256()
+
+
+def test_folds_belong_to_the_texts_not_to_their_file(copies: Dataset) -> None:
+    """Two text columns of one file have different near copies."""
+    other = replace(copies, texts=tuple(f"{'y' * row}" for row in range(200)))
+    assert other.sha256 == copies.sha256
+    first, second = (split(one, Protocol.GROUPED, 0).sha256() for one in (copies, other))
+    assert first != second
 
 
 def test_the_paper_protocol_parts_copies(copies: Dataset) -> None:

@@ -47,8 +47,8 @@ def make_ids(labels: NDArray[np.int64], seed: int) -> TokenBatch:
     """Texts of three tokens; one of class c > 0 begins with a token of 4 c − 3 … 4 c."""
     rng = np.random.default_rng(seed)
     ids = rng.integers(13, 20, (len(labels), 3), dtype=np.int32)
-    told = labels > 0
-    ids[told, 0] = 4 * labels[told] - rng.integers(0, 4, told.sum())
+    marked = labels > 0
+    ids[marked, 0] = 4 * labels[marked] - rng.integers(0, 4, marked.sum())
     return TokenBatch(ids.ravel(), np.arange(len(labels) + 1, dtype=np.int64) * 3)
 
 
@@ -70,7 +70,7 @@ def with_types(fold: Fold) -> Fold:
 
 
 def texts_of(fold: Fold) -> list[str]:
-    """Spell the tokens out, for the wide path."""
+    """Return texts with these tokens, for the wide path."""
     return [" ".join(f"w{one}" for one in row) for row in fold.tokens.ids.reshape(-1, 3).tolist()]
 
 
@@ -121,7 +121,7 @@ def differ(first: Network, second: Network) -> bool:
 
 
 class Batches(NamedTuple):
-    """What a loss was given while it was trained under.
+    """What a loss was called with in training.
 
     Attributes:
         targets: of each batch.
@@ -134,7 +134,7 @@ class Batches(NamedTuple):
 
 @pytest.fixture
 def spy(monkeypatch: pytest.MonkeyPatch) -> Batches:
-    """A binary loss named ``spy``, which remembers."""
+    """A binary loss named ``spy``, which records its arguments."""
     seen = Batches([], [])
 
     def loss(logits: Tensor, targets: Tensor, prior: float) -> Tensor:
@@ -174,13 +174,13 @@ def test_every_loss_of_classes_learns(loss: str) -> None:
     assert len(fitted.network.output_bias) == 4
 
 
-def test_the_loss_is_told_the_share_of_positives(spy: Batches) -> None:
+def test_the_loss_gets_the_share_of_positives(spy: Batches) -> None:
     run(SHORT.model_copy(update={"loss": "spy"}))
     assert set(spy.priors) == {0.25}
     assert {targets.dtype for targets in spy.targets} == {np.dtype(np.float32)}
 
 
-def test_a_loss_of_classes_is_told_every_share(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_loss_of_classes_gets_every_share(monkeypatch: pytest.MonkeyPatch) -> None:
     seen: list[list[float]] = []
 
     def loss(logits: Tensor, targets: Tensor, priors: Tensor) -> Tensor:
@@ -217,7 +217,7 @@ def test_torch_is_left_as_it_was() -> None:
     assert before == (torch.get_num_threads(), torch.are_deterministic_algorithms_enabled())
 
 
-def test_history_tells_loss_accuracy_and_f1_of_both_folds() -> None:
+def test_history_has_loss_accuracy_and_f1_of_both_folds() -> None:
     seen: list[int] = []
     fitted = fit(
         CONFIG,
@@ -314,7 +314,7 @@ RATES = {
 
 
 @pytest.mark.parametrize("rate", RATES)
-def test_every_rate_is_a_part_s_own(rate: str) -> None:
+def test_every_part_has_its_own_rate(rate: str) -> None:
     changes: dict[str, Any] = {"epochs": 1}
     if rate in Wide.model_fields:
         changes["wide"] = WIDE.wide.model_copy(update={rate: 1e-30})  # type: ignore[union-attr]
@@ -502,7 +502,7 @@ def test_the_fitted_network_is_the_served_one(idf: bool) -> None:
     assert fitted.network.surface.shape == (surface.COUNTS * surface.LEVELS, 3)
 
 
-def test_grams_are_weighed_by_the_training_fold() -> None:
+def test_grams_are_weighted_by_the_training_fold() -> None:
     wide = WIDE.wide.model_copy(update={"idf": False})  # type: ignore[union-attr]
     by_hand = WIDE.model_copy(update={"wide": wide})
     train, validation = widened(TRAIN), widened(VALIDATION)

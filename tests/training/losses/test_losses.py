@@ -218,7 +218,7 @@ def test_order_does_not_matter(name: str, texts: list[tuple[float, int]]) -> Non
 
 
 @pytest.mark.parametrize("name", LOSSES)
-def test_the_docstring_tells_of_batches_and_limits(name: str) -> None:
+def test_the_docstring_describes_batches_and_limits(name: str) -> None:
     text = inspect.getdoc(LOSSES[name].function) or ""
     assert "Limit: " in text
     assert "batch" in text.lower()
@@ -387,7 +387,7 @@ def test_dice_gradient_vanishes_where_every_logit_is_large() -> None:
     assert float(gradient.abs().max()) < 1e-12
 
 
-def test_cross_entropy_beside_dice_keeps_the_gradient_there() -> None:
+def test_cross_entropy_added_to_dice_keeps_the_gradient_there() -> None:
     logits = torch.full((3,), 200.0, dtype=torch.float64, requires_grad=True)
     (gradient,) = torch.autograd.grad(compute("dice_bce", logits, [1, 1, 0]), logits)
     assert gradient.tolist() == pytest.approx([0, 0, 1 / 6], abs=1e-12)

@@ -142,17 +142,17 @@ def test_a_shifted_prevalence_moves_precision_and_leaves_rates() -> None:
 # Beyond two labels
 
 OF_THREE = np.array([0, 0, 0, 1, 1, 2])
-ANSWERS = np.array([0, 0, 1, 1, 0, 1])
+CHOSEN = np.array([0, 0, 1, 1, 0, 1])
 
 
-def scores_of(answers: Labels, classes: int = 3) -> Scores:
-    """Give the answer most of the score."""
-    members = np.eye(classes, dtype=np.float32)[answers]
+def scores_of(chosen: Labels, classes: int = 3) -> Scores:
+    """Give the chosen label most of the score."""
+    members = np.eye(classes, dtype=np.float32)[chosen]
     return (members + 0.2) / (1 + 0.2 * classes)  # type: ignore[no-any-return]
 
 
 def test_classes_by_hand() -> None:
-    found = evaluate_classes(OF_THREE, scores_of(ANSWERS))
+    found = evaluate_classes(OF_THREE, scores_of(CHOSEN))
     assert list(found) == [*METRICS, *OF_CLASSES]
     assert found["confusion_matrix"] == [[2, 1, 0], [1, 1, 0], [0, 1, 0]]
     assert found["per_class_f1"] == pytest.approx([4 / 6, 2 / 5, 0])
@@ -171,13 +171,13 @@ def test_classes_by_hand() -> None:
 @settings(max_examples=40)
 @given(st.lists(st.tuples(st.integers(0, 3), st.integers(0, 3)), min_size=1, max_size=40))
 def test_classes_agree_with_scikit_learn(pairs: list[tuple[int, int]]) -> None:
-    labels, answers = np.array(pairs).T
+    labels, chosen = np.array(pairs).T
     assume(len(set(labels.tolist())) > 1)  # every fold has every class
-    found = evaluate_classes(labels, scores_of(answers, 4))
-    matrix = metrics.confusion_matrix(labels, answers, labels=range(4))
+    found = evaluate_classes(labels, scores_of(chosen, 4))
+    matrix = metrics.confusion_matrix(labels, chosen, labels=range(4))
     assert found["confusion_matrix"] == matrix.tolist()
-    expected = metrics.f1_score(labels, answers, labels=range(4), average="macro", zero_division=0)
-    assert found["macro_f1"] == macro_f1(labels, answers, 4) == pytest.approx(expected)
+    expected = metrics.f1_score(labels, chosen, labels=range(4), average="macro", zero_division=0)
+    assert found["macro_f1"] == macro_f1(labels, chosen, 4) == pytest.approx(expected)
 
 
 def test_a_class_that_is_not_there_counts_nothing() -> None:
@@ -246,11 +246,11 @@ def test_collapsed(accuracy: float, g_mean: float, collapsed: bool) -> None:
 def test_choosing_one_label_only_is_a_collapse() -> None:
     constant = evaluate_classes(OF_THREE, scores_of(np.full(6, 1)))
     assert is_collapsed(OF_THREE, {"argmax": constant})
-    assert not is_collapsed(OF_THREE, {"argmax": evaluate_classes(OF_THREE, scores_of(ANSWERS))})
+    assert not is_collapsed(OF_THREE, {"argmax": evaluate_classes(OF_THREE, scores_of(CHOSEN))})
 
 
 def test_the_value_of_a_metric_that_is_not_defined() -> None:
-    found = evaluate_classes(OF_THREE, scores_of(ANSWERS))
+    found = evaluate_classes(OF_THREE, scores_of(CHOSEN))
     assert value_of(found, "accuracy") == found["accuracy"]
     with pytest.raises(ValueError, match="auroc is not defined"):
         value_of(found, "auroc")
