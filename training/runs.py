@@ -21,6 +21,9 @@ WITHOUT_NUMBERS: Final = frozenset(
         "dandelion.advice",  # part of messages
         "dandelion.classifier",  # runs take from it how long batches are cut, worth 1e-6 of a score
         "dandelion.engines.compiled",  # runs use NumPy's engine
+        "dandelion.engines.library",
+        "dandelion.serving",  # names the variants in messages
+        "dandelion.tables",  # texts and labels are in the key
         *(
             f"{__name__.rpartition('.')[0]}.{name}"
             for name in (

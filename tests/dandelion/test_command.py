@@ -277,7 +277,7 @@ def joining(tmp_path: Path) -> str:
     information.mkdir()
     (information / "METADATA").write_text("Metadata-Version: 2.1\nName: flying\nVersion: 1\n")
     (information / "entry_points.txt").write_text(
-        "[dandelion.commands]\nfly = flying:main\nserve = lacking:main\ntrain = broken:main\n"
+        "[dandelion.commands]\nfly = flying:main\nlack = lacking:main\nbreak = broken:main\n"
     )
     (tmp_path / "flying.py").write_text(
         "def main(arguments, program):\n    print(program, arguments)\n    return 7\n"
@@ -296,14 +296,14 @@ def test_a_command_joins_by_its_entry_point(joining: str) -> None:
 
 
 def test_a_command_that_lacks_a_package_names_the_installation(joining: str) -> None:
-    done = run(None, "serve", PYTHONPATH=joining)
+    done = run(None, "lack", PYTHONPATH=joining)
     assert (done.returncode, done.stdout) == (2, b"")
-    assert done.stderr.startswith(b"error: `dandelion serve` needs no_such_package, which is not ")
+    assert done.stderr.startswith(b"error: `dandelion lack` needs no_such_package, which is not ")
     assert b" -m pip install " in done.stderr
     assert done.stderr.count(b"\n") == 1
 
 
 def test_an_error_inside_a_command_is_no_missing_package(joining: str) -> None:
-    done = run(None, "train", PYTHONPATH=joining)
+    done = run(None, "break", PYTHONPATH=joining)
     assert done.returncode == 1
     assert b"No module named 'json.no_such_module'" in done.stderr
