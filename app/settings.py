@@ -41,7 +41,8 @@ class Settings(BaseSettings):
     """Worker processes; the models are loaded once and shared between them (Linux)."""
 
     artifacts: Path = Field(default_factory=default_artifacts)
-    """Directory of the artifacts and `serving.toml`; default: `./artifacts`, else the installed."""
+    """Directory of the artifacts and `serving.toml`; default: `./artifacts` if it has a
+    `serving.toml`, else those that were installed."""
     models: dict[str, str] = {}
     """Variant to serve a model with, overriding `serving.toml`: `DANDELION_MODELS__SPAM=mse`."""
 
@@ -138,7 +139,8 @@ def table() -> str:
     lines = ["| variable | default | meaning |", "|---|---|---|"]
     for name, field in Settings.model_fields.items():
         default = field.get_default(call_default_factory=True)
-        lines.append(f"| `{variable(name)}` | `{default}` | {field.description} |")
+        meaning = " ".join((field.description or "").split())
+        lines.append(f"| `{variable(name)}` | `{default}` | {meaning} |")
     return "\n".join(lines) + "\n"
 
 
