@@ -9,7 +9,7 @@ Run, while the service runs (`make serve` or `dandelion serve`)::
     python examples/call_service.py http://127.0.0.1:9000   # or wherever it listens
 
 Prints a line for each text: its label and its score, rounded; then how many texts are spam at a
-stricter threshold, and what the service says to a request without texts.
+stricter threshold, and how the service rejects a request without texts.
 """
 
 import json
@@ -41,7 +41,7 @@ def classify(url: str, model: str, texts: list[str], threshold: float | None = N
 
 
 def main(url: str) -> None:
-    """Classify the texts above, twice, and make one request that is refused."""
+    """Classify the texts above, twice, and send one request that is rejected."""
     response = classify(url, "spam", TEXTS)
     for text, result in zip(TEXTS, response["results"], strict=True):
         print(f"{result['label']:4}  {result['score']:.3f}  {text}")
@@ -54,7 +54,7 @@ def main(url: str) -> None:
         classify(url, "spam", [])
     except urllib.error.HTTPError as error:
         problem = json.load(error)
-        print(f"refused: {problem['status']} {problem['title']}")
+        print(f"rejected: {problem['status']} {problem['title']}")
         for one in problem["errors"]:
             print(f"  at {one['pointer']}: {one['detail']}")
 

@@ -1,7 +1,7 @@
 """Measure a model on your own labelled texts before you act on its labels.
 
-Shows: what a threshold means on your traffic. A model that was trained on other texts, with another
-share of positives, can be right in few of its alerts; measure it, then move the threshold or train
+Shows: what a threshold means on your traffic. If a model was trained on other texts, with another
+share of positives, few of its alerts may be correct; measure it, then move the threshold or train
 on your own texts.
 
 Run, from the root of a checkout (the base install is enough)::
@@ -10,8 +10,8 @@ Run, from the root of a checkout (the base install is enough)::
     python examples/check_your_traffic.py mine.csv       # a CSV file with columns text,label
     python examples/check_your_traffic.py mine.csv cyberbullying/dice-wide
 
-Prints a table: at each threshold, how many texts raise an alert, the share of alerts that are right
-(precision) and the share of positives that are found (recall).
+Prints a table: at each threshold, how many texts raise an alert, the share of alerts that are
+correct (precision) and the share of positives that are found (recall).
 """
 
 import csv

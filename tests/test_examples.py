@@ -70,7 +70,7 @@ def test_call_service(start_service: StartService) -> None:
     assert matches(lines[:2], SPAM_AND_HAM)
     assert lines[2:4] == [
         "spam at a threshold of 0.8: 0 of 2",
-        "refused: 422 Unprocessable Entity",
+        "rejected: 422 Unprocessable Entity",
     ]
     assert lines[4].startswith("  at #/texts: ")
 
