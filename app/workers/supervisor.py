@@ -15,8 +15,8 @@ import os
 import signal
 import sys
 import time
+from contextlib import suppress
 from dataclasses import dataclass, field
-from multiprocessing.context import ForkProcess
 from typing import TYPE_CHECKING, Final
 
 import uvicorn
@@ -24,6 +24,7 @@ import uvicorn
 if TYPE_CHECKING:
     import socket
     from collections.abc import Sequence
+    from multiprocessing.context import ForkProcess
 
     from ..telemetry.metrics import Metrics
 
@@ -32,9 +33,7 @@ if TYPE_CHECKING:
 # macOS forks, but its system libraries may crash in the child (CPython's issue 33725).
 CAN_FORK: Final = hasattr(os, "fork") and sys.platform != "darwin"
 
-_SIGNALS: Final = {signal.SIGINT, signal.SIGTERM, signal.SIGCHLD}
-
-# A worker that lived for less is not replaced sooner than that.
+# A worker that lived for less is not replaced sooner than that; a failed start is retried then.
 _SHORT_LIFE_S: Final = 1.0
 _ORPHAN_CHECK_S: Final = 1
 
@@ -42,7 +41,7 @@ _log = logging.getLogger("dandelion")
 
 
 def run(config: uvicorn.Config, sockets: "WorkerSockets", metrics: "Metrics") -> int:
-    """Serve with one process for each element of ``sockets`` until a signal asks to stop.
+    """Serve with one process for each element of ``sockets`` until a signal stops it.
 
     The models must be loaded and no thread may run: the workers share what is in memory now.
 
@@ -59,11 +58,14 @@ def run(config: uvicorn.Config, sockets: "WorkerSockets", metrics: "Metrics") ->
     # The collector writes to the objects it traverses: their pages would no longer be shared.
     gc.collect()
     gc.freeze()
-    signal.pthread_sigmask(signal.SIG_BLOCK, _SIGNALS)
+    signals = {signal.SIGINT, signal.SIGTERM, signal.SIGCHLD}
+    # A parent may have left it ignored: then no worker could be waited for.
+    signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+    signal.pthread_sigmask(signal.SIG_BLOCK, signals)
     try:
-        return _Supervisor(config, sockets, metrics).run()
+        return _Supervisor(config, sockets, metrics, signals).run()
     finally:
-        signal.pthread_sigmask(signal.SIG_UNBLOCK, _SIGNALS)
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, signals)
 
 
 @dataclass
@@ -76,39 +78,58 @@ class _Worker:
         started: by the monotonic clock.
     """
 
-    process: ForkProcess
+    process: "ForkProcess"
     row: int
     started: float = field(default_factory=time.monotonic)
 
 
 class _Supervisor:
-    """Keeps as many processes alive as there are sockets; its signals are blocked and awaited."""
+    """Keeps one process per worker's sockets alive; waits for signals, which are blocked."""
 
     def __init__(
         self,
         config: uvicorn.Config,
         sockets: "WorkerSockets",
         metrics: "Metrics",
+        signals: set[signal.Signals],
     ) -> None:
         self._config = config
         self._sockets = sockets
         self._metrics = metrics
+        self._signals = signals
         self._workers: list[_Worker] = []
+        self._missing: dict[int, int] = {}  # index → the row in which its next process counts
+        self._start_at = 0.0  # the missing ones, by the monotonic clock
 
     def run(self) -> int:
         """Start the workers, replace those that die, and stop them all at the end."""
-        self._workers += map(self._start, range(len(self._sockets)))
+        try:
+            for index in range(len(self._sockets)):
+                self._workers.append(self._start(index, self._metrics.open_row()))
+        except OSError as error:
+            facts = {"worker": len(self._workers) + 1, "error": error.strerror}
+            _log.critical("could not start a worker; stopping the service", extra=facts)
+            self._stop()
+            return 1
         while True:
-            received = signal.sigwait(_SIGNALS)
-            if received != signal.SIGCHLD:
+            received = self._wait()
+            if received not in {0, signal.SIGCHLD}:
                 self._stop()
                 return -received
-            if self._replace_the_dead():
+            if self._collect_the_dead():
                 self._stop()
                 return 1
+            self._start_the_missing()
 
-    def _start(self, index: int) -> _Worker:
-        row = self._metrics.open_row()
+    def _wait(self) -> int:
+        """Wait for a signal, or until missing workers are to be started; returns 0 then."""
+        if not self._missing:
+            return signal.sigwait(self._signals)
+        seconds = max(self._start_at - time.monotonic(), 0)
+        received = signal.sigtimedwait(self._signals, seconds)
+        return 0 if received is None else received.si_signo
+
+    def _start(self, index: int, row: int) -> _Worker:
         process = multiprocessing.get_context("fork").Process(
             target=self._work,
             args=(index, row, os.getpid()),
@@ -118,45 +139,61 @@ class _Supervisor:
         process.start()
         return _Worker(process, row)
 
-    def _replace_the_dead(self) -> bool:
-        """Replace each worker that was killed; returns whether one failed by itself."""
+    def _collect_the_dead(self) -> bool:
+        """Prepare a replacement of each worker that was killed; returns whether one failed."""
         for index, worker in enumerate(self._workers):
             exit_code = worker.process.exitcode
-            if exit_code is None:
+            if exit_code is None or index in self._missing:
                 continue
             facts = {"worker": index + 1, "pid": worker.process.pid, "exit_code": exit_code}
-            if exit_code > 0:  # a replacement would fail like it
+            if exit_code > 0:  # a replacement would fail in the same way
                 _log.critical("worker failed; stopping the service", extra=facts)
                 return True
             _log.warning("worker died; starting a replacement", extra=facts)
             self._metrics.retire(worker.row)
-            if time.monotonic() - worker.started < _SHORT_LIFE_S:
-                time.sleep(_SHORT_LIFE_S)
-            self._workers[index] = self._start(index)
+            self._missing[index] = self._metrics.open_row()
+            now = time.monotonic()
+            if now - worker.started < _SHORT_LIFE_S:
+                self._start_at = now + _SHORT_LIFE_S
         return False
+
+    def _start_the_missing(self) -> None:
+        if time.monotonic() < self._start_at:
+            return
+        for index, row in list(self._missing.items()):
+            try:
+                _check_fork()
+                self._workers[index] = self._start(index, row)
+            except OSError as error:
+                facts = {"worker": index + 1, "error": error.strerror}
+                _log.error("could not start a worker; retrying", extra=facts)
+                self._start_at = time.monotonic() + _SHORT_LIFE_S
+                return
+            del self._missing[index]
 
     def _stop(self) -> None:
         """Let the workers finish the requests in flight, and wait for them."""
         for sockets in self._sockets:
             _close(sockets)
-        # As with one process: the first signal asks to finish, a second SIGINT not to wait.
+        # As with one process: the first signal shuts down gracefully, a second SIGINT at once.
         self._send(signal.SIGTERM)
         while any(worker.process.is_alive() for worker in self._workers):
-            received = signal.sigwait(_SIGNALS)
+            received = signal.sigwait(self._signals)
             if received != signal.SIGCHLD:
                 self._send(received)
 
     def _send(self, number: int) -> None:
         for worker in self._workers:
             if worker.process.is_alive() and worker.process.pid is not None:
-                os.kill(worker.process.pid, number)
+                with suppress(ProcessLookupError):
+                    os.kill(worker.process.pid, number)
 
     def _work(self, index: int, row: int, parent: int) -> None:
         """Worker entry point: serve on the worker's own sockets for as long as the parent lives."""
         # Before the server installs its own handlers, and when it re-raises a signal at its end.
         for number in (signal.SIGINT, signal.SIGTERM):
             signal.signal(number, lambda *_: sys.exit())
-        signal.pthread_sigmask(signal.SIG_UNBLOCK, _SIGNALS)
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, self._signals)
         for other, sockets in enumerate(self._sockets):
             if other != index:
                 _close(sockets)
@@ -175,3 +212,17 @@ class _Supervisor:
 def _close(sockets: "Sequence[socket.socket]") -> None:
     for each in sockets:
         each.close()
+
+
+def _check_fork() -> None:
+    """Fork a process that ends at once.
+
+    Where that fails, a worker is not tried: `multiprocessing` would leave its pipes open each time.
+
+    Raises:
+        OSError: no process can be forked now.
+    """
+    pid = os.fork()
+    if pid == 0:
+        os._exit(0)
+    os.waitpid(pid, 0)

@@ -58,8 +58,8 @@ def test_ctrl_c_ends_it_without_a_traceback(start_service: StartService) -> None
 
 
 WITHOUT_FORK = """
-import os, sys
-del os.fork
+import multiprocessing.context, os, signal, sys
+del os.fork, signal.SIGCHLD, multiprocessing.context.ForkProcess  # as on Windows
 from app.__main__ import main
 sys.exit(main())
 """

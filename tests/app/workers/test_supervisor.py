@@ -350,6 +350,68 @@ def test_a_damaged_artifact_ends_it_with_one_line(
     assert not pids(service)
 
 
+IGNORING = """
+import os, signal, sys
+signal.signal(signal.SIGCHLD, signal.SIG_IGN)
+os.execv(sys.executable, [sys.executable, "-m", "app"])
+"""
+
+
+def test_workers_are_replaced_where_their_deaths_were_ignored(
+    start_service: StartService, made_up: Path
+) -> None:
+    service = start_service(["-c", IGNORING], workers=2, artifacts=made_up)
+    service.wait_until_ready()
+    service.wait(lambda: len(pids(service)) == 2)
+    os.kill(pids(service)[0], signal.SIGKILL)
+    service.wait(lambda: len(pids(service)) == 3)
+    assert service.stop() == -signal.SIGTERM
+    assert "Traceback" not in service.log.read_text()
+    assert not any(map(is_running, pids(service)))
+
+
+LIMITED = """
+import errno, os, sys
+from app.__main__ import main
+
+fork, calls = os.fork, 0
+
+def limited():
+    global calls
+    calls += 1
+    if str(calls) in sys.argv[1]:
+        raise BlockingIOError(errno.EAGAIN, os.strerror(errno.EAGAIN))
+    return fork()
+
+os.fork = limited
+sys.exit(main([]))
+"""
+
+
+def test_a_fork_that_fails_is_tried_again(start_service: StartService, made_up: Path) -> None:
+    service = start_service(["-c", LIMITED, "3 4"], workers=2, artifacts=made_up)
+    service.wait_until_ready()
+    service.wait(lambda: len(pids(service)) == 2)
+    os.kill(pids(service)[0], signal.SIGKILL)
+    service.wait(lambda: len(pids(service)) == 3)
+    failures = [line for line in service.lines() if "could not" in str(line["message"])]
+    assert [line["message"] for line in failures] == ["could not start a worker; retrying"] * 2
+    post(service, 5)
+    assert service.stop() == -signal.SIGTERM
+    assert "Traceback" not in service.log.read_text()
+
+
+def test_a_fork_that_fails_at_the_start_ends_the_service(
+    start_service: StartService, made_up: Path
+) -> None:
+    service = start_service(["-c", LIMITED, "2"], workers=2, artifacts=made_up)
+    assert service.exit_code() == 1
+    (line,) = [line for line in service.lines() if line["level"] == "CRITICAL"]
+    assert line["message"] == "could not start a worker; stopping the service"
+    assert "Traceback" not in service.log.read_text()
+    assert not any(map(is_running, pids(service)))
+
+
 FAILING = """
 import sys
 from pathlib import Path
