@@ -126,8 +126,8 @@ class Classifier:
 
         Args:
             texts: raw, in any number.
-            workers: threads that share the work. The compiled engine keeps as many processors
-                busy; NumPy, which holds the interpreter's lock half of the time, fewer.
+            workers: threads that share the work. The compiled engine keeps that many processors
+                busy; NumPy fewer, because it holds the interpreter's lock half of the time.
 
         Raises:
             TypeError: ``texts`` is one string, or an item is not a string.
@@ -145,9 +145,10 @@ class Classifier:
         def work() -> None:
             while True:
                 with advancing:
-                    start, chunk = next(placed, (0, ()))
-                if not chunk:
+                    following = next(placed, None)
+                if following is None:
                     return
+                start, chunk = following
                 scores[start : start + len(chunk)] = self.infer(self._scorer.encode(chunk))
 
         if workers == 1:

@@ -168,6 +168,15 @@ def test_workers_share_the_texts(kind: str) -> None:
     np.testing.assert_array_equal(classifier.scores(texts, workers=3), classifier.scores(texts))
 
 
+@pytest.mark.parametrize("workers", [1, 2])
+def test_an_array_of_texts_is_a_sequence_too(workers: int) -> None:
+    classifier = Classifier(make_artifact())
+    texts = [f"free lunch {number}" for number in range(300)]
+    array: Any = np.array(texts, dtype=object)
+    found = classifier.scores(array, workers)
+    assert found.tolist() == classifier.scores(texts).tolist()
+
+
 def test_no_workers_are_refused() -> None:
     with pytest.raises(ValueError, match="workers is 0; expected at least 1"):
         Classifier(ARTIFACTS["wide"]).scores(SOME, workers=0)
