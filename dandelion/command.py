@@ -48,7 +48,9 @@ class _Joined(NamedTuple):
 
 _JOINED: Final = {
     "serve": _Joined("Serve the models over HTTP."),
-    "train": _Joined("Train a model, on your own labelled texts too.", "training"),
+    "train": _Joined(
+        "Train a model, on the included data sets or on your labelled texts.", "training"
+    ),
 }
 
 
@@ -60,9 +62,14 @@ class _InputError(Exception):
     """A text cannot be read."""
 
 
+class _OutputError(Exception):
+    """There is no standard output."""
+
+
 app = typer.Typer(
     name=_PROGRAM,
     no_args_is_help=True,
+    add_completion=False,
     rich_markup_mode=None,  # plain text, the same in a terminal, a pipe and a log
     pretty_exceptions_enable=False,
     help="Lightweight text classifiers for imbalanced data.",
@@ -86,24 +93,32 @@ _Artifacts = Annotated[
 
 @contextmanager
 def _readable_errors() -> Iterator[None]:
-    """Report what a user can put right in one line on standard error, without a traceback."""
+    """Report errors that a user can fix in one line on standard error, without a traceback."""
     try:
         yield
-        sys.stdout.flush()
+        if sys.stdout is not None:
+            sys.stdout.flush()
     except (_UsageError, ThresholdError) as error:
         typer.echo(f"error: {error}", err=True)
         raise typer.Exit(_WRONG_USAGE) from error
-    except (_InputError, ArtifactError, KernelError, ServingError) as error:
+    except (_InputError, _OutputError, ArtifactError, KernelError, ServingError) as error:
         typer.echo(f"error: {error}", err=True)
         raise typer.Exit(_FAILED) from error
     except OSError as error:
-        if not isinstance(error, BrokenPipeError):  # whose reader, such as `head`, has enough
+        # Not for a pipe whose reader, such as `head`, has stopped reading.
+        if not isinstance(error, BrokenPipeError):
             typer.echo(f"error: {error}", err=True)
-        # At its end the interpreter writes once more what could not be written: to nowhere.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        # At exit the interpreter flushes again; discard what could not be written.
+        if sys.stdout is not None:
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         raise typer.Exit(_FAILED) from error
     except KeyboardInterrupt as error:
         raise typer.Exit(_INTERRUPTED) from error
+
+
+def _check_output() -> None:
+    if sys.stdout is None:
+        raise _OutputError("standard output is closed")
 
 
 def _show_version(is_asked: bool) -> None:
@@ -121,7 +136,7 @@ def _program(
         ),
     ] = False,
 ) -> None:
-    """Take the options of the program itself."""
+    """Handle the options of the program itself."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -153,6 +168,7 @@ def models(
     own threshold. On your texts they may be lower.
     """
     with _readable_errors():
+        _check_output()
         directory = artifacts or default_artifacts()
         served = set(read(directory, {}).values())
         listed, damaged = [], []
@@ -216,13 +232,15 @@ def classify(  # noqa: PLR0913, PLR0917
     model: Annotated[str, typer.Argument(metavar="MODEL", help="See `dandelion models`.")],
     texts: Annotated[
         list[str] | None,
-        typer.Argument(metavar="[TEXT]...", help="Default: lines of standard input."),
+        typer.Argument(metavar="TEXT", help="Default: lines of standard input."),
     ] = None,
     threshold: Annotated[
-        str | None,
+        float | None,
         typer.Option(
+            min=0,
+            max=1,
             metavar="NUMBER",
-            help="In [0, 1]: positive at score >= threshold. Default: the model's.",
+            help="Positive at score >= threshold. Default: the model's.",
         ),
     ] = None,
     variant: Annotated[
@@ -243,27 +261,18 @@ def classify(  # noqa: PLR0913, PLR0917
     on standard input.
     """
     with _readable_errors():
+        _check_output()
         chosen = read(artifacts or default_artifacts(), {model: variant} if variant else {})
         if model not in chosen:
             raise _UsageError(f"unknown model {model!r}. Available models: {', '.join(chosen)}")
         classifier = Classifier.load(chosen[model])
-        limit = None if threshold is None else _number(threshold)
-        classifier.decision.at(limit)  # is refused before anything is read
+        classifier.decision.at(threshold)  # refuse a wrong threshold before reading anything
         batches = iter([_arguments(texts)]) if texts else _lines()
         for batch in batches:
-            predictions = classifier.classify(batch, limit)
+            predictions = classifier.classify(batch, threshold)
             written = "".join(map(_as_json if as_json else _as_columns, predictions))
             sys.stdout.buffer.write(written.encode())
             sys.stdout.buffer.flush()
-
-
-def _number(threshold: str) -> float:
-    try:
-        return float(threshold)
-    except ValueError as error:
-        raise ThresholdError(
-            f"the threshold is {threshold!r}; expected a number in [0, 1]"
-        ) from error
 
 
 def _as_columns(prediction: Prediction) -> str:
@@ -281,7 +290,7 @@ def _arguments(texts: Sequence[str]) -> Sequence[str]:
     """Return the texts of the command line.
 
     Raises:
-        _InputError: one is not UTF-8: Python has put surrogates in its place.
+        _InputError: one is not UTF-8 (Python decoded it to surrogates).
     """
     for number, text in enumerate(texts, start=1):
         try:
@@ -294,20 +303,20 @@ def _arguments(texts: Sequence[str]) -> Sequence[str]:
 
 
 def _lines() -> Iterator[list[str]]:
-    """Yield the lines of standard input, as many at a time as have arrived.
+    """Yield the lines of standard input, as many at a time as are available.
 
     Raises:
         _InputError: a line is not UTF-8, or too long; the lines before it have been yielded.
     """
+    if sys.stdin is None:
+        raise _InputError("standard input is closed; pass texts as arguments")
     if sys.stdin.isatty():
         typer.echo("Type one text per line; Ctrl-D ends.", err=True)
-    number = 0
-    for pieces in _complete_lines(sys.stdin.fileno()):
+    for lines in _complete_lines(sys.stdin.fileno()):
         texts = []
-        for piece in pieces:
-            number += 1
+        for number, line in lines:
             try:
-                texts.append(piece.removesuffix(b"\r").decode())
+                texts.append(line.removesuffix(b"\r").decode())
             except UnicodeDecodeError as error:
                 yield texts
                 raise _InputError(
@@ -316,20 +325,19 @@ def _lines() -> Iterator[list[str]]:
         yield texts
 
 
-def _complete_lines(descriptor: int) -> Iterator[list[bytes]]:
+def _complete_lines(descriptor: int) -> Iterator[list[tuple[int, bytes]]]:
+    """Yield lines with their numbers."""
     rest = b""
-    number = 0
+    number = 1  # of the rest
     while piece := os.read(descriptor, _PIECE_BYTES):  # what is there, without waiting for more
         *lines, rest = (rest + piece).split(b"\n")
-        number += len(lines)
         if lines:
-            yield lines
+            yield list(enumerate(lines, number))
+        number += len(lines)
         if len(rest) > _MAX_LINE_BYTES:
-            raise _InputError(
-                f"standard input, line {number + 1}: longer than {_MAX_LINE_BYTES} bytes"
-            )
+            raise _InputError(f"standard input, line {number}: longer than {_MAX_LINE_BYTES} bytes")
     if rest:
-        yield [rest]
+        yield [(number, rest)]
 
 
 def _join(entry: EntryPoint) -> None:

@@ -2,6 +2,7 @@
 
 import json
 import os
+import shlex
 import shutil
 import signal
 import subprocess
@@ -195,10 +196,6 @@ def test_a_line_without_an_end_is_refused(artifacts: Path) -> None:
     ("arguments", "code", "message"),
     [
         (["classify", "spm", "x"], 2, "unknown model 'spm'. Available models: mood, spam"),
-        (["classify", "spam", "--threshold=2", "x"], 2, "the threshold is 2.0; expected a number"),
-        (["classify", "spam", "--threshold=-1"], 2, "the threshold is -1.0"),  # before it reads
-        (["classify", "spam", "--threshold=nan", "x"], 2, "the threshold is nan"),
-        (["classify", "spam", "--threshold=high", "x"], 2, "the threshold is 'high'"),
         (["classify", "mood", "--threshold=.5", "x"], 2, "a model with 3 labels has no threshold"),
         (["classify", "spam", "--variant=mse", "x"], 1, "dice, squared_hinge-wide"),
         (["classify", "spam", "--artifacts=none", "x"], 1, "none/serving.toml: cannot be read"),
@@ -217,7 +214,40 @@ def test_errors_are_one_line(
 
 
 @pytest.mark.parametrize(
-    "arguments", [["--no"], ["fly"], ["models", "--no"], ["models", "x"], ["classify", "--no", "m"]]
+    ("stream", "message"),
+    [
+        ("<&-", "standard input is closed; pass texts as arguments"),
+        (">&-", "standard output is closed"),
+    ],
+)
+def test_a_closed_stream_is_named(artifacts: Path, stream: str, message: str) -> None:
+    for command in ("classify spam", "models") if stream == ">&-" else ("classify spam",):
+        script = f"{shlex.join(COMMAND)} {command} {stream}"
+        done = subprocess.run(
+            ["sh", "-c", script],
+            input=b"lunch",
+            capture_output=True,
+            env=environment(artifacts),
+            check=False,
+            timeout=PATIENCE_S,
+        )
+        assert (done.returncode, done.stdout) == (1, b"")
+        assert done.stderr.decode() == f"error: {message}\n"
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["--no"],
+        ["fly"],
+        ["models", "--no"],
+        ["models", "x"],
+        ["classify", "--no", "m"],
+        ["--install-completion"],
+        ["classify", "spam", "--threshold=2", "x"],
+        ["classify", "spam", "--threshold=-1"],
+        ["classify", "spam", "--threshold=high", "x"],
+    ],
 )
 def test_what_does_not_exist_is_refused(artifacts: Path, arguments: Sequence[str]) -> None:
     done = run(artifacts, *arguments)
@@ -262,6 +292,17 @@ def test_help_is_plain_text(arguments: Sequence[str]) -> None:
     assert done.stdout.startswith(b"Usage: dandelion ")
     assert done.stdout.isascii()
     assert b"\x1b" not in done.stdout
+
+
+def test_a_threshold_that_is_no_number_is_refused(artifacts: Path) -> None:
+    done = run(artifacts, "classify", "spam", "--threshold=nan", "x")
+    assert (done.returncode, done.stdout) == (2, b"")
+    assert b"threshold" in done.stderr.splitlines()[-1]
+    assert b"Traceback" not in done.stderr
+
+
+def test_help_names_a_text_once() -> None:
+    assert b"MODEL} [TEXT]...\n" in run(None, "classify", "--help").stdout
 
 
 def test_the_library_itself_imports_no_command_line() -> None:
