@@ -37,7 +37,7 @@ class _AliasFinder(MetaPathFinder, Loader):
         return alias
 
     def exec_module(self, module: ModuleType) -> None:
-        """Replace the new, empty module: an import returns what is then in ``sys.modules``."""
+        """Replace the empty module by the real one, which the import then returns."""
         sys.modules[module.__name__] = import_module(_real(module.__name__))
 
     def get_code(self, fullname: str) -> CodeType | None:
@@ -55,7 +55,9 @@ def _real(alias: str) -> str:
 def _home(package: str) -> Path | None:
     """Return the directory in which a package stands, without importing it."""
     spec = find_spec(package)
-    return Path(spec.origin).parents[1] if spec and spec.origin else None
+    if spec is None or not spec.submodule_search_locations:
+        return None
+    return Path(next(iter(spec.submodule_search_locations))).parent
 
 
 # `app` is a common name: another one may come first on the path.

@@ -1,9 +1,14 @@
 """An editable installation: the checkout's modules, each of them once."""
 
+import os
+import shutil
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 
+from ..conftest import ROOT
 from .conftest import Environment
 
 pytestmark = pytest.mark.timeout(600)  # the first test waits for its environment
@@ -88,6 +93,26 @@ def test_another_package_of_the_short_name_is_refused(
     assert done.stderr.endswith(
         f"ImportError: dandelion_app stands for app in {checkout}, but the path leads to the one "
         f"in {tmp_path} first\n"
+    )
+
+
+def test_a_directory_of_the_short_name_is_refused(tmp_path: Path) -> None:
+    for package in ("checkout/dandelion", "alias/dandelion_app", "other/app"):
+        (tmp_path / package).mkdir(parents=True)
+    (tmp_path / "checkout" / "dandelion" / "__init__.py").touch()
+    shutil.copy(ROOT / "hatch_alias.py", tmp_path / "alias" / "dandelion_app" / "__init__.py")
+    path = os.pathsep.join(str(tmp_path / name) for name in ("other", "alias", "checkout"))
+    done = subprocess.run(
+        [sys.executable, "-S", "-c", "import dandelion_app"],
+        env={"PYTHONPATH": path},
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.stderr.endswith(
+        f"ImportError: dandelion_app stands for app in {tmp_path / 'checkout'}, but the path leads "
+        f"to the one in {tmp_path / 'other'} first\n"
     )
 
 
