@@ -1,9 +1,9 @@
 """Counters, histograms and gauges that several processes share, and their Prometheus collector.
 
-What a process counts, it adds to its own row of a `SharedMap`. A counter and a gauge have one cell
+Each process adds its counts to its own row of a `SharedMap`. A counter and a gauge have one cell
 there; a histogram has one per bucket (not cumulative) and one for the sum of its values. Its count
-is the sum of its buckets and not kept anywhere else, so that every exposition agrees with itself,
-also between the two writes of an observation.
+is the sum of its buckets and is stored nowhere else, so an exposition is consistent even between
+the two writes of an observation.
 
 The directory of the map is JSON Lines, ``["family", ["label value", …]]`` for each series. Their
 order determines the cells, so a process finds what another one has added. Families are declared
@@ -107,7 +107,7 @@ class Counter:
     def inc(self, amount: int = 1) -> None:
         """Add ``amount``, which is not negative."""
         row = self._row
-        with row.lock:
+        with row.lock:  # needed where threads run without the interpreter's lock
             row.cells[self._cell] += amount
 
 
@@ -203,7 +203,7 @@ class SharedCounters(Collector):
         self._families = {family.name: family for family in families}
         self._map = SharedMap(layout or Layout())
         self._row = Row(self._map.claim(0))
-        # What this process has read of the directory, which others may have extended since.
+        # The part of the directory that this process has read; others may have extended it.
         self._series: dict[str, list[_Series]] = {name: [] for name in self._families}
         self._found: dict[tuple[str, tuple[str, ...]], int] = {}
         self._bytes_read = 0

@@ -13,14 +13,11 @@ from .counters import Counter, Family, Histogram, Kind, SharedCounters
 from .processes import Processes
 from .shared_map import Layout
 
-# Names of models that are not served are all counted under this one.
+# The label under which requests to unknown models are counted.
 UNKNOWN: Final = "unknown"
 
 _STATUSES: Final = (200, 400, 404, 405, 413, 415, 422, CLIENT_CLOSED, 500, 503)
 _STAGES: Final = ("tokenize", "infer")
-
-# A worker's, and its successor's while both are alive.
-_ROWS_PER_WORKER: Final = 2
 
 _SECONDS: Final = (
     *(50e-6, 100e-6, 150e-6, 200e-6, 300e-6, 400e-6, 500e-6, 750e-6),
@@ -33,14 +30,14 @@ _SCORES: Final = tuple(step / 20 for step in range(1, 21))  # 0.05 … 1
 _REQUEST_SECONDS: Final = Family(
     Kind.HISTOGRAM,
     "dandelion_request_duration_seconds",
-    "From the first byte of a request's body to the last of its answer, failures included.",
+    "From the first byte of a request's body to the last byte of its response, failures included.",
     ("model",),
     _SECONDS,
 )
 _REQUESTS: Final = Family(
     Kind.COUNTER,
     "dandelion_requests",
-    "Requests to classify, by the status of the answer.",
+    "Requests to classify, by response status.",
     ("model", "status"),
 )
 _STAGE_SECONDS: Final = Family(
@@ -53,7 +50,7 @@ _STAGE_SECONDS: Final = Family(
 _LABELLED_TEXTS: Final = Family(
     Kind.COUNTER,
     "dandelion_texts",
-    "Classified texts, by the label they were given.",
+    "Classified texts, by predicted label.",
     ("model", "label"),
 )
 _BATCH_SIZE: Final = Family(
@@ -62,7 +59,8 @@ _BATCH_SIZE: Final = Family(
 _SCORE: Final = Family(
     Kind.HISTOGRAM,
     "dandelion_score",
-    "Scores of classified texts: the positive label's; of more than two, the given one's.",
+    "Scores of classified texts: of the positive label, or, with more than two labels, of the "
+    "predicted one.",
     ("model",),
     _SCORES,
 )
@@ -127,7 +125,7 @@ class ModelMetrics:
 
 
 class Metrics:
-    """The service's series, in a registry of their own.
+    """The service's series, in a separate registry.
 
     All series of a model exist, with zeros, from `add_model` on. Every process that was forked from
     this one shows the sums over all.
@@ -138,7 +136,7 @@ class Metrics:
     """
 
     def __init__(self, workers: int = 0) -> None:
-        self._counters = SharedCounters(_FAMILIES, Layout(rows=1 + _ROWS_PER_WORKER * workers))
+        self._counters = SharedCounters(_FAMILIES, Layout(rows=1 + workers))
         self.registry = CollectorRegistry()
         self.registry.register(Processes(self._counters.process_ids))
         PlatformCollector(registry=self.registry)

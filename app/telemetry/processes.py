@@ -1,4 +1,4 @@
-"""The service's processes: their memory, and their ``process_*`` series as if they were one."""
+"""The memory of the service's processes, and their ``process_*`` series as totals."""
 
 import ctypes
 import os

@@ -1,8 +1,8 @@
 """The memory map in which the processes of the service count.
 
 All workers fork from one parent, which creates this anonymous map before the first fork. Each
-process writes to its own row, so none waits for another to count something, and whichever is
-scraped adds the rows up. There is no file to create, to clean up or to find.
+process writes to its own row, so none waits for another to count something, and the process
+that is scraped sums the rows. There is no file to create, to clean up or to find.
 
 The map holds, one after the other and aligned to 8 bytes (`Layout` has the arithmetic):
 
@@ -10,12 +10,12 @@ header
     int64: the epoch, the length of the directory, then two words per row: the first epoch that does
     not count the row, and the id of the process that writes to it.
 totals
-    float64[2, cells]: what all retired rows had counted; row ``epoch % 2`` is the current one.
+    float64[2, cells]: the sums of all retired rows; row ``epoch % 2`` is the current one.
 rows
     float64[rows, cells].
 exemplars
     Per row and cell: value (float64), Unix time in seconds (float64), trace id (16 bytes).
-    Reserved: nothing writes them yet, and memory that nobody has touched costs nothing.
+    Reserved: nothing writes them yet, and untouched pages take no memory.
 directory
     Lines of text, one for each thing that is counted. `counters` writes and reads them.
 
@@ -27,8 +27,8 @@ between leaves nothing behind.
 
 **Rows** are opened and retired by the parent alone, and retired only after it has waited for the
 end of the process. The new total is written next to the current one; then one store, that of the
-epoch, makes it current and stops counting the row. Whoever is killed at whatever point, each count
-is in exactly one place.
+epoch, makes it current and stops counting the row. Wherever a process is killed, each count is in
+exactly one place.
 """
 
 import mmap
@@ -122,7 +122,7 @@ class SharedMap:
         ).reshape(layout.rows, layout.cells)
         self._fence = threading.Lock()
         self.adding: AbstractContextManager[object] = nullcontext()
-        """To be held while the directory is extended; it excludes other processes, not threads."""
+        """Hold it to extend the directory; it excludes other processes, not threads."""
         if layout.rows > 1:
             self.adding = _ProcessLock()
         self._header[_word(0)] = _FOREVER
@@ -146,7 +146,7 @@ class SharedMap:
         return True
 
     def open_row(self) -> int:
-        """Return a free row, which is counted from now on; for the parent, before it forks.
+        """Return a free row, counted from now on. The parent calls it before a fork.
 
         Raises:
             RuntimeError: every row is in use.
@@ -167,7 +167,7 @@ class SharedMap:
         """Add a row to the total and free it; for the parent, after the end of its process.
 
         Args:
-            row: it was opened before.
+            row: a row that `open_row` returned.
             used: all cells after that many are 0.
         """
         epoch = self._header[_EPOCH]
@@ -197,7 +197,7 @@ class SharedMap:
                     np.add(sums, self._rows[row, :used], out=sums)
                     np.maximum(greatest, self._rows[row, :used], out=greatest)
             self._order_memory()
-            if self._header[_EPOCH] == epoch:  # else a row may have been given to another process
+            if self._header[_EPOCH] == epoch:  # otherwise a row may have been reused meanwhile
                 return sums, greatest
 
     def process_ids(self) -> Iterator[int]:
@@ -211,9 +211,15 @@ class SharedMap:
         return self._header[_word(row)] > self._header[_EPOCH]
 
     def _order_memory(self) -> None:
-        """Let earlier reads and writes precede later ones, also on arm64, which reorders them."""
-        with self._fence:
-            pass
+        """Let earlier reads and writes precede later ones, also on arm64, which reorders them.
+
+        Accesses before and after a lock may be moved to where it is held, and be reordered there.
+        With two rounds none passes both: earlier ones precede the first release, later ones follow
+        the second acquisition.
+        """
+        for _ in range(2):
+            with self._fence:
+                pass
 
 
 def _word(row: int) -> int:

@@ -1,5 +1,7 @@
 """Processes that count together: a program for the tests of `app.telemetry.counters`.
 
+Each process ends when its parent has ended, and after some minutes at the latest.
+
 A test must not fork the process that runs it, which has threads. ``python -m`` with this module's
 name forks instead, and writes JSON to standard output. Its arguments:
 
@@ -33,6 +35,9 @@ SIZES = Family(Kind.HISTOGRAM, "sizes", "Sizes.", ("kind",), (1.0, 2.0, 5.0))
 LEVEL = Family(Kind.GAUGE, "level", "Level.", ("kind",))
 WORKERS = 3
 
+LIMIT_S = 600
+CHECK_S = 0.5
+
 Step = list[Any]
 Samples = dict[str, float]
 
@@ -60,11 +65,25 @@ def do(counters: SharedCounters, what: str, kind: str, value: Any) -> None:
         counters.gauge(LEVEL, kind).set(value)
 
 
+def end_with(parent: int) -> None:
+    """End this process, whatever it does, soon after its parent has ended or after its limit."""
+    deadline = time.monotonic() + LIMIT_S
+
+    def check(*_: object) -> None:
+        if os.getppid() != parent or time.monotonic() > deadline:
+            os._exit(1)
+
+    signal.signal(signal.SIGALRM, check)
+    signal.setitimer(signal.ITIMER_REAL, CHECK_S, CHECK_S)
+
+
 def fork(child: Callable[[], object]) -> int:
+    parent = os.getpid()
     pid = os.fork()
     if pid:
         return pid
     try:
+        end_with(parent)
         os.close(1)  # else the test would wait for what this process might write
         child()
     finally:
@@ -223,7 +242,7 @@ def kills(rounds: int) -> dict[str, Any]:
 
 
 def end(counters: SharedCounters, pid: int, row: int, done: int) -> int:
-    """Kill a process; returns what it says that it had counted."""
+    """Kill a process; returns what it reported."""
     os.kill(pid, signal.SIGKILL)
     os.waitpid(pid, 0)
     counters.retire(row)
@@ -232,6 +251,7 @@ def end(counters: SharedCounters, pid: int, row: int, done: int) -> int:
 
 
 if __name__ == "__main__":
+    end_with(os.getppid())
     if sys.argv[1] == "kills":
         sys.stdout.write(json.dumps(kills(int(sys.argv[2]))) + "\n")
     elif sys.argv[1] == "add":

@@ -139,7 +139,7 @@ def test_nothing_is_lost_however_often_a_counting_process_is_killed() -> None:
     with forks("kills", str(rounds)) as process:
         assert process.stdout is not None
         found = json.load(process.stdout)
-    # Who is killed between counting and saying so has counted one thing more than it says.
+    # A process killed between counting and reporting has counted one more than it reported.
     assert found["counted"] <= found["shown"] <= found["counted"] + rounds + 2
     assert found["counted"] > 1000
     assert found["series"] > 10
@@ -182,7 +182,7 @@ def test_a_full_map_is_logged_once_and_counts_nothing_wrong(
 
 
 @given(st.lists(st.floats(0, 9, width=32), max_size=200))
-def test_many_values_are_observed_like_one_after_the_other(values: list[float]) -> None:
+def test_observe_many_equals_repeated_observe(values: list[float]) -> None:
     counters = SharedCounters([SIZES])
     counters.histogram(SIZES, "at once").observe_many(values)
     one_by_one: Histogram = counters.histogram(SIZES, "one by one")

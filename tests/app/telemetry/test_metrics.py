@@ -75,7 +75,7 @@ def test_buckets_reach_from_50_microseconds_to_a_second(own_client: TestClient) 
             if series == f"{name}_bucket" and ("model", "spam") in labels
         )
         assert bounds[0] == 50e-6
-        assert set(bounds[-2:]) == {1.0, float("inf")} or bounds[-3] == 1.0
+        assert sorted(set(bounds))[-2:] == [1.0, float("inf")]
 
 
 def test_a_request_is_counted_before_its_response_is_complete() -> None:
@@ -183,9 +183,9 @@ def test_histograms_are_cumulative_and_agree_with_their_counts(own_client: TestC
 
 
 def test_openmetrics_is_returned_on_request(own_client: TestClient) -> None:
-    answer = own_client.get("/metrics", headers={"Accept": "application/openmetrics-text"})
-    assert answer.headers["content-type"].startswith("application/openmetrics-text")
-    assert "dandelion_requests" in {family.name for family in parse_open(answer.text)}
+    response = own_client.get("/metrics", headers={"Accept": "application/openmetrics-text"})
+    assert response.headers["content-type"].startswith("application/openmetrics-text")
+    assert "dandelion_requests" in {family.name for family in parse_open(response.text)}
     plain = own_client.get("/metrics")
     assert plain.headers["content-type"].startswith("text/plain; version=")
 

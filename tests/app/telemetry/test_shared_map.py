@@ -1,11 +1,14 @@
-"""The map's layout: what is stored where, and that nothing overlaps."""
+"""The map's layout: what is stored where, and that nothing overlaps; sums while a row retires."""
 
 import itertools
+from typing import Any
 
+import numpy as np
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from app.telemetry.shared_map import EXEMPLAR, WORD, Layout
+from app.telemetry.shared_map import EXEMPLAR, WORD, Layout, SharedMap
 
 LAYOUTS = st.builds(
     Layout, rows=st.integers(1, 9), cells=st.integers(1, 50), directory_bytes=st.integers(1, 99)
@@ -41,3 +44,24 @@ def test_each_cell_of_each_row_has_room_for_one_exemplar(layout: Layout) -> None
     assert starts[-1] + EXEMPLAR == layout.directory
     assert all(later - earlier == EXEMPLAR for earlier, later in itertools.pairwise(starts))
     assert not any(start % WORD for start in starts)
+
+
+def test_a_row_that_retires_during_a_sum_is_counted_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    used = 4
+    shared = SharedMap(Layout(rows=2, cells=used))
+    row = shared.open_row()
+    shared.claim(row)[0] = 5
+    zeros = np.zeros
+    retired = []
+
+    def retiring_zeros(*arguments: Any) -> Any:
+        """Called between the total's values and the rows'."""
+        if not retired:
+            retired.append(row)
+            shared.retire(row, used)
+        return zeros(*arguments)
+
+    monkeypatch.setattr(np, "zeros", retiring_zeros)
+    sums, _ = shared.combined(used)
+    assert retired
+    assert sums[0] == 5
