@@ -23,7 +23,7 @@ _log = logging.getLogger("dandelion")
 
 
 def main(arguments: Sequence[str] | None = None, program: str = f"python -m {__package__}") -> int:
-    """Serve until a signal asks to stop.
+    """Serve until a signal stops it.
 
     Args:
         arguments: of the command line, see `options`; None for this process's.
@@ -56,8 +56,8 @@ def main(arguments: Sequence[str] | None = None, program: str = f"python -m {__p
 def _check_platform(chosen: Settings) -> None:
     if chosen.workers > 1 and not supervisor.CAN_FORK:
         raise SettingsError(
-            f"DANDELION_WORKERS: {chosen.workers} is not possible on this system, whose processes "
-            "cannot be forked; set it to 1"
+            f"{settings.source('workers')}: {chosen.workers} is not possible on this system, whose "
+            "processes cannot be forked; set it to 1"
         )
 
 

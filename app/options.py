@@ -30,11 +30,17 @@ def parse(arguments: Sequence[str] | None, program: str) -> dict[str, Any]:
     )
     for name, field in Settings.model_fields.items():
         default = field.get_default(call_default_factory=True)
-        text = f"{field.description} Default: {default}.".replace("%", "%%")
+        text = f"{field.description}"
+        if field.default_factory is None:  # else the description has it
+            text = f"{text} Default: {default}."
+        text = text.replace("%", "%%")
         if field.annotation is bool:
             parser.add_argument(option(name), action=argparse.BooleanOptionalAction, help=text)
         elif isinstance(default, dict):
-            text = f"{field.description} Repeatable."
+            example = f"{option(name)} spam=mse"
+            text = f"{field.description} Repeatable.".replace(
+                f"{variable(name, 'spam')}=mse", example
+            )
             parser.add_argument(option(name), action="append", metavar="MODEL=VARIANT", help=text)
         else:
             metavar = "|".join(get_args(field.annotation)) or _METAVARS[field.annotation]

@@ -8,12 +8,12 @@ import sys
 from http import HTTPStatus
 from http.client import HTTPConnection, HTTPException
 
-from . import settings
+from .settings import Address
 
 
 def main() -> int:
     """Return the exit code: 0 if the service on this machine is ready, else 1."""
-    connection = HTTPConnection("127.0.0.1", settings.load().port, timeout=2)
+    connection = HTTPConnection("127.0.0.1", Address().port, timeout=2)
     try:
         connection.request("GET", "/readyz")
         return int(connection.getresponse().status != HTTPStatus.OK)

@@ -1,4 +1,4 @@
-"""Every setting of the service, in one class."""
+"""Every setting of the service."""
 
 import difflib
 import os
@@ -11,8 +11,6 @@ from pydantic import Field, ValidationError
 from pydantic_settings import BaseSettings, SettingsConfigDict
 from pydantic_settings import SettingsError as NotJSONError
 
-from dandelion.installation import default_artifacts
-
 PREFIX = "DANDELION_"
 _NESTED = "__"
 
@@ -21,8 +19,15 @@ class SettingsError(Exception):
     """Settings are invalid; the message lists every problem."""
 
 
-class Settings(BaseSettings):
-    """The settings of the service, read from environment variables named ``DANDELION_…``."""
+def _default_artifacts() -> Path:
+    # Importing the library takes as long as a whole probe, which reads no artifacts.
+    from dandelion.installation import default_artifacts  # noqa: PLC0415
+
+    return default_artifacts()
+
+
+class Address(BaseSettings):
+    """Where the service listens, read from environment variables named ``DANDELION_…``."""
 
     model_config = SettingsConfigDict(
         env_prefix=PREFIX,
@@ -37,10 +42,14 @@ class Settings(BaseSettings):
     port: int = Field(8000, ge=0, le=65535)
     """Port to listen on; 0 picks a free one and logs it."""
 
+
+class Settings(Address):
+    """Every setting of the service, read from environment variables named ``DANDELION_…``."""
+
     workers: int = Field(1, ge=1)
     """Worker processes; the models are loaded once and shared between them (Linux)."""
 
-    artifacts: Path = Field(default_factory=default_artifacts)
+    artifacts: Path = Field(default_factory=_default_artifacts)
     """Directory of the artifacts and `serving.toml`; default: `./artifacts` if it has a
     `serving.toml`, else those that were installed."""
     models: dict[str, str] = {}
@@ -132,6 +141,16 @@ def option(field: str) -> str:
         '--max-texts'
     """
     return f"--{field.replace('_', '-')}"
+
+
+def source(field: str) -> str:
+    """Return both places that a value may come from, for an error about it.
+
+    Example:
+        >>> source("port")
+        '--port / DANDELION_PORT'
+    """
+    return f"{option(field)} / {variable(field)}"
 
 
 def table() -> str:

@@ -65,11 +65,11 @@ class Service:
         return int(self.url.rpartition(":")[2])
 
     def get(self, path: str, **options: Any) -> httpx2.Response:
-        """Ask on a connection of its own."""
+        """Send a GET request on a new connection."""
         return httpx2.get(f"{self.url}{path}", timeout=PATIENCE_S, **options)
 
     def post(self, path: str, **options: Any) -> httpx2.Response:
-        """Send on a connection of its own."""
+        """Send a POST request on a new connection."""
         return httpx2.post(f"{self.url}{path}", timeout=PATIENCE_S, **options)
 
     def connect(self) -> socket.socket:

@@ -1,4 +1,4 @@
-"""The service's sockets: its port is taken before the models are loaded, and opened after."""
+"""The service's sockets: its port is bound before the models are loaded and opened afterwards."""
 
 import errno
 import logging
@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from contextlib import ExitStack
 from typing import Any
 
-from ..settings import SettingsError
+from ..settings import SettingsError, source
 
 _log = logging.getLogger("dandelion")
 
@@ -21,15 +21,15 @@ def bind(host: str, port: int) -> list[socket.socket]:
         port: 0 takes a free one.
 
     Returns:
-        At least one socket. An address that this machine lacks, as that of IPv6, is left out.
+        At least one socket. Addresses that this machine lacks, such as IPv6 ones, are left out.
 
     Raises:
-        SettingsError: the host has no address of this machine, or the port cannot be had.
+        SettingsError: the host has no address of this machine, or the port is not available.
     """
     try:
         found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
     except (socket.gaierror, UnicodeError) as error:
-        raise SettingsError(f"DANDELION_HOST: {host!r} has no address ({error})") from error
+        raise SettingsError(f"{source('host')}: {host!r} has no address ({error})") from error
     sockets: list[socket.socket] = []
     failures: list[OSError] = []
     with ExitStack() as opened:
@@ -46,7 +46,7 @@ def bind(host: str, port: int) -> list[socket.socket]:
                 sockets.append(opened.enter_context(bound))
         if not sockets:
             raise SettingsError(
-                f"DANDELION_HOST: cannot listen on {host!r}: {failures[0].strerror}"
+                f"{source('host')}: cannot listen on {host!r}: {failures[0].strerror}"
             ) from failures[0]
         opened.pop_all()
     return sockets
@@ -84,7 +84,7 @@ def _bound(
     try:
         if os.name == "posix":  # elsewhere it would take a port from another program
             bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        if family == socket.AF_INET6:  # IPv4 has a socket of its own
+        if family == socket.AF_INET6:  # IPv4 has a separate socket
             bound.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
         if shared:
             bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
@@ -107,7 +107,7 @@ def _sibling(first: socket.socket) -> socket.socket:
 
 def _refused(host: str, port: int, error: OSError) -> SettingsError:
     return SettingsError(
-        f"DANDELION_PORT: cannot listen on {_shown(host, port)}: {error.strerror}; "
+        f"{source('port')}: cannot listen on {_shown(host, port)}: {error.strerror}; "
         "choose another port"
     )
 

@@ -35,16 +35,16 @@ def service(start_shared: StartService) -> Service:
 
 
 def receive(connection: socket.socket) -> tuple[int, bytes]:
-    answer = HTTPResponse(connection)
-    answer.begin()
-    return answer.status, answer.read()
+    response = HTTPResponse(connection)
+    response.begin()
+    return response.status, response.read()
 
 
-def test_it_answers_and_stops(start_service: StartService) -> None:
+def test_it_responds_and_stops(start_service: StartService) -> None:
     service = start_service()
     service.wait_until_ready()
-    answer = service.post("/classify/spam", json={"texts": ["WINNER!! claim £1000"]})
-    assert answer.json()["results"][0]["label"] == "spam"
+    response = service.post("/classify/spam", json={"texts": ["WINNER!! claim £1000"]})
+    assert response.json()["results"][0]["label"] == "spam"
     assert service.stop() == -signal.SIGTERM
     assert "ready" in [line["message"] for line in service.lines()]
 
@@ -82,7 +82,9 @@ def test_one_process_serves_where_none_can_be_forked(
 def test_several_workers_need_fork(start_service: StartService) -> None:
     service = start_service(["-c", WITHOUT_FORK], workers=2)
     assert service.exit_code() == 2
-    assert service.log.read_text().startswith("error: DANDELION_WORKERS: 2 is not possible")
+    assert service.log.read_text().startswith(
+        "error: --workers / DANDELION_WORKERS: 2 is not possible"
+    )
 
 
 def test_many_labels_are_served(start_service: StartService, made_up: Path) -> None:
@@ -115,18 +117,18 @@ def test_sigterm_lets_a_request_in_flight_finish(start_service: StartService) ->
         service.process.terminate()
         service.wait(lambda: any(line["message"] == "Shutting down" for line in service.lines()))
         connection.sendall(BODY[10:])
-        status, answer = receive(connection)
+        status, content = receive(connection)
     assert status == 200
-    assert b'"label":"ham"' in answer
+    assert b'"label":"ham"' in content
     service.exit_code()
 
 
 def test_413_is_sent_before_a_declared_body(service: Service) -> None:
     with service.connect() as connection:
         connection.sendall(HEAD % (b"Content-Length: %d" % (MAX_BODY_BYTES + 1)))
-        status, answer = receive(connection)
+        status, content = receive(connection)
     assert status == 413
-    assert b"%d bytes" % MAX_BODY_BYTES in answer
+    assert b"%d bytes" % MAX_BODY_BYTES in content
 
 
 def test_413_is_sent_at_the_byte_that_passes_the_limit(start_service: StartService) -> None:
@@ -150,9 +152,9 @@ def test_a_client_that_sends_everything_first_reads_the_413(service: Service) ->
     too_much = b" " * (MAX_BODY_BYTES + 1_000_000)
     for body, status in ((too_much, 413), (BODY, 200)):  # on one connection
         connection.request("POST", "/classify/spam", body, headers)
-        answer = connection.getresponse()
-        answer.read()
-        assert answer.status == status
+        response = connection.getresponse()
+        response.read()
+        assert response.status == status
     connection.close()
 
 
@@ -163,25 +165,25 @@ def test_a_client_that_goes_away_is_counted(service: Service) -> None:
     assert not [line for line in service.lines() if line["level"] == "ERROR"]
 
 
-def test_health_answers_while_a_large_batch_is_classified(service: Service) -> None:
+def test_health_responds_while_a_large_batch_is_classified(service: Service) -> None:
     text = "Sorry, I'll be home a bit later tonight. " * 40  # nearly as much as a body may hold
     took: list[float] = []
 
     def classify() -> None:
-        answer = service.post("/classify/spam", json={"texts": [text] * 4096})
-        took.append(answer.elapsed.total_seconds())
-        assert len(answer.json()["results"]) == 4096
+        response = service.post("/classify/spam", json={"texts": [text] * 4096})
+        took.append(response.elapsed.total_seconds())
+        assert len(response.json()["results"]) == 4096
 
     batch = threading.Thread(target=classify)
     batch.start()
-    answered = 0
+    responded = 0
     with httpx2.Client(base_url=service.url, timeout=PATIENCE_S) as client:
         while batch.is_alive():
             assert client.get("/livez").status_code == 200
-            answered += 1
+            responded += 1
     batch.join()
     assert took
-    assert answered > 3
+    assert responded > 3
 
 
 def test_the_probe_reports_readiness(service: Service) -> None:
@@ -193,6 +195,22 @@ def test_the_probe_reports_readiness(service: Service) -> None:
             check=False,
         )
         assert probe.returncode == code
+
+
+def test_the_probe_imports_no_library() -> None:
+    code = (
+        "import sys; from app import probe; print(probe.main());"
+        "print(*sorted({'numpy', 'dandelion', 'fastapi'} & set(sys.modules)))"
+    )
+    found = subprocess.run(
+        [sys.executable, "-c", code],
+        cwd=ROOT,
+        env=os.environ | {"DANDELION_PORT": "9"},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert found.stdout == "1\n\n"
 
 
 def test_wrong_settings_end_it_at_once(start_service: StartService) -> None:
@@ -207,7 +225,7 @@ def test_a_port_in_use_ends_it_at_once(service: Service, start_service: StartSer
     second = start_service(port=service.port)
     assert second.exit_code() == 2
     assert second.log.read_text() == (
-        f"error: DANDELION_PORT: cannot listen on 127.0.0.1:{service.port}: "
+        f"error: --port / DANDELION_PORT: cannot listen on 127.0.0.1:{service.port}: "
         "Address already in use; choose another port\n"
     )
 
@@ -220,13 +238,13 @@ def test_a_port_in_use_ends_it_at_once(service: Service, start_service: StartSer
         ("203.0.113.5", "cannot listen on '203.0.113.5': Cannot assign requested address"),
     ],
 )
-def test_a_host_of_no_use_ends_it_at_once(
+def test_an_unusable_host_is_refused_at_start(
     start_service: StartService, host: str, message: str
 ) -> None:
     service = start_service(host=host)
     assert service.exit_code() == 2
     (line,) = service.log.read_text().splitlines()
-    assert line.startswith(f"error: DANDELION_HOST: {message}")
+    assert line.startswith(f"error: --host / DANDELION_HOST: {message}")
 
 
 def test_a_missing_variant_ends_it_at_once(start_service: StartService) -> None:

@@ -42,7 +42,7 @@ def start_two(start_service: StartService, made_up: Path) -> Callable[[], Servic
 
 @pytest.fixture(scope="module")
 def two(start_shared: StartService, made_up: Path) -> Service:
-    """A service with two workers that several tests look at."""
+    """A service with two workers, shared by several tests."""
     service = start_shared(workers=2, artifacts=made_up)
     service.wait_until_ready()
     service.wait(lambda: len(pids(service)) == 2)
@@ -61,7 +61,7 @@ def is_running(pid: int) -> bool:
 
 
 def families(service: Service) -> list[Metric]:
-    """Scrape on a connection of its own: whichever worker answers."""
+    """Scrape on a new connection, from whichever worker responds."""
     return list(parse(service.get("/metrics").text))
 
 
@@ -91,16 +91,16 @@ def processor_s(pid: int) -> float:
 
 
 def post(service: Service, times: int) -> None:
-    """Send requests, each on a connection of its own."""
+    """Send requests, each on a new connection."""
     for _ in range(times):
-        answer = service.post("/classify/spam", content=BODY, headers=HEADERS)
-        assert answer.status_code == 200
+        response = service.post("/classify/spam", content=BODY, headers=HEADERS)
+        assert response.status_code == 200
 
 
 class Load(threading.Thread):
     """Sends request after request on one connection.
 
-    It opens another when that breaks, and after a hundred answers: the kernel chooses the worker
+    It opens another when that breaks, and after a hundred responses: the kernel chooses the worker
     of each anew, so none is without requests for long.
     """
 
@@ -108,7 +108,7 @@ class Load(threading.Thread):
         super().__init__()
         self._port = port
         self._stop_asked = stop
-        self.sent = self.answered = self.broken = 0
+        self.sent = self.responded = self.broken = 0
 
     def run(self) -> None:
         while not self._stop_asked.is_set():
@@ -119,10 +119,10 @@ class Load(threading.Thread):
                         break
                     self.sent += 1
                     connection.request("POST", "/classify/spam", BODY, HEADERS)
-                    answer = connection.getresponse()
-                    answer.read()
-                    assert answer.status == 200
-                    self.answered += 1
+                    response = connection.getresponse()
+                    response.read()
+                    assert response.status == 200
+                    self.responded += 1
             except (OSError, HTTPException):
                 self.broken += 1
             finally:
@@ -139,7 +139,7 @@ def test_counts_stay_right_while_workers_are_killed(start_two: Callable[[], Serv
 
     def scrape_until(condition: Callable[[], bool]) -> None:
         def reached() -> bool:
-            # The worker that is asked may be the one that is killed.
+            # The worker that is scraped may be the one that is killed.
             with contextlib.suppress(httpx2.TransportError):
                 scrapes.append(scrape(service))
             return condition()
@@ -155,7 +155,7 @@ def test_counts_stay_right_while_workers_are_killed(start_two: Callable[[], Serv
 
     running = pids(service)
     try:
-        for worker in (0, 0, 1):  # more deaths than spare rows in the metrics
+        for worker in (0, 0, 1):  # more deaths than rows that were free at first
             scrape_until_both_have_worked()
             started = len(pids(service))
             os.kill(running[worker], signal.SIGKILL)
@@ -167,10 +167,10 @@ def test_counts_stay_right_while_workers_are_killed(start_two: Callable[[], Serv
         for thread in load:
             thread.join()
     sent = sum(thread.sent for thread in load)
-    answered = sum(thread.answered for thread in load)
+    responded = sum(thread.responded for thread in load)
     assert sum(thread.broken for thread in load) > 0
     scrapes.append(scrape(service))
-    assert answered <= requests(scrapes[-1]) <= sent
+    assert responded <= requests(scrapes[-1]) <= sent
 
     gauges = ("process_resident", "process_virtual", "process_open_fds")
     for earlier, later in itertools.pairwise(scrapes):
@@ -221,7 +221,7 @@ def test_two_workers_show_what_one_shows(
                     service.post(f"/classify/{model}", json={"texts": texts.split()})
         service.post("/classify/none", json={"texts": ["a"]})
     durations = "dandelion_request_duration_seconds_count", frozenset({("model", "spam")})
-    # How long an answer took is known once it is sent, perhaps after the other worker was asked.
+    # A duration is known once the response is sent, perhaps after the other worker was scraped.
     for service in (one, two):
         service.wait(lambda service=service: scrape(service)[durations] == 10)
 
@@ -255,8 +255,8 @@ def test_promtool_and_openmetrics_accept_it(two: Service) -> None:
         [promtool, "check", "metrics"], input=text, capture_output=True, check=False
     )
     assert checked.returncode == 0, checked.stderr
-    answer = two.get("/metrics", headers={"Accept": "application/openmetrics-text"})
-    assert "dandelion_score" in {family.name for family in parse_open(answer.text)}
+    response = two.get("/metrics", headers={"Accept": "application/openmetrics-text"})
+    assert "dandelion_score" in {family.name for family in parse_open(response.text)}
 
 
 def test_the_processes_are_added_up(two: Service) -> None:
