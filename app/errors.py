@@ -100,7 +100,7 @@ def threshold_not_allowed(labels: int) -> Problem:
     """422: a threshold was given for a model with more than two labels."""
     detail = (
         f"This model has {labels} labels and returns the one with the highest score; "
-        "it takes no threshold."
+        "a threshold is not allowed."
     )
     return invalid(FieldError(pointer="#/threshold", detail=detail))
 

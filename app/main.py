@@ -1,4 +1,4 @@
-"""The application, put together from its parts."""
+"""The application, assembled from its parts."""
 
 import logging
 import sys
@@ -30,7 +30,7 @@ _SWITCH_INTERVAL_S: Final = 0.5e-3
 
 _DESCRIPTION = """\
 Classifies texts with small networks made for imbalanced data. Submitted texts are never stored,
-logged, put into a metric or echoed in an error.
+logged, recorded in a metric or echoed in an error.
 """
 
 
@@ -39,16 +39,16 @@ def create_app(settings: Settings, metrics: Metrics | None = None) -> ASGIApp:
 
     Args:
         settings: of the service.
-        metrics: receives the records; by default those of this process alone.
+        metrics: counts the requests; by default those of this process alone.
 
     Raises:
         ServingError: ``serving.toml`` is missing or wrong, or a chosen variant does not exist.
         ArtifactError: an artifact cannot be used.
-        KernelError: the compiled engine is asked for, but was not built.
+        KernelError: the compiled engine is required, but was not built.
     """
     metrics = metrics or Metrics()
     registry = Registry(serving.read(settings.artifacts, settings.models), metrics, settings.engine)
-    # On one thread: a fork, which may follow, takes no other along.
+    # One thread: a fork would not copy the others.
     threadpool_limits(1, user_api="blas")
     registry.load()
     return assemble(settings, registry, metrics)
@@ -60,13 +60,13 @@ def assemble(settings: Settings, registry: Registry, metrics: Metrics) -> ASGIAp
     Args:
         settings: of the service.
         registry: of the models; until it has loaded them, requests get 503.
-        metrics: receives the records.
+        metrics: counts the requests.
     """
     classification = Classification()
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
-        # A thread that classifies hands the interpreter back to the event loop this soon.
+        # A classifying thread yields the interpreter to the event loop after this time.
         sys.setswitchinterval(_SWITCH_INTERVAL_S)
         # More threads than these would compete with the event loop for the processors.
         with threadpool_limits(settings.blas_threads, user_api="blas"):

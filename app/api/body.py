@@ -14,7 +14,7 @@ from ..errors import FieldError
 
 T = TypeVar("T", bound=Struct)
 
-# Types as msgspec names them, and in the words of JSON.
+# msgspec's type names, and their JSON equivalents.
 _WORDS: Final = {
     "array": "an array",
     "bool": "a boolean",
@@ -34,6 +34,9 @@ _KNOWN: Final = re.compile(
     r"(?: - at `\$(?P<path>[a-z_.\[\]0-9]*)`)?"
 )
 _MISSING: Final = re.compile(r"Object missing required field `([a-z_]+)`")
+# Of a length that fits 64 bits. Python refuses to convert thousands of digits.
+_MAX_DIGITS: Final = 18
+
 _UNKNOWN_FIELD: Final = "Object contains unknown field "
 
 
@@ -53,7 +56,7 @@ async def read(receive: Receive, headers: Mapping[bytes, bytes], max_bytes: int)
     if content_type.partition(b";")[0].strip().lower() != b"application/json":
         raise errors.unsupported_media_type()
     declared = headers.get(b"content-length", b"")
-    if declared.isdigit() and int(declared) > max_bytes:
+    if declared.isdigit() and (len(declared) > _MAX_DIGITS or int(declared) > max_bytes):
         raise errors.too_large(max_bytes)
     chunks = []
     size = 0

@@ -1,4 +1,4 @@
-"""Around every request: its id, its duration, its log line, and the last exception handler."""
+"""Wraps every request: request id, duration, log line, and the last exception handler."""
 
 import logging
 import random
@@ -50,7 +50,9 @@ class RequestMiddleware:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        request_id = dict(scope["headers"]).get(REQUEST_ID, b"")
+        # Of headers with the same name, the first one counts.
+        headers = scope["first_headers"] = dict(reversed(scope["headers"]))
+        request_id = headers.get(REQUEST_ID, b"")
         if not _HARMLESS.fullmatch(request_id):
             request_id = b"%032x" % random.getrandbits(128)
         scope["request_id"] = request_id.decode()
@@ -142,7 +144,8 @@ class _Exchange:
         if message["type"] != "http.response.body" or message.get("more_body", False):
             await self._send(message)
             return
-        # Counted first: whoever has read a response finds it counted, even if this process dies.
+        # Counted first: a client that has read a response finds it counted, even if this process
+        # dies.
         model = self._middleware.count(self._scope, self.status)
         await self._send(message)
         if model:

@@ -43,7 +43,7 @@ def complete(
             for operation in operations.values():
                 responses = operation["responses"]
                 if "application/json" in responses.get("422", {}).get("content", {}):
-                    del responses["422"]  # FastAPI's guess; these routes never respond with it
+                    del responses["422"]  # added by FastAPI; these routes never return it
         description["paths"] = {**paths, **description["paths"]}
         return description
 

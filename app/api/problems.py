@@ -96,10 +96,10 @@ _EXAMPLES: Final = (
 
 
 def documented(*statuses: HTTPStatus) -> dict[int | str, dict[str, Any]]:
-    """Return OpenAPI's descriptions of problems, each with an example."""
+    """Return OpenAPI's descriptions of problems, by default of all, each with an example."""
     described: dict[int | str, dict[str, Any]] = {}
     for problem in _EXAMPLES:
-        if problem.status in statuses:
+        if not statuses or problem.status in statuses:
             example = _details(problem, "0f8fad5bd9cb469fa16570867728950e")
             described[problem.status.value] = {
                 "description": problem.status.phrase,

@@ -1,7 +1,7 @@
 """``POST /classify/{model}``."""
 
 from collections.abc import Sequence
-from http import HTTPMethod, HTTPStatus
+from http import HTTPMethod
 from typing import Any, Final
 
 from msgspec import Struct
@@ -15,7 +15,7 @@ from dandelion.decision.rule import ThresholdError
 from .. import errors
 from ..api import body, openapi, problems, responses
 from ..api.responses import ClassifyResponse, MulticlassResponse
-from ..api.schemas import REQUEST_EXAMPLES, ClassifyRequest
+from ..api.schemas import REQUEST_EXAMPLES, ClassifyRequest, model_examples
 from ..errors import Problem
 from ..serving.classification import Classification
 from ..serving.registry import Registry
@@ -81,9 +81,7 @@ class ClassifyEndpoint:
         if scope["method"] != HTTPMethod.POST:
             raise errors.method_not_allowed({"Allow": "POST"})
         served = self._registry.get(model)
-        # Of headers with the same name, the first one counts.
-        headers = dict(reversed(scope["headers"]))
-        content = await body.read(receive, headers, self._max_body_bytes)
+        content = await body.read(receive, scope["first_headers"], self._max_body_bytes)
         request = body.decode(self._decoder, content)
         decision = served.classifier.decision
         try:
@@ -125,7 +123,7 @@ def describe(
                 "in": "path",
                 "required": True,
                 "schema": {"type": "string", "title": "Model"},
-                "examples": {name: {"value": name} for name in models},
+                "examples": model_examples(models),
             }
         ],
         "requestBody": {
@@ -152,16 +150,7 @@ def describe(
                     }
                 },
             },
-            **problems.documented(
-                HTTPStatus.BAD_REQUEST,
-                HTTPStatus.NOT_FOUND,
-                HTTPStatus.METHOD_NOT_ALLOWED,
-                HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
-                HTTPStatus.UNSUPPORTED_MEDIA_TYPE,
-                HTTPStatus.UNPROCESSABLE_ENTITY,
-                HTTPStatus.INTERNAL_SERVER_ERROR,
-                HTTPStatus.SERVICE_UNAVAILABLE,
-            ),
+            **problems.documented(),
         },
     }
     schemas: list[type[Struct]] = [schema, ClassifyResponse, MulticlassResponse]

@@ -14,7 +14,8 @@ def router(metrics: Metrics) -> APIRouter:
     @routes.get("/metrics", response_class=Response)
     def exposition(request: Request) -> Response:
         """Expose every series, in the format that the scraper accepts."""
-        # Not in the event loop: adding up several workers' values takes milliseconds.
+        # Not async: summing the workers' rows takes milliseconds and would block the event
+        # loop.
         encode, content_type = choose_encoder(request.headers.get("accept", ""))
         return Response(encode(metrics.registry), headers={"Content-Type": content_type})
 

@@ -94,7 +94,7 @@ class Registry:
         """Return a served model.
 
         Raises:
-            Problem: 404, there is none of this name; 503, it is still loading.
+            Problem: 404, there is no such model; 503, it is still loading.
         """
         served = self._served.get(model)
         if served is not None:

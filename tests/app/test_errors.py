@@ -280,7 +280,7 @@ def test_422_a_threshold_for_more_than_two_labels(
         {
             "pointer": "#/threshold",
             "detail": "This model has 3 labels and returns the one with the highest score; "
-            "it takes no threshold.",
+            "a threshold is not allowed.",
         }
     ]
     assert post(made_up_client, body, "spam").status_code == 200

@@ -25,6 +25,14 @@ def test_a_request_id_is_returned(client: TestClient, path: str) -> None:
     assert response.headers["x-request-id"] == "order-66"
 
 
+def test_of_repeated_headers_the_first_counts(client: TestClient) -> None:
+    headers = [("X-Request-ID", "first"), ("X-Request-ID", "second")]
+    headers += [("Content-Type", "application/json"), ("Content-Type", "text/plain")]
+    response = client.post("/classify/spam", content=b'{"texts": ["a"]}', headers=headers)
+    assert response.status_code == 200
+    assert response.headers["x-request-id"] == "first"
+
+
 @pytest.mark.parametrize("given_id", ["", "a b", "a" * 129, "<script>", "a\tb"])
 def test_a_missing_or_harmful_request_id_is_replaced(client: TestClient, given_id: str) -> None:
     ids = {

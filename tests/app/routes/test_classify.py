@@ -235,7 +235,7 @@ def test_only_other_paths_reach_the_framework(
         max_body_bytes=100,
     )
     headers = [(b"content-type", b"application/json")]
-    scope = {"type": kind, "headers": headers, "request_id": "r-1"}
+    scope = {"type": kind, "first_headers": dict(headers), "request_id": "r-1"}
     scope |= {"method": method, "path": path} if path else {}
     asyncio.run(endpoint(scope, receive, send))
     classification.close()
