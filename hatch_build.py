@@ -41,7 +41,7 @@ class DandelionHook(BuildHookInterface[Any]):
     _copies: TemporaryDirectory[str] | None = None
 
     def initialize(self, version: str, build_data: dict[str, Any]) -> None:
-        """Add to the build what the table above says.
+        """Add what the table above lists.
 
         Args:
             version: of a wheel ``standard`` or ``editable``.

@@ -8,7 +8,7 @@ An artifact is a directory ``artifacts/<model>/<variant>/`` of four files:
 - ``model.json``: everything known about the other three, with their checksums.
 
 It is written to a temporary directory and renamed, so that a reader finds a complete artifact or
-none. Nothing in it is executable: there is no pickle. Whatever is inconsistent is refused with an
+none. Nothing in it is executable: there is no pickle. Inconsistent files are refused with an
 `ArtifactError`.
 """
 

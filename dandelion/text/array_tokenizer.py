@@ -88,7 +88,7 @@ def _alone(first: Codes, lengths: Places, sign: str) -> Places:
 
 
 def _mentions(first: Codes, lengths: Places, words: Mask, is_token: Mask) -> NDArray[np.intp]:
-    """Find the runs that begin a mention, and mark the words that belong to it as no tokens.
+    """Find the runs that begin a mention, and exclude the words that belong to it from the tokens.
 
     A mention is an @ that follows no word, together with the word after it.
     """
@@ -105,7 +105,7 @@ def _mentions(first: Codes, lengths: Places, words: Mask, is_token: Mask) -> NDA
 def _links(
     batch: TextBatch, starts: Places, kinds: NDArray[np.uint8], is_token: Mask
 ) -> NDArray[np.intp]:
-    """Find the runs that begin a link, and mark the runs up to white space as no tokens.
+    """Find the runs that begin a link, and exclude the runs up to white space from the tokens.
 
     A link begins where a token begins; of several before the same white space, the first counts.
     """

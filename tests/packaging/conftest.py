@@ -91,7 +91,7 @@ class Environment:
 
 @contextmanager
 def made_once(directory: Path) -> Iterator[bool]:
-    """Yield whether this process is the one to make a directory; the others wait for it."""
+    """Yield whether this process is the one that creates the directory; the others wait for it."""
     directory.parent.mkdir(parents=True, exist_ok=True)
     done = directory.with_name(f"{directory.name}.done")
     with directory.with_name(f"{directory.name}.lock").open("w") as lock:

@@ -1,4 +1,4 @@
-"""When ``make`` installs, and that it says so."""
+"""When ``make`` installs, and that it announces it."""
 
 import os
 import re

@@ -41,7 +41,7 @@ def test_served_artifacts_travel_and_no_other(wheel: Path) -> None:
     assert found == expected
 
 
-def test_packages_have_names_of_their_own_and_nothing_else_is_in_it(wheel: Path) -> None:
+def test_a_wheel_has_only_our_packages(wheel: Path) -> None:
     tops = {name.partition("/")[0] for name in names(wheel)}
     (information,) = (name for name in tops if name.endswith(".dist-info"))
     assert tops == {"dandelion", "dandelion_app", "dandelion_training", information}
@@ -107,7 +107,7 @@ def test_it_is_pure_without_a_compiler_and_works(installed: Environment, tmp_pat
     )
     pure = {"PYTHONPATH": str(tmp_path / "pure")}
     assert installed.evaluate(code, cwd=tmp_path, **pure) == "numpy spam"
-    # One line says how training is installed, where it was left out.
+    # Without training, one line explains how to install it.
     done = installed.run(
         *(installed.python, "-m", "dandelion.command", "train"), cwd=tmp_path, **pure
     )
@@ -184,7 +184,9 @@ def test_it_serves(installed: Environment, tmp_path: Path, command: tuple[str, .
         process.wait()
 
 
-def test_training_says_how_it_is_installed(installed: Environment, tmp_path: Path) -> None:
+def test_without_the_extra_train_prints_the_install_command(
+    installed: Environment, tmp_path: Path
+) -> None:
     expected = f"Install it: {installed.python} -m pip install 'dandelion-text[training]'\n"
     done = installed.dandelion("train", "--model", "spam", cwd=tmp_path)
     assert done.returncode == 2
