@@ -13,8 +13,8 @@ import numpy as np
 from threadpoolctl import threadpool_limits
 
 from dandelion import artifact
+from dandelion.installation import SERVING_FILE
 from dandelion.quantization import quantize
-from dandelion.serving import SERVING_FILE
 from dandelion.text.vocabulary import Vocabulary
 
 from . import engines, load, over_http, resources, samples, servers

@@ -11,10 +11,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from . import artifact
-from .advice import ADVICE
 from .artifact import Artifact
 from .decision.rule import Decision
 from .engines.choice import Engine, EngineChoice, scorer
+from .installation import ADVICE
 from .manifest import ArtifactError, Manifest
 from .quantization import packed_tables
 

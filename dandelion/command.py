@@ -21,9 +21,9 @@ import typer
 from .classifier import Classifier, Prediction
 from .decision.rule import ThresholdError
 from .engines.library import KernelError
-from .installation import default_artifacts, install_command
+from .installation import SERVING_FILE, default_artifacts, install_command
 from .manifest import MANIFEST_FILE, ArtifactError, Manifest, load_manifest
-from .serving import SERVING_FILE, ServingError, read
+from .serving import ServingError, read
 
 GROUP: Final = "dandelion.commands"
 Command = Callable[[Sequence[str], str], int]

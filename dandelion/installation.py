@@ -1,21 +1,63 @@
-"""What this installation brought with it, and how to add to it."""
+"""What is installed with Dandelion, and how to add to it."""
 
 import shlex
 import sys
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from .serving import SERVING_FILE
+SERVING_FILE: Final = "serving.toml"
 
 _PACKAGE: Final = Path(__file__).parent
 _LOCAL: Final = Path("artifacts")
 
 
-def default_artifacts(package: Path = _PACKAGE) -> Path:
-    """Return the directory of artifacts for whoever sets none.
+@dataclass(frozen=True, slots=True)
+class Advice:
+    """Commands and phrases that complete an error message.
 
-    It is the first with a ``serving.toml`` of ``./artifacts``, of the artifacts that the wheel
-    brought, and of the checkout's in an editable install; ``./artifacts`` if none has one.
+    Attributes:
+        train: the command that trains artifacts.
+        restore: how to get a file of an artifact back, a clause without a period.
+        build_engine: the command that builds the compiled engine.
+    """
+
+    train: str
+    restore: str
+    build_engine: str
+
+
+def advice_for(package: Path) -> Advice:
+    """Return the advice for an installation: a checkout has a Makefile, a wheel has none.
+
+    Args:
+        package: the directory of the package `dandelion`.
+    """
+    if _is_checkout(package):
+        train = "make train-all"
+        return Advice(
+            train,
+            restore=f"Restore it (git checkout), or train the artifact again: {train}",
+            build_engine=install_command(package=package),
+        )
+    train = "dandelion train"
+    return Advice(
+        train,
+        restore=(
+            "Restore it from a copy (reinstall dandelion-text if it came with it), "
+            f"or train the artifact again: {train}"
+        ),
+        build_engine=pip_install(
+            "--force-reinstall", "--no-deps", "--no-binary=dandelion-text", "dandelion-text"
+        ),
+    )
+
+
+def default_artifacts(package: Path = _PACKAGE) -> Path:
+    """Return the default directory of artifacts.
+
+    The first of these that has a ``serving.toml``: ``./artifacts``, the artifacts in the wheel, the
+    checkout's artifacts; else ``./artifacts``.
 
     Args:
         package: the directory of the package `dandelion`.
@@ -35,7 +77,18 @@ def install_command(extra: str = "", package: Path = _PACKAGE) -> str:
         package: the directory of the package `dandelion`.
     """
     extras = f"[{extra}]" if extra else ""
-    pip = f"{shlex.quote(sys.executable)} -m pip install"
-    if (package.parent / "pyproject.toml").is_file():
-        return f"{pip} --editable {shlex.quote(f'{package.parent}{extras}')}"
-    return f"{pip} {shlex.quote(f'dandelion-text{extras}')}"
+    if _is_checkout(package):
+        return pip_install("--editable", f"{package.parent}{extras}")
+    return pip_install(f"dandelion-text{extras}")
+
+
+def pip_install(*arguments: str) -> str:
+    """Return the command that installs something where this interpreter finds it."""
+    return shlex.join([sys.executable, "-m", "pip", "install", *arguments])
+
+
+def _is_checkout(package: Path) -> bool:
+    return (package.parent / "Makefile").is_file()
+
+
+ADVICE: Final = advice_for(_PACKAGE)

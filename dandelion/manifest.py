@@ -8,8 +8,8 @@ from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any, Final, Literal
 
-from .advice import ADVICE
 from .decision.rule import Decision
+from .installation import ADVICE
 from .quantization import PRECISIONS, Precision
 from .text.grams import Features
 

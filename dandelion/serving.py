@@ -11,12 +11,10 @@ The file is in the directory of the artifacts, next to a directory for each mode
 import tomllib
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, Final
+from typing import Any
 
-from .advice import ADVICE
+from .installation import ADVICE, SERVING_FILE
 from .manifest import MANIFEST_FILE
-
-SERVING_FILE: Final = "serving.toml"
 
 
 class ServingError(Exception):

@@ -22,7 +22,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, Literal
 
-from .advice import pip_install
+from .installation import pip_install
 
 # The most names in an error message, and the longest that is quoted in full: without a header, a
 # name may be a text.

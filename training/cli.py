@@ -14,8 +14,8 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from rich.table import Table
 
 from dandelion import ArtifactError, Classifier
+from dandelion.installation import SERVING_FILE
 from dandelion.manifest import Manifest
-from dandelion.serving import SERVING_FILE
 from dandelion.tables import describe_bad_rows
 
 from . import configuration, model_card, tables

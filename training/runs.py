@@ -18,10 +18,10 @@ from .parallel import side_by_side
 WITHOUT_NUMBERS: Final = frozenset(
     {
         "dandelion",  # re-exports
-        "dandelion.advice",  # part of messages
         "dandelion.classifier",  # runs take from it how long batches are cut, worth 1e-6 of a score
         "dandelion.engines.compiled",  # runs use NumPy's engine
         "dandelion.engines.library",
+        "dandelion.installation",  # part of messages
         "dandelion.serving",  # names the variants in messages
         "dandelion.tables",  # texts and labels are in the key
         *(

@@ -5,7 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from dandelion.serving import SERVING_FILE, ServingError, read, variants
+from dandelion.installation import SERVING_FILE
+from dandelion.serving import ServingError, read, variants
 
 from ..conftest import ROOT
 

@@ -10,6 +10,7 @@ from app.errors import Problem
 from app.serving.registry import Registry
 from app.telemetry.metrics import Metrics
 from dandelion import ArtifactError, artifact, serving
+from dandelion.installation import SERVING_FILE
 
 from ...conftest import ROOT
 
@@ -17,13 +18,13 @@ from ...conftest import ROOT
 @pytest.fixture
 def artifacts(tmp_path: Path) -> Path:
     shutil.copytree(ROOT / "artifacts" / "spam", tmp_path / "spam")
-    (tmp_path / serving.SERVING_FILE).write_text('[models]\nspam = "dice"\n')
+    (tmp_path / SERVING_FILE).write_text('[models]\nspam = "dice"\n')
     return tmp_path
 
 
 def test_an_artifact_of_another_model_is_refused(artifacts: Path) -> None:
     (artifacts / "spam").rename(artifacts / "other")
-    (artifacts / serving.SERVING_FILE).write_text('[models]\nother = "dice"\n')
+    (artifacts / SERVING_FILE).write_text('[models]\nother = "dice"\n')
     with pytest.raises(ArtifactError, match="is an artifact of 'spam', not of 'other'"):
         Registry(serving.read(artifacts, {}), Metrics())
 
