@@ -184,11 +184,10 @@ class Classifier:
         """
         decision = self._decision.at(threshold)
         decided = decision.decide(scores)
-        names = [decision.labels[position] for position in decided.positions]
+        names = decision.names(decided)
         if decided.by_label is None:
             return list(map(Prediction, names, decided.scores))
-        by_label = [dict(zip(decision.labels, row, strict=True)) for row in decided.by_label]
-        return list(map(Prediction, names, decided.scores, by_label))
+        return list(map(Prediction, names, decided.scores, decision.by_name(decided)))
 
     def check_golden(self) -> None:
         """Check that the golden texts still get their recorded scores.

@@ -66,13 +66,11 @@ def encode(manifest: Manifest, decision: Decision, decided: Decided) -> bytes:
         A `ClassifyResponse` or a `MulticlassResponse` as JSON.
     """
     identity = manifest.model, manifest.variant, manifest.version
-    labels = decision.labels
-    names = [labels[position] for position in decided.positions]
+    names = decision.names(decided)
     if decision.threshold is not None:
         results = list(map(Result, names, decided.scores))
         return _encode(ClassifyResponse(*identity, decision.threshold, results))
-    scores = [dict(zip(labels, row, strict=True)) for row in decided.by_label or ()]
-    by_label = list(map(MulticlassResult, names, decided.scores, scores))
+    by_label = list(map(MulticlassResult, names, decided.scores, decision.by_name(decided)))
     return _encode(MulticlassResponse(*identity, None, by_label))
 
 

@@ -16,8 +16,8 @@ class Decided(NamedTuple):
     """The decisions on texts, in their order.
 
     Attributes:
-        positions: the index of each text's label in ``Decision.labels``; with two labels, 1 is the
-            positive one.
+        positions: the index of each text's label in ``Decision.labels``; with two labels this or
+            its truth value: 1 or True is the positive one.
         scores: of the positive label for two labels, otherwise of the chosen one; float32 values.
         by_label: for more than two labels, the scores of all labels for each text; otherwise None.
     """
@@ -108,6 +108,15 @@ class Decision:
         values: list[float] = scores.tolist()
         threshold = float(self.threshold)
         return Decided([value >= threshold for value in values], values)
+
+    def names(self, decided: Decided) -> list[str]:
+        """Return the name of the label that each text got."""
+        labels = self.labels
+        return [labels[position] for position in decided.positions]
+
+    def by_name(self, decided: Decided) -> list[dict[str, float]]:
+        """Return label → score for each text; nothing for two labels."""
+        return [dict(zip(self.labels, row, strict=True)) for row in decided.by_label or ()]
 
     def counts(self, positions: Sequence[int]) -> list[int]:
         """Count the texts that each label was chosen for, in the order of ``labels``."""

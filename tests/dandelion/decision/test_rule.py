@@ -41,6 +41,16 @@ def test_the_highest_of_many_is_chosen_and_the_first_of_equals(
     assert decided.by_label == [list(row) for row in rows]
 
 
+def test_decisions_have_names() -> None:
+    decision = Decision(("ham", "spam"), 0.5)
+    decided = decision.decide(np.array([0.75, 0.25], dtype=np.float32))
+    assert decision.names(decided) == ["spam", "ham"]
+    assert decision.by_name(decided) == []
+    decided = THREE.decide(np.array([[0.25, 0.5, 0.25]], dtype=np.float32))
+    assert THREE.names(decided) == ["glad"]
+    assert THREE.by_name(decided) == [{"calm": 0.25, "glad": 0.5, "sad": 0.25}]
+
+
 @pytest.mark.parametrize("decision", [Decision.binary(0.5), THREE])
 def test_no_texts(decision: Decision) -> None:
     decided = decision.decide(np.zeros((0, *decision.shape), dtype=np.float32))
