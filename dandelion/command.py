@@ -55,7 +55,7 @@ _JOINED: Final = {
 
 
 class _UsageError(Exception):
-    """The command line asks for something that does not exist."""
+    """The command line names something that does not exist."""
 
 
 class _InputError(Exception):
