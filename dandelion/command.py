@@ -31,6 +31,9 @@ Command = Callable[[Sequence[str], str], int]
 _PROGRAM: Final = "dandelion"
 _FAILED: Final = 1
 _WRONG_USAGE: Final = 2
+_LEGEND: Final = (
+    "* served. Metrics: the test fold of one split; other splits and other data give other figures."
+)
 _INTERRUPTED: Final = 130  # 128 + SIGINT, the convention of shells
 
 # Standard input is read in pieces of this size at most, and classified as it arrives.
@@ -182,7 +185,7 @@ def models(
                 typer.echo(json.dumps(asdict(one)))
         else:
             typer.echo(f"Artifacts: {directory.absolute()}\n")
-            typer.echo(f"{_table(listed)}\n\n* served")
+            typer.echo(f"{_table(listed)}\n\n{_LEGEND}")
         if damaged:
             raise ArtifactError("; ".join(damaged))
 

@@ -41,7 +41,7 @@ def read(artifacts: Path, overrides: Mapping[str, str]) -> dict[str, Path]:
     except OSError as error:
         raise ServingError(
             f"{path}: cannot be read ({error.strerror}). "
-            "Set DANDELION_ARTIFACTS to the directory that contains it."
+            "Choose the directory that contains it with --artifacts or DANDELION_ARTIFACTS."
         ) from error
     except ValueError as error:
         raise ServingError(f"{path}: invalid TOML: {error}") from error
@@ -52,9 +52,9 @@ def read(artifacts: Path, overrides: Mapping[str, str]) -> dict[str, Path]:
         available = variants(artifacts, model)
         if variant not in available:
             raise ServingError(
-                f"{path} or DANDELION_MODELS: {model} = {variant!r}, but the variants in "
-                f"{artifacts / model} are: {', '.join(available) or 'none'}. "
-                f"Choose one of them, or train it: {ADVICE.train}"
+                f"{model} = {variant!r} is chosen (by {path}, --models or DANDELION_MODELS), but "
+                f"{artifacts / model} has no such variant; available: "
+                f"{', '.join(available) or 'none'}. Choose another, or train it: {ADVICE.train}"
             )
     return {model: artifacts / model / chosen[model] for model in sorted(chosen)}
 

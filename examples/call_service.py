@@ -46,9 +46,9 @@ def main(url: str) -> None:
     for text, result in zip(TEXTS, response["results"], strict=True):
         print(f"{result['label']:4}  {result['score']:.3f}  {text}")
 
-    strict = classify(url, "spam", TEXTS, threshold=0.8)
+    strict = classify(url, "spam", TEXTS, threshold=0.55)
     spam = sum(result["label"] == "spam" for result in strict["results"])
-    print(f"spam at a threshold of 0.8: {spam} of {len(TEXTS)}")
+    print(f"spam at a threshold of 0.55: {spam} of {len(TEXTS)}")
 
     try:
         classify(url, "spam", [])
@@ -60,4 +60,8 @@ def main(url: str) -> None:
 
 
 if __name__ == "__main__":
-    main(sys.argv[1] if len(sys.argv) > 1 else "http://127.0.0.1:8000")
+    address = sys.argv[1] if len(sys.argv) > 1 else "http://127.0.0.1:8000"
+    try:
+        main(address)
+    except urllib.error.URLError as error:
+        sys.exit(f"no response from {address} ({error.reason}); start the service: make serve")

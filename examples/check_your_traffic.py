@@ -34,8 +34,13 @@ MADE_UP = [
 
 def read(path: Path) -> list[tuple[str, str]]:
     """Read (text, label) pairs from a CSV file with these two columns."""
-    with path.open(newline="", encoding="utf-8") as file:
-        return [(row["text"], row["label"]) for row in csv.DictReader(file)]
+    # Excel writes a byte order mark, which utf-8-sig skips.
+    with path.open(newline="", encoding="utf-8-sig") as file:
+        rows = csv.DictReader(file)
+        columns = rows.fieldnames or []
+        if not {"text", "label"} <= set(columns):
+            sys.exit(f"{path}: needs the columns text and label, but has: {', '.join(columns)}")
+        return [(row["text"], row["label"]) for row in rows]
 
 
 def main(rows: list[tuple[str, str]], artifact: str) -> None:

@@ -69,7 +69,7 @@ def test_call_service(start_service: StartService) -> None:
     lines = run("call_service.py", service.url)
     assert matches(lines[:2], SPAM_AND_HAM)
     assert lines[2:4] == [
-        "spam at a threshold of 0.8: 0 of 2",
+        "spam at a threshold of 0.55: 1 of 2",
         "rejected: 422 Unprocessable Entity",
     ]
     assert lines[4].startswith("  at #/texts: ")

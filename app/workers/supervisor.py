@@ -180,7 +180,7 @@ class _Supervisor:
         while any(worker.process.is_alive() for worker in self._workers):
             received = signal.sigwait(self._signals)
             if received != signal.SIGCHLD:
-                self._send(received)
+                self._send(signal.SIGKILL if received == signal.SIGINT else received)
 
     def _send(self, number: int) -> None:
         for worker in self._workers:
@@ -191,9 +191,10 @@ class _Supervisor:
     def _work(self, index: int, row: int, parent: int) -> None:
         """Worker entry point: serve on the worker's own sockets for as long as the parent lives."""
         # Before the server installs its own handlers, and when it re-raises a signal at its end.
-        for number in (signal.SIGINT, signal.SIGTERM):
-            signal.signal(number, lambda *_: sys.exit())
-        signal.pthread_sigmask(signal.SIG_UNBLOCK, self._signals)
+        signal.signal(signal.SIGTERM, lambda *_: sys.exit())
+        # SIGINT stays blocked: a terminal sends it to every process of the group, and the parent,
+        # which gets it as well, decides whether to wait.
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, self._signals - {signal.SIGINT})
         for other, sockets in enumerate(self._sockets):
             if other != index:
                 _close(sockets)

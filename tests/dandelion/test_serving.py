@@ -52,10 +52,10 @@ def test_models_are_sorted(artifacts: Path) -> None:
         ("[models]\nspam = dice", "invalid TOML"),
         (
             '[models]\nspam = "dcie"',
-            r"spam = 'dcie', but the variants in .* are: dice, other\. .*make train-all",
+            r"spam = 'dcie' is chosen .* available: dice, other\. .*make train-all",
         ),
-        ('[models]\nspam = "../spam/dice"', "variants in .* are: dice"),
-        ('[models]\nnone = "dice"', "none = 'dice'.*are: none"),
+        ('[models]\nspam = "../spam/dice"', "has no such variant; available: dice"),
+        ('[models]\nnone = "dice"', "none = 'dice'.*available: none"),
     ],
 )
 def test_an_invalid_file_is_refused(artifacts: Path, text: str, message: str) -> None:

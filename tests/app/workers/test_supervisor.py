@@ -316,6 +316,26 @@ def test_a_second_ctrl_c_does_not_wait(start_two: Callable[[], Service]) -> None
         service.wait(lambda: waiting in [line["message"] for line in service.lines()])
         service.process.send_signal(signal.SIGINT)
         assert service.process.wait(20) == -signal.SIGINT  # of the 30 that it has by default
+    assert "Traceback" not in service.log.read_text()
+
+
+def test_a_ctrl_c_that_every_process_gets_waits_for_requests(
+    start_two: Callable[[], Service],
+) -> None:
+    """A terminal sends SIGINT to the whole group, so it reaches the workers in any order."""
+    service = start_two()
+    with service.begin(BODY[:10], len(BODY)) as connection:
+        for _ in range(5):
+            for pid in pids(service):
+                os.kill(pid, signal.SIGINT)
+        service.process.send_signal(signal.SIGINT)
+        service.wait(lambda: "Waiting for connections to close" in service.log.read_text())
+        for pid in pids(service):
+            os.kill(pid, signal.SIGINT)
+        connection.sendall(BODY[10:])
+        assert connection.recv(4096).startswith(b"HTTP/1.1 200")
+    assert service.exit_code() == -signal.SIGINT
+    assert "Traceback" not in service.log.read_text()
 
 
 def test_what_does_not_finish_in_time_is_ended(start_service: StartService, made_up: Path) -> None:
