@@ -12,7 +12,7 @@ from typing import Annotated, Final
 
 import typer
 
-from training.cache import cache_directory, write_whole
+from training.cache import cache_directory, write_atomically
 from training.errors import TrainingError
 
 from . import bulk, figures, frontier, growth, in_process, machine, over_http, report, resources
@@ -64,7 +64,7 @@ def bench(
             found = _measure(scale)
         found = _with_extra(found, train=train, image=image)
         if not render:
-            write_whole(output / figures.FILE, found.to_json())
+            write_atomically(output / figures.FILE, found.to_json())
         report.write(found, output)
     except (BenchmarkError, TrainingError) as error:
         typer.echo(f"error: {error}", err=True)

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, TypeVar
 
-from training.cache import write_whole
+from training.cache import write_atomically
 
 from . import plots, scaling
 from .figures import (
@@ -50,10 +50,10 @@ def write(figures: Figures, output: Path) -> None:
     Raises:
         OSError: they cannot be written.
     """
-    write_whole(output / PAGE, page(figures).encode())
-    write_whole(output / SCALING, scaling.page(figures).encode())
+    write_atomically(output / PAGE, page(figures).encode())
+    write_atomically(output / SCALING, scaling.page(figures).encode())
     for name, data in _plots(figures).items():
-        write_whole(output / PLOTS / f"{name}.svg", data)
+        write_atomically(output / PLOTS / f"{name}.svg", data)
 
 
 def page(figures: Figures) -> str:

@@ -11,7 +11,7 @@ from training.configuration import Configuration, load
 from training.data.splits import Protocol
 from training.experiment import Run
 from training.quality.metrics import Metric
-from training.runs import Kept, run_cells
+from training.runs import CachedRun, run_cells
 from training.tuning import seeds_of
 
 from . import rendering, storage
@@ -122,7 +122,7 @@ def _runs(config: Configuration) -> list[Run]:
     ]
 
 
-def _line(config: Configuration, change: Change, kept: list[Kept]) -> AblationLine:
+def _line(config: Configuration, change: Change, kept: list[CachedRun]) -> AblationLine:
     def mean(metric: Metric) -> float:
         return statistics.fmean(values(kept, "validation", metric))
 

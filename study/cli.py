@@ -1,5 +1,6 @@
 """The command line: ``python -m study``."""
 
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -22,9 +23,13 @@ from . import (
 app = typer.Typer(
     no_args_is_help=True,
     pretty_exceptions_enable=False,
-    help="Answer the questions of the paper and our own by experiments.",
+    help="Run the experiments behind docs/results.",
 )
 _console = Console()
+
+
+def _print_written(path: Path, more: str = "") -> None:
+    _console.print(f"Written: {path}{more}", markup=False, soft_wrap=True)
 
 
 @app.command("report")
@@ -36,18 +41,18 @@ def make_report(
     """Run every reported seed; write docs/results/ and the result table."""
     with readable_errors():
         if quick:
-            _console.print(f"Written: {report.make_quick()}")
+            _print_written(report.write_quick_report())
             return
-        report.make()
-    _console.print(f"Written: {RESULTS} and the result table")
+        report.write_report()
+    _print_written(RESULTS, " and the result table")
 
 
 @app.command("pages")
 def write_pages() -> None:
     """Write every page of docs/results/ and the result table again, from the stored JSON alone."""
     with readable_errors():
-        for path in (*tuning_pages.write(RESULTS), *rendering.everything()):
-            _console.print(f"Written: {path}")
+        for path in (*tuning_pages.write(RESULTS), *rendering.everything(RESULTS, Path())):
+            _print_written(path)
 
 
 @app.command("sensitivity")
@@ -55,7 +60,7 @@ def map_sensitivity() -> None:
     """Map where Dice and other losses collapse over learning rates, before and after the cure."""
     with readable_errors():
         sensitivity.write(RESULTS)
-    _console.print(f"Written: {RESULTS / 'sensitivity.md'}")
+    _print_written(RESULTS / "sensitivity.md")
 
 
 @app.command("imbalance")
@@ -63,7 +68,7 @@ def sweep_imbalance() -> None:
     """Sweep the share of the minority class under five losses."""
     with readable_errors():
         imbalance.write(RESULTS)
-    _console.print(f"Written: {RESULTS / 'imbalance.md'}")
+    _print_written(RESULTS / "imbalance.md")
 
 
 @app.command()
@@ -71,15 +76,16 @@ def ablate() -> None:
     """Measure what single features of the networks contribute."""
     with readable_errors():
         ablations.write(RESULTS)
-    _console.print(f"Written: {RESULTS / 'ablations.md'}")
+    _print_written(RESULTS / "ablations.md")
 
 
 @app.command("finer-labels")
 def measure_finer_labels() -> None:
-    """Measure what learning the six finer labels is worth to baselines and to ours."""
+    """Measure how much the six finer labels help the baselines and our variants."""
     with readable_errors():
         finer_labels.write(RESULTS)
-    _console.print(f"Written: {RESULTS / 'README.md'}")
+        rendering.results_page(RESULTS)
+    _print_written(RESULTS / "README.md")
 
 
 @app.command("scope")
@@ -87,4 +93,5 @@ def measure_scope() -> None:
     """Count the harmless texts that the served artifacts flag, by length."""
     with readable_errors():
         scope.write(RESULTS)
-    _console.print(f"Written: {RESULTS / 'scope.md'}")
+        rendering.results_page(RESULTS)
+    _print_written(RESULTS / "scope.md")

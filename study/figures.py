@@ -6,21 +6,21 @@ from typing import Literal
 from pydantic import TypeAdapter
 
 from training.quality.metrics import ARGMAX, FITTED, Metric, Metrics, value_of
-from training.runs import Kept
+from training.runs import CachedRun
 
 from .schema.results import EpochFigures
 
 Fold = Literal["validation", "test"]
 
 
-def metrics_of(run: Kept, fold: Fold, threshold: str | None = FITTED) -> Metrics:
+def metrics_of(run: CachedRun, fold: Fold, threshold: str | None = FITTED) -> Metrics:
     """Return the metrics of a run; beyond two labels there is no threshold."""
     at = run.result.metrics[fold]
     return at[threshold if threshold in at else ARGMAX]
 
 
 def values(
-    runs: Sequence[Kept], fold: Fold, metric: Metric, threshold: str = FITTED
+    runs: Sequence[CachedRun], fold: Fold, metric: Metric, threshold: str = FITTED
 ) -> list[float]:
     """Return a metric of each run.
 
@@ -30,6 +30,6 @@ def values(
     return [value_of(metrics_of(run, fold, threshold), metric) for run in runs]
 
 
-def epochs(run: Kept) -> list[EpochFigures]:
+def epochs(run: CachedRun) -> list[EpochFigures]:
     """Return the history of a run, an entry per epoch."""
     return TypeAdapter(list[EpochFigures]).validate_python(run.result.history, from_attributes=True)

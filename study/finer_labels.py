@@ -27,13 +27,12 @@ VARIANTS: Final = ("bce-wide", "dice-wide")
 
 
 def write(directory: Path) -> None:
-    """Run what is not in the cache yet; write ``finer-labels.json`` and the results page.
+    """Run what is not in the cache yet; write ``finer-labels.json``, which the results page shows.
 
     Raises:
         TrainingError: a data set, the word vectors or a configuration is missing or wrong.
     """
     storage.write(measure(MODEL, SEEDS), directory / rendering.FINER_LABELS_FILE)
-    rendering.results_page(directory)
 
 
 def measure(model: str, seeds: Sequence[int]) -> FinerLabels:

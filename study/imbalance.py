@@ -15,7 +15,7 @@ from training.data import datasets
 from training.data.splits import Protocol, split
 from training.experiment import Run
 from training.quality.metrics import FITTED, HALF, Labels, prevalence_weights
-from training.runs import Kept, run_cells
+from training.runs import CachedRun, run_cells
 
 from . import rendering, storage
 from .figures import values
@@ -111,7 +111,7 @@ def _minority_label(model: str) -> str:
 
 
 def _summary(
-    model: str, share: float, loss: str, kept: Sequence[tuple[int, Kept]]
+    model: str, share: float, loss: str, kept: Sequence[tuple[int, CachedRun]]
 ) -> ImbalanceCell:
     runs = [run for _, run in kept]
     rows = [run.result.rows for run in runs]
@@ -143,7 +143,7 @@ def _test_fold(model: str, seed: int) -> tuple[tuple[str, ...], Labels]:
     return tuple(dataset.texts[row] for row in rows.tolist()), dataset.labels[rows]
 
 
-def _minority_precision(model: str, seed: int, kept: Kept) -> float:
+def _minority_precision(model: str, seed: int, kept: CachedRun) -> float:
     """Compute the average precision of ranking the minority class first, at the swept share.
 
     Where the positives are the majority, their average precision is near 1 in any order.

@@ -2,12 +2,12 @@
 
 Each study has a JSON file in ``docs/results/``. A command measures, stores the figures, and calls
 the function here that writes their page; `everything` writes all of these pages from what is
-stored. The pages about tuning are those of `study.tuning_pages`.
+stored.
 """
 
 from pathlib import Path
 
-from training.cache import write_whole
+from training.cache import write_atomically
 from training.tables import RESULTS
 
 from . import plots
@@ -40,25 +40,31 @@ def everything(directory: Path = RESULTS, root: Path | None = None) -> list[Path
     """Write every page and plot again from the stored figures alone.
 
     Args:
-        directory: holds the JSON files; pages and plots are written next to them.
-        root: of the project, whose README (or page of docs/) holds the result table; by default
-            the working directory.
+        directory: holds the JSON files; pages and plots are written next to them. Those of the
+            ablations, the finer labels and the scope may be missing.
+        root: of the project, whose README (or page of docs/) holds the result table; None if that
+            table is not to be written.
 
     Returns:
         The files that were written.
 
     Raises:
-        TrainingError: a JSON file is missing or of another form.
-        ValueError: no file holds the marks of the result tables.
+        TrainingError: a JSON file is missing or of another form, or no page holds the marks of the
+            result table.
     """
+    optional = {ABLATIONS_FILE: ablations_page, SCOPE_FILE: scope_page}
     return [
         *sensitivity_page(directory),
         *imbalance_page(directory),
-        *ablations_page(directory),
         *learning_curves(directory),
+        *(
+            page
+            for file, write in optional.items()
+            if (directory / file).exists()
+            for page in write(directory)
+        ),
         *results_page(directory),
-        *scope_page(directory),
-        *result_table(directory, root or Path()),
+        *([] if root is None else result_table(directory, root)),
     ]
 
 
@@ -81,7 +87,7 @@ def stored_in(directory: Path) -> Stored:
 
 def results_page(directory: Path) -> list[Path]:
     """Write ``README.md``."""
-    tuning = sorted(f"{trials.stem}.md" for trials in RESULTS.glob("tuning-*.json"))
+    tuning = sorted(f"{trials.stem}.md" for trials in directory.glob("tuning-*.json"))
     return [_write(directory / "README.md", results.page(stored_in(directory), tuning))]
 
 
@@ -89,11 +95,9 @@ def result_table(directory: Path, root: Path) -> list[Path]:
     """Write the table of the project's own documentation between its marks.
 
     Raises:
-        ValueError: no file holds the marks.
+        StorageError: no page holds the marks, or one holds the first of them alone.
     """
-    found = readme.find(root)
-    if not found:
-        raise ValueError(f"{root.resolve()}: no page holds the mark {readme.START!r}")
+    found = readme.require(root)
     table = readme.table(read(Results, directory / RESULTS_FILE))
     for page in found:
         readme.update(page, table)
@@ -146,7 +150,7 @@ def scope_page(directory: Path) -> list[Path]:
 
 
 def _write(path: Path, data: str | bytes) -> Path:
-    write_whole(path, data.encode() if isinstance(data, str) else data)
+    write_atomically(path, data.encode() if isinstance(data, str) else data)
     return path
 
 

@@ -11,11 +11,12 @@ from training.data import datasets
 from training.data.splits import Protocol, split
 from training.experiment import Run
 from training.quality.metrics import FITTED, Metrics, majority, majority_of_classes
-from training.runs import Kept, run_all, run_cells
+from training.runs import CachedRun, run_all, run_cells
 from training.tables import RESULTS
 
 from . import baselines, finer_labels, imbalance, rendering, results, scope, sensitivity, storage
 from .figures import epochs
+from .pages import readme
 from .pages.paper import lowest_collapsing_rate
 from .schema.results import (
     Chosen,
@@ -32,7 +33,7 @@ from .schema.studies import Sensitivity
 _LARGE = ("cyberbullying", "cyberbullying_type")
 _CURVES_SEED = 0
 
-Cells = Mapping[tuple[str, str, Protocol], list[Kept]]
+Cells = Mapping[tuple[str, str, Protocol], list[CachedRun]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,17 +57,22 @@ class Scale:
         return not (self.quick and model in _LARGE)
 
 
-def make(output: Path = RESULTS, root: Path | None = None, scale: Scale | None = None) -> None:
+def write_report(
+    output: Path = RESULTS, root: Path | None = None, scale: Scale | None = None
+) -> None:
     """Run whatever is not in the cache yet and write everything again.
 
-    Writes the JSON files, pages and plots into ``output``, and the result table between its
-    marks in the README (or a page of docs/) under ``root``.
+    Writes the JSON files, pages and plots into ``output``, and, unless the scale is quick, the
+    result table between its marks in the README (or a page of docs/) under ``root``. Ablations and
+    tuning have commands of their own; of the former, the page is written again.
 
     Raises:
-        TrainingError: a data set, the word vectors or a configuration is missing or wrong.
-        ValueError: no page holds the marks.
+        TrainingError: a data set, the word vectors, a configuration or a mark is missing or wrong.
     """
     scale = scale or Scale()
+    root = None if scale.quick else root or Path()
+    if root is not None:
+        readme.require(root)  # before hours of fits
     configs = load_all()
     cells = _run(configs, scale)
     found = sensitivity.write(output, sensitivity.QUICK if scale.quick else None)
@@ -88,23 +94,20 @@ def make(output: Path = RESULTS, root: Path | None = None, scale: Scale | None =
     )
     storage.write(stored, output / rendering.RESULTS_FILE)
     storage.write(_learning_curves(configs, cells), output / rendering.CURVES_FILE)
-    rendering.learning_curves(output)
     if not scale.quick:
         finer_labels.write(output)
         scope.write(output)
-    rendering.results_page(output)
-    if not scale.quick:
-        rendering.result_table(output, root or Path())
+    rendering.everything(output, root)
 
 
-def make_quick() -> Path:
+def write_quick_report() -> Path:
     """Write the reduced report into the cache, so that it never replaces the whole one.
 
     Returns:
         Its directory.
     """
     output = cache_directory() / "report-quick"
-    make(output, scale=Scale(quick=True))
+    write_report(output, scale=Scale(quick=True))
     return output
 
 
@@ -131,7 +134,7 @@ class _Naive:
     """Runs of the naive recipe of Dice, paper protocol, at the rate where every seed collapses."""
 
     model: str
-    kept: list[Kept]
+    kept: list[CachedRun]
 
 
 def _run_naive(found: Sensitivity, scale: Scale) -> _Naive | None:
@@ -225,7 +228,7 @@ def _comparisons(rows: Sequence[Row]) -> list[Comparison]:
 
 def _chosen(configs: Sequence[Configuration], cells: Cells) -> dict[str, Chosen]:
     """Choose the variant that serves each model, of the shipped ones."""
-    shipped: dict[str, dict[str, list[Kept]]] = {}
+    shipped: dict[str, dict[str, list[CachedRun]]] = {}
     for config in configs:
         if config.shipped:
             kept = cells[config.model, config.variant, Protocol.GROUPED]

@@ -23,7 +23,7 @@ from training.quality.metrics import (
     evaluate,
     evaluate_classes,
 )
-from training.runs import Kept
+from training.runs import CachedRun
 
 from .baselines import BaselineRun, microseconds_per_text
 from .figures import Fold, metrics_of, values
@@ -68,7 +68,7 @@ def summarize(per_seed: Sequence[float]) -> Summary:
 
 
 def variant_rows(
-    kept: Sequence[Kept],
+    kept: Sequence[CachedRun],
     *,
     name: str,
     shipped: bool,
@@ -199,7 +199,7 @@ def over_seeds(per_seed: Sequence[Metrics], labels: Sequence[str]) -> RowMetrics
     )
 
 
-def choose(runs: Mapping[str, Sequence[Kept]]) -> Chosen:
+def choose(runs: Mapping[str, Sequence[CachedRun]]) -> Chosen:
     """Choose the variant that serves a model, on validation.
 
     Args:
@@ -209,7 +209,7 @@ def choose(runs: Mapping[str, Sequence[Kept]]) -> Chosen:
     return Chosen(max(figures, key=lambda variant: figures[variant]["mean"]), figures)
 
 
-def _validation_figures(kept: Sequence[Kept]) -> dict[ChosenBy, float]:
+def _validation_figures(kept: Sequence[CachedRun]) -> dict[ChosenBy, float]:
     """Return the means that decide which variant is served, and their own mean."""
     first = metrics_of(kept[0], _CHOSEN_ON)
     found: dict[ChosenBy, float] = {
@@ -220,7 +220,7 @@ def _validation_figures(kept: Sequence[Kept]) -> dict[ChosenBy, float]:
     return found | {"mean": statistics.fmean(found.values())}
 
 
-def slice_rows(model: str, variant: str, kept: Sequence[Kept]) -> list[SliceRow]:
+def slice_rows(model: str, variant: str, kept: Sequence[CachedRun]) -> list[SliceRow]:
     """Average the error rates of each slice over seeds; a rate that a seed lacks is None."""
     rows = []
     per_seed = [run.result.slices or {} for run in kept]
@@ -268,7 +268,7 @@ def paper_rows() -> list[Row]:
 
 
 def table1(
-    entries: Sequence[tuple[tuple[str, str], str, Sequence[Kept]]],
+    entries: Sequence[tuple[tuple[str, str], str, Sequence[CachedRun]]],
 ) -> list[Table1Row]:
     """Return rows of the paper's Table 1 with our runs, accuracy and F1 at each threshold.
 
@@ -289,7 +289,7 @@ def table1(
     ]
 
 
-def _our_figures(kept: Sequence[Kept], threshold: PaperThreshold) -> OurFigures:
+def _our_figures(kept: Sequence[CachedRun], threshold: PaperThreshold) -> OurFigures:
     return OurFigures(
         summarize(values(kept, "test", "accuracy", threshold)),
         summarize(values(kept, "test", "f1", threshold)),

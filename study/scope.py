@@ -46,7 +46,6 @@ def write(directory: Path, artifacts: Path = ARTIFACTS) -> None:
     found = measure(served, read_speeches(datasets.data_directory()))
     storage.write(found, directory / rendering.SCOPE_FILE)
     rendering.scope_page(directory)
-    rendering.results_page(directory)
 
 
 def measure(artifacts: Mapping[str, Path], speeches: Sequence[str]) -> Scope:

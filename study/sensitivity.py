@@ -23,7 +23,7 @@ from training.experiment import Run
 from training.losses.overlap import Classes
 from training.losses.registry import options_of
 from training.quality.metrics import FITTED, HALF
-from training.runs import Kept, run_cells
+from training.runs import CachedRun, run_cells
 
 from . import rendering, storage
 from .figures import epochs, values
@@ -284,7 +284,7 @@ def cells(scale: Scale) -> Iterator[tuple[Cell, list[Run]]]:
             yield Cell("change", scale.model, change.title, rate), runs
 
 
-def _summary(cell: Cell, kept: Sequence[Kept]) -> SensitivityCell:
+def _summary(cell: Cell, kept: Sequence[CachedRun]) -> SensitivityCell:
     best = [1 + int(np.argmax([epoch.macro_f1 for epoch in epochs(run)])) for run in kept]
     return SensitivityCell(
         *cell,

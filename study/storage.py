@@ -7,14 +7,14 @@ from typing import Any, TypeVar
 
 from pydantic import TypeAdapter, ValidationError
 
-from training.cache import write_whole
+from training.cache import write_atomically
 from training.errors import TrainingError
 
 T = TypeVar("T")
 
 
 class StorageError(TrainingError):
-    """A stored JSON file is missing or not of the expected form."""
+    """A stored JSON file, or a page to be changed, is missing or not of the expected form."""
 
 
 def read(kind: type[T], path: Path) -> T:
@@ -39,4 +39,4 @@ def read(kind: type[T], path: Path) -> T:
 
 def write(stored: Any, path: Path) -> None:
     """Write a dataclass of `study.schema` as JSON."""
-    write_whole(path, (json.dumps(asdict(stored), indent=1) + "\n").encode())
+    write_atomically(path, (json.dumps(asdict(stored), indent=1) + "\n").encode())

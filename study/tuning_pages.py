@@ -4,7 +4,7 @@ import json
 from pathlib import Path
 
 from training import tuning
-from training.cache import write_whole
+from training.cache import write_atomically
 
 
 def write(directory: Path) -> list[Path]:
@@ -17,6 +17,6 @@ def write(directory: Path) -> list[Path]:
     for file in sorted(directory.glob("tuning-*.json")):
         search: tuning.Search = json.loads(file.read_text(encoding="utf-8"))
         page = file.with_suffix(".md")
-        write_whole(page, tuning.page(search).encode())
+        write_atomically(page, tuning.page(search).encode())
         written.append(page)
     return written

@@ -33,6 +33,14 @@ ROOT = Path(__file__).parent.parent
 PATIENCE_S = 60
 
 
+@pytest.fixture(scope="session")
+def data_dir() -> Path:
+    """Directory of the real archives."""
+    if "DATA_DIR" not in os.environ:
+        pytest.skip("needs the data sets: set DATA_DIR (python -m training download gets them)")
+    return Path(os.environ["DATA_DIR"])
+
+
 @dataclass
 class Service:
     """The service as a process; its log lines are JSON."""

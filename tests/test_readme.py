@@ -4,7 +4,6 @@ import csv
 import importlib
 import inspect
 import json
-import os
 import re
 import shlex
 import subprocess
@@ -365,10 +364,12 @@ def test_every_command_is_documented() -> None:
             assert re.search(rf"\b({program}|make) {name}\b", text), f"{program} {name}"
 
 
-def test_commands_that_train_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_commands_that_train_run(
+    data_dir: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """The guide's commands in their order, each for one epoch."""
     monkeypatch.setenv("TRAINING_CACHE", str(tmp_path / "cache"))
-    monkeypatch.setenv("DATA_DIR", str(ROOT / os.environ.get("DATA_DIR", "data")))
+    monkeypatch.setenv("DATA_DIR", str(ROOT / data_dir))
     monkeypatch.chdir(tmp_path)
     (tmp_path / "configs").symlink_to(ROOT / "configs")
     with (tmp_path / "mine.csv").open("w", newline="", encoding="utf-8") as file:

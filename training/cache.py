@@ -2,12 +2,12 @@
 
 A result is stored in the `directory` of its kind and its `key`. The key is made of everything that
 decides the result: settings, data, versions of libraries, and `code`. What decides nothing is not
-part of it: an edit of a comment, a docstring, an import, the message of an error or a page never
-costs a fit.
+part of it: an edit of a comment, a docstring, the message of an error or a page, a reordered import
+or a moved module never costs a fit.
 
 Example:
-    >>> home = directory("greetings", key("Ada", 3))
-    >>> home.name == key("Ada", 3) != key("Ada", 4)
+    >>> place = directory("greetings", key("Ada", 3))
+    >>> place.name == key("Ada", 3) != key("Ada", 4)
     True
 """
 
@@ -17,7 +17,7 @@ import importlib.util
 import json
 import os
 import tempfile
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from functools import cache
 from pathlib import Path
 
@@ -44,7 +44,11 @@ def key(*parts: object) -> str:
         TypeError: a part is of another type.
     """
     text = json.dumps(parts, sort_keys=True, default=_sha256_of_bytes)
-    return hashlib.sha256(text.encode()).hexdigest()[:_DIGITS]
+    return _sha256(text)[:_DIGITS]
+
+
+def _sha256(text: str) -> str:
+    return hashlib.sha256(text.encode()).hexdigest()
 
 
 def _sha256_of_bytes(part: object) -> str:
@@ -53,31 +57,33 @@ def _sha256_of_bytes(part: object) -> str:
     raise TypeError(f"a key cannot contain {type(part).__name__}")
 
 
-def write_whole(path: Path, data: bytes) -> None:
-    """Write a file aside and rename it, so that no reader ever sees half of it.
+def write_atomically(path: Path, data: bytes) -> None:
+    """Write a temporary file and rename it, so that no reader ever sees half of it.
 
     Raises:
         OSError: the directory cannot be written.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
-    descriptor, aside = tempfile.mkstemp(prefix=f".{path.name}-", dir=path.parent)
+    descriptor, temporary = tempfile.mkstemp(prefix=f".{path.name}-", dir=path.parent)
     try:
         with os.fdopen(descriptor, "wb") as file:
             file.write(data)
-        Path(aside).chmod(0o644)
-        Path(aside).replace(path)
+        Path(temporary).chmod(0o644)
+        Path(temporary).replace(path)
     except BaseException:
-        Path(aside).unlink(missing_ok=True)
+        Path(temporary).unlink(missing_ok=True)
         raise
 
 
 @cache
 def code(*modules: str) -> str:
-    """Return the SHA-256 of the code of some modules: of what they compute, not of their text.
+    """Return the SHA-256 of the code of the given modules: of what they compute, not of their text.
 
-    Comments, layout, docstrings, imports, the messages of errors, and the modules' names and order
-    do not count, so a module can be moved or renamed. What an import brings in counts where it is
-    defined: give the key the modules that are imported, see `imported_by`.
+    Comments, layout, docstrings, the messages of errors, imports for type checkers alone, and the
+    modules' names and order do not count, so a module can be moved or renamed. Of an import counts
+    what a name is bound to: the imported name, and the code of its module if that is one of
+    ``modules``. What other modules define does not count (that two of them define one name is not
+    seen), so give the key all modules that matter, see `imported_by`.
 
     Args:
         modules: their full names.
@@ -85,10 +91,35 @@ def code(*modules: str) -> str:
     Raises:
         ModuleNotFoundError: there is no such module.
     """
+    contents = {name: _sha256(_computed(_tree(_source(name)))) for name in modules}
     digests = sorted(
-        hashlib.sha256(_computed(_tree(_source(name))).encode()).hexdigest() for name in modules
+        _sha256(content + json.dumps(sorted(set(_bindings(name, contents)))))
+        for name, content in contents.items()
     )
-    return hashlib.sha256("".join(digests).encode()).hexdigest()
+    return _sha256("".join(digests))
+
+
+def _bindings(name: str, contents: Mapping[str, str]) -> Iterator[tuple[str, str, str]]:
+    """Yield what a module's imports bind: where it is defined, its name there, its name here.
+
+    Args:
+        name: of the module.
+        contents: watched module → SHA-256 of its code, which stands for its name.
+    """
+    source = _source(name)
+    for node in _executed(_tree(source)):
+        if isinstance(node, ast.Import):
+            for alias in node.names:
+                if alias.asname:
+                    yield contents.get(alias.name, alias.name), "", alias.asname
+        elif isinstance(node, ast.ImportFrom):
+            base = _base(node, name, source)
+            for alias in node.names:
+                bound = alias.asname or alias.name
+                if (module := f"{base}.{alias.name}") in contents:
+                    yield contents[module], "", bound
+                elif base in contents or alias.asname:
+                    yield contents.get(base, ""), alias.name, bound
 
 
 @cache
@@ -117,15 +148,29 @@ def imported_by(module: str, *, without: Collection[str] = frozenset()) -> tuple
 def _imports(name: str) -> Iterator[str]:
     """Yield the full names of all that a module imports: modules, and names in them."""
     source = _source(name)
-    package = name if source.name == "__init__.py" else name.rpartition(".")[0]
-    for node in ast.walk(_tree(source)):
+    for node in _executed(_tree(source)):
         if isinstance(node, ast.Import):
             yield from (alias.name for alias in node.names)
         elif isinstance(node, ast.ImportFrom):
-            relative = "." * node.level + (node.module or "")
-            base = importlib.util.resolve_name(relative, package)
+            base = _base(node, name, source)
             yield base
             yield from (f"{base}.{alias.name}" for alias in node.names)
+
+
+def _base(node: ast.ImportFrom, name: str, source: Path) -> str:
+    """Return the full name of the module that a module imports from."""
+    package = name if source.name == "__init__.py" else name.rpartition(".")[0]
+    return importlib.util.resolve_name("." * node.level + (node.module or ""), package)
+
+
+def _executed(node: ast.AST) -> Iterator[ast.AST]:
+    """Yield all nodes but those below ``if TYPE_CHECKING:``."""
+    yield node
+    children: Iterable[ast.AST] = ast.iter_child_nodes(node)
+    if isinstance(node, ast.If) and ast.unparse(node.test).endswith("TYPE_CHECKING"):
+        children = node.orelse
+    for child in children:
+        yield from _executed(child)
 
 
 def _is_module(name: str) -> bool:
@@ -162,6 +207,10 @@ class _WithoutWords(ast.NodeTransformer):
 
     def visit_ImportFrom(self, _: ast.ImportFrom) -> None:
         return None
+
+    def visit_If(self, node: ast.If) -> ast.AST | None:
+        self.generic_visit(node)
+        return node if node.body or node.orelse else None
 
     def visit_Raise(self, node: ast.Raise) -> ast.Raise:
         error = node.exc.func if isinstance(node.exc, ast.Call) else node.exc

@@ -30,7 +30,7 @@ from .evaluation import majority_metrics, read_test_fold
 from .experiment import Result, Run, train
 from .fitting.trainer import Epoch
 from .losses.registry import LOSSES
-from .parallel import side_by_side
+from .parallel import run_parallel
 from .quality.metrics import ARGMAX, FITTED, METRICS, Metric, Metrics, evaluate, evaluate_classes
 
 app = typer.Typer(
@@ -176,7 +176,9 @@ def _train_and_print(run: Run, output: Path) -> tuple[Manifest, Result]:
 
         trained = train(run, directory, show)
     _print_test_metrics([trained], run.dataset)
-    _console.print(f"Written: {directory} (version {trained[0].version})", soft_wrap=True)
+    _console.print(
+        f"Written: {directory} (version {trained[0].version})", markup=False, soft_wrap=True
+    )
     return trained
 
 
@@ -232,10 +234,14 @@ def train_all(
             "on two processors.",
             soft_wrap=True,
         )
-        trained = side_by_side(_train_job, jobs, "Training", _name_of_job, workers=workers)
+        trained = run_parallel(_train_job, jobs, "Training", _name_of_job, workers=workers)
         _print_test_metrics(trained)
         size = sum(file.stat().st_size for _, directory in jobs for file in directory.iterdir())
-        _console.print(f"{len(jobs)} artifacts in {output}, {size / 1e6:.1f} MB in total")
+        _console.print(
+            f"{len(jobs)} artifacts in {output}, {size / 1e6:.1f} MB in total",
+            markup=False,
+            soft_wrap=True,
+        )
 
 
 def _train_job(job: tuple[Run, Path]) -> tuple[Manifest, Result]:
@@ -322,9 +328,9 @@ def _print_evaluation(
 def tune(  # noqa: PLR0913, PLR0917
     model: _Model,
     variant: Annotated[str, typer.Option(help="The variant to improve, a file of configs/MODEL/.")],
-    trials: Annotated[int, typer.Option(min=1, help="The largest number of trials.")] = 30,
+    trials: Annotated[int, typer.Option(min=1, help="Maximum number of trials.")] = 30,
     minutes: Annotated[
-        float, typer.Option(min=0.1, help="The time after which no trial is started.")
+        float, typer.Option(min=0.1, help="Start no trial after this many minutes.")
     ] = 15,
     workers: _Workers = None,
     storage: Annotated[
@@ -360,7 +366,9 @@ def download(model: _OneModel = None) -> None:
     with readable_errors():
         for name in [model] if model else datasets.SOURCES:
             path = datasets.download(name)
-            _console.print(f"{path}: {datasets.source_of(name).licence}", soft_wrap=True)
+            _console.print(
+                f"{path}: {datasets.source_of(name).licence}", markup=False, soft_wrap=True
+            )
 
 
 def _figure(value: float | None) -> str:

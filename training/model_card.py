@@ -7,7 +7,7 @@ import numpy as np
 from dandelion.manifest import Manifest
 from dandelion.tables import describe_bad_rows
 
-from .cache import write_whole
+from .cache import write_atomically
 from .data.custom_data import CustomDataset
 from .experiment import Result
 from .quality.metrics import ARGMAX, FITTED, HALF, METRICS, Cut, Metrics
@@ -35,7 +35,7 @@ def write(
     if found.bad_rows:
         lines = "\n".join(f"- {line}" for line in describe_bad_rows(found.bad_rows, _LISTED_ROWS))
         parts.append(f"## Rows left out\n\n{len(found.bad_rows)}, for these reasons:\n\n{lines}\n")
-    write_whole(page, "\n".join(parts).encode())
+    write_atomically(page, "\n".join(parts).encode())
 
 
 def _heading(manifest: Manifest, found: CustomDataset) -> str:

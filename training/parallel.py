@@ -22,7 +22,7 @@ J = TypeVar("J")
 R = TypeVar("R")
 
 
-def side_by_side(  # noqa: PLR0913
+def run_parallel(  # noqa: PLR0913
     job: Callable[[J], R],
     jobs: Sequence[J],
     title: str,

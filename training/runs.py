@@ -1,4 +1,4 @@
-"""Many runs: side by side, each stored in the cache as soon as it is finished."""
+"""Many runs: in parallel, each stored in the cache as soon as it is finished."""
 
 import json
 import shutil
@@ -12,7 +12,7 @@ from . import cache, experiment
 from .data import datasets
 from .experiment import Result, Run, library_versions, train
 from .model import embeddings
-from .parallel import side_by_side
+from .parallel import run_parallel
 
 # Of what a run imports, these do not decide its numbers.
 WITHOUT_NUMBERS: Final = frozenset(
@@ -28,7 +28,7 @@ WITHOUT_NUMBERS: Final = frozenset(
             f"{__name__.rpartition('.')[0]}.{name}"
             for name in (
                 "cache",
-                "configuration",  # its values are in the key
+                "configuration",  # its values and features are in the key
                 "data.datasets",  # so are texts and labels
                 "errors",
             )
@@ -41,7 +41,7 @@ _ARTIFACT_DIRECTORY = "artifact"
 
 
 @dataclass(frozen=True, slots=True)
-class Kept:
+class CachedRun:
     """A finished run in the cache.
 
     Attributes:
@@ -53,46 +53,45 @@ class Kept:
     artifact: Path
 
 
-def run_all(runs: Sequence[Run], title: str, workers: int | None = None) -> list[Kept]:
-    """Carry out runs side by side, and report progress.
+def run_all(runs: Sequence[Run], title: str) -> list[CachedRun]:
+    """Carry out runs in parallel, and report progress.
 
     Finished runs are in the cache, so that an interrupted series is resumed.
 
     Args:
         runs: equal ones are carried out once.
         title: of the series.
-        workers: processes; by default one per processor.
 
     Raises:
         TrainingError: data set, word vectors or configuration are missing or wrong.
     """
-    homes = [directory_of(run) for run in runs]
+    directories = [directory_of(run) for run in runs]
     missing = {
-        home: run
-        for home, run in zip(homes, runs, strict=True)
-        if not (home / _RESULT_FILE).exists()
+        directory: run
+        for directory, run in zip(directories, runs, strict=True)
+        if not (directory / _RESULT_FILE).exists()
     }
-    done = len(set(homes)) - len(missing)
-    side_by_side(_carry_out, list(missing.items()), title, _name_of, workers=workers, done=done)
-    return [_read(home) for home in homes]
+    done = len(set(directories)) - len(missing)
+    run_parallel(_carry_out, list(missing.items()), title, _name_of, done=done)
+    return [_read(directory) for directory in directories]
 
 
-def run_cells(cells: Sequence[Sequence[Run]], title: str) -> list[list[Kept]]:
+def run_cells(cells: Sequence[Sequence[Run]], title: str) -> list[list[CachedRun]]:
     """Carry out the runs of every cell of a table as one series, see `run_all`."""
     kept = iter(run_all([run for runs in cells for run in runs], title))
     return [[next(kept) for _ in runs] for runs in cells]
 
 
-def keep(run: Run) -> Kept:
+def run_cached(run: Run) -> CachedRun:
     """Carry out one run in this process, or take it from the cache.
 
     Raises:
         TrainingError: data set, word vectors or configuration are missing or wrong.
     """
-    home = directory_of(run)
-    if not (home / _RESULT_FILE).exists():
-        _carry_out((home, run))
-    return _read(home)
+    directory = directory_of(run)
+    if not (directory / _RESULT_FILE).exists():
+        _carry_out((directory, run))
+    return _read(directory)
 
 
 def directory_of(run: Run) -> Path:
@@ -102,9 +101,12 @@ def directory_of(run: Run) -> Path:
         TrainingError: data set or word vectors are missing or wrong.
     """
     dataset = datasets.load(run.config.model) if run.dataset is None else run.dataset
+    wide = run.config.wide
     key = cache.key(
         # Neither its name nor whether it is shipped changes what is fitted.
         run.config.model_dump(mode="json", exclude={"variant", "shipped"}),
+        # What the wide path reads follows from the configuration by code that is not watched.
+        None if wide is None else asdict(wide.features()),
         run.protocol,
         run.seed,
         run.read_test,
@@ -138,20 +140,24 @@ def _name_of(job: tuple[Path, Run]) -> str:
 
 
 def _carry_out(job: tuple[Path, Run]) -> None:
-    home, run = job
-    home.parent.mkdir(parents=True, exist_ok=True)
-    aside = Path(tempfile.mkdtemp(prefix=".run-", dir=home.parent))
+    directory, run = job
+    directory.parent.mkdir(parents=True, exist_ok=True)
+    temporary = Path(tempfile.mkdtemp(prefix=".run-", dir=directory.parent))
     try:
-        _, result = train(run, aside / _ARTIFACT_DIRECTORY)
-        (aside / _RESULT_FILE).write_text(json.dumps(asdict(result)), encoding="utf-8")
+        _, result = train(run, temporary / _ARTIFACT_DIRECTORY)
+        (temporary / _RESULT_FILE).write_text(json.dumps(asdict(result)), encoding="utf-8")
         if not run.keep_artifact:
-            shutil.rmtree(aside / _ARTIFACT_DIRECTORY)
-        shutil.rmtree(home, ignore_errors=True)
-        aside.rename(home)
+            shutil.rmtree(temporary / _ARTIFACT_DIRECTORY)
+        try:
+            temporary.rename(directory)
+        except OSError:
+            # Another command may have finished the same run first.
+            if not (directory / _RESULT_FILE).exists():
+                raise
     finally:
-        shutil.rmtree(aside, ignore_errors=True)
+        shutil.rmtree(temporary, ignore_errors=True)
 
 
-def _read(home: Path) -> Kept:
-    values = json.loads((home / _RESULT_FILE).read_text(encoding="utf-8"))
-    return Kept(Result(**values), home / _ARTIFACT_DIRECTORY)
+def _read(directory: Path) -> CachedRun:
+    values = json.loads((directory / _RESULT_FILE).read_text(encoding="utf-8"))
+    return CachedRun(Result(**values), directory / _ARTIFACT_DIRECTORY)

@@ -14,14 +14,14 @@ import optuna
 import tomli_w
 from optuna.trial import FrozenTrial, Trial, TrialState
 
-from .cache import write_whole
+from .cache import write_atomically
 from .configuration import Configuration, path_of
 from .data.splits import Protocol
 from .experiment import Run
 from .losses.registry import LOSSES
 from .parallel import progress
 from .quality.metrics import ARGMAX, FITTED, ByCut, Cut, Metric, value_of
-from .runs import Kept, keep
+from .runs import CachedRun, run_cached
 from .tables import markdown_table
 
 # Reported seeds are 0 to 9. A validation fold as large as the tweets' needs only one seed.
@@ -179,11 +179,11 @@ def _cut_of(metrics: ByCut) -> Cut:
 def _objective(base: Configuration, pool: Executor) -> Callable[[Trial], float]:
     def objective(trial: Trial) -> float:
         config = suggested(base, trial)
-        done: list[Kept] = []
+        done: list[CachedRun] = []
         seeds = seeds_of(base.model)
         for step, seed in enumerate(seeds, start=1):
             run = Run(config, Protocol.GROUPED, seed, read_test=False, keep_artifact=False)
-            done.append(pool.submit(keep, run).result())
+            done.append(pool.submit(run_cached, run).result())
             judged = statistics.fmean(judge(one.result.metrics["validation"]) for one in done)
             trial.report(judged, step)
             if step < len(seeds) and trial.should_prune():
@@ -196,7 +196,7 @@ def _objective(base: Configuration, pool: Executor) -> Callable[[Trial], float]:
     return objective
 
 
-def _figures(done: Sequence[Kept]) -> dict[str, float]:
+def _figures(done: Sequence[CachedRun]) -> dict[str, float]:
     folds = [one.result.metrics["validation"] for one in done]
     cut = _cut_of(folds[0])
     figures: dict[str, float] = {
@@ -213,12 +213,12 @@ def write(base: Configuration, study: optuna.Study, results: Path) -> Configurat
     """
     best = Configuration.model_validate(study.best_trial.user_attrs["config"])
     path = path_of(base.model, base.variant)
-    write_whole(path, _config_file(best, study).encode())
+    write_atomically(path, _config_file(best, study).encode())
     search = summary(base, study)
     stem = f"tuning-{base.model}-{base.variant}"
     text = json.dumps(search, indent=1, ensure_ascii=False) + "\n"
-    write_whole(results / f"{stem}.json", text.encode())
-    write_whole(results / f"{stem}.md", page(search).encode())
+    write_atomically(results / f"{stem}.json", text.encode())
+    write_atomically(results / f"{stem}.md", page(search).encode())
     return best
 
 

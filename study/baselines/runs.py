@@ -1,15 +1,15 @@
 """Fits of the baselines on the folds of a protocol, each kept once it is finished.
 
-A finished fit is found again by what its numbers depend on: texts, labels, folds, seed, library
-versions and the code of `models`.
+A finished fit is found again by what its numbers depend on: texts, labels, folds, seed, versions of
+Python and the libraries, and the code of `models`.
 """
 
 import io
 import json
+import platform
 import tempfile
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from functools import lru_cache
 from importlib import metadata
 from pathlib import Path
 from typing import Final
@@ -17,11 +17,10 @@ from typing import Final
 import numpy as np
 from threadpoolctl import threadpool_limits
 
-from training.cache import code, directory, key, write_whole
+from training.cache import code, directory, key, write_atomically
 from training.data import datasets
-from training.data.datasets import Dataset
 from training.data.splits import Protocol, split
-from training.parallel import side_by_side
+from training.parallel import run_parallel
 
 from . import models, timing
 from .models import BASELINES, BaselineScores, Fitted, ScoreKind
@@ -29,7 +28,7 @@ from .models import BASELINES, BaselineScores, Fitted, ScoreKind
 # The seed whose fits are kept as files and timed.
 TIMED_SEED: Final = 0
 
-_LIBRARIES = ("numpy", "scikit-learn", "fasttext-community")
+_LIBRARIES = ("numpy", "scipy", "scikit-learn", "fasttext-community")
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,8 +42,6 @@ class BaselineRun:
         train_seconds: wall time from raw texts to the fitted baseline, other fits running at the
             same time.
         bytes: of the uncompressed file that holds everything needed for scoring.
-        us_per_text_1: microseconds for a single text, from raw text; null except for `TIMED_SEED`.
-        us_per_text_256: microseconds per text in a batch of 256, from raw text; null likewise.
     """
 
     validation_scores: BaselineScores
@@ -52,8 +49,6 @@ class BaselineRun:
     score_kind: ScoreKind
     train_seconds: float
     bytes: int
-    us_per_text_1: float | None
-    us_per_text_256: float | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,7 +59,7 @@ class _Job:
     labels_of: str
     protocol: Protocol
     seed: int
-    homes: Mapping[str, Path]
+    stems: Mapping[str, Path]
 
 
 def run_baselines(  # noqa: PLR0913
@@ -97,19 +92,19 @@ def run_baselines(  # noqa: PLR0913
     """
     names = tuple(BASELINES if names is None else names)
     labels_of = labels_of or model
-    homes = {seed: _homes(model, labels_of, protocol, seed, names) for seed in seeds}
+    stems = {seed: _stems(model, labels_of, protocol, seed, names) for seed in seeds}
     jobs = [
         _Job(model, labels_of, protocol, seed, group)
-        for seed in homes
-        for group in _families(homes[seed])
+        for seed in stems
+        for group in _families(stems[seed])
     ]
     # A seed's last family takes longest; started first, it leaves no processor idle at the end.
     jobs.reverse()
-    missing = [job for job in map(_without_kept, jobs) if job.homes]
+    missing = [job for job in map(_without_kept, jobs) if job.stems]
     title = f"Baselines, {model}, {protocol}"
     done = len(jobs) - len(missing)
-    side_by_side(_carry_out, missing, title, _name_of, workers=workers, done=done)
-    return {name: [_read(homes[seed][name]) for seed in seeds] for name in names}
+    run_parallel(_carry_out, missing, title, _name_of, workers=workers, done=done)
+    return {name: [_read(stems[seed][name]) for seed in seeds] for name in names}
 
 
 def time_baselines(model: str) -> dict[str, tuple[float, float]]:
@@ -122,7 +117,7 @@ def time_baselines(model: str) -> dict[str, tuple[float, float]]:
     Raises:
         TrainingError: the data set is missing, damaged or too small.
     """
-    texts = _timed_texts(_dataset(model, datasets.data_directory()))
+    texts = datasets.load(model).texts[: timing.TIMED_TEXTS]
     return {
         name: timing.microseconds_per_text(BASELINES[name].load(file).scores, texts)
         for name, file in model_files(model).items()
@@ -139,84 +134,74 @@ def model_files(model: str) -> dict[str, Path]:
         TrainingError: the data set is missing, damaged or too small.
     """
     run_baselines(model, (TIMED_SEED,), Protocol.GROUPED)
-    homes = _homes(model, model, Protocol.GROUPED, TIMED_SEED, tuple(BASELINES))
-    return {name: _model_file(home) for name, home in homes.items()}
+    stems = _stems(model, model, Protocol.GROUPED, TIMED_SEED, tuple(BASELINES))
+    return {name: _model_file(stem) for name, stem in stems.items()}
 
 
-def _timed_texts(dataset: Dataset) -> tuple[str, ...]:
-    return dataset.texts[: timing.TIMED_TEXTS]
-
-
-def _homes(
+def _stems(
     model: str, labels_of: str, protocol: Protocol, seed: int, names: Sequence[str]
 ) -> dict[str, Path]:
     """Name where each baseline's fit is kept; its files add a suffix."""
-    dataset = _dataset(model, datasets.data_directory())
+    dataset = datasets.load(model)
+    contents = [dataset.content_sha256, datasets.load(labels_of).content_sha256]
     versions = {name: metadata.version(name) for name in _LIBRARIES}
     folds = split(dataset, protocol, seed).sha256()
-    common = (labels_of, protocol, seed, folds, dataset.sha256, versions, code(models.__name__))
+    versions["python"] = platform.python_version()
+    common = (protocol, seed, folds, contents, versions, code(models.__name__))
     return {name: directory("baselines", key(name, *common)) for name in names}
 
 
-def _families(homes: Mapping[str, Path]) -> Iterator[dict[str, Path]]:
+def _families(stems: Mapping[str, Path]) -> Iterator[dict[str, Path]]:
     families: dict[object, dict[str, Path]] = {}
-    for name, home in homes.items():
-        families.setdefault(BASELINES[name].family, {})[name] = home
+    for name, stem in stems.items():
+        families.setdefault(BASELINES[name].family, {})[name] = stem
     yield from families.values()
 
 
 def _without_kept(job: _Job) -> _Job:
-    homes = {
-        name: home
-        for name, home in job.homes.items()
-        if not _figures_file(home).exists()
-        or (job.seed == TIMED_SEED and not _model_file(home).exists())
+    stems = {
+        name: stem
+        for name, stem in job.stems.items()
+        if not _figures_file(stem).exists()
+        or (job.seed == TIMED_SEED and not _model_file(stem).exists())
     }
-    return _Job(job.model, job.labels_of, job.protocol, job.seed, homes)
+    return _Job(job.model, job.labels_of, job.protocol, job.seed, stems)
 
 
 def _name_of(job: _Job) -> str:
-    return f"{', '.join(job.homes)}: {job.labels_of}, {job.protocol}, seed {job.seed}"
+    return f"{', '.join(job.stems)}: {job.labels_of}, {job.protocol}, seed {job.seed}"
 
 
 def _carry_out(job: _Job) -> None:
-    place = datasets.data_directory()
-    dataset = _dataset(job.model, place)
-    labels = _dataset(job.labels_of, place).labels
+    dataset = datasets.load(job.model)
+    labels = datasets.load(job.labels_of).labels
     rows = split(dataset, job.protocol, job.seed).rows()
     texts = {
         fold: tuple(dataset.texts[row] for row in numbers.tolist())
         for fold, numbers in rows.items()
     }
-    for name, home in job.homes.items():
+    for name, stem in job.stems.items():
         with threadpool_limits(1):
             fitted, seconds = BASELINES[name].fit(texts["train"], labels[rows["train"]], job.seed)
             scores = {fold: fitted.scores(texts[fold]) for fold in ("validation", "test")}
         timed = job.seed == TIMED_SEED
-        alone, batch = (
-            timing.microseconds_per_text(fitted.scores, _timed_texts(dataset))
-            if timed
-            else (None, None)
-        )
         figures = {
             "score_kind": fitted.score_kind,
             "train_seconds": round(seconds, 2),
-            "bytes": _save(fitted, _model_file(home), keep=timed),
-            "us_per_text_1": alone,
-            "us_per_text_256": batch,
+            "bytes": _save(fitted, _model_file(stem), keep=timed),
         }
         buffer = io.BytesIO()
         np.savez(buffer, allow_pickle=False, **scores)
-        write_whole(_scores_file(home), buffer.getvalue())
+        write_atomically(_scores_file(stem), buffer.getvalue())
         # Written last: this file marks the fit as complete.
-        write_whole(_figures_file(home), json.dumps(figures).encode())
+        write_atomically(_figures_file(stem), json.dumps(figures).encode())
 
 
 def _save(fitted: Fitted, path: Path, *, keep: bool) -> int:
     """Save a fitted baseline, return its size in bytes, and move it to ``path`` if it is kept."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(prefix=".baseline-", dir=path.parent) as aside:
-        file = Path(aside) / path.name
+    with tempfile.TemporaryDirectory(prefix=".baseline-", dir=path.parent) as temporary:
+        file = Path(temporary) / path.name
         fitted.save(file)
         size = file.stat().st_size
         if keep:
@@ -224,27 +209,22 @@ def _save(fitted: Fitted, path: Path, *, keep: bool) -> int:
     return size
 
 
-def _read(home: Path) -> BaselineRun:
-    with np.load(_scores_file(home), allow_pickle=False) as scores:
+def _read(stem: Path) -> BaselineRun:
+    with np.load(_scores_file(stem), allow_pickle=False) as scores:
         return BaselineRun(
             scores["validation"],
             scores["test"],
-            **json.loads(_figures_file(home).read_text(encoding="utf-8")),
+            **json.loads(_figures_file(stem).read_text(encoding="utf-8")),
         )
 
 
-def _scores_file(home: Path) -> Path:
-    return home.with_suffix(".npz")
+def _scores_file(stem: Path) -> Path:
+    return stem.with_suffix(".npz")
 
 
-def _figures_file(home: Path) -> Path:
-    return home.with_suffix(".json")
+def _figures_file(stem: Path) -> Path:
+    return stem.with_suffix(".json")
 
 
-def _model_file(home: Path) -> Path:
-    return home.with_suffix(".model")
-
-
-@lru_cache(maxsize=2)
-def _dataset(model: str, place: Path) -> Dataset:
-    return datasets.load(model, place)
+def _model_file(stem: Path) -> Path:
+    return stem.with_suffix(".model")

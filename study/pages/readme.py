@@ -3,12 +3,13 @@
 from pathlib import Path
 from typing import Final
 
-from training.cache import write_whole
+from training.cache import write_atomically
 from training.data import datasets
 from training.quality.metrics import FITTED, Metric
 from training.tables import COLUMNS, markdown_table
 
 from ..schema.results import Results, Row
+from ..storage import StorageError
 from .benchmark import served_row
 from .wording import mean, title, variant_title
 
@@ -26,17 +27,37 @@ def find(root: Path) -> list[Path]:
     return [page for page in pages if page.is_file() and START in page.read_text(encoding="utf-8")]
 
 
+def require(root: Path) -> list[Path]:
+    """Return the files under ``root`` that hold the marks, see `find`.
+
+    Raises:
+        StorageError: there is none, or one lacks the second mark.
+    """
+    found = find(root)
+    if not found:
+        raise StorageError(f"{root.resolve()}: no page holds the mark {START!r}")
+    for page in found:
+        _around(page)
+    return found
+
+
 def update(page: Path, table: str) -> None:
     """Put a table between the two marks of a page.
 
     Raises:
-        ValueError: the marks are missing.
+        StorageError: the marks are missing.
     """
-    before, start, rest = page.read_text(encoding="utf-8").partition(START)
+    before, after = _around(page)
+    write_atomically(page, f"{before}{START}\n\n{table}\n{END}{after}".encode())
+
+
+def _around(page: Path) -> tuple[str, str]:
+    """Return what stands before and after the marks."""
+    before, _, rest = page.read_text(encoding="utf-8").partition(START)
     _, end, after = rest.partition(END)
     if not end:
-        raise ValueError(f"{page}: the marks {START!r} and {END!r} are missing")
-    write_whole(page, f"{before}{start}\n\n{table}\n{end}{after}".encode())
+        raise StorageError(f"{page}: the marks {START!r} and {END!r} are missing")
+    return before, after
 
 
 def table(results: Results) -> str:

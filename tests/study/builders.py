@@ -6,7 +6,7 @@ from pathlib import Path
 from study.schema.results import RowMetrics, Summary
 from training.experiment import Result
 from training.quality.metrics import METRICS, Metrics
-from training.runs import Kept
+from training.runs import CachedRun
 
 
 def metrics(value: float) -> Metrics:
@@ -20,7 +20,7 @@ def kept(
     validation: float | None = None,
     at: Mapping[str, float] | None = None,
     collapsed: bool = False,
-) -> Kept:
+) -> CachedRun:
     """Return a finished run.
 
     Args:
@@ -32,7 +32,7 @@ def kept(
     """
     thresholds = ("0.5", "fitted", "fitted to accuracy")
     other = 1 - test if validation is None else validation
-    return Kept(
+    return CachedRun(
         Result(
             metrics={
                 "validation": {name: metrics(other) for name in thresholds},

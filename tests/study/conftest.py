@@ -7,9 +7,9 @@ import pytest
 
 from training import runs
 
-from ..training.conftest import cache, data_dir, quick_folds, tiny, tiny_type
+from ..training.conftest import cache, quick_folds, tiny, tiny_type
 
-__all__ = ["cache", "data_dir", "in_this_process", "quick_folds", "tiny", "tiny_type"]
+__all__ = ["cache", "in_this_process", "quick_folds", "tiny", "tiny_type"]
 
 J = TypeVar("J")
 R = TypeVar("R")
@@ -30,4 +30,4 @@ def one_by_one(
 
 @pytest.fixture
 def in_this_process(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(runs, "side_by_side", one_by_one)
+    monkeypatch.setattr(runs, "run_parallel", one_by_one)

@@ -232,7 +232,7 @@ def light(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     for name in set(BASELINES) - set(LIGHT):
         monkeypatch.delitem(BASELINES, name)
     monkeypatch.setattr(
-        runs, "side_by_side", lambda job, jobs, *_, **__: [job(one) for one in jobs]
+        runs, "run_parallel", lambda job, jobs, *_, **__: [job(one) for one in jobs]
     )
     monkeypatch.setattr(timing, "TIMED_TEXTS", 20)
     return LIGHT
@@ -295,9 +295,6 @@ def test_runs_are_those_of_the_folds(light: list[str]) -> None:
             assert run.score_kind == baseline.score_kind
             assert run.train_seconds >= 0
             assert run.bytes > 1000
-            for microseconds in (run.us_per_text_1, run.us_per_text_256):
-                assert (microseconds is None) == (seed != 0)
-                assert microseconds is None or microseconds > 0
 
 
 @pytest.mark.usefixtures("tiny")

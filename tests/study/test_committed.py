@@ -64,7 +64,7 @@ def rebuilt(tmp_path_factory: pytest.TempPathFactory) -> Path:
         patch.chdir(root)
         patch.setenv("DATA_DIR", str(root / "no data"))
         tuning_pages.write(directory)
-        rendering.everything()
+        rendering.everything(directory, root)
     return root
 
 

@@ -50,7 +50,7 @@ def test_every_row_is_on_the_two_labels(tmp_path: Path, monkeypatch: pytest.Monk
             f'loss = "{loss}"\ntypes_weight = 1.0\nepochs = 2\nhidden = 8\nextra_words = 20\n'
             "[wide]\nbits = 10\nsurface_dimensions = 2\n"
         )
-    monkeypatch.setattr(runs, "side_by_side", one_by_one)
+    monkeypatch.setattr(runs, "run_parallel", one_by_one)
     found = measure("tiny", (0, 1))
     expected = [
         *((kind, name, labels) for labels in (2, 3) for kind, name in _of_baselines()),

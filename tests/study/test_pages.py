@@ -1,14 +1,12 @@
 """Tables and sentences of the pages, from figures that a test chooses."""
 
-import doctest
 import re
 from dataclasses import replace
 from pathlib import Path
-from types import ModuleType
 
 import pytest
 
-from study.pages import ablations, benchmark, finer_labels, paper, readme, results, wording
+from study.pages import ablations, benchmark, finer_labels, paper, readme, results
 from study.pages import scope as scope_page
 from study.pages import sensitivity as sensitivity_page
 from study.schema.results import (
@@ -40,13 +38,6 @@ from ..conftest import ROOT
 from .builders import row_metrics, summary
 
 EMPTY = Results([], [], [], {}, [])
-
-
-@pytest.mark.parametrize("module", [wording])
-def test_examples(module: ModuleType) -> None:
-    found = doctest.testmod(module)
-    assert found.attempted
-    assert not found.failed
 
 
 def table1_row(accuracy: float, f1: float, *, collapsed: bool = False) -> Table1Row:
@@ -249,8 +240,13 @@ def test_a_page_is_changed_between_the_marks_alone(tmp_path: Path) -> None:
     readme.update(page, "new\n")
     assert page.read_text() == f"before {readme.START}\n\nnew\n\n{readme.END} after"
     page.write_text("no marks")
-    with pytest.raises(ValueError, match=r"marks .* are missing"):
+    with pytest.raises(StorageError, match=r"marks .* are missing"):
         readme.update(page, "new")
+    with pytest.raises(StorageError, match=r"no page holds the mark"):
+        readme.require(tmp_path)
+    page.write_text(readme.START)
+    with pytest.raises(StorageError, match=r"marks .* are missing"):
+        readme.require(tmp_path)
 
 
 def test_marks_are_found_wherever_the_documentation_has_them(tmp_path: Path) -> None:

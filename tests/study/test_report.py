@@ -54,8 +54,8 @@ def project(
     (tmp_path / "README.md").write_text(f"{readme.START}{readme.END}")
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(datasets, "SOURCES", {"tiny": tiny})
-    monkeypatch.setattr(cli, "side_by_side", one_by_one)
-    monkeypatch.setattr(baseline_runs, "side_by_side", one_by_one)
+    monkeypatch.setattr(cli, "run_parallel", one_by_one)
+    monkeypatch.setattr(baseline_runs, "run_parallel", one_by_one)
     monkeypatch.setattr(report.Scale, "seeds", lambda scale, *_: range(1 if scale.quick else 2))
     paper = {("tiny", loss): PaperFigures(0.5, 0.5) for loss in LOSSES}
     monkeypatch.setattr(results, "PAPER", paper)

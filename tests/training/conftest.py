@@ -15,14 +15,6 @@ from training.data import datasets, splits
 from training.data.datasets import Source
 
 
-@pytest.fixture(scope="session")
-def data_dir() -> Path:
-    """Directory of the real archives."""
-    if "DATA_DIR" not in os.environ:
-        pytest.skip("needs the data sets: set DATA_DIR (python -m training download gets them)")
-    return Path(os.environ["DATA_DIR"])
-
-
 @pytest.fixture(autouse=True)
 def cache(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> Path:
     """One cache for the whole session and its workers, so that slow splits are computed once."""

@@ -13,6 +13,10 @@ MODULE = '''
 
 import math
 from os import path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from made.inner import deep
 
 RATE = 2  # a comment
 
@@ -70,6 +74,8 @@ def code_of(make: Make, source: str) -> str:
         ("RATE = 2", "\n\nRATE = (\n    2\n)"),
         ("import math\n", ""),
         ("from os import path", "from pathlib import Path"),
+        ("import math\nfrom os import path", "from os import path\nimport math"),
+        ("if TYPE_CHECKING:\n    from made.inner import deep\n", ""),
         ('f"the size is {self.size}"', '"the size is negative"'),
     ],
 )
@@ -99,6 +105,56 @@ def test_a_module_can_be_moved(make: Make) -> None:
     assert cache.code(here, other) == cache.code(make("inner.there", MODULE), other)
     assert cache.code(here, other) == cache.code(other, here)
     assert cache.code(here, other) != cache.code(here)
+
+
+WATCHED = ("made.one", "made.other", "made.user")
+
+
+def test_what_an_import_binds_counts(make: Make) -> None:
+    make("one", "def sigmoid(): return 1\ndef softmax(): return 2")
+    make("other", "def sigmoid(): return 3")
+    codes = []
+    for imports in (
+        "from .one import sigmoid as f",
+        "from .one import softmax as f",
+        "from .other import sigmoid as f",
+        "from .one import sigmoid",
+        "from .other import sigmoid",
+        "from . import one",
+        "from . import other as one",
+        "from numpy import exp as f",
+        "from numpy import log as f",
+        "import numpy as one",
+        "import made.other as one",
+    ):
+        make("user", f"{imports}\ndef g(): return (f, one, sigmoid)")
+        cache.code.cache_clear()
+        codes.append(cache.code(*WATCHED))
+    assert len(set(codes)) == len(codes) - 1
+    assert codes[6] == codes[10]  # the same module under the same name
+
+
+def test_an_import_of_a_moved_module_does_not_count(make: Make) -> None:
+    def written(name: str, imports: str) -> str:
+        one = make(name, "def f(): return 1")
+        user = make("user", f"{imports}\ndef g(): return (f, h)")
+        cache.code.cache_clear()
+        return cache.code(one, user)
+
+    before = written("one", "from .one import f, f as h")
+    assert before == written("one", "from made.one import f as h\nfrom made.one import f")
+    assert before == written("inner.moved", "from .inner.moved import f, f as h")
+
+
+def test_imports_for_types_are_not_followed(make: Make) -> None:
+    make("one", "A = 1")
+    make("two", "B = 1")
+    user = make(
+        "user",
+        "import typing\nif typing.TYPE_CHECKING:\n    from .one import A\n"
+        "else:\n    from .two import B",
+    )
+    assert set(cache.imported_by(user)) == {"made.two", user}
 
 
 def test_a_module_that_does_not_exist(make: Make) -> None:
@@ -153,13 +209,13 @@ def test_a_result_is_kept_by_kind_and_key(tmp_path: Path, monkeypatch: pytest.Mo
 
 def test_a_file_is_whole_or_as_it_was(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path = tmp_path / "new" / "file"
-    cache.write_whole(path, b"old")
+    cache.write_atomically(path, b"old")
 
     def fail(*_: object) -> None:
         raise KeyboardInterrupt
 
     monkeypatch.setattr(Path, "replace", fail)
     with pytest.raises(KeyboardInterrupt):
-        cache.write_whole(path, b"new")
+        cache.write_atomically(path, b"new")
     assert path.read_bytes() == b"old"
     assert list(path.parent.iterdir()) == [path]

@@ -283,7 +283,7 @@ def test_train_all_prints_what_it_does_and_a_line_per_fit(
                 advance(name_of(one))
         return done
 
-    monkeypatch.setattr(cli, "side_by_side", here)
+    monkeypatch.setattr(cli, "run_parallel", here)
     done = command.invoke(cli.app, ["train-all", "--workers=1"])
     assert done.exit_code == 0, done.output
     lines = done.output.splitlines()

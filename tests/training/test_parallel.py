@@ -2,12 +2,12 @@
 
 import pytest
 
-from training.parallel import progress, side_by_side
+from training.parallel import progress, run_parallel
 
 
 def test_the_order_is_kept_and_a_line_per_job_printed(capsys: pytest.CaptureFixture[str]) -> None:
     # A function of Python's own: a process for one of ours would import torch first.
-    found = side_by_side(int, ["1", "2", "3"], "Test", "number {}".format, workers=2, done=1)
+    found = run_parallel(int, ["1", "2", "3"], "Test", "number {}".format, workers=2, done=1)
     assert found == [1, 2, 3]
     lines = capsys.readouterr().out.splitlines()
     assert [line.partition(",")[0] for line in lines] == [f"Test: {n} of 4" for n in (2, 3, 4)]
@@ -20,7 +20,7 @@ def test_the_order_is_kept_and_a_line_per_job_printed(capsys: pytest.CaptureFixt
 
 def test_the_first_failure_ends_the_series() -> None:
     with pytest.raises(ValueError, match="invalid literal for int"):
-        side_by_side(int, ["1", "one", "3"], "Test", workers=2)
+        run_parallel(int, ["1", "one", "3"], "Test", workers=2)
 
 
 def test_in_a_terminal_there_is_a_bar(

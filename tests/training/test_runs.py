@@ -10,14 +10,14 @@ from typing import Any
 import pytest
 
 from training import runs
-from training.configuration import Configuration
+from training.configuration import Configuration, Wide
 from training.data import custom_data
 from training.data.custom_data import CustomData
 from training.data.datasets import Dataset, Source
 from training.data.splits import Protocol
 from training.errors import TrainingError
 from training.experiment import Run
-from training.runs import directory_of, keep, run_all, run_cells, watched_modules
+from training.runs import directory_of, run_all, run_cached, run_cells, watched_modules
 
 from ..conftest import ROOT
 
@@ -33,7 +33,7 @@ pytestmark = pytest.mark.usefixtures("tiny")
 def own_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.setenv("TRAINING_CACHE", str(tmp_path / "cache"))
     # A process of its own would not know the tiny data set, so its part is done here.
-    monkeypatch.setattr(runs, "side_by_side", lambda job, jobs, *_, **__: [job(j) for j in jobs])
+    monkeypatch.setattr(runs, "run_parallel", lambda job, jobs, *_, **__: [job(j) for j in jobs])
     return tmp_path / "cache"
 
 
@@ -50,11 +50,11 @@ def test_finished_runs_are_kept(monkeypatch: pytest.MonkeyPatch) -> None:
     assert first[0].artifact.is_dir()
     no_more_fits(monkeypatch)
     assert run_all([RUN], "Test") == first[:1]
-    assert keep(RUN) == first[0]
+    assert run_cached(RUN) == first[0]
     renamed = replace(RUN, config=CONFIG.model_copy(update={"variant": "b", "shipped": False}))
-    assert keep(renamed) == first[0]
+    assert run_cached(renamed) == first[0]
     with pytest.raises(AssertionError, match="carried out again"):
-        keep(replace(RUN, seed=2))
+        run_cached(replace(RUN, seed=2))
 
 
 def test_a_series_goes_on_where_it_broke_off(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -80,15 +80,15 @@ def test_a_series_goes_on_where_it_broke_off(monkeypatch: pytest.MonkeyPatch) ->
     assert {one.name for one in directory.iterdir()} == {one.artifact.parent.name for one in kept}
 
 
-def test_cells_are_given_back_as_they_came() -> None:
+def test_cells_keep_their_order() -> None:
     other = replace(RUN, seed=2)
     cells = run_cells([[RUN, other], [], [RUN]], "Test")
-    assert cells == [[keep(RUN), keep(other)], [], [keep(RUN)]]
+    assert cells == [[run_cached(RUN), run_cached(other)], [], [run_cached(RUN)]]
 
 
 def test_an_artifact_that_nobody_wants_is_not_kept() -> None:
-    kept = keep(RUN)
-    figures = keep(replace(RUN, keep_artifact=False))
+    kept = run_cached(RUN)
+    figures = run_cached(replace(RUN, keep_artifact=False))
     assert not figures.artifact.exists()
     assert (kept.artifact / "model.json").is_file()
     assert figures.result.metrics == kept.result.metrics
@@ -97,7 +97,7 @@ def test_an_artifact_that_nobody_wants_is_not_kept() -> None:
 
 
 def test_a_result_is_read_as_it_was_written() -> None:
-    kept = keep(RUN)
+    kept = run_cached(RUN)
     written = json.loads((kept.artifact.parent / "result.json").read_text())
     assert written["metrics"] == kept.result.metrics
     assert set(kept.result.history[0]) == {"train", "validation", "macro_f1", "average_precision"}
@@ -147,6 +147,29 @@ def test_custom_data_is_known_by_its_content(tmp_path: Path) -> None:
     assert home("a.csv", f"text,label\n{ROWS}") != home("c.csv", f"text,label\n{ROWS}more,1\n")
 
 
+def test_what_the_wide_path_reads_counts(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It follows from the configuration by code, which may change."""
+    wide = replace(RUN, config=CONFIG.model_copy(update={"wide": Wide(bits=10)}))
+    fewer = Wide(bits=10, words=1).features()
+    before = directory_of(wide)
+    monkeypatch.setattr(Wide, "features", lambda _: fewer)
+    assert directory_of(wide) != before
+
+
+def test_two_commands_may_finish_the_same_run(monkeypatch: pytest.MonkeyPatch) -> None:
+    train = runs.train
+
+    def train_after_another(run: Run, directory: Path) -> Any:
+        monkeypatch.setattr(runs, "train", train)
+        run_cached(run)
+        return train(run, directory)
+
+    monkeypatch.setattr(runs, "train", train_after_another)
+    run = replace(RUN, seed=77)
+    assert run_cached(run).artifact.is_dir()
+    assert not list(directory_of(run).parent.glob(".run-*"))
+
+
 def test_which_column_has_the_texts_counts(tmp_path: Path) -> None:
     text = "a,b,label\n" + "".join(
         f"one {'x' * number},two {'y' * number},{number % 2}\n" for number in range(40)
@@ -189,4 +212,4 @@ def test_all_that_a_run_imports_is_watched() -> None:
 
 def test_an_unknown_data_set_is_reported(tiny: Source) -> None:
     with pytest.raises(TrainingError, match=r"unknown model 'soup'; available models: .*tiny"):
-        keep(replace(RUN, config=CONFIG.model_copy(update={"model": "soup"})))
+        run_cached(replace(RUN, config=CONFIG.model_copy(update={"model": "soup"})))

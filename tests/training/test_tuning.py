@@ -55,7 +55,7 @@ class Fits:
         self.value: Value = lambda run: 0.9 - abs(math.log(run.config.layer_rate / 0.002)) / 10
         self._lock = threading.Lock()
 
-    def keep(self, run: Run) -> Any:
+    def run_cached(self, run: Run) -> Any:
         with self._lock:
             self.runs.append(run)
         value = self.value(run)
@@ -68,7 +68,7 @@ class Fits:
 def fits(monkeypatch: pytest.MonkeyPatch) -> Fits:
     """Fit in this process, at once."""
     made = Fits()
-    monkeypatch.setattr(tuning, "keep", made.keep)
+    monkeypatch.setattr(tuning, "run_cached", made.run_cached)
     monkeypatch.setattr(
         tuning, "ProcessPoolExecutor", lambda workers, **_: ThreadPoolExecutor(workers)
     )
@@ -316,11 +316,11 @@ def test_a_search_of_classes_names_their_figures(
 ) -> None:
     monkeypatch.chdir(tmp_path)
 
-    def keep(run: Run) -> Any:
+    def run_cached(run: Run) -> Any:
         metrics = {"validation": {"argmax": {"macro_f1": 0.8, "mcc": 0.7, "auroc": None}}}
         return SimpleNamespace(result=SimpleNamespace(metrics=metrics, train_seconds=3.0))
 
-    monkeypatch.setattr(tuning, "keep", keep)
+    monkeypatch.setattr(tuning, "run_cached", run_cached)
     base = Configuration(model="cyberbullying_type", variant="plain", loss="cross_entropy")
     study = tune(base, budget(1))
     assert study.best_value == pytest.approx(0.75)

@@ -101,7 +101,7 @@ def split(dataset: Dataset, protocol: Protocol, seed: int) -> Split:
             ) from error
         buffer = io.BytesIO()
         np.savez(buffer, allow_pickle=False, **folds.rows())
-        cache.write_whole(cached, buffer.getvalue())
+        cache.write_atomically(cached, buffer.getvalue())
     with np.load(cached, allow_pickle=False) as arrays:
         folds = Split(arrays["train"], arrays["validation"], arrays["test"])
     _require_every_class(dataset, folds, seed)

@@ -106,7 +106,7 @@ def _from_file(path: Path, dimensions: int) -> WordVectors:
         words, vectors = _parse(path, dimensions)
         buffer = io.BytesIO()
         np.savez(buffer, words=np.array("\n".join(words).encode()), vectors=vectors)
-        cache.write_whole(cached, buffer.getvalue())
+        cache.write_atomically(cached, buffer.getvalue())
     with np.load(cached, allow_pickle=False) as arrays:
         words = arrays["words"].item().decode().split("\n")
         return WordVectors(path.name, tuple(words), arrays["vectors"])
