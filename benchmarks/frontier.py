@@ -1,17 +1,22 @@
 """Every model of the report as a point: its cost per text and the quality of its scores."""
 
-import json
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Final, TypedDict
+from typing import Final
 
 from threadpoolctl import threadpool_limits
 
+from study import storage
+from study.rendering import RESULTS_FILE
+from study.schema.results import Results, Row
 from training import configuration, runs
 from training.data import datasets
 from training.data.splits import Protocol
 from training.experiment import Run
+from training.quality.metrics import HALF, Metric
+from training.tables import RESULTS
 
 from . import artifacts, baseline_fits, engines, samples
 from .baseline_fits import Scorer
@@ -22,20 +27,9 @@ from .measure import Scale, interleaved, spreads
 
 ALONE: Final = "(predict alone)"
 _TEXTS: Final = 4096
-_QUALITIES: Final = ("average_precision", "auroc", "macro_f1")
+_QUALITIES: Final[tuple[Metric, ...]] = ("average_precision", "auroc", "macro_f1")
 # Rows of the report that are not models to be timed: the paper's figures, the majority class.
 _NOT_MODELS: Final = frozenset({"paper", "majority"})
-
-
-class _Row(TypedDict):
-    """The keys that are used here of a row of ``docs/results/results.json``."""
-
-    model: str
-    name: str
-    kind: str
-    protocol: str
-    threshold: str | None
-    metrics: dict[str, dict[str, float] | None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,14 +45,13 @@ class _Contender:
 
 def measure(scale: Scale) -> dict[str, Frontier]:
     """Return model → cost and quality of everything that the report compares."""
-    report = json.loads((ROOT / "docs/results/results.json").read_text(encoding="utf-8"))
+    report = storage.read(Results, ROOT / RESULTS / RESULTS_FILE)
     return {
-        model: _of_model(model, report["rows"], scale.for_long_parts())
-        for model in datasets.SOURCES
+        model: _of_model(model, report.rows, scale.for_long_parts()) for model in datasets.SOURCES
     }
 
 
-def _of_model(model: str, rows: list[_Row], scale: Scale) -> Frontier:
+def _of_model(model: str, rows: Sequence[Row], scale: Scale) -> Frontier:
     qualities = _qualities(model, rows)
     contenders = _ours(model) | _baselines(model)
     texts = samples.texts(model, _TEXTS)
@@ -93,16 +86,14 @@ def _of_model(model: str, rows: list[_Row], scale: Scale) -> Frontier:
     )
 
 
-def _qualities(model: str, rows: list[_Row]) -> dict[str, dict[str, float]]:
+def _qualities(model: str, rows: Sequence[Row]) -> dict[str, dict[str, float]]:
     """Return name in the report → metric → mean; AP and AUROC exist for two labels only."""
     return {
-        row["name"]: {
-            name: metric["mean"] for name in _QUALITIES if (metric := row["metrics"][name])
-        }
+        row.name: {name: metric.mean for name in _QUALITIES if (metric := row.metrics.get(name))}
         for row in rows
-        if (row["model"], row["protocol"]) == (model, Protocol.GROUPED)
-        and row["kind"] not in _NOT_MODELS
-        and row["threshold"] != "0.5"  # a second row of the same model
+        if (row.model, row.protocol) == (model, Protocol.GROUPED)
+        and row.kind not in _NOT_MODELS
+        and row.threshold != HALF  # a second row of the same model
     }
 
 

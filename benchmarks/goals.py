@@ -12,13 +12,9 @@ from .growth import CHARACTERS
 from .in_process import BATCH
 from .measure import digits
 from .over_http import OURS, SUBWORDS
+from .samples import TITLES
 from .servers import ECHO, RAW
 
-_TITLES: Final = {
-    "spam": "SMS",
-    "cyberbullying": "Cyberbullying",
-    "cyberbullying_type": "Cyberbullying type",
-}
 _ONE_TEXT_16: Final = "1 text, 16 connections"
 _ONE_TEXT_1: Final = "1 text, 1 connection"
 _BATCH_16: Final = "256 texts, 16 connections"
@@ -59,7 +55,7 @@ def _frontier(figures: Figures) -> Iterator[Verdict]:
         others = cheapest([point for point in found.points if point.subwords])
         ratios = {name: point.us.median / default.us.median for name, point in others.items()}
         yield Verdict(
-            f"frontier of cost and quality, {_TITLES[model]}",
+            f"frontier of cost and quality, {TITLES[model]}",
             "default better and ≥ 3 × cheaper than each baseline with subwords or character "
             "n-grams",
             f"{default.us.median:.3g} µs at {default.quality[quality]:.4f}; "
@@ -86,7 +82,7 @@ def _beats_fasttext_defaults(model: str, found: Frontier) -> Verdict:
     bound = theirs.us.median
     best = min(better, key=lambda point: point.us.median, default=None)
     return Verdict(
-        f"frontier of cost and quality, {_TITLES[model]}",
+        f"frontier of cost and quality, {TITLES[model]}",
         "a shipped artifact better than fastText's defaults at no higher cost",
         "none is better"
         if best is None

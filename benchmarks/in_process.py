@@ -35,7 +35,7 @@ def measure(scale: Scale) -> dict[str, dict[str, dict[str, Spread]]]:
     """Return model → texts per call → contender → microseconds per text."""
     found: dict[str, dict[str, dict[str, Spread]]] = {}
     with baseline_process() as in_their_process, pinned(cores()[0]), threadpool_limits(1):
-        for model in samples.TITLES:
+        for model in samples.MODELS:
             texts = samples.texts(model, _TEXTS)
             scorers = _scorers(model)
             found[model] = {}

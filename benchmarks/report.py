@@ -40,7 +40,6 @@ _SECTIONS: Final[Mapping[Part, str]] = {
     Part.RESOURCES: "Start, memory, workers, fairness",
     Part.GROWTH: "Growth",
 }
-_MODELS: Final = {**TITLES, "cyberbullying_type": "tweets, six types"}
 _QUALITIES: Final = {"average_precision": "AP", "auroc": "AUROC", "macro_f1": "macro-F1"}
 
 
@@ -172,7 +171,7 @@ def _frontier(frontier: Mapping[str, Frontier]) -> str:
             ]
             for point in sorted(found.points, key=lambda point: point.us.median)
         ]
-        title = _MODELS[model]
+        title = TITLES[model]
         header = ["", "µs per text", *(_QUALITIES[name] for name in names), "on the frontier"]
         parts += [
             f"### {title}",
@@ -238,7 +237,7 @@ def _in_process(models: Mapping[str, Mapping[str, Mapping[str, Spread]]]) -> str
             for name, us in batch.items()
         ]
         header = ["", "µs per text, batch of 1,024", "texts/s", "µs, one text"]
-        parts += [f"### {_MODELS[model]}", table(header, rows)]
+        parts += [f"### {TITLES[model]}", table(header, rows)]
     return "\n\n".join(parts)
 
 
@@ -397,7 +396,7 @@ def _plots(figures: Figures) -> dict[str, bytes]:
     """Return name → SVG file."""
     frontiers = {
         f"frontier-{model}": plots.frontier(
-            f"Cost and quality, {_MODELS[model]}",
+            f"Cost and quality, {TITLES[model]}",
             f"{_QUALITIES[found.quality]} on the test fold",
             found.points,
             found.quality,

@@ -10,8 +10,14 @@ from training.data import datasets
 
 from . import artifacts
 
-# The data sets of the in-process figures, by the model that learns from them.
-TITLES: Final = {"spam": "SMS", "cyberbullying": "tweets"}
+# How the pages name a model's data set.
+TITLES: Final = {
+    "spam": "SMS",
+    "cyberbullying": "tweets",
+    "cyberbullying_type": "tweets, six types",
+}
+# The models of the in-process figures.
+MODELS: Final = ("spam", "cyberbullying")
 _PLAIN: Final = "dice"
 
 

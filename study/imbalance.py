@@ -140,7 +140,7 @@ def _summary(
 def _test_fold(model: str, seed: int) -> tuple[tuple[str, ...], Labels]:
     dataset = datasets.load(model)
     rows = split(dataset, Protocol.GROUPED, seed).test
-    return tuple(dataset.texts[row] for row in rows.tolist()), dataset.labels[rows]
+    return dataset.take(rows)
 
 
 def _minority_precision(model: str, seed: int, kept: CachedRun) -> float:

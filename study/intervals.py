@@ -11,7 +11,7 @@ _TEST_TO_TRAIN = 1 / 8
 
 
 def corrected_interval(values: Sequence[float]) -> tuple[float, float]:
-    """Return the corrected resampled t interval, 95 %, of the mean of figures, one a seed.
+    """Return the corrected resampled t interval, 95 %, of the mean of figures, one per seed.
 
     Args:
         values: two or more.

@@ -87,8 +87,8 @@ def stored_in(directory: Path) -> Stored:
 
 def results_page(directory: Path) -> list[Path]:
     """Write ``README.md``."""
-    tuning = sorted(f"{trials.stem}.md" for trials in directory.glob("tuning-*.json"))
-    return [_write(directory / "README.md", results.page(stored_in(directory), tuning))]
+    others = sorted(page.name for page in directory.glob("*.md"))
+    return [_write(directory / "README.md", results.page(stored_in(directory), others))]
 
 
 def result_table(directory: Path, root: Path) -> list[Path]:

@@ -10,7 +10,7 @@ from training.configuration import Configuration, load_all
 from training.data import datasets
 from training.data.splits import Protocol, split
 from training.experiment import Run
-from training.quality.metrics import FITTED, Metrics, majority, majority_of_classes
+from training.quality.metrics import FITTED, Metrics, majority
 from training.runs import CachedRun, run_all, run_cells
 from training.tables import RESULTS
 
@@ -168,11 +168,7 @@ def _majority_rows(scale: Scale) -> Iterator[Row]:
             for seed in seeds:
                 fold = split(dataset, protocol, seed)
                 train, test = dataset.labels[fold.train], dataset.labels[fold.test]
-                per_seed.append(
-                    majority(train, test)
-                    if dataset.task == "binary"
-                    else majority_of_classes(train, test, len(dataset.label_names))
-                )
+                per_seed.append(majority(train, test, len(dataset.label_names)))
             yield results.majority_row(model, protocol, seeds, per_seed)
 
 

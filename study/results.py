@@ -57,7 +57,7 @@ COMPARED: Final[tuple[Metric, ...]] = ("accuracy", "macro_f1", "mcc", "auroc", "
 
 # A variant is served for the largest mean of these on validation, over the reported seeds; the test
 # fold is not considered.
-_CHOSEN_BY: Final[tuple[ChosenBy, ...]] = ("macro_f1", "mcc", "auroc", "average_precision")
+_CHOSEN_BY: Final = ("macro_f1", "mcc", "auroc", "average_precision")
 _CHOSEN_ON: Final[Fold] = "validation"
 
 
@@ -215,7 +215,7 @@ def _validation_figures(kept: Sequence[CachedRun]) -> dict[ChosenBy, float]:
     found: dict[ChosenBy, float] = {
         metric: statistics.fmean(values(kept, _CHOSEN_ON, metric))
         for metric in _CHOSEN_BY
-        if metric != "mean" and first[metric] is not None
+        if first[metric] is not None
     }
     return found | {"mean": statistics.fmean(found.values())}
 

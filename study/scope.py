@@ -10,6 +10,7 @@ import numpy as np
 from sklearn.metrics import roc_auc_score
 
 from dandelion import Classifier
+from training.cli import ARTIFACTS
 from training.data import datasets
 from training.errors import DatasetError
 
@@ -20,7 +21,6 @@ from .schema.studies import LengthRow, Scope, ScopeModel
 LENGTHS: Final = (10, 20, 40, 80, 160, 300)  # words
 TEXTS: Final = 400  # of each length
 MODELS: Final = ("spam", "cyberbullying")
-ARTIFACTS: Final = Path("artifacts")
 
 _ARCHIVE = "state_of_the_union_1990_on.zip"
 _CORPUS = "the State of the Union addresses from 1990 on"

@@ -1,4 +1,4 @@
-"""From a file of one's own to an answer over HTTP."""
+"""From a custom data file to a response over HTTP."""
 
 import csv
 from pathlib import Path
@@ -15,7 +15,7 @@ WORDS = {"calm": "tea garden", "glad": "hooray yes", "sad": "rain alas"}
 
 
 def write(path: Path, labels: list[str], *, rows: int = 40) -> Path:
-    """Write a file whose texts tell their labels, and one row without a label."""
+    """Write a file whose texts contain their labels' words, and one row without a label."""
     with path.open("w", newline="", encoding="utf-8") as file:
         writer = csv.writer(file)
         writer.writerow(["id", "body", "label"])
@@ -48,8 +48,8 @@ def test_train_report_evaluate_and_serve(
     )
     assert done.exit_code == 0, done.output
     assert "1 rows left out" in done.output
-    told = f"write {artifacts}/serving.toml with the lines [models] and mood = 'wide', then "
-    assert f"Serve it: {told}DANDELION_ARTIFACTS={artifacts} dandelion serve\n" in done.output
+    expected = f"write {artifacts}/serving.toml with the lines [models] and mood = 'wide', then "
+    assert f"Serve it: {expected}DANDELION_ARTIFACTS={artifacts} dandelion serve\n" in done.output
     assert f"line {2 + 2 * 40 * len(labels)}" in done.output
     report = (artifacts / "mood" / "wide.md").read_text(encoding="utf-8")
     for part in ("# mood/wide", "| majority |", "## Rows left out", *labels):
@@ -73,8 +73,8 @@ def test_train_report_evaluate_and_serve(
     service = start_service(artifacts=artifacts)
     service.wait_until_ready()
     texts = [WORDS["glad"], WORDS["calm"]]
-    answer = service.post("/classify/mood", json={"texts": texts})
-    results = answer.raise_for_status().json()["results"]
+    response = service.post("/classify/mood", json={"texts": texts})
+    results = response.raise_for_status().json()["results"]
     assert [one["label"] for one in results] == ["glad", "calm"]
     assert all(("scores" in one) == (len(labels) > 2) for one in results)
 
@@ -93,7 +93,7 @@ def test_train_report_evaluate_and_serve(
         (["--model=spam", "--variant=none"], "no such file"),
     ],
 )
-def test_mistakes_end_in_one_line(
+def test_errors_end_in_one_line(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, arguments: list[str], message: str
 ) -> None:
     write(tmp_path / "mine.csv", ["calm", "glad"])

@@ -5,7 +5,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from itertools import groupby
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Final
 
 import numpy as np
 import typer
@@ -41,7 +41,7 @@ app = typer.Typer(
 _console = Console()
 
 _MODELS = ", ".join(datasets.SOURCES)
-ARTIFACTS = Path("artifacts")
+ARTIFACTS: Final = Path("artifacts")
 _LISTED_ROWS = 20
 _TABLE_WIDTH = 120
 _SHOWN: tuple[Metric, ...] = ("accuracy", "f1", "macro_f1", "mcc", "auroc", "average_precision")
@@ -318,7 +318,7 @@ def _print_evaluation(
     table.add_column("recorded" + ("" if cut is None else f" at {manifest.threshold:.4f}"))
     table.add_column("majority class", justify="right")
     for metric in METRICS:
-        figures = [_figure(metrics.get(metric)) for metrics in (found, recorded, constant)]
+        figures = [tables.figure(metrics.get(metric)) for metrics in (found, recorded, constant)]
         if any(figures):
             table.add_row(metric, *figures)
     _console.print(table)
@@ -371,10 +371,6 @@ def download(model: _OneModel = None) -> None:
             )
 
 
-def _figure(value: float | None) -> str:
-    return "" if value is None else tables.figure(value)
-
-
 def _print_test_metrics(
     trained: Sequence[tuple[Manifest, Result]], dataset: Dataset | None = None
 ) -> None:
@@ -385,7 +381,7 @@ def _print_test_metrics(
         table.add_column(column, no_wrap=True)
 
     def figures(metrics: Metrics) -> list[str]:
-        return [_figure(metrics.get(metric)) for metric in _SHOWN]
+        return [tables.figure(metrics.get(metric)) for metric in _SHOWN]
 
     for model, group in groupby(trained, key=lambda pair: pair[0].model):
         artifacts = list(group)
@@ -394,7 +390,7 @@ def _print_test_metrics(
         for manifest, result in artifacts:
             table.add_row(
                 f"{model}/{manifest.variant}{' (collapsed)' if result.collapsed else ''}",
-                _figure(manifest.threshold),
+                tables.figure(manifest.threshold),
                 *figures(result.metrics["test"][ARGMAX if manifest.threshold is None else FITTED]),
             )
     # Every figure is shown in full, also where there is no terminal, which rich takes for a narrow

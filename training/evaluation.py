@@ -6,7 +6,7 @@ from .data import datasets
 from .data.datasets import Dataset
 from .data.splits import Protocol, Split, split
 from .errors import DatasetError
-from .quality.metrics import Labels, Metrics, majority, majority_of_classes
+from .quality.metrics import Labels, Metrics, majority
 
 
 def read_test_fold(
@@ -22,7 +22,7 @@ def read_test_fold(
         TrainingError: the data set is missing, or is not the one that the artifact was trained on.
     """
     dataset, folds = _split_again(manifest, dataset)
-    return tuple(dataset.texts[row] for row in folds.test.tolist()), dataset.labels[folds.test]
+    return dataset.take(folds.test)
 
 
 def majority_metrics(manifest: Manifest, dataset: Dataset | None = None) -> Metrics:
@@ -33,9 +33,7 @@ def majority_metrics(manifest: Manifest, dataset: Dataset | None = None) -> Metr
     """
     dataset, folds = _split_again(manifest, dataset)
     train, test = dataset.labels[folds.train], dataset.labels[folds.test]
-    if dataset.task == "binary":
-        return majority(train, test)
-    return majority_of_classes(train, test, len(dataset.label_names))
+    return majority(train, test, len(dataset.label_names))
 
 
 def _split_again(manifest: Manifest, dataset: Dataset | None) -> tuple[Dataset, Split]:

@@ -235,7 +235,8 @@ def judge_network(
     dataset, folds = prepared.dataset, prepared.split
 
     def scored(rows: Labels) -> Scored:
-        return Scored(dataset.labels[rows], _scores(prepared, network, _pick(dataset.texts, rows)))
+        texts, labels = dataset.take(rows)
+        return Scored(labels, _scores(prepared, network, texts))
 
     test = scored(folds.test) if run.read_test else None
     judgement = judge(
@@ -246,7 +247,7 @@ def judge_network(
     )
     if test is None or judgement.threshold is None:
         return judgement, None
-    texts = _pick(dataset.texts, folds.test)
+    texts, _ = dataset.take(folds.test)
     return judgement, slices(texts, test.labels, test.scores, judgement.threshold)
 
 
@@ -304,7 +305,8 @@ def _dataset(run: Run) -> Dataset:
 @lru_cache(maxsize=4)
 def _sampled(dataset: Dataset, sample_rows: int) -> Dataset:
     rows = sample(dataset, sample_rows)
-    return replace(dataset, texts=_pick(dataset.texts, rows), labels=dataset.labels[rows])
+    texts, labels = dataset.take(rows)
+    return replace(dataset, texts=texts, labels=labels)
 
 
 @lru_cache(maxsize=2)
@@ -366,7 +368,6 @@ def _scores(prepared: Prepared, network: Network, texts: Sequence[str]) -> Score
         prepared.vocabulary,
         prepared.features,
         network,
-        {},
         is_binary=prepared.dataset.task == "binary",
         engine="numpy",
     )

@@ -98,5 +98,4 @@ versions are in `{manifest.variant}/model.json`.
 
 
 def _figures(metrics: Metrics) -> list[str]:
-    values = [metrics.get(metric) for metric in METRICS]
-    return ["" if value is None else figure(value) for value in values]
+    return [figure(metrics.get(metric)) for metric in METRICS]

@@ -40,11 +40,11 @@ def markdown_table(
     return "".join(f"| {' | '.join(line)} |\n" for line in (header, rule, *lines))
 
 
-def figure(value: float) -> str:
-    """Write a figure of quality: four digits, no zero before the point.
+def figure(value: float | None) -> str:
+    """Write a figure of quality: four digits, no zero before the point; nothing for None.
 
     Example:
-        >>> figure(0.97365)
-        '.9737'
+        >>> figure(0.97365), figure(None)
+        ('.9737', '')
     """
-    return f"{value:.4f}".removeprefix("0")
+    return "" if value is None else f"{value:.4f}".removeprefix("0")

@@ -72,6 +72,11 @@ class Decision:
         """Return the decision between two generic labels, for evaluations that need no names."""
         return cls(("negative", "positive"), threshold)
 
+    @classmethod
+    def of_classes(cls, count: int) -> Self:
+        """Return the decision between more than two labels that are named by their positions."""
+        return cls(tuple(map(str, range(count))), None)
+
     @property
     def is_binary(self) -> bool:
         """Whether there are two labels, and therefore a threshold."""

@@ -1,6 +1,7 @@
 """Two engines that compute the same scores: compiled where it could be built, NumPy everywhere."""
 
 from collections.abc import Mapping, Sequence
+from types import MappingProxyType
 from typing import Any, Final, Literal, Protocol, get_args
 
 import numpy as np
@@ -82,7 +83,7 @@ def scorer(  # noqa: PLR0913
     vocabulary: Vocabulary,
     features: Features | None,
     network: Network,
-    packed: Mapping[str, Packed],
+    packed: Mapping[str, Packed] = MappingProxyType({}),
     *,
     is_binary: bool,
     engine: EngineChoice = "auto",

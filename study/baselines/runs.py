@@ -176,10 +176,7 @@ def _carry_out(job: _Job) -> None:
     dataset = datasets.load(job.model)
     labels = datasets.load(job.labels_of).labels
     rows = split(dataset, job.protocol, job.seed).rows()
-    texts = {
-        fold: tuple(dataset.texts[row] for row in numbers.tolist())
-        for fold, numbers in rows.items()
-    }
+    texts = {fold: dataset.take(numbers)[0] for fold, numbers in rows.items()}
     for name, stem in job.stems.items():
         with threadpool_limits(1):
             fitted, seconds = BASELINES[name].fit(texts["train"], labels[rows["train"]], job.seed)

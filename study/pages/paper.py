@@ -47,11 +47,12 @@ def not_higher(results: Results) -> str:
         for row in results.table1
         if not row.collapsed and (missed := [cut for cut in THRESHOLDS if not _is_higher(row, cut)])
     ]
-    return f"Not higher in both figures, by threshold: {'; '.join(found) or 'none'}."
+    names = "; ".join(found) or "none"
+    return f"Rows in which accuracy or F1 is not above the paper's, with the threshold: {names}."
 
 
 def naive_note(results: Results, sensitivity: Sensitivity) -> str:
-    """Say at which learning rate the naive row was trained, and what its runs predict."""
+    """Report at which learning rate the naive row was trained, and what its runs predict."""
     naive = [row for row in results.table1 if row.collapsed]
     chosen = lowest_collapsing_rate(sensitivity)
     if not naive or chosen is None:
@@ -62,7 +63,7 @@ def naive_note(results: Results, sensitivity: Sensitivity) -> str:
     f1 = naive[0].ours[HALF].f1.per_seed or []
     negative = sum(value == 0 for value in f1)
     text = f"""\
-The row *{naive[0].name}* is trained at {rate(chosen)} on purpose: the lowest learning rate of
+The row *{naive[0].name}* is deliberately trained at {rate(chosen)}: the lowest learning rate of
 [the search](sensitivity.md) from which on every run collapses."""
     if survives:
         text += f" At {survives} not every run does."

@@ -61,7 +61,7 @@ def variant_title(variant: str) -> str:
 
 def mean(summary: Summary | None) -> str:
     """Write a mean over seeds; empty where the metric does not apply."""
-    return "" if summary is None else figure(summary.mean)
+    return figure(None if summary is None else summary.mean)
 
 
 def with_std(summary: Summary) -> str:

@@ -16,7 +16,7 @@ def test_a_body_holds_the_given_number_of_texts(tmp_path: Path) -> None:
 
 def test_default_is_served_and_plain_reads_words_only() -> None:
     table = tomllib.loads((artifacts.HOME / "serving.toml").read_text(encoding="utf-8"))
-    for model in samples.TITLES:
+    for model in samples.MODELS:
         found = samples.variants(model)
         assert found["default"].name == table["models"][model]
         assert Classifier.load(found["plain"]).manifest.features is None

@@ -116,7 +116,7 @@ def test_committed_results_have_every_row() -> None:
 
 
 @pytest.mark.parametrize("model", ["spam", "cyberbullying", "cyberbullying_type"])
-def test_baselines_stand_in_the_same_folds(model: str) -> None:
+def test_baselines_use_the_same_folds(model: str) -> None:
     found = found_rows()
     for name in BASELINES:
         one = found["grouped", model, name, None if model == "cyberbullying_type" else "fitted"]

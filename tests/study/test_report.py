@@ -156,7 +156,7 @@ def test_train_all_prints_every_artifact_and_the_majority(project: Path) -> None
     assert len(list((project / "artifacts" / "tiny").iterdir())) == 3
 
 
-def test_ablations_answer_every_question(project: Path) -> None:
+def test_ablations_cover_every_question(project: Path) -> None:
     ablations.write(project, {"tiny": "bce-wide"})
     page = (project / "ablations.md").read_text()
     for change in ("nothing", "precision = float16", "wide.chars = None", "wide = None"):

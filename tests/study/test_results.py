@@ -111,8 +111,6 @@ def baseline_run(validation: NDArray[np.float64], test: NDArray[np.float64]) -> 
         score_kind="sigmoid",
         train_seconds=1.0,
         bytes=1000,
-        us_per_text_1=None,
-        us_per_text_256=None,
     )
 
 

@@ -55,7 +55,7 @@ def test_at_the_start_the_push_is_the_counted_share(share: float) -> None:
 
 
 @given(st.floats(0.01, 0.99), st.floats(0.01, 0.99))
-def test_one_class_is_called_without_end_both_rest_at_the_share(share: float, score: float) -> None:
+def test_one_class_never_converges_both_stop_at_the_share(share: float, score: float) -> None:
     assert sensitivity.shared_push(share, score, "positive") > 0
     expected = share / (share + 2 * score - 2 * share * score)
     assert sensitivity.shared_push(share, score, "positive") == pytest.approx(expected)
@@ -116,7 +116,7 @@ def test_the_note_on_the_naive_row_names_rate_and_predictions() -> None:
     results = Results([], [], [row], {}, [])
     stored = replace(COMMITTED, cells=[cell(0.001, 3), cell(0.01, 1), cell(0.1, 3)])
     note = " ".join(naive_note(results, stored).split())
-    assert "is trained at .1 on purpose" in note
+    assert "is deliberately trained at .1" in note
     assert "At .01 not every run does. (At .001 every run does again.)" in note
     assert "2 of the 3 runs predict the positive class for every text and 1 the negative" in note
 

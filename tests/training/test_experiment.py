@@ -188,7 +188,7 @@ def test_a_multiclass_run(tmp_path: Path) -> None:
 
 
 @pytest.mark.usefixtures("tiny_type")
-def test_answering_one_class_alone_is_a_collapse(tmp_path: Path) -> None:
+def test_predicting_one_class_only_is_a_collapse(tmp_path: Path) -> None:
     config = changed(CLASSES, prior_bias=True, **STILL)
     _, result = carry_out(Run(config, Protocol.GROUPED, seed=0), tmp_path)
     assert result.metrics["test"]["argmax"]["accuracy"] == pytest.approx(0.8, abs=0.05)

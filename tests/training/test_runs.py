@@ -57,7 +57,7 @@ def test_finished_runs_are_kept(monkeypatch: pytest.MonkeyPatch) -> None:
         run_cached(replace(RUN, seed=2))
 
 
-def test_a_series_goes_on_where_it_broke_off(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_interrupted_series_is_resumed(monkeypatch: pytest.MonkeyPatch) -> None:
     other = replace(RUN, seed=2)
     made: list[Run] = []
     train = runs.train

@@ -62,8 +62,12 @@ class Dataset:
         content = json.dumps([self.label_names, self.texts]).encode()
         return hashlib.sha256(content + self.labels.astype("<i8").tobytes()).hexdigest()
 
+    def take(self, rows: NDArray[np.int64]) -> tuple[tuple[str, ...], NDArray[np.int64]]:
+        """Return the texts and labels of the given rows, int64[m], in their order."""
+        return tuple(self.texts[row] for row in rows.tolist()), self.labels[rows]
+
     def record(self) -> DatasetRecord:
-        """Return what a manifest says about the data set."""
+        """Return what a manifest records about the data set."""
         shares: list[float] = (np.bincount(self.labels) / len(self.labels)).tolist()
         return DatasetRecord(
             name=self.name, sha256=self.sha256, rows=len(self.texts), shares=shares

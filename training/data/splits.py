@@ -61,7 +61,7 @@ class Split:
         return digest.hexdigest()
 
     def record(self) -> SplitRecord:
-        """Return what a manifest says about the split."""
+        """Return what a manifest records about the split."""
         return SplitRecord(
             train=len(self.train),
             validation=len(self.validation),

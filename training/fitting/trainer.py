@@ -15,6 +15,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
+from dandelion.decision.rule import Decision
 from dandelion.decision.threshold import fit_threshold
 from dandelion.engines.network import Network, sigmoid, softmax
 from dandelion.engines.network import binary_logits as reduce_logits
@@ -311,7 +312,7 @@ def measure(
     if classes > 2:
         members = np.eye(classes, dtype=np.int64)[labels]
         scores = softmax(logits)
-        found = macro_f1(labels, logits.argmax(axis=1), classes)
+        found = macro_f1(labels, _chosen(logits), classes)
         precision = average_precision_score(members, scores)
     else:
         scores = sigmoid(reduce_logits(logits))
@@ -323,6 +324,11 @@ def measure(
         macro_f1=found,
         average_precision=float(precision),
     )
+
+
+def _chosen(logits: NDArray[np.float32]) -> Labels:
+    """Choose a class for each text, int64[n], from float32[n, k] for k > 2 classes."""
+    return np.array(Decision.of_classes(logits.shape[1]).decide(logits).positions)
 
 
 def _curves(
@@ -340,7 +346,7 @@ def _curves(
         loss = objective(logits, labels, None if fold.types is None else fold.types[rows])
     found = logits.numpy()
     if classes > 2:
-        predicted = found.argmax(axis=1)
+        predicted = _chosen(found)
         f1 = macro_f1(labels, predicted, classes)
     else:
         predicted = (reduce_logits(found) >= 0).astype(np.int64)

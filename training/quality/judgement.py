@@ -1,4 +1,4 @@
-"""The judgement on a classifier: the thresholds that are fitted, and the metrics at them.
+"""The evaluation of a classifier: the thresholds that are fitted, and the metrics at them.
 
 Thresholds are fitted on validation alone. The test fold is only measured.
 """

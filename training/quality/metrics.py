@@ -33,9 +33,6 @@ AT_THRESHOLD: Final[tuple[Metric, ...]] = (
 OF_SCORES: Final[tuple[Metric, ...]] = ("auroc", "average_precision", "brier", "ece")
 METRICS: Final[tuple[Metric, ...]] = AT_THRESHOLD + OF_SCORES
 
-# Only with more than two labels.
-OF_CLASSES: Final = ("per_class_f1", "confusion_matrix")
-
 Cut = Literal["0.5", "fitted", "fitted to accuracy", "argmax"]
 """How scores became labels, as tables and artifacts name it."""
 
@@ -78,7 +75,7 @@ class Metrics(TypedDict):
 
 
 ByCut = dict[Cut, Metrics]
-"""The metrics of a fold, for each way in which scores became labels."""
+"""The metrics of a fold, by the rule that turned scores into labels."""
 
 
 def value_of(metrics: Metrics, name: Metric) -> float:
@@ -133,7 +130,7 @@ def evaluate_classes(labels: Labels, scores: Scores) -> Metrics:
         scores: float32[n, k].
     """
     classes = scores.shape[1]
-    predicted = scores.argmax(axis=1)
+    predicted = np.array(Decision.of_classes(classes).decide(scores).positions)
     per_class = _f1_by_class(labels, predicted, classes)
     matrix = sk.confusion_matrix(labels, predicted, labels=range(classes))
     return Metrics(
@@ -173,14 +170,17 @@ def prevalence_weights(labels: Labels, positive_share: float) -> Weights:
     return weights
 
 
-def majority(train_labels: Labels, labels: Labels) -> Metrics:
-    """Compute the metrics of always choosing the training fold's larger class, without scores."""
-    predicted = np.full(len(labels), train_labels.mean() >= 0.5)
-    return _at_threshold(labels, predicted, None)
+def majority(train_labels: Labels, labels: Labels, classes: int = 2) -> Metrics:
+    """Compute the metrics of always choosing the training fold's largest class, without scores.
 
-
-def majority_of_classes(train_labels: Labels, labels: Labels, classes: int) -> Metrics:
-    """Compute the metrics of always choosing the training fold's largest class, of k > 2."""
+    Args:
+        train_labels: int64[m] of the training fold; of two equal classes, the positive is chosen.
+        labels: int64[n] of the fold that is measured.
+        classes: how many labels there are.
+    """
+    if classes == 2:
+        predicted = np.full(len(labels), train_labels.mean() >= 0.5)
+        return _at_threshold(labels, predicted, None)
     largest = int(np.bincount(train_labels, minlength=classes).argmax())
     return evaluate_classes(labels, np.eye(classes, dtype=np.float32)[[largest] * len(labels)])
 

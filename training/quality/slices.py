@@ -36,7 +36,7 @@ Slice = Literal["identity terms", "others"]
 
 
 class Rates(TypedDict):
-    """The error rates on a slice; a rate is None if no text could be wrong in that way.
+    """The error rates on a slice; a rate is None if the slice has no text of that class.
 
     Attributes:
         texts: how many.

@@ -11,6 +11,12 @@ SCORES = st.lists(st.floats(0, 1, width=32), min_size=1)
 THREE = Decision(("calm", "glad", "sad"), None)
 
 
+def test_labels_may_be_numbers() -> None:
+    assert Decision.of_classes(3) == Decision(("0", "1", "2"), None)
+    with pytest.raises(ThresholdError):
+        Decision.of_classes(2)
+
+
 @given(SCORES, st.floats(0, 1))
 def test_agrees_with_a_client_that_compares_the_numbers_of_a_response(
     scores: list[float], threshold: float
