@@ -183,7 +183,7 @@ def _golden(path: Path, data: bytes, manifest: Manifest) -> Golden:
     try:
         values = json.loads(data)
         golden = Golden(tuple(values["texts"]), tuple(values["scores"]), values["tolerance"])
-    except (KeyError, TypeError, ValueError) as error:
+    except (KeyError, TypeError, ValueError, RecursionError) as error:
         raise damaged(path, error) from error
     if len(golden.texts) != len(golden.scores):
         raise damaged(path, "the numbers of texts and scores differ")

@@ -118,7 +118,7 @@ def load_manifest(directory: Path) -> Manifest:
         )
     try:
         values = json.loads(read_file(path))
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise damaged(path, error) from error
     if not isinstance(values, dict) or values.get("format") != FORMAT:
         raise ArtifactError(
@@ -136,7 +136,11 @@ def load_manifest(directory: Path) -> Manifest:
         names -= set(_ADDED_IN_2)
     if set(values) != names:
         raise damaged(path, f"its fields differ in {sorted(set(values) ^ names)}")
-    if values["content_hash"] != content_hash(values):
+    try:
+        expected = content_hash(values)
+    except (ValueError, RecursionError) as error:  # half a surrogate pair; nested too deep
+        raise damaged(path, error) from error
+    if values["content_hash"] != expected:
         raise damaged(path, "its content hash does not match its content")
     values = {**_ADDED_IN_2, **values}
     _check_manifest(path, values)
@@ -181,7 +185,12 @@ def _check_manifest(path: Path, values: Mapping[str, Any]) -> None:
 
 def is_number(value: object) -> bool:
     """Return whether a JSON value is a finite number, and not a boolean."""
-    return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        return False
+    try:
+        return math.isfinite(value)
+    except OverflowError:  # an integer beyond float64
+        return False
 
 
 def content_hash(values: Mapping[str, Any]) -> str:

@@ -43,7 +43,7 @@ def read(artifacts: Path, overrides: Mapping[str, str]) -> dict[str, Path]:
             f"{path}: cannot be read ({error.strerror}). "
             "Choose the directory that contains it with --artifacts or DANDELION_ARTIFACTS."
         ) from error
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise ServingError(f"{path}: invalid TOML: {error}") from error
     chosen = _models(path, values) | dict(overrides)
     if not chosen:

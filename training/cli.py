@@ -5,6 +5,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from itertools import groupby
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Annotated, Final
 
 import numpy as np
@@ -24,6 +25,7 @@ from .configuration import Configuration
 from .data import custom_data, datasets
 from .data.custom_data import CustomData, CustomDataset
 from .data.datasets import Dataset
+from .data.download import download as download_archive
 from .data.splits import Protocol
 from .errors import ConfigurationError, TrainingError
 from .evaluation import majority_metrics, read_test_fold
@@ -84,6 +86,27 @@ def readable_errors() -> Iterator[None]:
     except (TrainingError, ArtifactError) as error:
         typer.echo(f"error: {error}", err=True)
         raise typer.Exit(1) from error
+    except OSError as error:
+        if error.filename is None:
+            raise
+        typer.echo(f"error: {error.filename}: {error.strerror}", err=True)
+        raise typer.Exit(1) from error
+
+
+def _require_writable(output: Path) -> None:
+    """Find out before a fit, not after it, that its artifact cannot be written.
+
+    Raises:
+        ConfigurationError: the directory cannot be created or written to.
+    """
+    try:
+        output.mkdir(parents=True, exist_ok=True)
+        with TemporaryDirectory(dir=output):
+            pass
+    except OSError as error:
+        raise ConfigurationError(
+            f"--output {output}: cannot be written to ({error.strerror}); choose another directory"
+        ) from error
 
 
 @app.command("train")
@@ -125,6 +148,7 @@ def train_one(  # noqa: PLR0913, PLR0917
     written to OUTPUT/NAME/VARIANT.md.
     """
     with readable_errors():
+        _require_writable(output)
         if name is not None and model is None and data is not None:
             found = custom_data.read(CustomData(name, data, text_column, label_column, positive))
             _print_custom(found)
@@ -225,6 +249,7 @@ def train_all(
             for config in configuration.load_all()
             if config.shipped and model in {None, config.model}
         ]
+        _require_writable(output)
         # A missing data set is reported before the first fit, not after the last.
         for name in {run.config.model for run, _ in jobs}:
             datasets.load(name)
@@ -365,7 +390,7 @@ def download(model: _OneModel = None) -> None:
     """Download the data sets into DATA_DIR (default: data/), resuming what was interrupted."""
     with readable_errors():
         for name in [model] if model else datasets.SOURCES:
-            path = datasets.download(name)
+            path = download_archive(name)
             _console.print(
                 f"{path}: {datasets.source_of(name).licence}", markup=False, soft_wrap=True
             )

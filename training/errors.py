@@ -3,7 +3,8 @@
 TrainingError
 ├── DatasetError        a data set is missing, damaged or unusable
 ├── EmbeddingError      word vectors are missing, damaged or of another size
-└── ConfigurationError  a configuration is missing or wrong
+├── ConfigurationError  a configuration is missing or wrong
+└── DivergenceError     training ended without finite scores
 """
 
 
@@ -21,6 +22,10 @@ class EmbeddingError(TrainingError):
 
 class ConfigurationError(TrainingError):
     """A configuration is missing or wrong."""
+
+
+class DivergenceError(TrainingError):
+    """Training ended without finite scores."""
 
 
 def command(arguments: str) -> str:

@@ -25,11 +25,16 @@ def fit_threshold(
     Returns:
         The threshold, in [0, 1], and the value of the criterion at it.
 
+    Raises:
+        ValueError: a score is NaN.
+
     Example:
         >>> import numpy as np
         >>> fit_threshold(np.array([1, 1, 0, 0]), np.array([0.9, 0.75, 0.25, 0.1]))
         (0.5, 1.0)
     """
+    if np.isnan(scores).any():
+        raise ValueError("a score is NaN, so the texts cannot be ranked")
     order = np.argsort(-scores, kind="stable")
     ranked = scores[order].astype(np.float64)
     # A cut after the i-th highest score labels i texts positive, i = 0 … n.

@@ -316,6 +316,25 @@ def test_refuses_tensors(tmp_path: Path, changes: dict[str, Any], message: str) 
         load(tmp_path / "tiny")
 
 
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (b"[" * 100_000, "recursion"),
+        (b'{"a":' * 100_000, "recursion"),
+        (None, "surrogates not allowed"),
+    ],
+)
+def test_refuses_a_manifest_that_cannot_be_read(
+    tmp_path: Path, content: bytes | None, message: str
+) -> None:
+    save(make_artifact(), tmp_path / "tiny")
+    path = tmp_path / "tiny" / "model.json"
+    half = path.read_text().replace('"protocol": "', r'"protocol": "\ud800')
+    path.write_bytes(half.encode() if content is None else content)
+    with pytest.raises(ArtifactError, match=rf"model\.json: damaged: .*{message}"):
+        load(tmp_path / "tiny")
+
+
 def test_refuses_an_edited_manifest(tmp_path: Path) -> None:
     save(make_artifact(), tmp_path / "tiny")
     path = tmp_path / "tiny" / "model.json"
@@ -360,6 +379,8 @@ def golden(**changes: Any) -> bytes:
         ("plain", "golden.json", golden(scores=[float("nan")]), "not a number"),
         ("plain", "golden.json", golden(scores=[[0.1, 0.2, 0.7]]), "not a number"),
         ("plain", "golden.json", golden(tolerance="1"), "not a number"),
+        ("plain", "golden.json", golden(scores=[10**400]), "not a number"),
+        ("plain", "golden.json", b"[" * 100_000, "recursion"),
         ("multiclass", "golden.json", golden(), "not have one score for each of 3 labels"),
         (
             "multiclass",

@@ -200,6 +200,8 @@ def test_a_custom_model(
             [*TRAIN, "--set=loss_options={smoothing=-1}"],
             "loss_options of 'dice': smoothing is -1.0; expected a finite number above 0",
         ),
+        ([*TRAIN, "--set=loss_options={smoothing=1e300}"], "training diverged: a text has no"),
+        ([*TRAIN, "--output=/proc/none"], "--output /proc/none: cannot be written to"),
         ([*TRAIN, "--set=wide.bits=99"], "bits is 99; expected 1 to 22"),
         ([*TRAIN, "--set=types_weight=1.0"], "Tiny has no finer classes"),
         ([*TRAIN, "--set=model='spam'"], "--set: model: use the option of that name"),

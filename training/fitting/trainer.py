@@ -22,6 +22,7 @@ from dandelion.engines.network import binary_logits as reduce_logits
 from dandelion.text import surface
 
 from ..configuration import Configuration
+from ..errors import DivergenceError
 from ..losses.registry import loss_named
 from ..model import bags
 from ..model.network import WideAndDeep, binary_logits
@@ -306,9 +307,18 @@ def _averaged(config: Configuration, module: WideAndDeep) -> AveragedModel | Non
 def measure(
     module: WideAndDeep, train: Fold, validation: Fold, objective: Objective, classes: int
 ) -> Epoch:
-    """Measure a network after an epoch."""
+    """Measure a network after an epoch.
+
+    Raises:
+        DivergenceError: a text has no score.
+    """
     labels = validation.labels
     curves, logits = _curves(module, validation, len(labels), objective, classes)
+    if np.isnan(logits).any():
+        raise DivergenceError(
+            "training diverged: a text has no score (NaN). Choose less extreme loss_options or "
+            "smaller learning rates."
+        )
     if classes > 2:
         members = np.eye(classes, dtype=np.int64)[labels]
         scores = softmax(logits)

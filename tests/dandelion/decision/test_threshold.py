@@ -89,3 +89,8 @@ def test_the_criterion_decides() -> None:
     labels, scores = [0, 0, 0, 1, 0, 0], [0.9, 0.75, 0.7, 0.5, 0.25, 0.1]
     assert fitted(labels, scores, "accuracy") == pytest.approx(0.95)
     assert fitted(labels, scores, "macro_f1") == pytest.approx(0.375)
+
+
+def test_refuses_a_score_that_is_nan() -> None:
+    with pytest.raises(ValueError, match="a score is NaN"):
+        fit_threshold(np.array([1, 0]), np.array([0.5, np.nan]))
