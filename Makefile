@@ -51,6 +51,7 @@ bench: $(VENV)/.study $(VENV)-baselines/.baselines ## Measure speed next to the 
 	$(BIN)/python -m benchmarks $(if $(QUICK),--quick) $(BENCH_ARGS)
 
 wheel: | $(BIN)/python ## Build a wheel with the served models into dist/
+	@test -f artifacts/serving.toml || { echo 'artifacts/serving.toml is missing, so the wheel would contain no models.'; exit 1; }
 	$(BIN)/python -m pip wheel --quiet --no-deps --wheel-dir dist .
 
 lint: $(VENV)/.dev ## Check style, and which module imports which

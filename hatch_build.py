@@ -48,7 +48,7 @@ class DandelionHook(BuildHookInterface[Any]):
             build_data: what hatchling builds from.
 
         Raises:
-            FileNotFoundError: ``serving.toml`` is missing, or chooses an artifact that is.
+            FileNotFoundError: ``serving.toml`` chooses an artifact that is not there.
         """
         root = Path(self.root)
         if self.target_name == "sdist":
@@ -97,7 +97,7 @@ def _served_artifacts(root: Path, target: str) -> dict[str, str]:
     """Map the artifacts that ``serving.toml`` chooses, and itself, to their place in ``target``."""
     serving = root / _ARTIFACTS / _SERVING_FILE
     if not serving.is_file():
-        raise FileNotFoundError(f"{serving}: missing, so the package would contain no models")
+        return {}
     placed = {f"{_ARTIFACTS}/{_SERVING_FILE}": f"{target}/{_SERVING_FILE}"}
     for model, variant in tomllib.loads(serving.read_text(encoding="utf-8"))["models"].items():
         artifact = f"{model}/{variant}"

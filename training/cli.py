@@ -99,9 +99,9 @@ def _require_writable(output: Path) -> None:
     Raises:
         ConfigurationError: the directory cannot be created or written to.
     """
+    existing = next(path for path in (output, *output.absolute().parents) if path.exists())
     try:
-        output.mkdir(parents=True, exist_ok=True)
-        with TemporaryDirectory(dir=output):
+        with TemporaryDirectory(dir=existing):
             pass
     except OSError as error:
         raise ConfigurationError(
