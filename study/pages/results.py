@@ -5,27 +5,13 @@ from pathlib import PurePath
 from typing import Final
 
 from training.quality import slices
-from training.quality.metrics import FITTED, HALF, Metric
+from training.quality.metrics import FITTED, HALF, METRICS, Metric
 from training.tables import COLUMNS, figure, markdown_table
 
 from ..schema.results import Results
 from ..schema.studies import Stored
 from . import benchmark, finer_labels, imbalance, paper, scope, sensitivity
 from .wording import reflow, seeds, title, variant_title
-
-_COLUMNS: Final[tuple[Metric, ...]] = (
-    "accuracy",
-    "f1",
-    "f1_minority",
-    "macro_f1",
-    "mcc",
-    "g_mean",
-    "auroc",
-    "average_precision",
-    "brier",
-    "ece",
-)
-
 
 # Pages that the introduction links, and what it writes of them; a quick report has neither.
 _MORE: Final = {
@@ -105,7 +91,7 @@ thread. fastText's times include splitting the text into tokens in
 Python; its `predict` alone takes less ([benchmarks](../benchmarks.md)). In bold what is served: of
 the shipped variants the one with the largest mean of macro-F1, MCC, AUROC and AP on validation.
 
-{benchmark.two_classes(results, [HALF, FITTED], _COLUMNS)}
+{benchmark.two_classes(results, [HALF, FITTED], METRICS)}
 ### Is it ahead?
 
 What is served against the best baseline of each metric; paired by seed, with
