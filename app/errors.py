@@ -78,11 +78,23 @@ def method_not_allowed(headers: Mapping[str, str] | None = None) -> Problem:
     )
 
 
+def request_timeout() -> Problem:
+    """408: the headers or the body did not arrive in time."""
+    return Problem(HTTPStatus.REQUEST_TIMEOUT, "The request did not arrive in time.")
+
+
 def too_large(max_bytes: int) -> Problem:
     """413: the body exceeds the limit."""
     return Problem(
         HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
         f"The request body exceeds the limit of {max_bytes} bytes.",
+    )
+
+
+def uri_too_long(max_bytes: int) -> Problem:
+    """414: the URL exceeds the limit."""
+    return Problem(
+        HTTPStatus.REQUEST_URI_TOO_LONG, f"The URL exceeds the limit of {max_bytes} bytes."
     )
 
 
@@ -105,6 +117,22 @@ def threshold_not_allowed(labels: int) -> Problem:
     return invalid(FieldError(pointer="#/threshold", detail=detail))
 
 
+def overloaded() -> Problem:
+    """429: the service is at its capacity, and so are the places to wait."""
+    return Problem(
+        HTTPStatus.TOO_MANY_REQUESTS,
+        "The service is at its capacity. Retry in a moment.",
+        headers={"Retry-After": str(_RETRY_AFTER_S)},
+    )
+
+
+def headers_too_large(limit: str) -> Problem:
+    """431: the header section exceeds ``limit``, such as "100 fields"."""
+    return Problem(
+        HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE, f"The headers exceed the limit of {limit}."
+    )
+
+
 def internal() -> Problem:
     """500: a defect of the service; the response reveals nothing about it."""
     return Problem(
@@ -119,4 +147,20 @@ def not_ready() -> Problem:
         HTTPStatus.SERVICE_UNAVAILABLE,
         "The models are still loading. Retry in a moment.",
         headers={"Retry-After": str(_RETRY_AFTER_S)},
+    )
+
+
+def shutting_down() -> Problem:
+    """503: the service stops before it can respond."""
+    return Problem(
+        HTTPStatus.SERVICE_UNAVAILABLE,
+        "The service is shutting down. Retry in a moment.",
+        headers={"Retry-After": str(_RETRY_AFTER_S), "Connection": "close"},
+    )
+
+
+def deadline_exceeded(timeout_ms: int) -> Problem:
+    """504: the request could not be classified in time."""
+    return Problem(
+        HTTPStatus.GATEWAY_TIMEOUT, f"The request exceeded the time limit of {timeout_ms} ms."
     )

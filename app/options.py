@@ -7,7 +7,13 @@ from typing import Any, Final, get_args
 
 from .settings import Settings, option, variable
 
-_METAVARS: Final[dict[Any, str]] = {int: "INTEGER", str: "TEXT", Path: "DIRECTORY"}
+_METAVARS: Final[dict[Any, str]] = {
+    int: "INTEGER",
+    float: "NUMBER",
+    str: "TEXT",
+    Path: "DIRECTORY",
+    Path | None: "FILE",
+}
 
 
 def parse(arguments: Sequence[str] | None, program: str) -> dict[str, Any]:
@@ -31,7 +37,7 @@ def parse(arguments: Sequence[str] | None, program: str) -> dict[str, Any]:
     for name, field in Settings.model_fields.items():
         default = field.get_default(call_default_factory=True)
         text = f"{field.description}"
-        if field.default_factory is None:  # else the description has it
+        if field.default_factory is None and default not in (None, ""):
             text = f"{text} Default: {default}."
         text = text.replace("%", "%%")
         if field.annotation is bool:
@@ -43,7 +49,7 @@ def parse(arguments: Sequence[str] | None, program: str) -> dict[str, Any]:
             )
             parser.add_argument(option(name), action="append", metavar="MODEL=VARIANT", help=text)
         else:
-            metavar = "|".join(get_args(field.annotation)) or _METAVARS[field.annotation]
+            metavar = _METAVARS.get(field.annotation) or "|".join(get_args(field.annotation))
             parser.add_argument(option(name), metavar=metavar, help=text)
     given = vars(parser.parse_args(arguments))
     if "models" in given:

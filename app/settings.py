@@ -41,6 +41,8 @@ class Address(BaseSettings):
     """Address to listen on; `0.0.0.0` for every interface."""
     port: int = Field(8000, ge=0, le=65535)
     """Port to listen on; 0 picks a free one and logs it."""
+    uds: Path | None = None
+    """Unix domain socket to listen on, instead of host and port."""
 
 
 class Settings(Address):
@@ -58,16 +60,58 @@ class Settings(Address):
     max_texts: int = Field(4096, ge=1)
     """Maximum number of texts in a request."""
     max_text_chars: int = Field(100_000, ge=1)
-    """Maximum number of characters in a text."""
+    """Maximum number of characters in a text, before and after Unicode normalization (NFKC)."""
+    max_request_chars: int = Field(8_000_000, ge=1)
+    """Maximum number of characters in all texts of a request, after normalization."""
     max_body_bytes: int = Field(8_000_000, ge=1)
     """Maximum size of a request body in bytes."""
+    max_url_bytes: int = Field(8192, ge=64)
+    """Maximum length of a request's URL in bytes."""
+    max_header_bytes: int = Field(32_768, ge=256)
+    """Maximum size of a request's header section in bytes, and of what frames a chunked body:
+    chunk extensions and trailers."""
+    max_headers: int = Field(100, ge=1)
+    """Maximum number of header fields in a request."""
+
+    max_connections: int = Field(1000, ge=1)
+    """Open connections per worker; at the limit, idle ones are closed first."""
+    max_bytes_in_flight: int = Field(32_000_000, ge=1)
+    """Bytes of request bodies that a worker reads or classifies at a time."""
+    max_texts_in_flight: int = Field(16_384, ge=1)
+    """Texts that a worker classifies at a time, and those that wait for it."""
+    max_waiting: int = Field(256, ge=0)
+    """Requests per worker that wait for capacity; further ones get 429."""
+    max_wait_ms: int = Field(2000, ge=0)
+    """Milliseconds that a request waits for capacity before it gets 429."""
+    request_timeout_ms: int = Field(10_000, ge=1)
+    """Milliseconds to respond after the body has arrived; a request that takes longer gets 504."""
+
+    header_timeout_s: float = Field(10, gt=0)
+    """Seconds from the start of a connection, or from the first byte of a further request on it,
+    to the end of the headers."""
+    body_timeout_s: float = Field(30, gt=0)
+    """Seconds that a request's body may take to arrive; then 408."""
+    keep_alive_s: float = Field(75, gt=0)
+    """Seconds that an idle connection stays open; longer than a load balancer's usual 60."""
+    drain_s: float = Field(5, ge=0)
+    """Seconds to keep serving after SIGTERM while `/readyz` responds with 503, so that load
+    balancers stop sending requests first; SIGINT skips it."""
+    shutdown_grace_s: int = Field(30, ge=0)
+    """Seconds that requests in flight then have to finish."""
+
+    cors_origins: str = ""
+    """Origins whose pages may call the service from a browser, separated by commas; `*` for all."""
+    trusted_proxies: str = ""
+    """Addresses or networks, separated by commas, whose `X-Forwarded-*` headers are believed."""
+    root_path: str = ""
+    """Prefix that a proxy removes from paths, such as `/dandelion`."""
+    skip_damaged: bool = False
+    """Whether the other models are served if an artifact is damaged, instead of none."""
 
     engine: Literal["auto", "compiled", "numpy"] = "auto"
     """What computes the scores; `auto` is `compiled` where a C compiler built it, else `numpy`."""
     blas_threads: int = Field(1, ge=1)
     """Threads of NumPy's linear algebra; more than one slows down these small networks."""
-    shutdown_grace_s: int = Field(30, ge=0)
-    """Seconds that requests in flight have to finish after SIGTERM."""
 
     log_format: Literal["console", "json"] = "console"
     """Format of log lines: `console` or `json`."""
@@ -158,8 +202,9 @@ def table() -> str:
     lines = ["| variable | default | meaning |", "|---|---|---|"]
     for name, field in Settings.model_fields.items():
         default = field.get_default(call_default_factory=True)
+        shown = "" if default in (None, "") else f"`{default}`"
         meaning = " ".join((field.description or "").split())
-        lines.append(f"| `{variable(name)}` | `{default}` | {meaning} |")
+        lines.append(f"| `{variable(name)}` | {shown} | {meaning} |")
     return "\n".join(lines) + "\n"
 
 

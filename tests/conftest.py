@@ -130,7 +130,12 @@ def services(directory: Path) -> Iterator[StartService]:
 
     def start(program: Sequence[str] = ("-m", "app"), /, **settings: object) -> Service:
         environment = {key: value for key, value in os.environ.items() if "DANDELION_" not in key}
-        settings = {"port": 0, "log_format": "json", "artifacts": ROOT / "artifacts"} | settings
+        settings = {
+            "port": 0,
+            "log_format": "json",
+            "artifacts": ROOT / "artifacts",
+            "drain_s": 0,
+        } | settings
         environment |= {f"DANDELION_{key.upper()}": str(value) for key, value in settings.items()}
         log = directory / f"service-{len(started)}.log"
         with log.open("wb") as file:
