@@ -2,7 +2,8 @@
 
 All workers fork from one parent, which creates this anonymous map before the first fork. Each
 process writes to its own row, so none waits for another to count something, and the process
-that is scraped sums the rows. There is no file to create, to clean up or to find.
+that is scraped sums the rows. There is no file to create, to clean up or to find, and no directory
+that could be full: what can fail is the reservation, at the start.
 
 The map holds, one after the other and aligned to 8 bytes (`Layout` has the arithmetic):
 
@@ -31,6 +32,7 @@ epoch, makes it current and stops counting the row. Wherever a process is killed
 exactly one place.
 """
 
+import errno
 import mmap
 import os
 import tempfile
@@ -54,6 +56,10 @@ _DIRECTORY_LENGTH: Final = 1
 _FIRST_ROW: Final = 2
 
 _FOREVER: Final = 2**63 - 1
+
+
+class MetricsError(Exception):
+    """The system provides no memory, or no lock, for the metrics."""
 
 
 @dataclass(frozen=True)
@@ -105,11 +111,20 @@ class SharedMap:
 
     Args:
         layout: sizes; with one row the map belongs to this process alone.
+
+    Raises:
+        MetricsError: the system refuses the memory, or the file to lock.
     """
 
     def __init__(self, layout: Layout) -> None:
         self.layout = layout
-        memory = mmap.mmap(-1, layout.size)
+        try:
+            memory = mmap.mmap(-1, layout.size)
+        except OSError as error:
+            raise MetricsError(
+                f"cannot reserve {layout.size // 2**20 + 1} MB of memory for the metrics of "
+                f"{layout.rows} processes: {error.strerror}"
+            ) from error
         whole = memoryview(memory)
         self._header = whole[: layout.totals].cast("q")
         self._cells = whole[layout.values : layout.exemplars].cast("d")
@@ -234,11 +249,15 @@ class _ProcessLock:
         import fcntl  # noqa: PLC0415 - not on Windows, where there is only one process
 
         # What the kernel locks is a file: one without a name, in memory where the system can.
-        if hasattr(os, "memfd_create"):
-            descriptor = os.memfd_create("dandelion-counters")
-        else:
-            with tempfile.TemporaryFile() as file:
-                descriptor = os.dup(file.fileno())
+        try:
+            descriptor = _memory_file()
+            if descriptor is None:
+                with tempfile.TemporaryFile() as file:
+                    descriptor = os.dup(file.fileno())
+        except OSError as error:
+            raise MetricsError(
+                f"cannot create a file, which the workers' metrics are locked by: {error.strerror}"
+            ) from error
         self._lock = partial(fcntl.lockf, descriptor, fcntl.LOCK_EX)
         self._unlock = partial(fcntl.lockf, descriptor, fcntl.LOCK_UN)
         weakref.finalize(self, os.close, descriptor)
@@ -248,3 +267,17 @@ class _ProcessLock:
 
     def __exit__(self, *_: object) -> None:
         self._unlock()
+
+
+def _memory_file() -> int | None:
+    """Return the descriptor of a file in memory; None where the system, or a sandbox, has none."""
+    if not hasattr(os, "memfd_create"):
+        return None
+    try:
+        return os.memfd_create("dandelion-counters")
+    except (PermissionError, NotImplementedError):
+        return None
+    except OSError as error:
+        if error.errno == errno.ENOSYS:
+            return None
+        raise

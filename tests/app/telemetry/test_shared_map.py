@@ -1,6 +1,10 @@
 """The map's layout: what is stored where, and that nothing overlaps; sums while a row retires."""
 
+import errno
 import itertools
+import os
+import tempfile
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -8,7 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from app.telemetry.shared_map import EXEMPLAR, WORD, Layout, SharedMap
+from app.telemetry.shared_map import EXEMPLAR, WORD, Layout, MetricsError, SharedMap
 
 LAYOUTS = st.builds(
     Layout, rows=st.integers(1, 9), cells=st.integers(1, 50), directory_bytes=st.integers(1, 99)
@@ -65,3 +69,28 @@ def test_a_row_that_retires_during_a_sum_is_counted_once(monkeypatch: pytest.Mon
     sums, _ = shared.combined(used)
     assert retired
     assert sums[0] == 5
+
+
+def refuse(number: int) -> Callable[..., Any]:
+    def refusing(*_: object, **__: object) -> Any:
+        raise OSError(number, os.strerror(number))
+
+    return refusing
+
+
+def test_memory_that_is_refused_is_one_sentence() -> None:
+    with pytest.raises(MetricsError, match=r"^cannot reserve \d+ MB of memory .*: Cannot allocate"):
+        SharedMap(Layout(rows=2**30))  # more than a process can address
+
+
+def test_without_files_in_memory_a_temporary_one_is_locked(monkeypatch: pytest.MonkeyPatch) -> None:
+    for number in (errno.ENOSYS, errno.EPERM):
+        monkeypatch.setattr(os, "memfd_create", refuse(number))
+        with SharedMap(Layout(rows=2)).adding:
+            pass
+    monkeypatch.setattr(tempfile, "TemporaryFile", refuse(errno.ENOSPC))
+    with pytest.raises(MetricsError, match=r"^cannot create a file, .*: No space left on device$"):
+        SharedMap(Layout(rows=2))
+    monkeypatch.setattr(os, "memfd_create", refuse(errno.EMFILE))
+    with pytest.raises(MetricsError, match=r"^cannot create a file, .*: Too many open files$"):
+        SharedMap(Layout(rows=2))
