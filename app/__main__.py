@@ -6,6 +6,7 @@ import signal
 import socket
 import sys
 from collections.abc import Sequence
+from typing import Final
 
 import uvicorn
 
@@ -14,10 +15,19 @@ from dandelion.serving import ServingError
 
 from . import options, settings
 from .main import create_app
+from .serving.phase import SharedPhase
 from .settings import Settings, SettingsError
-from .telemetry import logs
+from .telemetry import logs, processes
 from .telemetry.metrics import Metrics
-from .workers import sockets, supervisor
+from .telemetry.shared_map import MetricsError
+from .workers import signals, sockets, supervisor, unix_socket
+from .workers.announcement import Address, announce
+from .workers.processors import available
+from .workers.server import SingleServer
+from .workers.sockets import Listener
+
+# Workers for each processor from which a warning is due.
+_MANY: Final = 2
 
 _log = logging.getLogger("dandelion")
 
@@ -33,16 +43,17 @@ def main(arguments: Sequence[str] | None = None, program: str = f"python -m {__p
         The exit code: 2 for wrong settings, 1 for artifacts that cannot be served. After a signal
         the process ends by that signal instead.
     """
+    signals.ignore()  # what does not end the service later does not end its start either
     try:
         chosen = settings.load(options.parse(arguments, program))
-        _check_platform(chosen)
-        bound = sockets.bind(chosen.host, chosen.port)
+        bound = _bind(chosen)
         logs.configure(chosen.log_format, chosen.log_level)
+        _check_workers(chosen, len(bound) or 1)
         code = _serve(chosen, bound)
     except SettingsError as error:
         sys.stderr.write(f"error: {error}\n")
         return 2
-    except (ServingError, ArtifactError, KernelError) as error:
+    except (ServingError, ArtifactError, KernelError, MetricsError) as error:
         _log.critical("%s", error)
         return 1
     except KeyboardInterrupt:  # uvicorn re-raises SIGINT when all is done
@@ -53,30 +64,71 @@ def main(arguments: Sequence[str] | None = None, program: str = f"python -m {__p
     return max(code, 0)
 
 
-def _check_platform(chosen: Settings) -> None:
-    if chosen.workers > 1 and not supervisor.CAN_FORK:
+def _check_workers(chosen: Settings, addresses: int) -> None:
+    """Refuse workers that the system cannot run; warn of more than its processors can use."""
+    if chosen.workers == 1:
+        return
+    name = settings.source("workers")
+    if not supervisor.CAN_FORK:
         raise SettingsError(
-            f"{settings.source('workers')}: {chosen.workers} is not possible on this system, whose "
-            "processes cannot be forked; set it to 1"
+            f"{name}: {chosen.workers} is not possible on this system, whose processes cannot be "
+            "forked; set it to 1"
         )
+    needed = supervisor.open_files(chosen.workers, addresses)
+    allowed = processes.allow_open_files(needed)
+    if needed > allowed:
+        raise SettingsError(
+            f"{name}: {chosen.workers} need {needed} open files, and the system allows {allowed} "
+            "(ulimit -n); set fewer"
+        )
+    processors = available()
+    if chosen.workers > _MANY * processors:
+        facts = {"workers": chosen.workers, "processors": processors}
+        _log.warning("many more workers than processors: each takes memory in vain", extra=facts)
+
+
+def _bind(chosen: Settings) -> list[socket.socket]:
+    """Take the address before the models are loaded; a Unix domain socket is only checked."""
+    if chosen.uds is None:
+        return sockets.bind(chosen.host, chosen.port)
+    if not hasattr(socket, "AF_UNIX"):
+        raise SettingsError(f"{settings.source('uds')}: this system has no Unix domain sockets")
+    unix_socket.check(chosen.uds)
+    return []
+
+
+def _listen(chosen: Settings, bound: list[socket.socket]) -> Listener:
+    if chosen.uds is None:
+        listener = sockets.listen(bound, chosen.host, chosen.workers)
+        listens = bound[0].getsockname()[1]
+    else:
+        listener = unix_socket.listen(chosen.uds, chosen.workers)
+        listens = 0
+    uds = str(chosen.uds.absolute()) if chosen.uds else None
+    announce(Address(chosen.host, chosen.port, listens, uds))
+    return listener
 
 
 def _serve(chosen: Settings, bound: list[socket.socket]) -> int:
     """Load the models, then listen; returns the exit code, or a signal's number, negative."""
     metrics = Metrics(workers=chosen.workers if supervisor.CAN_FORK else 0)
+    phase = SharedPhase()
     config = uvicorn.Config(
-        create_app(chosen, metrics),
+        create_app(chosen, metrics, phase),
+        workers=1,  # of uvicorn's; by default it reads a variable of other programs
         log_config=None,
         access_log=False,
         server_header=False,
-        proxy_headers=False,  # nothing here needs the client's address
+        proxy_headers=bool(chosen.trusted_proxies),
+        forwarded_allow_ips=chosen.trusted_proxies,
+        timeout_keep_alive=chosen.keep_alive_s,  # type: ignore[arg-type] # of a timer, not whole
         timeout_graceful_shutdown=chosen.shutdown_grace_s,
     )
-    listening = sockets.listen(bound, chosen.host, chosen.workers)
+    listener = _listen(chosen, bound)
     if supervisor.CAN_FORK:
-        return supervisor.run(config, listening, metrics)
+        return supervisor.run(config, listener, metrics, phase, chosen.drain_s)
     gc.freeze()  # the models stay, so the collector need not traverse them
-    uvicorn.Server(config).run(listening[0])
+    SingleServer(config, phase, chosen.drain_s, listener.withdraw).run(list(listener.sockets[0]))
     return 0
 
 

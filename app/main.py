@@ -19,6 +19,7 @@ from .api.schemas import limited_request
 from .routes import classify, health, models
 from .routes import metrics as metrics_route
 from .serving.classification import Classification
+from .serving.phase import SharedPhase
 from .serving.registry import Registry
 from .settings import Settings
 from .telemetry.metrics import Metrics
@@ -34,12 +35,15 @@ logged, recorded in a metric or echoed in an error.
 """
 
 
-def create_app(settings: Settings, metrics: Metrics | None = None) -> ASGIApp:
+def create_app(
+    settings: Settings, metrics: Metrics | None = None, phase: SharedPhase | None = None
+) -> ASGIApp:
     """Load the models, and create the application that serves them.
 
     Args:
         settings: of the service.
         metrics: counts the requests; by default those of this process alone.
+        phase: of the service; by default it serves for ever.
 
     Raises:
         ServingError: ``serving.toml`` is missing or wrong, or a chosen variant does not exist.
@@ -51,16 +55,19 @@ def create_app(settings: Settings, metrics: Metrics | None = None) -> ASGIApp:
     # One thread: a fork would not copy the others.
     threadpool_limits(1, user_api="blas")
     registry.load()
-    return assemble(settings, registry, metrics)
+    return assemble(settings, registry, metrics, phase)
 
 
-def assemble(settings: Settings, registry: Registry, metrics: Metrics) -> ASGIApp:
+def assemble(
+    settings: Settings, registry: Registry, metrics: Metrics, phase: SharedPhase | None = None
+) -> ASGIApp:
     """Create the application around a registry.
 
     Args:
         settings: of the service.
         registry: of the models; until it has loaded them, requests get 503.
         metrics: counts the requests.
+        phase: of the service; it is ready in the first one alone.
     """
     classification = Classification()
 
@@ -86,7 +93,7 @@ def assemble(settings: Settings, registry: Registry, metrics: Metrics) -> ASGIAp
     )
     schema = limited_request(settings.max_texts, settings.max_text_chars)
     app.include_router(models.router(registry))
-    app.include_router(health.router(registry))
+    app.include_router(health.router(registry, phase or SharedPhase()))
     app.include_router(metrics_route.router(metrics))
     openapi.complete(app, *classify.describe(registry.names, schema))
     endpoint = classify.ClassifyEndpoint(

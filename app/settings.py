@@ -38,18 +38,18 @@ class Address(BaseSettings):
     )
 
     host: str = "127.0.0.1"
-    """Address to listen on; `0.0.0.0` for every interface."""
+    """Address to listen on; `0.0.0.0` for every interface, `::` for every one, by IPv6 and IPv4."""
     port: int = Field(8000, ge=0, le=65535)
     """Port to listen on; 0 picks a free one and logs it."""
     uds: Path | None = None
-    """Unix domain socket to listen on, instead of host and port."""
+    """Path of a Unix domain socket to listen on; host and port are then ignored."""
 
 
 class Settings(Address):
     """Every setting of the service, read from environment variables named ``DANDELION_…``."""
 
-    workers: int = Field(1, ge=1)
-    """Worker processes; the models are loaded once and shared between them (Linux)."""
+    workers: int = Field(1, ge=1, le=1000)
+    """Worker processes, at most 1000; the models are loaded once and shared by them (Linux)."""
 
     artifacts: Path = Field(default_factory=_default_artifacts)
     """Directory of the artifacts and `serving.toml`; default: `./artifacts` if it has a
@@ -95,7 +95,7 @@ class Settings(Address):
     """Seconds that an idle connection stays open; longer than a load balancer's usual 60."""
     drain_s: float = Field(5, ge=0)
     """Seconds to keep serving after SIGTERM while `/readyz` responds with 503, so that load
-    balancers stop sending requests first; SIGINT skips it."""
+    balancers stop sending requests first; SIGINT skips it, 0 turns it off."""
     shutdown_grace_s: int = Field(30, ge=0)
     """Seconds that requests in flight then have to finish."""
 

@@ -6,10 +6,12 @@ from fastapi import APIRouter
 
 from ..api import problems
 from ..api.schemas import Health
+from ..errors import shutting_down
+from ..serving.phase import Phase, SharedPhase
 from ..serving.registry import Registry
 
 
-def router(registry: Registry) -> APIRouter:
+def router(registry: Registry, phase: SharedPhase) -> APIRouter:
     """Return the routes."""
     routes = APIRouter(tags=["health"])
 
@@ -20,7 +22,12 @@ def router(registry: Registry) -> APIRouter:
 
     @routes.get("/readyz", responses=problems.documented(HTTPStatus.SERVICE_UNAVAILABLE))
     async def readyz() -> Health:
-        """Report that every chosen model is loaded, checked against its golden scores and warm."""
+        """Report that every chosen model is loaded, checked against its golden scores and warm.
+
+        A service that drains, because it will stop, is not ready.
+        """
+        if phase.current is not Phase.SERVING:
+            raise shutting_down()
         registry.all()
         return Health(status="ready")
 

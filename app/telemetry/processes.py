@@ -1,6 +1,7 @@
 """The memory of the service's processes, and their ``process_*`` series as totals."""
 
 import ctypes
+import math
 import os
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
@@ -27,6 +28,25 @@ def return_freed_memory() -> None:
     """Return to the system what loading has freed: some 16 MB, which glibc would keep."""
     with suppress(AttributeError, OSError, TypeError):  # not glibc
         ctypes.CDLL(None).malloc_trim(0)
+
+
+def allow_open_files(needed: int) -> float:
+    """Raise this process's limit of open files to ``needed``, if it is lower, as far as allowed.
+
+    Returns:
+        The limit; infinite where the system has none.
+    """
+    try:
+        import resource  # noqa: PLC0415 - not on Windows
+    except ImportError:
+        return math.inf
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if resource.RLIM_INFINITY in {soft, hard}:
+        return math.inf
+    if soft < needed:
+        soft = min(needed, hard)
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+    return soft
 
 
 class Processes(Collector):

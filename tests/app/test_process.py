@@ -1,7 +1,6 @@
 """The service as a process: start, signals, sockets, what it imports."""
 
 import json
-import os
 import shutil
 import signal
 import socket
@@ -60,6 +59,7 @@ def test_ctrl_c_ends_it_without_a_traceback(start_service: StartService) -> None
 WITHOUT_FORK = """
 import multiprocessing.context, os, signal, sys
 del os.fork, signal.SIGCHLD, multiprocessing.context.ForkProcess  # as on Windows
+os.environ["WEB_CONCURRENCY"] = "auto"  # of other servers
 from app.__main__ import main
 sys.exit(main())
 """
@@ -84,6 +84,46 @@ def test_several_workers_need_fork(start_service: StartService) -> None:
     assert service.exit_code() == 2
     assert service.log.read_text().startswith(
         "error: --workers / DANDELION_WORKERS: 2 is not possible"
+    )
+
+
+LIMITED = """
+import os, resource, sys
+from app.__main__ import main
+os.sched_setaffinity(0, {min(os.sched_getaffinity(0))})
+kind, maximum = getattr(resource, sys.argv[1]), int(sys.argv[2])
+if kind == resource.RLIMIT_AS:  # in addition to what it has
+    maximum += int(open("/proc/self/statm").read().split()[0]) * resource.getpagesize()
+resource.setrlimit(kind, (maximum, maximum))
+sys.exit(main([]))
+"""
+
+
+def test_more_workers_than_the_maximum_are_refused(start_service: StartService) -> None:
+    service = start_service(workers=1001)
+    assert service.exit_code() == 2
+    assert service.log.read_text() == (
+        "error: DANDELION_WORKERS: Input should be less than or equal to 1000\n"
+    )
+
+
+def test_workers_for_which_there_are_too_few_files_are_refused(start_service: StartService) -> None:
+    service = start_service(["-c", LIMITED, "RLIMIT_NOFILE", "100"], workers=30)
+    assert service.exit_code() == 2
+    assert service.log.read_text() == (
+        "error: --workers / DANDELION_WORKERS: 30 need 122 open files, and the system allows 100 "
+        "(ulimit -n); set fewer\n"
+    )
+
+
+def test_metrics_without_memory_end_it_with_one_line(start_service: StartService) -> None:
+    service = start_service(["-c", LIMITED, "RLIMIT_AS", str(2**28)], workers=1000)
+    assert service.exit_code() == 1
+    warning, critical = service.lines()
+    assert warning["message"] == "many more workers than processors: each takes memory in vain"
+    assert (warning["workers"], warning["processors"]) == (1000, 1)
+    assert critical["message"] == (
+        "cannot reserve 314 MB of memory for the metrics of 1001 processes: Cannot allocate memory"
     )
 
 
@@ -184,33 +224,6 @@ def test_health_responds_while_a_large_batch_is_classified(service: Service) -> 
     batch.join()
     assert took
     assert responded > 3
-
-
-def test_the_probe_reports_readiness(service: Service) -> None:
-    for port, code in ((service.port, 0), (9, 1)):
-        probe = subprocess.run(
-            [sys.executable, "-m", "app.probe"],
-            cwd=ROOT,
-            env=os.environ | {"DANDELION_PORT": str(port)},
-            check=False,
-        )
-        assert probe.returncode == code
-
-
-def test_the_probe_imports_no_library() -> None:
-    code = (
-        "import sys; from app import probe; print(probe.main());"
-        "print(*sorted({'numpy', 'dandelion', 'fastapi'} & set(sys.modules)))"
-    )
-    found = subprocess.run(
-        [sys.executable, "-c", code],
-        cwd=ROOT,
-        env=os.environ | {"DANDELION_PORT": "9"},
-        capture_output=True,
-        text=True,
-        check=True,
-    )
-    assert found.stdout == "1\n\n"
 
 
 def test_wrong_settings_end_it_at_once(start_service: StartService) -> None:

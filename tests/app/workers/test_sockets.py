@@ -24,7 +24,7 @@ def bind(closing: ExitStack, host: str, port: int = 0) -> list[socket.socket]:
 
 
 def listen(closing: ExitStack, bound: list[socket.socket], workers: int) -> list[socket.socket]:
-    listening = sockets.listen(bound, "127.0.0.1", workers)
+    listening = sockets.listen(bound, "127.0.0.1", workers).sockets
     assert len(listening) == workers
     flat = [each for of_worker in listening for each in of_worker]
     for each in flat:
@@ -70,6 +70,52 @@ def test_every_address_of_a_host_is_bound_to_one_port(
     bound = bind(closing, "a name")
     assert [each.getsockname()[0] for each in bound] == ["127.0.0.1", "127.0.0.2"]
     assert len({each.getsockname()[1] for each in bound}) == 1
+
+
+def has_ipv6() -> bool:
+    try:
+        socket.create_server(("::1", 0), family=socket.AF_INET6).close()
+    except OSError:
+        return False
+    return True
+
+
+@pytest.mark.skipif(not has_ipv6(), reason="needs IPv6")
+@pytest.mark.parametrize("workers", [1, 3])
+@pytest.mark.parametrize("host", ["::", "0:0::0"])
+def test_every_ipv6_address_includes_ipv4(closing: ExitStack, host: str, workers: int) -> None:
+    listening = listen(closing, bind(closing, host), workers)
+    for address in ("127.0.0.1", "::1"):
+        for _ in range(40):  # none to one of three: once in 10 ** 7
+            closing.enter_context(socket.create_connection((address, port_of(listening))))
+    for each in listening:
+        each.settimeout(10)
+        connection, client = each.accept()
+        connection.close()
+        assert client[0] in {"::ffff:127.0.0.1", "::1"}
+
+
+@pytest.mark.skipif(not has_ipv6(), reason="needs IPv6")
+def test_one_ipv6_address_is_that_alone(closing: ExitStack) -> None:
+    listening = listen(closing, bind(closing, "::1"), 2)
+    with pytest.raises(ConnectionRefusedError):
+        socket.create_connection(("127.0.0.1", port_of(listening)))
+
+
+def test_what_has_connected_is_accepted_before_the_close(closing: ExitStack) -> None:
+    (listening,) = listen(closing, bind(closing, "127.0.0.1"), 1)
+    address = listening.getsockname()
+    connected = [closing.enter_context(socket.create_connection(address)) for _ in range(3)]
+    sockets.refuse_new(listening)
+    late = closing.enter_context(socket.socket())
+    late.settimeout(0.3)
+    with pytest.raises(TimeoutError):  # tries again for a minute
+        late.connect(address)
+    accepted = sockets.accept_waiting(listening)
+    assert [each.getpeername() for each in accepted] == [each.getsockname() for each in connected]
+    for each in accepted:
+        each.close()
+    assert sockets.accept_waiting(listening) == []
 
 
 @pytest.mark.parametrize("workers", [1, 2])

@@ -439,6 +439,7 @@ FAILING = """
 import sys
 from pathlib import Path
 import uvicorn
+from app.serving.phase import SharedPhase
 from app.telemetry import logs
 from app.telemetry.metrics import Metrics
 from app.workers import sockets, supervisor
@@ -457,7 +458,8 @@ async def app(scope, receive, send):
 
 logs.configure("json", "info")
 listening = sockets.listen(sockets.bind("127.0.0.1", 0), "127.0.0.1", 1)
-sys.exit(supervisor.run(uvicorn.Config(app, log_config=None), listening, Metrics(workers=1)))
+config = uvicorn.Config(app, log_config=None)
+sys.exit(supervisor.run(config, listening, Metrics(workers=1), SharedPhase()))
 """
 
 
