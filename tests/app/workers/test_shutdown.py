@@ -191,13 +191,12 @@ def test_no_accepted_request_is_lost_at_sigterm(start_service: StartService, mad
     assert services.exit_code() == 0
 
 
-@pytest.mark.parametrize("mode", PROGRAMS)
-def test_a_connection_without_a_request_yet_is_served(
-    start_service: StartService, made_up: Path, mode: str
+def test_connections_of_a_worker_that_was_stopped_are_served(
+    start_service: StartService, made_up: Path
 ) -> None:
-    service = starts(start_service, made_up, mode)
+    service = starts(start_service, made_up, "two workers")
     with contextlib.ExitStack() as stack:
-        # One of the workers is stopped: its connections wait in the queue of its socket.
+        # Its connections wait in the queue of its socket.
         worker = pids(service)[-1]
         os.kill(worker, signal.SIGSTOP)
         connections = [stack.enter_context(service.connect()) for _ in range(8)]
