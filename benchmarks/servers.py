@@ -42,7 +42,7 @@ class Launch:
 
 def ours(model: str = "spam", *, workers: int = 1, artifacts: Path | None = None) -> Launch:
     """Return the service as ``make serve`` starts it; its log lines are discarded."""
-    environment = {"DANDELION_PORT": "{port}"}
+    environment = {"DANDELION_PORT": "{port}", "DANDELION_DRAIN_S": "0"}
     if workers > 1:
         environment["DANDELION_WORKERS"] = str(workers)
     if artifacts is not None:
