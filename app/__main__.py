@@ -49,6 +49,7 @@ def main(arguments: Sequence[str] | None = None, program: str = f"python -m {__p
         bound = _bind(chosen)
         logs.configure(chosen.log_format, chosen.log_level)
         _check_workers(chosen, len(bound) or 1)
+        settings.log_service_links()
         code = _serve(chosen, bound)
     except SettingsError as error:
         sys.stderr.write(f"error: {error}\n")
@@ -119,6 +120,7 @@ def _serve(chosen: Settings, bound: list[socket.socket]) -> int:
         log_config=None,
         access_log=False,
         server_header=False,
+        # Only the access log has the client's address.
         proxy_headers=bool(chosen.trusted_proxies),
         forwarded_allow_ips=chosen.trusted_proxies,
         timeout_keep_alive=chosen.keep_alive_s,  # type: ignore[arg-type] # of a timer, not whole

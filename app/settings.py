@@ -1,18 +1,37 @@
 """Every setting of the service."""
 
 import difflib
+import ipaddress
+import logging
 import os
+import re
 import sys
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Final, Literal
 
-from pydantic import Field, ValidationError
-from pydantic_settings import BaseSettings, SettingsConfigDict
+from pydantic import Field, ValidationError, field_validator
+from pydantic_settings import (
+    BaseSettings,
+    EnvSettingsSource,
+    PydanticBaseSettingsSource,
+    SettingsConfigDict,
+)
 from pydantic_settings import SettingsError as NotJSONError
+
+from .service_links import is_service_link
 
 PREFIX = "DANDELION_"
 _NESTED = "__"
+
+_log = logging.getLogger("dandelion")
+
+# As a browser sends it (RFC 6454, section 6.2): compared byte by byte.
+_ORIGIN: Final = re.compile(
+    r"[a-z][a-z0-9+.-]*://(?:[a-z0-9._-]+|\[[0-9a-f:.]+\])(?::[1-9][0-9]{0,4})?"
+)
+_DEFAULT_PORT: Final = re.compile(r"http://.*:80|https://.*:443")
+_ROOT_PATH: Final = re.compile(r"(?:/(?!\.{1,2}(?:/|$))[A-Za-z0-9._~-]+)*")
 
 
 class SettingsError(Exception):
@@ -43,6 +62,24 @@ class Address(BaseSettings):
     """Port to listen on; 0 picks a free one and logs it."""
     uds: Path | None = None
     """Path of a Unix domain socket to listen on; host and port are then ignored."""
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,  # noqa: ARG003
+        dotenv_settings: PydanticBaseSettingsSource,  # noqa: ARG003
+        file_secret_settings: PydanticBaseSettingsSource,  # noqa: ARG003
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """Read arguments, then the environment without what Kubernetes has set in it."""
+        environment = EnvSettingsSource(settings_cls)
+        environment.env_vars = {
+            name: value
+            for name, value in environment.env_vars.items()
+            if not is_service_link(name.upper(), value or "")
+        }
+        return init_settings, environment
 
 
 class Settings(Address):
@@ -102,9 +139,11 @@ class Settings(Address):
     cors_origins: str = ""
     """Origins whose pages may call the service from a browser, separated by commas; `*` for all."""
     trusted_proxies: str = ""
-    """Addresses or networks, separated by commas, whose `X-Forwarded-*` headers are believed."""
+    """Addresses or networks, separated by commas, whose `X-Forwarded-For` header is believed: the
+    access log has the client's address then, not the proxy's. `*` for all."""
     root_path: str = ""
-    """Prefix that a proxy removes from paths, such as `/dandelion`."""
+    """Prefix of the service's paths at a proxy, such as `/dandelion`, whether the proxy removes it
+    or not."""
     skip_damaged: bool = False
     """Whether the other models are served if an artifact is damaged, instead of none."""
 
@@ -119,6 +158,57 @@ class Settings(Address):
     """Lowest level that is logged."""
     access_log: bool = False
     """Whether every request to a model is logged, not only those that fail with 5xx."""
+
+    @field_validator("cors_origins")
+    @classmethod
+    def _check_origins(cls, value: str) -> str:
+        for origin in entries(value):
+            if value.strip() != "*" and not _is_origin(origin):
+                raise ValueError(
+                    f"{origin!r} is not an origin as browsers send it; expected one such as "
+                    "https://example.com or http://localhost:3000, without a path or a scheme's "
+                    "default port, or * alone"
+                )
+        return value
+
+    @field_validator("trusted_proxies")
+    @classmethod
+    def _check_proxies(cls, value: str) -> str:
+        for proxy in entries(value):
+            if value.strip() == "*":
+                continue
+            try:
+                ipaddress.ip_network(proxy)
+            except ValueError as error:
+                raise ValueError(
+                    f"{error}; expected addresses or networks, such as 10.0.0.7 or 10.0.0.0/8, "
+                    "or * alone"
+                ) from error
+        return value
+
+    @field_validator("root_path")
+    @classmethod
+    def _check_root_path(cls, value: str) -> str:
+        if not _ROOT_PATH.fullmatch(value):
+            raise ValueError(
+                f"{value!r} is not a prefix of paths; expected one such as /dandelion, with a "
+                "leading slash and without a trailing one"
+            )
+        return value
+
+
+def entries(value: str) -> list[str]:
+    """Return what a setting separates by commas.
+
+    Example:
+        >>> entries("https://a.example, https://b.example")
+        ['https://a.example', 'https://b.example']
+    """
+    return [entry for part in value.split(",") if (entry := part.strip())]
+
+
+def _is_origin(value: str) -> bool:
+    return bool(_ORIGIN.fullmatch(value)) and not _DEFAULT_PORT.fullmatch(value)
 
 
 def load(overrides: Mapping[str, Any] | None = None) -> Settings:
@@ -136,7 +226,8 @@ def load(overrides: Mapping[str, Any] | None = None) -> Settings:
         settings = Settings(**overrides)
     except ValidationError as error:
         problems += [
-            f"{option(field) if field in overrides else variable(field, *nested)}: {detail['msg']}"
+            f"{option(field) if field in overrides else variable(field, *nested)}: "
+            f"{detail['msg'].removeprefix('Value error, ')}"
             for detail in error.errors(include_url=False)
             for field, *nested in [map(str, detail["loc"])]
         ]
@@ -155,7 +246,7 @@ def _unknown(environ: Mapping[str, str]) -> list[str]:
     names = list(Settings.model_fields)
     problems = []
     for given in sorted(environ):
-        if not given.upper().startswith(PREFIX):
+        if not given.upper().startswith(PREFIX) or is_service_link(given, environ[given]):
             continue
         name = given.upper().removeprefix(PREFIX).lower()
         field, nested, _ = name.partition(_NESTED)
@@ -165,6 +256,20 @@ def _unknown(environ: Mapping[str, str]) -> list[str]:
         hint = f"did you mean {variable(*near)}?" if near else f"available: {', '.join(names)}"
         problems.append(f"{given}: no such setting; {hint}")
     return problems
+
+
+def log_service_links() -> None:
+    """Log the variables that have the prefix, but were set by Kubernetes."""
+    names = [
+        name
+        for name, value in sorted(os.environ.items())
+        if name.startswith(PREFIX) and is_service_link(name, value)
+    ]
+    if names:
+        _log.debug(
+            "ignoring variables that Kubernetes has set for Services",
+            extra={"variables": ",".join(names)},
+        )
 
 
 def variable(field: str, *nested: str) -> str:

@@ -8,6 +8,7 @@ The file is in the directory of the artifacts, next to a directory for each mode
         spam/dice-wide/         an artifact, see `dandelion.artifact`
 """
 
+import difflib
 import tomllib
 from collections.abc import Mapping
 from pathlib import Path
@@ -50,18 +51,34 @@ def read(artifacts: Path, overrides: Mapping[str, str]) -> dict[str, Path]:
         raise ServingError(f"{path}: no model is chosen. Add one under [models]: spam = 'dice'")
     for model, variant in chosen.items():
         available = variants(artifacts, model)
-        if variant not in available:
-            raise ServingError(
-                f"{model} = {variant!r} is chosen (by {path}, --models or DANDELION_MODELS), but "
-                f"{artifacts / model} has no such variant; available: "
-                f"{', '.join(available) or 'none'}. Choose another, or train it: {ADVICE.train}"
-            )
+        if variant in available:
+            continue
+        if available:
+            problem = f"{artifacts / model} has no such variant; {_near(variant, available)}"
+        else:
+            problem = f"{artifacts} has no such model; {_near(model, _names(artifacts))}"
+        raise ServingError(
+            f"{model} = {variant!r} is chosen (by {path}, --models or DANDELION_MODELS), but "
+            f"{problem}. Choose another, or train it: {ADVICE.train}"
+        )
     return {model: artifacts / model / chosen[model] for model in sorted(chosen)}
 
 
 def variants(artifacts: Path, model: str) -> list[str]:
     """Return the names of a model's artifacts, sorted; none if the model does not exist."""
     return sorted(path.parent.name for path in (artifacts / model).glob(f"*/{MANIFEST_FILE}"))
+
+
+def _names(artifacts: Path) -> list[str]:
+    """Return the names of the models that have an artifact, sorted."""
+    return sorted({path.parent.parent.name for path in artifacts.glob(f"*/*/{MANIFEST_FILE}")})
+
+
+def _near(name: str, available: list[str]) -> str:
+    """Return the name that was probably meant, and those that exist."""
+    near = difflib.get_close_matches(name, available, n=1)
+    hint = f"did you mean {near[0]}? " if near else ""
+    return f"{hint}available: {', '.join(available) or 'none'}"
 
 
 def _models(path: Path, values: Mapping[str, Any]) -> dict[str, str]:

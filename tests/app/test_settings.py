@@ -3,9 +3,11 @@
 from pathlib import Path
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from app import settings
-from app.settings import Settings, SettingsError
+from app.settings import Address, Settings, SettingsError
 
 
 def test_defaults_are_as_documented() -> None:
@@ -65,3 +67,168 @@ def test_the_table_has_every_setting() -> None:
         assert f"| `DANDELION_{name.upper()}` |" in table
         assert field.description
         assert " ".join(field.description.split()) in table
+
+
+LABEL = st.from_regex(r"[a-z0-9]([-a-z0-9]{0,10}[a-z0-9])?", fullmatch=True)
+SERVICE = st.just("dandelion") | LABEL.map("dandelion-{}".format)
+PORTS = st.lists(
+    st.tuples(st.integers(1, 65535), st.sampled_from(["TCP", "UDP", "SCTP"]), LABEL | st.just("")),
+    min_size=1,
+    max_size=3,
+)
+ADDRESS = st.ip_addresses(v=4).map(str) | st.ip_addresses(v=6).map(str)
+
+
+def service_links(service: str, address: str, ports: list[tuple[int, str, str]]) -> dict[str, str]:
+    """What the kubelet sets for a Service, by its documentation."""
+
+    def in_capitals(name: str) -> str:
+        return name.upper().replace("-", "_")
+
+    name = in_capitals(service)
+    found = {f"{name}_SERVICE_HOST": address, f"{name}_SERVICE_PORT": str(ports[0][0])}
+    for port, protocol, port_name in ports:
+        if port_name:
+            found[f"{name}_SERVICE_PORT_{in_capitals(port_name)}"] = str(port)
+        host = f"[{address}]" if ":" in address else address
+        url = f"{protocol.lower()}://{host}:{port}"
+        found.setdefault(f"{name}_PORT", url)
+        link = f"{name}_PORT_{port}_{protocol}"
+        found |= {
+            link: url,
+            f"{link}_PROTO": protocol.lower(),
+            f"{link}_PORT": str(port),
+            f"{link}_ADDR": address,
+        }
+    return found
+
+
+def test_the_links_of_a_service_are_those_of_the_documentation() -> None:
+    assert service_links("dandelion", "10.0.0.11", [(8000, "TCP", "http")]) == {
+        "DANDELION_SERVICE_HOST": "10.0.0.11",
+        "DANDELION_SERVICE_PORT": "8000",
+        "DANDELION_SERVICE_PORT_HTTP": "8000",
+        "DANDELION_PORT": "tcp://10.0.0.11:8000",
+        "DANDELION_PORT_8000_TCP": "tcp://10.0.0.11:8000",
+        "DANDELION_PORT_8000_TCP_PROTO": "tcp",
+        "DANDELION_PORT_8000_TCP_PORT": "8000",
+        "DANDELION_PORT_8000_TCP_ADDR": "10.0.0.11",
+    }
+
+
+@given(SERVICE | st.sampled_from(["dandelion-models", "dandelion-max", "dandelion-models--spam"]))
+def test_what_kubernetes_sets_for_any_service_is_ignored(service: str) -> None:
+    with pytest.MonkeyPatch.context() as environment:
+        for name, value in service_links(service, "10.0.0.11", [(6379, "TCP", "")]).items():
+            environment.setenv(name, value)
+        assert settings.load() == Settings()
+        assert Address().port == 8000
+        environment.setenv("DANDELION_MAX_TXTS", "7")  # a typing error is still named
+        with pytest.raises(SettingsError, match=r"^DANDELION_MAX_TXTS: [^;]*; did you mean [^;]*$"):
+            settings.load()
+
+
+@given(SERVICE, ADDRESS, PORTS)
+def test_every_port_and_protocol_of_a_service_is_ignored(
+    service: str, address: str, ports: list[tuple[int, str, str]]
+) -> None:
+    with pytest.MonkeyPatch.context() as environment:
+        for name, value in service_links(service, address, ports).items():
+            environment.setenv(name, value)
+        assert settings.load() == Settings()
+
+
+@pytest.mark.parametrize("port", ["9000", "0"])
+def test_a_port_is_a_setting(monkeypatch: pytest.MonkeyPatch, port: str) -> None:
+    monkeypatch.setenv("DANDELION_PORT", port)
+    monkeypatch.setenv("DANDELION_SERVICE_HOST", "10.0.0.11")
+    assert settings.load().port == Address().port == int(port)
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("DANDELION_PORT", "tcp:/10.0.0.1"),
+        ("DANDELION_PORT", "http://10.0.0.1:8000"),
+        ("DANDELION_PORTS", "tcp://10.0.0.1:8000"),
+        ("DANDELION_SERVICE_HOSTS", "10.0.0.1"),
+        ("DANDELION_PORT_HTTP_TCP", "8000"),
+        ("DANDELION_MODELS_SPAM", "mse"),
+    ],
+)
+def test_what_only_resembles_them_is_named(
+    monkeypatch: pytest.MonkeyPatch, name: str, value: str
+) -> None:
+    monkeypatch.setenv(name, value)
+    with pytest.raises(SettingsError, match=f"^{name}: "):
+        settings.load()
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "entries"),
+    [
+        ("cors_origins", "", []),
+        ("cors_origins", "*", ["*"]),
+        (
+            "cors_origins",
+            "https://a.example, http://localhost:3000,https://[::1]:8443,chrome-extension://abc",
+            [
+                *("https://a.example", "http://localhost:3000"),
+                *("https://[::1]:8443", "chrome-extension://abc"),
+            ],
+        ),
+        ("trusted_proxies", "*", ["*"]),
+        (
+            "trusted_proxies",
+            "10.0.0.7, 10.1.0.0/16,fd00::/8",
+            ["10.0.0.7", "10.1.0.0/16", "fd00::/8"],
+        ),
+        ("root_path", "/a", ["/a"]),
+        ("root_path", "/team/~x/v1.0/dandelion_2-b", ["/team/~x/v1.0/dandelion_2-b"]),
+    ],
+)
+def test_lists_and_prefixes_are_read(
+    monkeypatch: pytest.MonkeyPatch, name: str, value: str, entries: list[str]
+) -> None:
+    monkeypatch.setenv(f"DANDELION_{name.upper()}", value)
+    assert settings.entries(getattr(settings.load(), name)) == entries
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        *(
+            ("cors_origins", origin)
+            for origin in (
+                *("a.example", "https://a.example/", "https://a.example/page", "https://", "null"),
+                *("HTTPS://a.example", "https://A.example", "https://a.example:443"),
+                *("http://a.example:80", "https://*.example", "https://a.example;b", "*,*"),
+                *("https://a.example *", "https://b.example,*", "https://user@a.example"),
+            )
+        ),
+        *(
+            ("trusted_proxies", proxy)
+            for proxy in (
+                "proxy",
+                "10.0.0.1/8",
+                "10.0.0.256",
+                "10.0.0.1:80",
+                "*,10.0.0.1",
+                "::/129",
+            )
+        ),
+        *(
+            ("root_path", prefix)
+            for prefix in ("/", "a", "/a/", "//a", "/a//b", "/a b", "/a?b", "/..", "/a/./b", "/%61")
+        ),
+    ],
+)
+def test_an_invalid_list_or_prefix_is_refused_in_one_line(
+    monkeypatch: pytest.MonkeyPatch, name: str, value: str
+) -> None:
+    monkeypatch.setenv(f"DANDELION_{name.upper()}", value)
+    with pytest.raises(
+        SettingsError, match=f"^DANDELION_{name.upper()}: [^\n]*expected "
+    ) as caught:
+        settings.load()
+    assert "Value error" not in str(caught.value)

@@ -52,15 +52,24 @@ def test_models_are_sorted(artifacts: Path) -> None:
         ("[models]\nspam = dice", "invalid TOML"),
         (
             '[models]\nspam = "dcie"',
-            r"spam = 'dcie' is chosen .* available: dice, other\. .*make train-all",
+            r"spam = 'dcie' is chosen .*did you mean dice\? available: dice, other\. .*train-all",
         ),
         ('[models]\nspam = "../spam/dice"', "has no such variant; available: dice"),
-        ('[models]\nnone = "dice"', "none = 'dice'.*available: none"),
+        (
+            '[models]\nspamm = "dice"',
+            r"spamm = 'dice'.* has no such model; did you mean spam\? available: spam\.",
+        ),
+        ('[models]\nnone = "dice"', "none = 'dice'.* has no such model; available: spam"),
     ],
 )
 def test_an_invalid_file_is_refused(artifacts: Path, text: str, message: str) -> None:
     with pytest.raises(ServingError, match=message):
         read(serving(artifacts, text), {})
+
+
+def test_the_models_of_an_empty_directory_are_none(tmp_path: Path) -> None:
+    with pytest.raises(ServingError, match="has no such model; available: none"):
+        read(serving(tmp_path, "[models]\nspam = 'dice'"), {})
 
 
 def test_a_missing_file_is_refused(tmp_path: Path) -> None:
