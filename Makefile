@@ -12,13 +12,18 @@ MODEL ?= spam
 VARIANT ?= $(if $(filter spam,$(MODEL)),squared_hinge-wide)
 MINUTES ?= 15
 
+# The page /docs; `make swagger-ui` vendors it again.
+SWAGGER_UI := 5.35.0
+SWAGGER_UI_SHA256 := 1b8e891893404ea4c3558b6a87e2a3e494e7eedba41168c2ece5800a391a6ea6
+SWAGGER_UI_FILES := LICENSE NOTICE swagger-ui-bundle.js swagger-ui-bundle.js.LICENSE.txt swagger-ui.css
+
 BIN := $(VENV)/bin
 PIP_INSTALL := $(BIN)/python -m pip install --quiet
 TORCH := $(if $(TORCH_INDEX),--extra-index-url $(TORCH_INDEX))
 MINUTES_OF_TORCH := one to five minutes with the CPU build, longer with CUDA
 
 .DEFAULT_GOAL := help
-.PHONY: help serve test instructions install-training train-all report tune bench wheel lint format types clean
+.PHONY: help serve test instructions install-training train-all report tune bench wheel swagger-ui lint format types clean
 
 help: ## List the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "%-16s %s\n", $$1, $$2}'
@@ -53,6 +58,15 @@ bench: $(VENV)/.study $(VENV)-baselines/.baselines ## Measure speed next to the 
 wheel: | $(BIN)/python ## Build a wheel with the served models into dist/
 	@test -f artifacts/serving.toml || { echo 'artifacts/serving.toml is missing, so the wheel would contain no models.'; exit 1; }
 	$(BIN)/python -m pip wheel --quiet --no-deps --wheel-dir dist .
+
+swagger-ui: ## Vendor Swagger UI again, from its npm package (after a new SWAGGER_UI and its NOTICE)
+	rm -rf build/swagger-ui && mkdir -p build/swagger-ui
+	cd build/swagger-ui && npm pack --silent swagger-ui-dist@$(SWAGGER_UI)
+	cd build/swagger-ui && echo '$(SWAGGER_UI_SHA256)  swagger-ui-dist-$(SWAGGER_UI).tgz' | sha256sum --check
+	cd build/swagger-ui && tar -xzf swagger-ui-dist-$(SWAGGER_UI).tgz
+	rm -f app/static/swagger-ui/*
+	cd build/swagger-ui/package && install -m 644 $(SWAGGER_UI_FILES) $(CURDIR)/app/static/swagger-ui/
+	cd app/static/swagger-ui && sha256sum $(SWAGGER_UI_FILES) > SHA256SUMS
 
 lint: $(VENV)/.dev ## Check style, and which module imports which
 	$(BIN)/ruff check .

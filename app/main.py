@@ -2,12 +2,14 @@
 
 import logging
 import sys
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
+from functools import partial
 from importlib import metadata
 from typing import Final
 
 from fastapi import FastAPI
+from starlette.middleware.cors import CORSMiddleware
 from starlette.types import ASGIApp
 from threadpoolctl import threadpool_limits
 
@@ -15,13 +17,14 @@ from dandelion import serving
 
 from .api import openapi, problems
 from .api.middleware import RequestMiddleware
-from .api.schemas import limited_request
-from .routes import classify, health, models
+from .api.resources import PrefixMiddleware, ResourceMiddleware
+from .api.schemas import limited_multiclass_request, limited_request
+from .routes import classify, documentation, health, index, models
 from .routes import metrics as metrics_route
 from .serving.classification import Classification
 from .serving.phase import SharedPhase
 from .serving.registry import Registry
-from .settings import Settings
+from .settings import Settings, entries
 from .telemetry.metrics import Metrics
 
 _log = logging.getLogger("dandelion")
@@ -82,11 +85,13 @@ def assemble(
             yield
         classification.close()
 
+    version = metadata.version("dandelion-text")
     app = FastAPI(
         title="Dandelion",
-        version=metadata.version("dandelion-text"),
+        version=version,
         description=_DESCRIPTION,
         lifespan=lifespan,
+        docs_url=None,  # see `documentation`
         redoc_url=None,
         redirect_slashes=False,
         exception_handlers=problems.HANDLERS,
@@ -95,14 +100,34 @@ def assemble(
     app.include_router(models.router(registry))
     app.include_router(health.router(registry, phase or SharedPhase()))
     app.include_router(metrics_route.router(metrics))
-    openapi.complete(app, *classify.describe(registry.names, schema))
-    endpoint = classify.ClassifyEndpoint(
-        app,
+    app.include_router(index.router(version))
+    app.include_router(documentation.router())
+    app.router.routes.append(documentation.files())
+    multiclass = limited_multiclass_request(settings.max_texts, settings.max_text_chars)
+    openapi.complete(app, partial(classify.describe, registry, schema, multiclass))
+    endpoint: ASGIApp = classify.ClassifyEndpoint(
+        ResourceMiddleware(app, settings.root_path),
         registry=registry,
         classification=classification,
         schema=schema,
         max_body_bytes=settings.max_body_bytes,
     )
-    return RequestMiddleware(
-        endpoint, registry=registry, metrics=metrics, access_log=settings.access_log
+    if settings.root_path:
+        endpoint = PrefixMiddleware(endpoint, settings.root_path)
+    record = partial(
+        RequestMiddleware, registry=registry, metrics=metrics, access_log=settings.access_log
+    )
+    if origins := entries(settings.cors_origins):
+        return record(endpoint, wrap=partial(_allow_origins, origins))
+    return record(endpoint)
+
+
+def _allow_origins(origins: Sequence[str], app: ASGIApp) -> ASGIApp:
+    """Let pages of these origins call every route (the Fetch standard's CORS protocol)."""
+    return CORSMiddleware(
+        app,
+        allow_origins=origins,
+        allow_methods=["GET", "HEAD", "POST"],
+        allow_headers=["Content-Type", "X-Request-ID"],
+        expose_headers=["Retry-After", "X-Request-ID"],
     )

@@ -4,6 +4,7 @@ import logging
 import random
 import re
 import time
+from collections.abc import Callable
 from http import HTTPStatus
 from typing import Final
 
@@ -17,14 +18,27 @@ from . import problems
 
 REQUEST_ID: Final = b"x-request-id"
 
+# Of every response: no type is guessed, nothing is framed, no address is passed on.
+SECURITY_HEADERS: Final = (
+    (b"x-content-type-options", b"nosniff"),
+    (b"x-frame-options", b"DENY"),
+    (b"referrer-policy", b"no-referrer"),
+)
+
 _log = logging.getLogger("dandelion.requests")
 
 # A client's id is kept if it is harmless in a header and in a log line.
 _HARMLESS = re.compile(rb"[A-Za-z0-9._:/+=-]{1,128}")
 
 
+def _unchanged(app: ASGIApp) -> ASGIApp:
+    return app
+
+
 class RequestMiddleware:
     """Gives each request an id, records requests to models, and turns defects into a 500.
+
+    Each response gets the request's id and `SECURITY_HEADERS`.
 
     A request to a model is one whose endpoint has set ``scope["model"]``; those of scrapers and
     probes are not recorded. Plain ASGI: Starlette's `BaseHTTPMiddleware` costs more than a whole
@@ -35,12 +49,20 @@ class RequestMiddleware:
         registry: has the models' names.
         metrics: counts the requests.
         access_log: whether every request to a model is logged, not only those that fail.
+        wrap: wraps everything that responds, ``app`` and the last handler.
     """
 
     def __init__(
-        self, app: ASGIApp, *, registry: Registry, metrics: Metrics, access_log: bool
+        self,
+        app: ASGIApp,
+        *,
+        registry: Registry,
+        metrics: Metrics,
+        access_log: bool,
+        wrap: Callable[[ASGIApp], ASGIApp] = _unchanged,
     ) -> None:
-        self._app = app
+        self._app = wrap(app)
+        self._wrap = wrap
         self._names = frozenset(registry.names)
         self._metrics = metrics
         self._access_log = access_log
@@ -70,7 +92,7 @@ class RequestMiddleware:
             )
             if not exchange.status:
                 response = problems.response(errors.internal(), scope["request_id"])
-                await response(scope, receive, exchange.send)
+                await self._wrap(response)(scope, receive, exchange.send)
 
     def count(self, scope: Scope, status: int) -> str:
         """Count a request and return its model's label; "" for a request to no model."""
@@ -95,8 +117,15 @@ class RequestMiddleware:
                     "status": status,
                     "duration_ms": round(seconds * 1e3, 3),
                     "request_id": scope["request_id"],
+                    "client": _address(scope),
                 },
             )
+
+
+def _address(scope: Scope) -> str:
+    """Return the client's address; "" where it has none, on a Unix domain socket."""
+    client = scope.get("client")
+    return client[0] if client else ""
 
 
 class _Exchange:
@@ -140,7 +169,11 @@ class _Exchange:
     async def send(self, message: Message) -> None:
         if message["type"] == "http.response.start":
             self.status = message["status"]
-            message["headers"] = [*message["headers"], (REQUEST_ID, self._request_id)]
+            message["headers"] = [
+                *message["headers"],
+                *SECURITY_HEADERS,
+                (REQUEST_ID, self._request_id),
+            ]
         if message["type"] != "http.response.body" or message.get("more_body", False):
             await self._send(message)
             return

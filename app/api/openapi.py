@@ -1,6 +1,6 @@
 """The OpenAPI description: FastAPI's, completed by what is served outside of FastAPI."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final
 
 import msgspec
@@ -10,31 +10,33 @@ from .problems import ProblemDetails
 
 _REFERENCE: Final = "#/components/schemas/{name}"
 
+# Path → method → operation, and the types that the operations refer to.
+Description = tuple[Mapping[str, Any], Sequence[type[msgspec.Struct]]]
+
 
 def reference(schema: type[msgspec.Struct]) -> dict[str, str]:
     """Return the reference to a schema, which must be among those of `complete`."""
     return {"$ref": _REFERENCE.format(name=schema.__name__)}
 
 
-def complete(
-    app: FastAPI, paths: Mapping[str, Any], schemas: Sequence[type[msgspec.Struct]]
-) -> None:
+def complete(app: FastAPI, describe: Callable[[], Description]) -> None:
     """Extend the description that ``app`` generates.
 
     Its own error schema is removed: every error is a `ProblemDetails`.
 
     Args:
         app: the application.
-        paths: OpenAPI's description of paths that the application does not route.
-        schemas: the types that ``paths`` refer to.
+        describe: returns what the application does not route; called for each response, as it
+            depends on the models that are loaded by then.
     """
     generate = app.openapi
-    _, components = msgspec.json.schema_components(
-        [*schemas, ProblemDetails], ref_template=_REFERENCE
-    )
 
     def openapi() -> dict[str, Any]:
-        description = generate()
+        description = dict(generate())
+        paths, schemas = describe()
+        _, components = msgspec.json.schema_components(
+            [*schemas, ProblemDetails], ref_template=_REFERENCE
+        )
         described = description.setdefault("components", {}).setdefault("schemas", {})
         for name in ("HTTPValidationError", "ValidationError"):
             described.pop(name, None)

@@ -1,6 +1,6 @@
 """Error responses: RFC 9457 problem details, whether raised by a route or by FastAPI."""
 
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Mapping
 from http import HTTPStatus
 from typing import Annotated, Any, Final
 
@@ -62,10 +62,16 @@ async def _on_http_exception(request: Request, error: HTTPException) -> Response
     if status is HTTPStatus.NOT_FOUND:
         problem = errors.not_found()
     elif status is HTTPStatus.METHOD_NOT_ALLOWED:
-        problem = errors.method_not_allowed(error.headers)
+        problem = errors.method_not_allowed({"Allow": _allowed(error.headers)})
     else:
         problem = Problem(status, status.description, headers=error.headers)
     return response(problem, request.scope["request_id"])
+
+
+def _allowed(headers: Mapping[str, str] | None) -> str:
+    """Return the methods of a resource, in order; HEAD is served wherever GET is."""
+    methods = set((headers or {}).get("Allow", "GET").split(", "))
+    return ", ".join(sorted(methods | {"HEAD"} if "GET" in methods else methods))
 
 
 async def _on_defect(request: Request, error: Exception) -> Response:

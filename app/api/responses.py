@@ -100,3 +100,5 @@ EXAMPLES: Final[dict[str, dict[str, Any]]] = {
         }
     },
 }
+
+MULTICLASS_EXAMPLES: Final = {"more labels": EXAMPLES["more labels"]}

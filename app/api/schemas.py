@@ -1,7 +1,7 @@
 """The request to classify, and the responses of the routes about models and health."""
 
 from collections.abc import Sequence
-from typing import Annotated, Any, Final
+from typing import Annotated, Any, Final, TypeVar
 
 import msgspec
 from fastapi.openapi.models import Example
@@ -10,9 +10,11 @@ from pydantic import BaseModel, Field
 
 from dandelion.engines.choice import Engine
 
+_Request = TypeVar("_Request", bound=Struct)
+
 REQUEST_EXAMPLES: Final[dict[str, dict[str, Any]]] = {
     "one text": {"value": {"texts": ["Are we still meeting for lunch tomorrow at 12?"]}},
-    "a batch with a threshold, for two labels": {
+    "a batch with a threshold": {
         "value": {
             "texts": [
                 "WINNER!! Claim your free £1000 prize now, call 09012345678",
@@ -21,6 +23,13 @@ REQUEST_EXAMPLES: Final[dict[str, dict[str, Any]]] = {
             "threshold": 0.5,
         }
     },
+}
+
+
+MULTICLASS_REQUEST_EXAMPLES: Final[dict[str, dict[str, Any]]] = {
+    "a batch": {
+        "value": {"texts": ["See you at practice tomorrow", "Baking bread this morning"]},
+    }
 }
 
 
@@ -42,19 +51,51 @@ class ClassifyRequest(Struct, forbid_unknown_fields=True):
     ] = None
 
 
+class MulticlassRequest(Struct, forbid_unknown_fields=True):
+    """Texts for a model with more than two labels. If a field occurs twice, its last value counts.
+
+    For OpenAPI alone: every request is decoded as a `ClassifyRequest`.
+    """
+
+    texts: Annotated[list[str], Meta(min_length=1, description="Texts to classify.")]
+
+
 def limited_request(max_texts: int, max_text_chars: int) -> type[ClassifyRequest]:
     """Return `ClassifyRequest` with limits in its type, for the decoder and OpenAPI alike."""
+    return _limited(ClassifyRequest, max_texts, max_text_chars)
+
+
+def limited_multiclass_request(max_texts: int, max_text_chars: int) -> type[MulticlassRequest]:
+    """Return `MulticlassRequest` with limits in its type."""
+    return _limited(MulticlassRequest, max_texts, max_text_chars)
+
+
+def _limited(request: type[_Request], max_texts: int, max_text_chars: int) -> type[_Request]:
     text = Annotated[str, Meta(max_length=max_text_chars)]
     texts = Annotated[
         list[text],
         Meta(min_length=1, max_length=max_texts, description="Texts to classify."),
     ]
     return msgspec.defstruct(  # type: ignore[return-value]
-        "ClassifyRequest",
+        request.__name__,
         [("texts", texts)],
-        bases=(ClassifyRequest,),
-        namespace={"__doc__": ClassifyRequest.__doc__},
+        bases=(request,),
+        namespace={"__doc__": request.__doc__},
     )
+
+
+class ServiceIndex(BaseModel):
+    """What this is, and the paths of everything else."""
+
+    name: str
+    version: str
+    documentation: str = Field(description="A page to try the routes out.")
+    openapi: str
+    models: str
+    classify: str = Field(description="The path of each model, with its name for `{model}`.")
+    liveness: str
+    readiness: str
+    metrics: str
 
 
 class ModelSummary(BaseModel):

@@ -1,8 +1,9 @@
 """``POST /classify/{model}``."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from http import HTTPMethod
 from typing import Any, Final
+from urllib.parse import quote
 
 from msgspec import Struct
 from msgspec.json import Decoder
@@ -15,7 +16,13 @@ from dandelion.decision.rule import ThresholdError
 from .. import errors
 from ..api import body, openapi, problems, responses
 from ..api.responses import ClassifyResponse, MulticlassResponse
-from ..api.schemas import REQUEST_EXAMPLES, ClassifyRequest, model_examples
+from ..api.schemas import (
+    MULTICLASS_REQUEST_EXAMPLES,
+    REQUEST_EXAMPLES,
+    ClassifyRequest,
+    MulticlassRequest,
+    model_examples,
+)
 from ..errors import Problem
 from ..serving.classification import Classification
 from ..serving.registry import Registry
@@ -101,57 +108,65 @@ def _requested_model(scope: Scope) -> str:
 
 
 def describe(
-    models: Sequence[str], schema: type[ClassifyRequest]
-) -> tuple[dict[str, Any], list[type[Struct]]]:
-    """Return OpenAPI's description of the path, which FastAPI does not route.
+    registry: Registry, schema: type[ClassifyRequest], multiclass: type[MulticlassRequest]
+) -> openapi.Description:
+    """Return OpenAPI's description of the paths, which FastAPI does not route.
+
+    A model with more than two labels gets its own path, which takes precedence over the one with a
+    parameter (OpenAPI's "Path Templating Matching"): its requests have no threshold.
 
     Args:
-        models: examples of the parameter.
+        registry: the served models; only those that are loaded are described.
         schema: of the request, with its limits.
+        multiclass: of the request to a model with more than two labels, with its limits.
 
     Returns:
-        Path → method → operation, and the types that the operation refers to.
+        Path → method → operation, and the types that the operations refer to.
     """
-    operation = {
-        "tags": ["classify"],
-        "summary": "Classify",
-        "description": "Label a batch of texts. The results are in the order of the texts.",
-        "operationId": "classify_classify__model__post",
-        "parameters": [
-            {
-                "name": "model",
-                "in": "path",
-                "required": True,
-                "schema": {"type": "string", "title": "Model"},
-                "examples": model_examples(models),
-            }
-        ],
-        "requestBody": {
-            "required": True,
-            "content": {
-                "application/json": {
-                    "schema": openapi.reference(schema),
-                    "examples": REQUEST_EXAMPLES,
-                }
-            },
-        },
-        "responses": {
-            "200": {
-                "description": "Successful Response",
-                "content": {
-                    "application/json": {
-                        "schema": {
-                            "anyOf": [
-                                openapi.reference(ClassifyResponse),
-                                openapi.reference(MulticlassResponse),
-                            ]
-                        },
-                        "examples": responses.EXAMPLES,
-                    }
-                },
-            },
-            **problems.documented(),
-        },
+    served = registry.all() if registry.is_ready else ()
+    labels = {one.manifest.model: one.manifest.labels for one in served}
+    two = [model for model, found in labels.items() if len(found) == 2]
+    parameter = {
+        "name": "model",
+        "in": "path",
+        "required": True,
+        "schema": {"type": "string", "title": "Model"} | ({"enum": two} if two else {}),
+        "examples": model_examples(two),
     }
-    schemas: list[type[Struct]] = [schema, ClassifyResponse, MulticlassResponse]
-    return {"/classify/{model}": {"post": operation}}, schemas
+    general = {
+        "summary": "Classify",
+        "description": "Label a batch of texts. The results are in the order of the texts. "
+        "Models with more than two labels have their own paths: their requests have no threshold.",
+        "operationId": "classify_classify__model__post",
+        "parameters": [parameter],
+        **_body(schema, REQUEST_EXAMPLES),
+        **_responses([ClassifyResponse, MulticlassResponse], responses.EXAMPLES),
+    }
+    paths = {f"{_PREFIX}{{model}}": {"post": {"tags": ["classify"], **general}}}
+    for model, found in labels.items():
+        if len(found) > 2:
+            own = {
+                "summary": f"Classify with {model}",
+                "description": "Label a batch of texts. The results are in the order of the texts. "
+                f"Labels: {', '.join(found)}.",
+                "operationId": f"classify_{model}_post",
+                **_body(multiclass, MULTICLASS_REQUEST_EXAMPLES),
+                **_responses([MulticlassResponse], responses.MULTICLASS_EXAMPLES),
+            }
+            paths[f"{_PREFIX}{quote(model)}"] = {"post": {"tags": ["classify"], **own}}
+    return paths, [schema, multiclass, ClassifyResponse, MulticlassResponse]
+
+
+def _body(schema: type[Struct], examples: Mapping[str, Any]) -> dict[str, Any]:
+    content = {"schema": openapi.reference(schema), "examples": examples}
+    return {"requestBody": {"required": True, "content": {"application/json": content}}}
+
+
+def _responses(schemas: Sequence[type[Struct]], examples: Mapping[str, Any]) -> dict[str, Any]:
+    references = [openapi.reference(schema) for schema in schemas]
+    content = {
+        "schema": {"anyOf": references} if len(references) > 1 else references[0],
+        "examples": examples,
+    }
+    success = {"description": "Successful Response", "content": {"application/json": content}}
+    return {"responses": {"200": success, **problems.documented()}}

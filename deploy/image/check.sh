@@ -82,6 +82,9 @@ classify spam 'WINNER!! Claim your free £1000 prize now, call 09012345678' spam
 classify spam 'Are we still meeting for lunch tomorrow at 12?' ham
 classify cyberbullying 'Baking bread this morning, it smells lovely' not_cyberbullying
 [ "$(curl --silent --output /dev/null --write-out '%{http_code}' "$url/classify/none")" = 405 ]
+curl --silent --fail "$url/docs" | grep --quiet swagger-ui
+curl --silent --fail --head "$url/static/swagger-ui/swagger-ui-bundle.js" > "$work/head"
+echo "the page /docs is served"
 curl --silent "$url/models/spam" | grep --quiet '"engine":"compiled"'
 echo "the compiled engine answers"
 [ "${health[0]}" = CMD ]

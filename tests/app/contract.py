@@ -50,7 +50,7 @@ def check_every_error(client: TestClient) -> None:
 
     def check(response: httpx2.Response) -> None:
         response.read()
-        if not response.is_success and response.request.method != "HEAD":
+        if response.is_error and response.request.method != "HEAD":
             check_shape(response)
 
     client.event_hooks = {"response": [check]}

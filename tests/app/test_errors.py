@@ -86,7 +86,6 @@ def test_404_unknown_model(client: TestClient, method: str, path: str) -> None:
         "/classify/spam/more",
         "/classify/spam%2Fmore",
         "//classify/spam",
-        "/",
     ],
 )
 def test_404_unknown_path(client: TestClient, path: str) -> None:
@@ -101,7 +100,7 @@ def test_404_unknown_path(client: TestClient, path: str) -> None:
         *((method, "/classify/spam", "POST") for method in ("GET", "PUT", "DELETE", "PATCH")),
         ("OPTIONS", "/classify/spam", "POST"),
         ("GET", "/classify/canary-7f3a9", "POST"),
-        ("POST", "/models", "GET"),
+        ("POST", "/models", "GET, HEAD"),
     ],
 )
 def test_405_lists_the_allowed_methods(

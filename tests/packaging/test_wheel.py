@@ -48,6 +48,15 @@ def test_a_wheel_has_only_our_packages(wheel: Path) -> None:
     assert not [name for name in names(wheel) if "__pycache__" in name or "alias" in name]
 
 
+def test_the_pages_travel_with_their_licences(wheel: Path) -> None:
+    static = ROOT / "app" / "static"
+    expected = {path.relative_to(static).as_posix() for path in static.rglob("*") if path.is_file()}
+    place = "dandelion_app/static/"
+    assert {name.removeprefix(place) for name in names(wheel) if name.startswith(place)} == expected
+    assert {"docs.html", "swagger-ui/LICENSE", "swagger-ui/NOTICE"} <= expected
+    assert "Swagger UI" in metadata(wheel, "licenses/NOTICE")
+
+
 def test_licence_and_notice_are_in_it(wheel: Path) -> None:
     assert metadata(wheel, "licenses/LICENSE").startswith("MIT License")
     notice = metadata(wheel, "licenses/NOTICE")

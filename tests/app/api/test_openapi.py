@@ -1,5 +1,7 @@
 """The OpenAPI description, compared with what the service does."""
 
+import shutil
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -10,6 +12,7 @@ from msgspec.json import decode
 from app.api.responses import ClassifyResponse, MulticlassResponse
 from app.settings import Settings
 
+from ..conftest import connect
 from ..contract import post
 
 ERRORS = {"400", "404", "405", "413", "415", "422", "500", "503"}
@@ -28,7 +31,9 @@ def classify(client: TestClient) -> dict[str, Any]:
 def test_every_path_is_described(client: TestClient) -> None:
     description = described(client)
     assert {(path, method) for path, found in description["paths"].items() for method in found} == {
+        ("/", "get"),
         ("/classify/{model}", "post"),
+        ("/classify/cyberbullying_type", "post"),
         ("/models", "get"),
         ("/models/{model}", "get"),
         ("/livez", "get"),
@@ -39,8 +44,9 @@ def test_every_path_is_described(client: TestClient) -> None:
     assert len({operation["operationId"] for operation in operations}) == len(operations)
     (parameter,) = classify(client)["parameters"]
     assert (parameter["name"], parameter["in"], parameter["required"]) == ("model", "path", True)
-    models = [model["model"] for model in client.get("/models").json()["models"]]
-    assert list(parameter["examples"]) == models
+    models = client.get("/models").json()["models"]
+    two_labels = [model["model"] for model in models if model["threshold"] is not None]
+    assert list(parameter["examples"]) == parameter["schema"]["enum"] == two_labels
 
 
 def test_every_reference_leads_to_a_schema(client: TestClient) -> None:
@@ -94,6 +100,42 @@ def test_both_shapes_of_a_response_are_described(
                 assert set(one) == set(schemas[result]["properties"])
 
 
+def test_a_threshold_is_described_exactly_where_it_is_allowed(made_up_client: TestClient) -> None:
+    description = described(made_up_client)
+    assert {path for path in description["paths"] if path.startswith("/classify/")} == {
+        "/classify/{model}",
+        "/classify/mood",
+    }
+    for path, model, has_threshold in (
+        ("/classify/{model}", "spam", True),
+        ("/classify/mood", "mood", False),
+    ):
+        operation = description["paths"][path]["post"]
+        content = operation["requestBody"]["content"]["application/json"]
+        name = content["schema"]["$ref"].rpartition("/")[2]
+        schema = description["components"]["schemas"][name]
+        assert ("threshold" in schema["properties"]) == has_threshold
+        assert schema["additionalProperties"] is False
+        for example in content["examples"].values():
+            assert set(example["value"]) <= set(schema["properties"])
+            response = made_up_client.post(f"/classify/{model}", json=example["value"])
+            assert response.status_code == 200
+        body = {"texts": ["a"], "threshold": 0.5}
+        response = made_up_client.post(f"/classify/{model}", json=body)
+        assert response.status_code == (200 if has_threshold else 422)
+    success = description["paths"]["/classify/mood"]["post"]["responses"]["200"]
+    shape = success["content"]["application/json"]["schema"]
+    assert shape == {"$ref": "#/components/schemas/MulticlassResponse"}
+
+
+def test_without_models_of_two_labels_the_path_stays(made_up: Path, tmp_path: Path) -> None:
+    shutil.copytree(made_up / "mood", tmp_path / "mood")
+    (tmp_path / "serving.toml").write_text("[models]\nmood = 'tiny'\n")
+    with connect(Settings(artifacts=tmp_path)) as client:
+        (parameter,) = classify(client)["parameters"]
+    assert parameter["schema"] == {"type": "string", "title": "Model"}
+
+
 def test_a_client_may_decode_responses_with_the_types(
     client: TestClient, made_up_client: TestClient
 ) -> None:
@@ -108,7 +150,7 @@ def test_a_client_may_decode_responses_with_the_types(
 def test_the_examples_of_requests_are_valid(client: TestClient) -> None:
     examples = classify(client)["requestBody"]["content"]["application/json"]["examples"]
     assert examples
-    for model in ("spam", "cyberbullying"):
+    for model in classify(client)["parameters"][0]["schema"]["enum"]:
         for example in examples.values():
             response = client.post(f"/classify/{model}", json=example["value"])
             assert response.status_code == 200
@@ -119,9 +161,10 @@ def test_the_described_limits_are_the_settings(client: TestClient, settings: Set
     content = classify(client)["requestBody"]["content"]["application/json"]
     assert content["schema"] == {"$ref": "#/components/schemas/ClassifyRequest"}
     schema = described(client)["components"]["schemas"]["ClassifyRequest"]
-    texts = schema["properties"]["texts"]
-    assert (texts["minItems"], texts["maxItems"]) == (1, settings.max_texts)
-    assert texts["items"] == {"type": "string", "maxLength": settings.max_text_chars}
+    multiclass = described(client)["components"]["schemas"]["MulticlassRequest"]
+    for texts in (schema["properties"]["texts"], multiclass["properties"]["texts"]):
+        assert (texts["minItems"], texts["maxItems"]) == (1, settings.max_texts)
+        assert texts["items"] == {"type": "string", "maxLength": settings.max_text_chars}
     number = schema["properties"]["threshold"]["anyOf"][0]
     assert (number["minimum"], number["maximum"]) == (0, 1)
     assert schema["required"] == ["texts"]
@@ -148,7 +191,3 @@ def test_every_error_is_described_with_an_example(client: TestClient) -> None:
                 assert set(problem["required"]) <= set(example) <= set(problem["properties"])
                 for error in example.get("errors", []):
                     assert set(error) == set(field["properties"])
-
-
-def test_the_documentation_page_is_served(client: TestClient) -> None:
-    assert "openapi.json" in client.get("/docs").text
