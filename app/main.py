@@ -10,6 +10,7 @@ from typing import Final
 
 from fastapi import FastAPI
 from starlette.middleware.cors import CORSMiddleware
+from starlette.routing import Match
 from starlette.types import ASGIApp
 from threadpoolctl import threadpool_limits
 
@@ -24,7 +25,7 @@ from .routes import metrics as metrics_route
 from .serving.classification import Classification
 from .serving.phase import SharedPhase
 from .serving.registry import Registry
-from .settings import Settings, entries
+from .settings import Settings, SettingsError, entries, source
 from .telemetry.metrics import Metrics
 
 _log = logging.getLogger("dandelion")
@@ -52,6 +53,7 @@ def create_app(
         ServingError: ``serving.toml`` is missing or wrong, or a chosen variant does not exist.
         ArtifactError: an artifact cannot be used.
         KernelError: the compiled engine is required, but was not built.
+        SettingsError: the prefix of the paths is itself a path of the service.
     """
     metrics = metrics or Metrics()
     registry = Registry(serving.read(settings.artifacts, settings.models), metrics, settings.engine)
@@ -113,6 +115,7 @@ def assemble(
         max_body_bytes=settings.max_body_bytes,
     )
     if settings.root_path:
+        _check_prefix(app, settings.root_path)
         endpoint = PrefixMiddleware(endpoint, settings.root_path)
     record = partial(
         RequestMiddleware, registry=registry, metrics=metrics, access_log=settings.access_log
@@ -120,6 +123,21 @@ def assemble(
     if origins := entries(settings.cors_origins):
         return record(endpoint, wrap=partial(_allow_origins, origins))
     return record(endpoint)
+
+
+def _check_prefix(app: FastAPI, prefix: str) -> None:
+    """Refuse a prefix that is itself a path: a proxy may or may not have removed it from another.
+
+    Raises:
+        SettingsError: there is such a path.
+    """
+    for path in (prefix, f"{prefix}/any"):
+        scope = {"type": "http", "method": "GET", "path": path, "headers": []}
+        matches = (route.matches(scope)[0] for route in app.routes)
+        if classify.requested_model(scope) or any(match is not Match.NONE for match in matches):
+            raise SettingsError(
+                f"{source('root_path')}: {prefix!r} is also a path of the service; choose another"
+            )
 
 
 def _allow_origins(origins: Sequence[str], app: ASGIApp) -> ASGIApp:

@@ -62,7 +62,7 @@ class ClassifyEndpoint:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Handle one request."""
-        model = _requested_model(scope)
+        model = requested_model(scope)
         if not model:
             await self._app(scope, receive, send)
             return
@@ -98,7 +98,7 @@ class ClassifyEndpoint:
         return await self._classification.run(served, request.texts, decision, responses.encode)
 
 
-def _requested_model(scope: Scope) -> str:
+def requested_model(scope: Scope) -> str:
     """Return the model in the path, "" if this is another path."""
     path: str = scope["path"] if scope["type"] == "http" else ""
     if not path.startswith(_PREFIX):
