@@ -1,13 +1,15 @@
 # syntax=docker/dockerfile:1
 
 # Any Debian with a Python of 3.11 or newer will do.
-ARG BASE_IMAGE=python:3.13-slim
+ARG BASE_IMAGE=python:3.13.11-slim-bookworm
 
 FROM ${BASE_IMAGE} AS builder
 # A file of certificates for pip, where a company's proxy needs one; unset by default.
 ARG PIP_CERT
 WORKDIR /src
-# The compiler of the compiled engine stays in this stage.
+# The compiler of the compiled engine stays in this stage. Its version is that of the base image's
+# Debian, whichever this is.
+# hadolint ignore=DL3008
 RUN command -v cc > /dev/null || { apt-get update && apt-get install --yes --no-install-recommends gcc libc6-dev; }
 RUN python3 -m venv /opt/dandelion
 COPY pyproject.toml hatch_build.py README.md LICENSE NOTICE ./

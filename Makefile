@@ -68,9 +68,10 @@ swagger-ui: ## Vendor Swagger UI again, from its npm package (after a new SWAGGE
 	cd build/swagger-ui/package && install -m 644 $(SWAGGER_UI_FILES) $(CURDIR)/app/static/swagger-ui/
 	cd app/static/swagger-ui && sha256sum $(SWAGGER_UI_FILES) > SHA256SUMS
 
-lint: $(VENV)/.dev ## Check style, and which module imports which
+lint: $(VENV)/.dev ## Check style, which module imports which, and the Dockerfile
 	$(BIN)/ruff check .
 	$(BIN)/lint-imports --no-logo
+	$(BIN)/hadolint Dockerfile
 
 format: $(VENV)/.dev ## Format the code
 	$(BIN)/ruff format .

@@ -252,6 +252,7 @@ def test_routes_and_statuses_are_those_of_the_service(service: Service) -> None:
         f"{method.upper()} {path}"
         for path, operations in description["paths"].items()
         for method in operations
+        if not path.startswith("/classify/") or "{" in path  # of one model with more labels
     }
     assert {name for row in rows(HTTP_API, "route") for name in in_code(row[0])} == routes
     classify = description["paths"]["/classify/{model}"]["post"]

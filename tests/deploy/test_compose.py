@@ -1,5 +1,6 @@
 """Compose file, image and Prometheus configuration are valid and agree with each other."""
 
+import re
 import shutil
 import subprocess
 import sys
@@ -9,6 +10,8 @@ from typing import Any
 
 import pytest
 from ruamel.yaml import YAML
+
+from app.settings import Settings
 
 from ..conftest import ROOT
 
@@ -70,6 +73,31 @@ def test_the_image_has_the_version_of_the_package() -> None:
     image = (ROOT / "Dockerfile").read_text()
     assert f'org.opencontainers.image.version="{package["version"]}"' in image
     assert f'org.opencontainers.image.licenses="{package["license"]}"' in image
+
+
+def test_every_image_has_its_full_version() -> None:
+    compose = read("docker-compose.yml")
+    images = [service["image"] for service in compose["services"].values()]
+    images += re.findall(r"^ARG BASE_IMAGE=(\S+)$", (ROOT / "Dockerfile").read_text(), re.MULTILINE)
+    assert len(images) == 3
+    for image in images:
+        assert re.search(r":v?\d+\.\d+\.\d+(-[a-z-]+)?$", image), image
+    version = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["version"]
+    assert compose["services"]["dandelion"]["image"] == f"dandelion:{version}"
+
+
+def test_memory_processors_and_processes_are_limited() -> None:
+    for service in read("docker-compose.yml")["services"].values():
+        limits = service["deploy"]["resources"]["limits"]
+        assert set(limits) == {"cpus", "memory", "pids"}
+        assert not str(limits).count("DANDELION_")  # these would be settings of the service
+
+
+def test_a_stop_waits_for_requests_in_flight() -> None:
+    waits = Settings.model_fields["drain_s"].default
+    waits += Settings.model_fields["shutdown_grace_s"].default
+    period = read("docker-compose.yml")["services"]["dandelion"]["stop_grace_period"]
+    assert int(period.removesuffix("s")) > waits
 
 
 def test_prometheus_configuration_is_valid() -> None:
