@@ -121,6 +121,15 @@ def test_a_prefix_that_is_also_a_path_is_refused(made_up: Path, prefix: str) -> 
         create_app(Settings(artifacts=made_up, root_path=prefix))
 
 
+def test_head_leaves_a_connection_usable(service: Service) -> None:
+    with httpx2.Client(timeout=PATIENCE_S, limits=httpx2.Limits(max_connections=1)) as client:
+        for path, status in (("/docs", 200), ("/nowhere", 404), ("/classify/spam", 405)):
+            response = client.head(service.url + path)
+            assert (response.status_code, response.content) == (status, b"")
+            assert int(response.headers["content-length"]) > 0
+            assert client.get(f"{service.url}/livez").json() == {"status": "alive"}
+
+
 def logged_client(service: Service, request_id: str, forwarded_for: str) -> object:
     """Return the client's address in the log line of a request."""
     headers = {"X-Request-ID": request_id, "X-Forwarded-For": forwarded_for}
