@@ -11,7 +11,7 @@ from typing import Final
 from fastapi import FastAPI
 from starlette.middleware.cors import CORSMiddleware
 from starlette.routing import Match
-from starlette.types import ASGIApp
+from starlette.types import ASGIApp, Lifespan
 from threadpoolctl import threadpool_limits
 
 from dandelion import serving
@@ -73,6 +73,9 @@ def assemble(
         registry: of the models; until it has loaded them, requests get 503.
         metrics: counts the requests.
         phase: of the service; it is ready in the first one alone.
+
+    Raises:
+        SettingsError: the prefix of the paths is itself a path of the service.
     """
     classification = Classification()
 
@@ -87,6 +90,39 @@ def assemble(
             yield
         classification.close()
 
+    schema = limited_request(settings.max_texts, settings.max_text_chars)
+    app = _create_framework(settings, registry, metrics, phase or SharedPhase(), lifespan)
+    multiclass = limited_multiclass_request(settings.max_texts, settings.max_text_chars)
+    openapi.complete(app, partial(classify.describe, registry, schema, multiclass))
+    endpoint: ASGIApp = classify.ClassifyEndpoint(
+        ResourceMiddleware(app, settings.root_path),
+        registry=registry,
+        classification=classification,
+        schema=schema,
+        max_body_bytes=settings.max_body_bytes,
+    )
+    if settings.root_path:
+        endpoint = PrefixMiddleware(endpoint, settings.root_path)
+    record = partial(
+        RequestMiddleware, registry=registry, metrics=metrics, access_log=settings.access_log
+    )
+    if origins := entries(settings.cors_origins):
+        return record(endpoint, wrap=partial(_allow_origins, origins))
+    return record(endpoint)
+
+
+def _create_framework(
+    settings: Settings,
+    registry: Registry,
+    metrics: Metrics,
+    phase: SharedPhase,
+    lifespan: Lifespan[FastAPI],
+) -> FastAPI:
+    """Create what serves every route but ``/classify/{model}``.
+
+    Raises:
+        SettingsError: the prefix of the paths is itself a path.
+    """
     version = metadata.version("dandelion-text")
     app = FastAPI(
         title="Dandelion",
@@ -98,31 +134,15 @@ def assemble(
         redirect_slashes=False,
         exception_handlers=problems.HANDLERS,
     )
-    schema = limited_request(settings.max_texts, settings.max_text_chars)
     app.include_router(models.router(registry))
-    app.include_router(health.router(registry, phase or SharedPhase()))
+    app.include_router(health.router(registry, phase))
     app.include_router(metrics_route.router(metrics))
     app.include_router(index.router(version))
     app.include_router(documentation.router())
     app.router.routes.append(documentation.files())
-    multiclass = limited_multiclass_request(settings.max_texts, settings.max_text_chars)
-    openapi.complete(app, partial(classify.describe, registry, schema, multiclass))
-    endpoint: ASGIApp = classify.ClassifyEndpoint(
-        ResourceMiddleware(app, settings.root_path),
-        registry=registry,
-        classification=classification,
-        schema=schema,
-        max_body_bytes=settings.max_body_bytes,
-    )
     if settings.root_path:
         _check_prefix(app, settings.root_path)
-        endpoint = PrefixMiddleware(endpoint, settings.root_path)
-    record = partial(
-        RequestMiddleware, registry=registry, metrics=metrics, access_log=settings.access_log
-    )
-    if origins := entries(settings.cors_origins):
-        return record(endpoint, wrap=partial(_allow_origins, origins))
-    return record(endpoint)
+    return app
 
 
 def _check_prefix(app: FastAPI, prefix: str) -> None:

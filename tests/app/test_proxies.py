@@ -156,7 +156,7 @@ def logged_client(service: Service, request_id: str, forwarded_for: str) -> obje
 def test_a_trusted_proxy_names_the_client(
     service: Service, forwarded_for: str, client: str
 ) -> None:
-    assert logged_client(service, f"r-{len(forwarded_for)}", forwarded_for) == client
+    assert logged_client(service, f"{client}-{len(forwarded_for)}", forwarded_for) == client
 
 
 def test_nobody_else_does(start_service: StartService) -> None:
