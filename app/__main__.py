@@ -1,12 +1,14 @@
 """Run the service: ``python -m app``, ``dandelion serve``."""
 
+import asyncio
 import gc
+import importlib.util
 import logging
 import signal
 import socket
 import sys
 from collections.abc import Sequence
-from typing import Final
+from typing import Final, Literal
 
 import uvicorn
 
@@ -20,8 +22,9 @@ from .settings import Settings, SettingsError
 from .telemetry import logs, processes
 from .telemetry.metrics import Metrics
 from .telemetry.shared_map import MetricsError
-from .workers import signals, sockets, supervisor, unix_socket
+from .workers import descriptors, event_loop, signals, sockets, supervisor, unix_socket
 from .workers.announcement import Address, announce
+from .workers.connections import Connections
 from .workers.processors import available
 from .workers.server import SingleServer
 from .workers.sockets import Listener
@@ -116,6 +119,9 @@ def _serve(chosen: Settings, bound: list[socket.socket]) -> int:
     phase = SharedPhase()
     config = uvicorn.Config(
         create_app(chosen, metrics, phase),
+        http=_protocol(chosen, metrics),
+        ws="none",
+        loop=f"{event_loop.__name__}:{event_loop.create.__name__}",
         workers=1,  # of uvicorn's; by default it reads a variable of other programs
         log_config=None,
         access_log=False,
@@ -132,6 +138,17 @@ def _serve(chosen: Settings, bound: list[socket.socket]) -> int:
     gc.freeze()  # the models stay, so the collector need not traverse them
     SingleServer(config, phase, chosen.drain_s, listener.withdraw).run(list(listener.sockets[0]))
     return 0
+
+
+def _protocol(chosen: Settings, metrics: Metrics) -> type[asyncio.Protocol] | Literal["auto"]:
+    """Return what reads requests from connections."""
+    if importlib.util.find_spec("httptools") is None:  # Windows
+        _log.warning("without httptools: no limits on connections, URLs and headers, no timeouts")
+        return "auto"
+    from .workers.protocol import protocol  # noqa: PLC0415
+
+    possible = descriptors.connections_within_limit(chosen.max_connections)
+    return protocol(Connections(chosen, metrics, possible))
 
 
 if __name__ == "__main__":

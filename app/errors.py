@@ -57,6 +57,19 @@ def not_json(reason: str) -> Problem:
     )
 
 
+def malformed() -> Problem:
+    """400: what arrived is not an HTTP/1.1 request."""
+    return Problem(HTTPStatus.BAD_REQUEST, "The request is not valid HTTP/1.1 (RFC 9112).")
+
+
+def framing_too_large(max_bytes: int) -> Problem:
+    """400: what frames a chunked body is out of proportion to it."""
+    return Problem(
+        HTTPStatus.BAD_REQUEST,
+        f"Chunk extensions, trailers or small chunks exceed the limit of {max_bytes} bytes.",
+    )
+
+
 def not_found() -> Problem:
     """404: nothing is served at this path."""
     return Problem(HTTPStatus.NOT_FOUND, "Not found. See /openapi.json and /docs.")
@@ -146,6 +159,15 @@ def not_ready() -> Problem:
     return Problem(
         HTTPStatus.SERVICE_UNAVAILABLE,
         "The models are still loading. Retry in a moment.",
+        headers={"Retry-After": str(_RETRY_AFTER_S)},
+    )
+
+
+def too_many_connections() -> Problem:
+    """503: no more connections can be opened."""
+    return Problem(
+        HTTPStatus.SERVICE_UNAVAILABLE,
+        "The limit of open connections is reached. Retry in a moment.",
         headers={"Retry-After": str(_RETRY_AFTER_S)},
     )
 

@@ -127,7 +127,8 @@ class Settings(Address):
     """Seconds from the start of a connection, or from the first byte of a further request on it,
     to the end of the headers."""
     body_timeout_s: float = Field(30, gt=0)
-    """Seconds that a request's body may take to arrive; then 408."""
+    """Seconds that a request's body may take to arrive, then 408; also those that a client may take
+    to read when a response is more than fits the buffers."""
     keep_alive_s: float = Field(75, gt=0)
     """Seconds that an idle connection stays open; longer than a load balancer's usual 60."""
     drain_s: float = Field(5, ge=0)

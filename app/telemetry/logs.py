@@ -2,6 +2,7 @@
 
 import logging
 import logging.config
+import time
 import traceback
 from types import TracebackType
 from typing import Literal
@@ -61,3 +62,28 @@ def where(trace: TracebackType | None) -> list[str]:
     return [
         f"{frame.filename}:{frame.lineno} {frame.name}" for frame in traceback.extract_tb(trace)
     ]
+
+
+class Throttle:
+    """Lets through one of many log lines about the same trouble.
+
+    Args:
+        interval_s: between two lines at least.
+
+    Attributes:
+        count: times that `is_due` was asked.
+    """
+
+    def __init__(self, interval_s: float = 10) -> None:
+        self._interval_s = interval_s
+        self._next = 0.0
+        self.count = 0
+
+    def is_due(self) -> bool:
+        """Count the trouble; returns whether a line is due."""
+        self.count += 1
+        now = time.monotonic()
+        if now < self._next:
+            return False
+        self._next = now + self._interval_s
+        return True

@@ -1,6 +1,7 @@
 """Every Prometheus series of the service."""
 
 from dataclasses import dataclass
+from enum import StrEnum
 from typing import Final
 
 from prometheus_client import CollectorRegistry, PlatformCollector
@@ -76,6 +77,12 @@ _LOAD_SECONDS: Final = Family(
     "Time to load, check and warm up a model's artifact.",
     ("model",),
 )
+_CONNECTION_ERRORS: Final = Family(
+    Kind.COUNTER,
+    "dandelion_connection_errors",
+    "Connections that the service closed, or requests that it refused before the application.",
+    ("reason",),
+)
 _FAMILIES: Final = (
     _REQUEST_SECONDS,
     _REQUESTS,
@@ -85,7 +92,31 @@ _FAMILIES: Final = (
     _SCORE,
     _MODEL_INFO,
     _LOAD_SECONDS,
+    _CONNECTION_ERRORS,
 )
+
+
+class Refusal(StrEnum):
+    """Why a connection was closed, or a request refused, before the application."""
+
+    MALFORMED = "malformed"
+    """400: not an HTTP/1.1 request."""
+    FRAMING_TOO_LARGE = "framing_too_large"
+    """400: chunk extensions, trailers or small chunks."""
+    HEADER_TIMEOUT = "header_timeout"
+    """408: the headers were begun, but not completed."""
+    BODY_TIMEOUT = "body_timeout"
+    """408."""
+    URL_TOO_LONG = "url_too_long"
+    """414."""
+    HEADERS_TOO_LARGE = "headers_too_large"
+    """431: their size or number."""
+    TOO_MANY_CONNECTIONS = "too_many_connections"
+    """503."""
+    SILENT = "silent"
+    """No response: a new connection sent nothing."""
+    UNREAD_RESPONSE = "unread_response"
+    """The client did not read."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -146,6 +177,9 @@ class Metrics:
         self.retire = self._counters.retire
         self._responses: dict[tuple[str, int], Counter] = {}
         self._durations: dict[str, Histogram] = {}
+        self._refusals = {
+            reason: self._counters.counter(_CONNECTION_ERRORS, reason) for reason in Refusal
+        }
         self._add_requests(UNKNOWN)
 
     def add_model(self, manifest: Manifest) -> ModelMetrics:
@@ -177,6 +211,10 @@ class Metrics:
             counter = self._counters.counter(_REQUESTS, model, str(status))
             self._responses[model, status] = counter
         counter.inc()
+
+    def count_refusal(self, reason: Refusal) -> None:
+        """Count a connection that was closed, or a request refused, before the application."""
+        self._refusals[reason].inc()
 
     def observe_duration(self, model: str, seconds: float) -> None:
         """Record the duration of a request whose response was counted."""

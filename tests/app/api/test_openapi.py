@@ -15,7 +15,7 @@ from app.settings import Settings
 from ..conftest import connect
 from ..contract import post
 
-ERRORS = {"400", "404", "405", "413", "415", "422", "500", "503"}
+ERRORS = {"400", "404", "405", "408", "413", "414", "415", "422", "431", "500", "503"}
 
 
 def described(client: TestClient) -> dict[str, Any]:

@@ -1,0 +1,136 @@
+"""The open connections of a worker: how many there may be, and how long each may take.
+
+One timer for all of them: a `call_later` for every request costs more than all the other limits
+together. Each connection has a time at which it is to be checked; every second, or more often if a
+timeout is shorter than four, those whose time has come are. A timeout is late by that at most.
+"""
+
+import asyncio
+import logging
+from typing import Final, Protocol
+
+from ..settings import Settings
+from ..telemetry.logs import Throttle
+from ..telemetry.metrics import Metrics
+from .limits import Limits
+
+# A new connection that has sent nothing for this long counts as idle.
+_SILENT_S: Final = 1.0
+_LONGEST_INTERVAL_S: Final = 1.0
+_CHECKS_PER_TIMEOUT: Final = 4
+
+_log = logging.getLogger("dandelion.connections")
+
+
+class Timed(Protocol):
+    """Something that is to be checked at a time.
+
+    Attributes:
+        deadline: by the loop's clock.
+    """
+
+    deadline: float
+
+    def expire(self, now: float) -> None:
+        """End what has taken too long, or set another deadline."""
+
+
+class Connection(Timed, Protocol):
+    """A connection that sends requests."""
+
+    @property
+    def is_idle(self) -> bool:
+        """Whether it waits for the first byte of a request."""
+
+    @property
+    def is_new(self) -> bool:
+        """Whether it has not sent a request yet."""
+
+    def close_idle(self) -> None:
+        """Close it, as it is idle."""
+
+
+class Connections:
+    """The connections of this worker, and its limits.
+
+    Args:
+        settings: of the service.
+        metrics: counts the connections that are refused.
+        max_connections: at a time; fewer than the setting where descriptors are scarce.
+    """
+
+    def __init__(self, settings: Settings, metrics: Metrics, max_connections: int) -> None:
+        self.settings = settings
+        self.limits = Limits(settings)
+        self.metrics = metrics
+        self.max_connections = max_connections
+        self._max_lingering = lingering(max_connections)
+        self._open: set[Connection] = set()
+        self._lingering: dict[Timed, None] = {}  # oldest first
+        timeouts = (settings.header_timeout_s, settings.body_timeout_s, settings.keep_alive_s)
+        self._interval_s = min(_LONGEST_INTERVAL_S, min(timeouts) / _CHECKS_PER_TIMEOUT)
+        self._timer: asyncio.TimerHandle | None = None
+        self._full = Throttle()
+
+    def admit(self, connection: Connection) -> bool:
+        """Add a connection, for which an idle one may be closed; returns whether there was room."""
+        if len(self._open) >= self.max_connections and not self._close_an_idle_one():
+            if self._full.is_due():
+                facts = {"connections": len(self._open), "refused": self._full.count}
+                _log.warning("no room for more connections; refusing them", extra=facts)
+            return False
+        self._open.add(connection)
+        self._check_later()
+        return True
+
+    def discard(self, connection: Connection) -> None:
+        """Remove a connection, which has ended."""
+        self._open.discard(connection)
+
+    def linger(self, closing: Timed) -> None:
+        """Add a connection that has its last response; the oldest such one may have to end now."""
+        while len(self._lingering) >= self._max_lingering:
+            oldest = next(iter(self._lingering))
+            del self._lingering[oldest]
+            oldest.expire(oldest.deadline)
+        self._lingering[closing] = None
+        self._check_later()
+
+    def discard_lingering(self, closing: Timed) -> None:
+        """Remove a connection that lingered."""
+        self._lingering.pop(closing, None)
+
+    def _close_an_idle_one(self) -> bool:
+        """Close the connection that has been idle for longest, new ones last."""
+        oldest_new = asyncio.get_running_loop().time() - _SILENT_S
+        header_timeout_s = self.settings.header_timeout_s
+        idle = [
+            connection
+            for connection in self._open
+            if connection.is_idle
+            and (not connection.is_new or connection.deadline - header_timeout_s <= oldest_new)
+        ]
+        if not idle:
+            return False
+        longest = min(idle, key=lambda each: (each.is_new, each.deadline))
+        self._open.discard(longest)
+        longest.close_idle()
+        return True
+
+    def _check_later(self) -> None:
+        if self._timer is None:
+            loop = asyncio.get_running_loop()
+            self._timer = loop.call_later(self._interval_s, self._check, loop)
+
+    def _check(self, loop: asyncio.AbstractEventLoop) -> None:
+        self._timer = None
+        now = loop.time()
+        for each in [each for each in (*self._open, *self._lingering) if each.deadline <= now]:
+            each.expire(now)
+        if self._open or self._lingering:
+            self._check_later()
+
+
+def lingering(max_connections: int) -> int:
+    """Return how many connections may linger after their last response, beyond the open ones."""
+    return max(8, max_connections // 8)

@@ -1,0 +1,132 @@
+"""What a request may hold before its body and around it."""
+
+from collections.abc import Callable, Sequence
+from typing import Final
+
+from .. import errors
+from ..errors import Problem
+from ..settings import Settings
+from ..telemetry.metrics import Refusal
+
+# Method, version and line ends of the first line.
+_FIRST_LINE_BYTES: Final = 64
+# A chunk costs about as much as so many bytes of headers, unless its body has so many bytes.
+_CHUNK_COST_BYTES: Final = 8
+_SMALL_CHUNK_BYTES: Final = 16
+
+Headers = Sequence[tuple[bytes, bytes]]
+
+
+class Refused(Exception):  # noqa: N818 - a decision
+    """A request is refused.
+
+    Args:
+        reason: for the metrics.
+        problem: the response.
+    """
+
+    def __init__(self, reason: Refusal, problem: Problem) -> None:
+        super().__init__(reason)
+        self.reason = reason
+        self.problem = problem
+
+
+class Limits:
+    """Checks a request, whose parts are those that the parser has found.
+
+    Args:
+        settings: of the service.
+
+    Attributes:
+        max_head_bytes: of everything before the body, as it is sent.
+        max_header_bytes: of the header fields, and of what frames a chunked body.
+    """
+
+    def __init__(self, settings: Settings) -> None:
+        self.max_header_bytes = settings.max_header_bytes
+        self.max_head_bytes = settings.max_url_bytes + settings.max_header_bytes + _FIRST_LINE_BYTES
+        self._max_url_bytes = settings.max_url_bytes
+        self._max_headers = settings.max_headers
+        self._max_chunks = settings.max_header_bytes // _CHUNK_COST_BYTES
+
+    def check_url(self, url: bytes) -> None:
+        """Check a URL, or its beginning.
+
+        Raises:
+            Refused: 414.
+        """
+        if len(url) > self._max_url_bytes:
+            raise Refused(Refusal.URL_TOO_LONG, errors.uri_too_long(self._max_url_bytes))
+
+    def check_number(self, headers: Headers) -> None:
+        """Check how many header fields there are.
+
+        Raises:
+            Refused: 431.
+        """
+        if len(headers) > self._max_headers:
+            raise _headers_too_large(f"{self._max_headers} fields")
+
+    def check_size(self, headers: Headers) -> None:
+        """Check the size of the header fields, with one space after each colon.
+
+        Raises:
+            Refused: 431.
+        """
+        if sum(len(name) + len(value) + len(": \r\n") for name, value in headers) > (
+            self.max_header_bytes
+        ):
+            raise self.head_too_large()
+
+    def check_framing(self, framing_bytes: int, body_bytes: int) -> None:
+        """Check what frames a chunked body: extensions, trailers, sizes.
+
+        Args:
+            framing_bytes: all but the body.
+            body_bytes: of the body, so far.
+
+        Raises:
+            Refused: 400.
+        """
+        if framing_bytes > self.max_header_bytes + body_bytes // 2:
+            raise self._framing_too_large()
+
+    def check_chunks(self, chunks: int, body_bytes: int) -> None:
+        """Check how many chunks there are; see `check_framing`."""
+        if chunks > self._max_chunks + body_bytes // _SMALL_CHUNK_BYTES:
+            raise self._framing_too_large()
+
+    def head_too_large(self) -> Refused:
+        """Return the refusal of header fields because of their size: 431."""
+        return _headers_too_large(f"{self.max_header_bytes} bytes")
+
+    def _framing_too_large(self) -> Refused:
+        problem = errors.framing_too_large(self.max_header_bytes)
+        return Refused(Refusal.FRAMING_TOO_LARGE, problem)
+
+
+def check_host(headers: Headers, get_version: Callable[[], str]) -> None:
+    """Check that there is one ``Host`` (RFC 9112, section 3.2); HTTP/1.0 needs none.
+
+    Args:
+        headers: names in lower case, and values.
+        get_version: returns that of the request.
+
+    Raises:
+        Refused: 400.
+    """
+    hosts = 0
+    for name, _ in headers:
+        if name == b"host":
+            hosts += 1
+    if hosts > 1 or (not hosts and get_version() != "1.0"):
+        raise malformed()
+
+
+def malformed() -> Refused:
+    """Return the refusal of what is not HTTP/1.1: 400."""
+    return Refused(Refusal.MALFORMED, errors.malformed())
+
+
+def _headers_too_large(limit: str) -> Refused:
+    return Refused(Refusal.HEADERS_TOO_LARGE, errors.headers_too_large(limit))

@@ -1,0 +1,78 @@
+"""The last response on a connection: sent so that the client can read it.
+
+A connection that is closed while bytes arrive is reset, and the reset discards what the client has
+not read yet (RFC 9112, section 9.6). So only the sending half is closed, and what still arrives is
+discarded, within limits, until the client closes its half.
+"""
+
+import asyncio
+from collections.abc import Iterable
+
+from ..api import problems
+from ..errors import Problem
+from .connections import Connections
+
+
+def encode(problem: Problem, request_id: str, headers: Iterable[tuple[bytes, bytes]]) -> bytes:
+    """Return an error response, after which the connection is closed, as bytes.
+
+    Args:
+        problem: the error.
+        request_id: of the response.
+        headers: those of every response, such as the date.
+    """
+    response = problems.response(problem, request_id)
+    lines = [
+        f"HTTP/1.1 {problem.status.value} {problem.status.phrase}".encode(),
+        *(b"%s: %s" % header for header in (*headers, *response.raw_headers)),
+        b"x-request-id: " + request_id.encode(),
+        b"connection: close",
+        b"",
+        bytes(response.body),
+    ]
+    return b"\r\n".join(lines)
+
+
+class Lingering(asyncio.Protocol):
+    """Discards what a client still sends after its last response.
+
+    Args:
+        connections: of the worker.
+        transport: whose protocol it becomes; the response has been written.
+        seconds: to wait for the client's end at most.
+        max_bytes: to discard at most.
+    """
+
+    def __init__(
+        self,
+        connections: Connections,
+        transport: asyncio.Transport,
+        *,
+        seconds: float,
+        max_bytes: int,
+    ) -> None:
+        self._connections = connections
+        self._transport = transport
+        self._bytes_left = max_bytes
+        self.deadline = asyncio.get_running_loop().time() + seconds
+        connections.linger(self)
+        transport.set_protocol(self)
+        transport.write_eof()
+        if not transport.is_reading():
+            transport.resume_reading()
+
+    def data_received(self, data: bytes) -> None:
+        """Discard ``data``."""
+        self._bytes_left -= len(data)
+        if self._bytes_left < 0:
+            self._transport.abort()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """Forget the connection."""
+        del exc
+        self._connections.discard_lingering(self)
+
+    def expire(self, now: float) -> None:
+        """End the connection, whether or not the client has read the response."""
+        del now
+        self._transport.abort()

@@ -1,0 +1,451 @@
+"""HTTP/1.1 on a connection: uvicorn's protocol, with limits and timeouts.
+
+uvicorn's protocol for httptools has no limit on URLs, headers and what frames a chunked body, no
+timeout on reading, and takes ``Upgrade`` for the end of HTTP. `GuardedProtocol` adds them as a
+subclass that overrides the callbacks that httptools documents, and asyncio's. Around uvicorn's
+protocol, a guard would not see where a request begins and ends: it would need a second parser, and
+two that disagree invite request smuggling. In a subclass, one parser decides. What is used of
+uvicorn are attributes without underscore, which `mypy` checks: ``parser``, ``url``, ``headers``,
+``scope``, ``flow``, ``pipeline``, and of ``cycle``, a request and its response, ``keep_alive``,
+``response_started`` and ``transport``.
+
+The limits are checked when a request's headers are complete. Until then the parser is given no more
+bytes than they allow, so a header that never ends costs no more than one that does.
+"""
+
+import asyncio
+import logging
+import math
+import random
+from enum import Enum, auto
+from typing import Any, ClassVar, Final
+
+import httptools
+from uvicorn import Config
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
+from uvicorn.server import ServerState
+
+from .. import errors
+from ..errors import Problem
+from ..telemetry.metrics import Refusal
+from .connections import Connections
+from .limits import Refused, check_host, malformed
+from .lingering import Lingering, encode
+
+# A new connection is closed this long after shutdown began, if it sends nothing.
+_LAST_CHANCE_S: Final = 0.5
+# After an error, for the client to read the response.
+_LINGER_S: Final = 5.0
+# Of a body that is not read, the times that a body may be large.
+_DISCARDED_BODIES: Final = 2
+_MIN_DISCARDED_BYTES: Final = 1_000_000
+# More is parsed in portions, between which pipelined requests are answered.
+_PORTION_BYTES: Final = 8192
+
+_log = logging.getLogger("dandelion.connections")
+
+
+class _Receiving(Enum):
+    """The part of a request that is received next."""
+
+    NOTHING = auto()
+    HEADERS = auto()
+    BODY = auto()
+
+
+class GuardedProtocol(HttpToolsProtocol):
+    """One connection; `protocol` makes the class complete.
+
+    Attributes:
+        worker: its open connections.
+        deadline: see `connections.Timed`; it applies to what is received next, or to a closed
+            connection whose client does not read.
+    """
+
+    worker: ClassVar[Connections]
+
+    def __init__(
+        self,
+        config: Config,
+        server_state: ServerState,
+        app_state: dict[str, Any],
+        _loop: asyncio.AbstractEventLoop | None = None,
+    ) -> None:
+        super().__init__(config, server_state, app_state, _loop)
+        settings = self.worker.settings
+        self.deadline = self.loop.time() + settings.header_timeout_s
+        self.url = b""
+        self._limits = self.worker.limits
+        self._keep_alive_s = settings.keep_alive_s
+        self._receiving = _Receiving.NOTHING
+        self._heads = 0  # requests whose headers are complete
+        self._unanswered = 0  # of those, the ones without a complete response
+        self._head_bytes = 0  # of headers that are not complete, up to the last call
+        self._fed = 0  # the same, this call's bytes among them
+        self._is_split = False  # those headers began in the middle of a call's bytes
+        self._without_upgrade = b""  # the headers to parse instead of those with Upgrade
+        self._body_bytes = 0
+        self._framing_bytes = 0
+        self._chunks = 0
+        self._unfinished: RequestResponseCycle | None = None  # its body is not complete
+        self._may_keep_alive = False  # after its response, once the body is complete
+        self._held: bytes | memoryview = b""  # not parsed yet: responses are due first
+        self._refused: Problem | None = None  # to be sent after the responses before it
+        self._stopping = False
+        self._write_deadline = math.inf
+
+    # What asyncio calls.
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+        """Begin, unless there are too many connections."""
+        if self.worker.admit(self):
+            super().connection_made(transport)
+            return
+        self.transport = transport
+        self._count(Refusal.TOO_MANY_CONNECTIONS)
+        self._linger(errors.too_many_connections())
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """End: the application receives ``http.disconnect``."""
+        self.worker.discard(self)
+        super().connection_lost(exc)
+
+    def pause_writing(self) -> None:
+        """Wait for the client to read, within a time."""
+        super().pause_writing()
+        seconds = self.worker.settings.body_timeout_s
+        self._write_deadline = self.loop.time() + seconds
+        self.deadline = min(self.deadline, self._write_deadline)
+
+    def resume_writing(self) -> None:
+        """Write again."""
+        super().resume_writing()
+        self._write_deadline = math.inf
+
+    def data_received(self, data: bytes | memoryview) -> None:
+        """Parse ``data``, in portions that the limits allow."""
+        if self._refused is not None:
+            return
+        heads, body_bytes = self._heads, self._body_bytes
+        in_body = self._receiving is _Receiving.BODY
+        self._fed = self._head_bytes + len(data)
+        if len(data) > _PORTION_BYTES or (self._fed > self._limits.max_head_bytes and not in_body):
+            self._receive_in_portions(memoryview(data))
+            return
+        try:
+            self._parse(data)
+            if self.pipeline:
+                self._pause()
+            receiving = self._receiving
+            if receiving is _Receiving.NOTHING and (in_body or heads != self._heads):
+                return
+            if receiving is not _Receiving.BODY:
+                self._wait_for_headers(begun=in_body or heads != self._heads)
+            elif heads != self._heads:
+                self._wait_for_body()
+            else:
+                self._framing_bytes += len(data) - (self._body_bytes - body_bytes)
+                self._limits.check_framing(self._framing_bytes, self._body_bytes)
+        except (httptools.HttpParserError, Refused) as error:
+            self._refuse_for(error)
+
+    # What httptools calls.
+
+    def on_message_begin(self) -> None:
+        """Begin a request, at its first byte."""
+        self._receiving = _Receiving.HEADERS
+        super().on_message_begin()
+
+    def on_headers_complete(self) -> None:
+        """Check a request's headers, then let the application begin."""
+        if self.parser.should_upgrade():
+            self._without_upgrade = self._remove_upgrade()
+            return
+        self._limits.check_url(self.url)
+        self._limits.check_number(self.headers)
+        if self._is_split or self._fed > self._limits.max_header_bytes:  # perhaps too large
+            self._limits.check_size(self.headers)
+        check_host(self.headers, self.parser.get_http_version)
+        super().on_headers_complete()
+        self.headers = []  # trailers would be added to the headers
+        self._receiving = _Receiving.BODY
+        self._heads += 1
+        self._unanswered += 1
+        self._is_split = False
+        self._head_bytes = self._body_bytes = self._framing_bytes = self._chunks = 0
+        if self._stopping:
+            super().shutdown()  # this response is the last one
+
+    def on_chunk_header(self) -> None:
+        """Count a chunk."""
+        self._chunks += 1
+        self._limits.check_chunks(self._chunks, self._body_bytes)
+
+    def on_body(self, body: bytes) -> None:
+        """Pass on a part of the body."""
+        self._body_bytes += len(body)
+        super().on_body(body)
+
+    def on_message_complete(self) -> None:
+        """End a request."""
+        if self._without_upgrade:
+            return
+        super().on_message_complete()
+        self._receiving = _Receiving.NOTHING
+        if self._unfinished is not None:
+            if not self._unfinished.response_started and not self._stopping:
+                self._unfinished.keep_alive = self._may_keep_alive
+            self._unfinished = None
+
+    # What uvicorn calls.
+
+    def on_response_complete(self) -> None:
+        """Go on with the next request."""
+        self._unanswered -= 1
+        if self._refused is not None or self.pipeline:
+            super().on_response_complete()
+            if self._refused is not None:
+                self._respond_to_refused(self._refused)
+            elif not self.pipeline:
+                self._resume()
+            return
+        # As uvicorn does, but for its timer: starting and cancelling one for each response takes
+        # longer than everything else here.
+        self.server_state.total_requests += 1
+        if self.transport.is_closing():
+            self.deadline = self.loop.time() + self.worker.settings.body_timeout_s
+            return
+        self.flow.resume_reading()
+        if self._receiving is _Receiving.NOTHING and not self._head_bytes:
+            self.deadline = self.loop.time() + self._keep_alive_s
+
+    def timeout_keep_alive_handler(self) -> None:
+        """Do nothing: `deadline` has the same purpose."""
+
+    def shutdown(self) -> None:
+        """Close after the responses to what has begun to arrive."""
+        self._stopping = True
+        if self._unanswered:
+            super().shutdown()
+        elif self.is_new and self.is_idle:
+            self.loop.call_later(_LAST_CHANCE_S, self._close_if_silent)
+        elif self.is_idle:
+            self.transport.close()
+
+    # What `Connections` calls.
+
+    @property
+    def is_idle(self) -> bool:
+        """Whether it waits for the first byte of a request."""
+        begun = self._receiving is not _Receiving.NOTHING or self._head_bytes
+        return not begun and not self._unanswered and not self.transport.is_closing()
+
+    @property
+    def is_new(self) -> bool:
+        """Whether it has not sent a request yet."""
+        return not self._heads
+
+    def close_idle(self) -> None:
+        """Close it; no response is due."""
+        if self.transport.get_write_buffer_size():
+            self.transport.abort()
+        else:
+            self.transport.close()
+
+    def expire(self, now: float) -> None:
+        """End what has taken too long."""
+        settings = self.worker.settings
+        self.deadline = self._write_deadline
+        if self.transport.is_closing() or self._write_deadline <= now:
+            self._count(Refusal.UNREAD_RESPONSE)
+            self.transport.abort()
+        elif self.is_idle:
+            if self.is_new:
+                self._count(Refusal.SILENT)
+            self.close_idle()
+        elif self._receiving is _Receiving.NOTHING and not self._head_bytes:
+            self.deadline = min(now + self._keep_alive_s, self._write_deadline)  # it is answered
+        elif not self.transport.is_reading():  # the client is made to wait
+            self.deadline = min(now + settings.body_timeout_s, self._write_deadline)
+        elif self._receiving is _Receiving.BODY:
+            self._refuse(Refusal.BODY_TIMEOUT, errors.request_timeout())
+        else:
+            self._refuse(Refusal.HEADER_TIMEOUT, errors.request_timeout())
+
+    # Parsing.
+
+    def _pause(self) -> None:
+        """Receive no more until the requests that wait for others' responses have begun."""
+        # To uvicorn it seems not to be paused: it resumes when the application reads a body.
+        self.flow.resume_reading()
+        self.transport.pause_reading()
+
+    def _resume(self) -> None:
+        held, self._held = self._held, b""
+        self._receive_in_portions(memoryview(held))
+        if not self.pipeline and not self.flow.read_paused:
+            self.transport.resume_reading()
+
+    def _receive_in_portions(self, rest: memoryview) -> None:
+        """Parse ``rest`` until requests wait for others' responses."""
+        while rest and self._refused is None:
+            size = _PORTION_BYTES
+            if self._receiving is not _Receiving.BODY:
+                size = min(size, self._limits.max_head_bytes - self._head_bytes)
+            self.data_received(rest[:size])
+            rest = rest[size:]
+            if self.pipeline:
+                self._held = rest
+                return
+
+    def _parse(self, data: bytes | memoryview) -> None:
+        """Parse ``data``; a request with ``Upgrade`` is parsed as if it had none (RFC 9110, 7.8).
+
+        Raises:
+            HttpParserError: invalid, or refused by a callback.
+        """
+        while True:
+            try:
+                self.parser.feed_data(data)
+            except httptools.HttpParserUpgrade as upgrade:
+                data = memoryview(data)[upgrade.args[0] :]
+                head, self._without_upgrade = self._without_upgrade, b""
+                self.parser.feed_data(head)
+            else:
+                return
+
+    def _remove_upgrade(self) -> bytes:
+        """Return the headers as they were sent, but without ``Upgrade``."""
+        method = self.parser.get_method()
+        if method == b"CONNECT":  # this is no proxy
+            raise malformed()
+        version = self.parser.get_http_version().encode()
+        lines = [
+            b"%s %s HTTP/%s" % (method, self.url, version),
+            *(b"%s: %s" % header for header in self.headers if header[0] != b"upgrade"),
+        ]
+        return b"\r\n".join([*lines, b"", b""])
+
+    def _wait_for_headers(self, *, begun: bool) -> None:
+        """Wait for the rest of the headers.
+
+        Args:
+            begun: whether they begin somewhere in the bytes that have been parsed, not before.
+
+        Raises:
+            Refused: the URL or the headers are too large.
+        """
+        if begun or (not self._head_bytes and not self.is_new):
+            self._wait(self.worker.settings.header_timeout_s)
+        # At least so many bytes.
+        self._head_bytes = 0 if begun else self._fed
+        self._is_split |= begun
+        self._limits.check_url(self.url)
+        if self._head_bytes >= self._limits.max_head_bytes:
+            raise self._limits.head_too_large()
+
+    def _wait_for_body(self) -> None:
+        """Wait for the rest of a body."""
+        self._wait(self.worker.settings.body_timeout_s)
+        # A response before the end of the body announces that the connection is closed after it.
+        cycle = self._unfinished = self.cycle
+        self._may_keep_alive = cycle.keep_alive
+        cycle.keep_alive = False
+        cycle.transport = _LastResponse(self)
+
+    def _wait(self, seconds: float) -> None:
+        self.deadline = min(self.loop.time() + seconds, self._write_deadline)
+
+    # Ending.
+
+    def _refuse_for(self, error: Exception) -> None:
+        """Refuse a request because of an error, or of what a callback of the parser raised."""
+        refused = error if isinstance(error, Refused) else error.__context__
+        if not isinstance(refused, Refused):
+            refused = malformed()
+        self._refuse(refused.reason, refused.problem)
+
+    def _refuse(self, reason: Refusal, problem: Problem) -> None:
+        """Send an error response, after those that are due before it, and end the connection."""
+        self._count(reason)
+        self._refused = problem
+        self.deadline = self._write_deadline
+        self.flow.pause_reading()
+        self._respond_to_refused(problem)
+
+    def _respond_to_refused(self, problem: Problem) -> None:
+        in_body = self._receiving is _Receiving.BODY
+        if self._unanswered > in_body or self.transport.is_closing():
+            return
+        if in_body and self.cycle.response_started:
+            self.transport.abort()
+        else:
+            self._linger(problem)
+
+    def close_after_response(self) -> None:
+        """Close after a response, so that the client can read it even if it is still sending."""
+        if self._receiving is _Receiving.BODY:
+            self._linger()
+        else:
+            self.transport.close()
+
+    def _linger(self, problem: Problem | None = None) -> None:
+        """Write the last response, unless it has been, and leave the connection to `Lingering`."""
+        transport, settings = self.transport, self.worker.settings
+        if problem is not None:
+            headers = self.server_state.default_headers
+            transport.write(encode(problem, self._request_id(), headers))
+        self.worker.discard(self)
+        # The application receives `http.disconnect`. Without an error, this closes the transport.
+        super().connection_lost(ConnectionAbortedError())
+        Lingering(
+            self.worker,
+            transport,
+            seconds=settings.body_timeout_s if problem is None else _LINGER_S,
+            max_bytes=max(_DISCARDED_BODIES * settings.max_body_bytes, _MIN_DISCARDED_BYTES),
+        )
+
+    def _request_id(self) -> str:
+        scope: dict[str, Any] = {}
+        if self._receiving is _Receiving.BODY:  # the application may have logged it
+            scope = {**self.scope}
+        return str(scope.get("request_id") or f"{random.getrandbits(128):032x}")
+
+    def _close_if_silent(self) -> None:
+        if self.is_idle and self.is_new:
+            self.transport.close()
+
+    def _count(self, reason: Refusal) -> None:
+        self.worker.metrics.count_refusal(reason)
+        _log.debug("connection error", extra={"reason": reason.value})
+
+
+class _LastResponse(asyncio.Transport):
+    """What a request writes its response to while its body is not complete."""
+
+    def __init__(self, protocol: GuardedProtocol) -> None:
+        super().__init__()
+        self._protocol = protocol
+
+    def write(self, data: bytes | bytearray | memoryview) -> None:
+        self._protocol.transport.write(data)
+
+    def is_closing(self) -> bool:
+        return self._protocol.transport.is_closing()
+
+    def close(self) -> None:
+        self._protocol.close_after_response()
+
+
+def protocol(connections: Connections) -> type[GuardedProtocol]:
+    """Return the protocol of a worker, for ``uvicorn.Config(http=…)``.
+
+    Args:
+        connections: empty; each process that is forked has a copy of it.
+    """
+
+    class WorkerProtocol(GuardedProtocol):
+        """One connection of a worker."""
+
+    WorkerProtocol.worker = connections
+    return WorkerProtocol
