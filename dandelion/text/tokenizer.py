@@ -17,6 +17,8 @@ Every step is linear in the length of the text.
 import re
 import unicodedata
 
+from .default_ignorable import RANGES
+
 URL = "<url>"
 MENTION = "<mention>"
 
@@ -28,8 +30,12 @@ MAX_DIGITS = 16  # the largest such length
 # marks in O(n²) steps, so an unbounded run could stall the service.
 _NORMALIZE_CHARS = 256
 
-# Invisible: soft hyphen, zero-width spaces and joiners, directional marks, variation selectors.
-_INVISIBLE = re.compile("[\u00ad\u200b-\u200f\u202a-\u202e\u2060-\u2064\ufe00-\ufe0f\ufeff]")
+# With code points beyond U+FFFF in its set, a regular expression takes twice as long; few texts
+# contain any.
+_IGNORABLE, _IGNORABLE_TO_FFFF = (
+    re.compile("[" + "".join(f"{chr(first)}-{chr(last)}" for first, last in ranges) + "]")
+    for ranges in (RANGES, [one for one in RANGES if one[1] <= 0xFFFF])
+)
 
 _LETTER = r"[^\W\d_]"
 _TOKEN = re.compile(
@@ -49,7 +55,9 @@ _TOKEN = re.compile(
 def clean(text: str) -> str:
     """Return ``text`` in Unicode normalization form NFKC, without invisible characters.
 
-    Lone surrogates become U+FFFD, so the result can always be encoded as UTF-8.
+    Those are the default ignorable ones, see `default_ignorable`. They are removed first, so that
+    they separate nothing that NFKC composes; NFKC gives none. Lone surrogates become U+FFFD, so the
+    result can always be encoded as UTF-8.
 
     Example:
         >>> clean("ﬁve \u200b½")
@@ -57,8 +65,10 @@ def clean(text: str) -> str:
     """
     if not text.isascii():
         # This also joins surrogate pairs that were given as two code units.
-        text = text.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace")
-        text = _INVISIBLE.sub("", text).replace("\u2019", "'")
+        units = text.encode("utf-16-le", "surrogatepass")
+        text = units.decode("utf-16-le", "replace")
+        ignorable = _IGNORABLE_TO_FFFF if len(units) == 2 * len(text) else _IGNORABLE
+        text = ignorable.sub("", text).replace("\u2019", "'")
         text = "".join(
             unicodedata.normalize("NFKC", text[start : start + _NORMALIZE_CHARS])
             for start in range(0, len(text), _NORMALIZE_CHARS)

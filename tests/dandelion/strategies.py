@@ -2,11 +2,17 @@
 
 from hypothesis import strategies as st
 
+from dandelion.text.default_ignorable import RANGES
+
+# Default ignorable characters, each range as often as another.
+IGNORABLE = st.sampled_from(RANGES).flatmap(lambda ends: st.integers(*ends)).map(chr)
+
 # `st.characters()` never draws surrogates, and rarely draws characters with special treatment.
 _CHARACTERS = st.one_of(
     st.characters(),
     st.characters(categories=["Cs"]),
     st.sampled_from("\0\n\r\t \u00a0\u3000\u200b"),
+    IGNORABLE,
     st.sampled_from("aAzZ09_.!'’@#$£…ßᾈİΣ中٣Ⅷ😂\u0301\ufdfa"),
 )
 
