@@ -12,7 +12,6 @@ none. Nothing in it is executable: there is no pickle. Inconsistent files are re
 `ArtifactError`.
 """
 
-import json
 import shutil
 import tempfile
 from dataclasses import asdict, dataclass, replace
@@ -25,13 +24,14 @@ from safetensors.numpy import load as load_safetensors
 from safetensors.numpy import save as save_safetensors
 
 from .engines.network import Network
+from .json_values import SHARE, STRING, array, is_number, loads
 from .manifest import (
     FORMAT,
     MANIFEST_FILE,
+    MAX_JSON_BYTES,
     Manifest,
     content_hash,
     damaged,
-    is_number,
     load_manifest,
     read_file,
     sha256,
@@ -42,10 +42,16 @@ from .text import surface
 from .text.vocabulary import Vocabulary
 
 GOLDEN_TOLERANCE: Final = 1e-4
+MAX_GOLDEN_TOLERANCE: Final = 1e-3
+MAX_GOLDEN_TEXTS: Final = 1000
+MAX_GOLDEN_CHARS: Final = 10_000  # of a text
 
 WEIGHTS_FILE: Final = "model.safetensors"
 VOCABULARY_FILE: Final = "vocabulary.txt"
 GOLDEN_FILE: Final = "golden.json"
+
+# The size of each file at most. 400,000 vectors of 300 dimensions are half a gigabyte in float32.
+_MAX_BYTES: Final = {WEIGHTS_FILE: 2**31, VOCABULARY_FILE: 2**28, GOLDEN_FILE: MAX_JSON_BYTES}
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,9 +59,9 @@ class Golden:
     """Texts and the scores that a loaded artifact must give them.
 
     Attributes:
-        texts: harmless, made up.
+        texts: harmless, made up; at least one.
         scores: one per text; for a multiclass task, one per label for each text.
-        tolerance: the largest accepted difference.
+        tolerance: the largest accepted difference, at most `MAX_GOLDEN_TOLERANCE`.
     """
 
     texts: tuple[str, ...]
@@ -131,8 +137,8 @@ def load(directory: Path) -> Artifact:
     """
     manifest = load_manifest(directory)
     contents = {}
-    for name in (WEIGHTS_FILE, VOCABULARY_FILE, GOLDEN_FILE):
-        data = read_file(directory / name)
+    for name, max_bytes in _MAX_BYTES.items():
+        data = read_file(directory / name, max_bytes)
         if sha256(data) != manifest.files.get(name):
             raise damaged(directory / name, f"its checksum differs from {MANIFEST_FILE}'s")
         contents[name] = data
@@ -151,12 +157,11 @@ def load(directory: Path) -> Artifact:
             directory / VOCABULARY_FILE,
             f"{len(vocabulary)} tokens for {len(network.embedding)} rows of the embedding",
         )
-    return Artifact(
-        manifest,
-        vocabulary,
-        network,
-        _golden(directory / GOLDEN_FILE, contents[GOLDEN_FILE], manifest),
-    )
+    try:
+        golden = _golden(contents[GOLDEN_FILE], manifest)
+    except ValueError as error:
+        raise damaged(directory / GOLDEN_FILE, error) from error
+    return Artifact(manifest, vocabulary, network, golden)
 
 
 def _check_fit(manifest: Manifest, network: Network) -> None:
@@ -179,22 +184,27 @@ def _check_fit(manifest: Manifest, network: Network) -> None:
         raise ValueError(f"{outputs} logits for {len(manifest.labels)} labels")
 
 
-def _golden(path: Path, data: bytes, manifest: Manifest) -> Golden:
-    try:
-        values = json.loads(data)
-        golden = Golden(tuple(values["texts"]), tuple(values["scores"]), values["tolerance"])
-    except (KeyError, TypeError, ValueError, RecursionError) as error:
-        raise damaged(path, error) from error
-    if len(golden.texts) != len(golden.scores):
-        raise damaged(path, "the numbers of texts and scores differ")
-    if not all(isinstance(text, str) for text in golden.texts):
-        raise damaged(path, "a text is not a string")
-    scores = golden.scores
-    if manifest.task == "multiclass":
-        labels = len(manifest.labels)
-        if not all(isinstance(row, list) and len(row) == labels for row in scores):
-            raise damaged(path, f"a text does not have one score for each of {labels} labels")
-        scores = tuple(score for row in scores for score in row)
-    if not all(map(is_number, (*scores, golden.tolerance))):
-        raise damaged(path, "a score or the tolerance is not a number")
-    return golden
+def _golden(data: bytes, manifest: Manifest) -> Golden:
+    """Read ``golden.json``.
+
+    Raises:
+        ValueError: it is not JSON, or not what a `Golden` of this model consists of.
+    """
+    values = loads(data)
+    if not isinstance(values, dict) or set(values) != {"texts", "scores", "tolerance"}:
+        raise ValueError("expected an object of 'texts', 'scores' and 'tolerance'")
+    texts, scores, tolerance = values["texts"], values["scores"], values["tolerance"]
+    array(STRING)(texts, "'texts'")
+    if not 1 <= len(texts) <= MAX_GOLDEN_TEXTS or max(map(len, texts)) > MAX_GOLDEN_CHARS:
+        raise ValueError(
+            f"expected 1 to {MAX_GOLDEN_TEXTS} texts of up to {MAX_GOLDEN_CHARS} characters"
+        )
+    array(SHARE if manifest.task == "binary" else array(SHARE))(scores, "'scores'")
+    if len(texts) != len(scores):
+        raise ValueError("the numbers of texts and scores differ")
+    labels = len(manifest.labels)
+    if manifest.task == "multiclass" and any(len(row) != labels for row in scores):
+        raise ValueError(f"a text does not have one score for each of {labels} labels")
+    if not is_number(tolerance) or not 0 < tolerance <= MAX_GOLDEN_TOLERANCE:
+        raise ValueError(f"expected that 'tolerance' is in (0, {MAX_GOLDEN_TOLERANCE}]")
+    return Golden(tuple(texts), tuple(scores), tolerance)

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from os import PathLike
+from os import PathLike, fsdecode
 from pathlib import Path
 from threading import Lock
 from typing import Any, Final, NamedTuple, Self
@@ -70,11 +70,13 @@ class Classifier:
         )
 
     @classmethod
-    def load(cls, path: str | PathLike[str], engine: EngineChoice = "auto") -> Self:
+    def load(
+        cls, path: str | bytes | PathLike[str] | PathLike[bytes], engine: EngineChoice = "auto"
+    ) -> Self:
         """Load an artifact.
 
         Args:
-            path: the directory of the artifact.
+            path: the directory of the artifact. It is only read, and not needed afterwards.
             engine: what computes the scores: ``compiled``, ``numpy``, or ``auto`` for ``compiled``
                 where it is available. Their scores are equal within 1e-6.
 
@@ -83,7 +85,10 @@ class Classifier:
                 code.
             KernelError: the compiled engine is requested, but cannot be used.
         """
-        return cls(artifact.load(Path(path)), engine)
+        name = fsdecode(path)
+        if not name:  # which Path takes for the working directory
+            raise ArtifactError("the path is empty; expected the directory of an artifact")
+        return cls(artifact.load(Path(name)), engine)
 
     @property
     def manifest(self) -> Manifest:

@@ -2,20 +2,43 @@
 
 import hashlib
 import json
-import math
+import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any, Final, Literal
 
 from .decision.rule import Decision
+from .files import read_bounded
 from .installation import ADVICE
+from .json_values import (
+    ANYTHING,
+    COUNT,
+    INTEGER,
+    NUMBER,
+    OBJECT,
+    SHARE,
+    STRING,
+    Check,
+    array,
+    is_a,
+    loads,
+    mapping,
+    optional,
+    quoted,
+    record,
+)
 from .quantization import PRECISIONS, Precision
 from .text.grams import Features
 
 FORMAT: Final = "dandelion"
 FORMAT_VERSION: Final = 2
 MANIFEST_FILE: Final = "model.json"
+
+# Far more than a thousand labels need, whose confusion matrices are the largest part.
+MAX_JSON_BYTES: Final = 2**26
+_MAX_REASON_CHARS: Final = 400
+_MAX_NAME_BYTES: Final = 200  # a file system's limit is 255, and writing adds to a name
 
 Task = Literal["binary", "multiclass"]
 SCORE_KINDS: Final[dict[Task, tuple[str, ...]]] = {
@@ -105,6 +128,52 @@ class Manifest:
         return None if self.features is None else Features.from_json(self.features)
 
 
+def is_name(value: object) -> bool:
+    """Return whether a value can be the name of a model or a variant, and thus of a directory."""
+    return (
+        isinstance(value, str)
+        and value.isprintable()
+        and not value.startswith(".")
+        and not {"/", "\\"} & set(value)
+        and 0 < len(value.encode()) <= _MAX_NAME_BYTES
+    )
+
+
+_NAME: Final = is_a("a name", is_name)
+_METRICS: Final = record(
+    {"per_class_f1": array(NUMBER), "confusion_matrix": array(array(INTEGER))},
+    others=optional(NUMBER),
+)
+_TYPES: Final[Mapping[str, Check]] = {
+    "model": _NAME,
+    "variant": _NAME,
+    "task": is_a(f"one of {', '.join(SCORE_KINDS)}", lambda value: value in tuple(SCORE_KINDS)),
+    "labels": array(STRING),
+    "loss": STRING,
+    "threshold": optional(SHARE),
+    "score_kind": STRING,
+    "precision": is_a(f"one of {', '.join(PRECISIONS)}", lambda value: value in PRECISIONS),
+    "config": OBJECT,
+    "dataset": record(
+        {"name": STRING, "sha256": STRING, "rows": COUNT, "shares": array(SHARE)}, ANYTHING
+    ),
+    "protocol": STRING,
+    "split": record({"sha256": STRING}, others=COUNT),
+    "seed": INTEGER,
+    "metrics": mapping(mapping(_METRICS)),
+    "library_versions": mapping(STRING),
+    "features": optional(OBJECT),
+    "sampling": optional(
+        record({"method": STRING, "prior": array(SHARE), "sampled_prior": array(SHARE)}, ANYTHING)
+    ),
+    "files": mapping(STRING),
+    "content_hash": STRING,
+    "timings": record({"trained_at": STRING}, others=NUMBER),
+    "format": STRING,
+    "format_version": INTEGER,
+}
+
+
 def load_manifest(directory: Path) -> Manifest:
     """Read and verify ``model.json`` without the other files.
 
@@ -112,13 +181,10 @@ def load_manifest(directory: Path) -> Manifest:
         ArtifactError: it is missing, damaged, of another format or newer than this code.
     """
     path = directory / MANIFEST_FILE
-    if not directory.is_dir():
-        raise ArtifactError(
-            f"{directory}: no such directory. Check the path, or train it: {ADVICE.train}"
-        )
+    _check_directory(directory)
     try:
-        values = json.loads(read_file(path))
-    except (ValueError, RecursionError) as error:
+        values = loads(read_file(path, MAX_JSON_BYTES))
+    except ValueError as error:
         raise damaged(path, error) from error
     if not isinstance(values, dict) or values.get("format") != FORMAT:
         raise ArtifactError(
@@ -126,71 +192,78 @@ def load_manifest(directory: Path) -> Manifest:
             "Choose a directory written by training."
         )
     version = values.get("format_version")
-    if version not in range(1, FORMAT_VERSION + 1):
+    if type(version) is not int or not 1 <= version <= FORMAT_VERSION:
         raise ArtifactError(
-            f"{path}: format version {version!r}, but this Dandelion reads 1 to {FORMAT_VERSION}. "
-            f"Upgrade Dandelion, or train the artifact again: {ADVICE.train}"
+            f"{path}: format version {quoted(version)}, but this Dandelion reads 1 to "
+            f"{FORMAT_VERSION}. Upgrade Dandelion, or train the artifact again: {ADVICE.train}"
         )
     names = {field.name for field in fields(Manifest)}
     if version == 1:
         names -= set(_ADDED_IN_2)
     if set(values) != names:
-        raise damaged(path, f"its fields differ in {sorted(set(values) ^ names)}")
+        raise damaged(path, f"its fields differ in {quoted(sorted(set(values) ^ names))}")
     try:
-        expected = content_hash(values)
-    except (ValueError, RecursionError) as error:  # half a surrogate pair; nested too deep
+        for name, value in values.items():
+            _TYPES[name](value, repr(name))
+        if values["content_hash"] != content_hash(values):
+            raise ValueError("its content hash does not match its content")  # noqa: TRY301
+        values = {**_ADDED_IN_2, **values}
+        _check_together(values)
+    except ValueError as error:
         raise damaged(path, error) from error
-    if values["content_hash"] != expected:
-        raise damaged(path, "its content hash does not match its content")
-    values = {**_ADDED_IN_2, **values}
-    _check_manifest(path, values)
     return Manifest(**values | {"labels": tuple(values["labels"])})
 
 
-def _check_manifest(path: Path, values: Mapping[str, Any]) -> None:
-    """Refuse a manifest that is intact but cannot be served by this code."""
-    task = values["task"]
-    if task not in (*SCORE_KINDS,):  # a tuple, because a list is not hashable
-        raise damaged(path, f"expected that 'task' is one of {', '.join(SCORE_KINDS)}")
+def _check_directory(directory: Path) -> None:
+    """Check that a directory may be an artifact.
+
+    Raises:
+        ArtifactError: there is none, or it contains artifacts.
+    """
+    if not os.path.isdir(directory):  # noqa: PTH112 - Path.is_dir raises for a name that is too long
+        raise ArtifactError(
+            f"{directory}: no such directory. Check the path, or train it: {ADVICE.train}"
+        )
+    if (directory / MANIFEST_FILE).exists():
+        return
+    found = [*directory.glob(f"*/{MANIFEST_FILE}")] or [*directory.glob(f"*/*/{MANIFEST_FILE}")]
+    if found:
+        available = sorted(str(file.parent) for file in found)
+        raise ArtifactError(
+            f"{directory}: not an artifact, but a directory of artifacts. Choose one of them: "
+            f"{', '.join(available)}"
+        )
+
+
+def _check_together(values: Mapping[str, Any]) -> None:
+    """Check what fields of the right types must have in common.
+
+    Raises:
+        ValueError: something does not hold.
+    """
+    task: Task = values["task"]
     score_kinds = SCORE_KINDS[task]
-    labels = values["labels"]
-    threshold = values["threshold"]
+    labels, threshold = values["labels"], values["threshold"]
     is_binary = task == "binary"
     checks = {
         f"'score_kind' of a {task} task is one of {', '.join(score_kinds)}": (
             values["score_kind"] in score_kinds
         ),
         "'labels' are distinct strings, two for a binary task, more for another": (
-            isinstance(labels, list)
-            and all(isinstance(label, str) for label in labels)
-            and len(set(labels)) == len(labels)
-            and (len(labels) == 2 if is_binary else len(labels) > 2)
+            len(set(labels)) == len(labels) and (len(labels) == 2 if is_binary else len(labels) > 2)
         ),
         "'threshold' is a number in [0, 1], or null for more than two labels": (
-            is_number(threshold) and 0 <= threshold <= 1 if is_binary else threshold is None
+            (threshold is not None) is is_binary
         ),
-        f"'precision' is one of {', '.join(PRECISIONS)}": values["precision"] in PRECISIONS,
-        "'files' is an object": isinstance(values["files"], dict),
-        "'sampling' is an object or null": isinstance(values["sampling"], dict | None),
     }
     for expectation, holds in checks.items():
         if not holds:
-            raise damaged(path, f"expected that {expectation}")
+            raise ValueError(f"expected that {expectation}")
     if values["features"] is not None:
         try:
             Features.from_json(values["features"])
         except ValueError as error:
-            raise damaged(path, f"invalid 'features': {error}") from error
-
-
-def is_number(value: object) -> bool:
-    """Return whether a JSON value is a finite number, and not a boolean."""
-    if isinstance(value, bool) or not isinstance(value, int | float):
-        return False
-    try:
-        return math.isfinite(value)
-    except OverflowError:  # an integer beyond float64
-        return False
+            raise ValueError(f"invalid 'features': {error}") from error
 
 
 def content_hash(values: Mapping[str, Any]) -> str:
@@ -211,14 +284,14 @@ def sha256(data: bytes) -> str:
     return hashlib.sha256(data).hexdigest()
 
 
-def read_file(path: Path) -> bytes:
+def read_file(path: Path, max_bytes: int) -> bytes:
     """Read a file of an artifact.
 
     Raises:
-        ArtifactError: it cannot be read.
+        ArtifactError: it cannot be read, is no regular file or is larger than ``max_bytes``.
     """
     try:
-        return path.read_bytes()
+        return read_bounded(path, max_bytes)
     except OSError as error:
         raise ArtifactError(
             f"{path}: cannot be read ({error.strerror}). {ADVICE.restore}"
@@ -226,5 +299,8 @@ def read_file(path: Path) -> bytes:
 
 
 def damaged(path: Path, reason: object) -> ArtifactError:
-    """Return the error for a file that is not as it was written."""
-    return ArtifactError(f"{path}: damaged: {reason}. {ADVICE.restore}")
+    """Return the error for a file that is not as it was written, in one line."""
+    shown = " ".join(f"{reason}".split())
+    if len(shown) > _MAX_REASON_CHARS:
+        shown = f"{shown[:_MAX_REASON_CHARS]}…"
+    return ArtifactError(f"{path}: damaged: {shown}. {ADVICE.restore}")

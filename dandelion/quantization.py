@@ -17,6 +17,8 @@ PRECISIONS: Final[tuple[Precision, ...]] = get_args(Precision)
 
 _SCALE: Final = "_scale"
 
+_MAX_SCALE: Final = 2.0**100
+
 # The packed tables, and the axis along which int8 shares a scale: a row of the embedding is the
 # vector of a word; a column of grams or surface holds the weights of a class, of similar size.
 _PACKED: Final = {"embedding": 1, "grams": 0, "surface": 0}
@@ -103,5 +105,8 @@ def _unpack_table(
     expected = (rows, 1) if _PACKED[name] else (1, columns)
     if scale.shape != expected or scale.dtype != np.float32:
         raise ValueError(f"{name + _SCALE!r} is {scale.dtype}{list(scale.shape)}")
+    # Below 2**100, its product with an int8 is finite.
+    if not (np.abs(scale) < _MAX_SCALE).all():
+        raise ValueError(f"{name + _SCALE!r} contains a value that is not finite or too large")
     unpacked: NDArray[np.float32] = table.astype(np.float32) * scale
     return unpacked

@@ -8,14 +8,19 @@ The file is in the directory of the artifacts, next to a directory for each mode
         spam/dice-wide/         an artifact, see `dandelion.artifact`
 """
 
+import codecs
 import difflib
 import tomllib
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
+from .files import read_bounded
 from .installation import ADVICE, SERVING_FILE
-from .manifest import MANIFEST_FILE
+from .json_values import quoted
+from .manifest import MANIFEST_FILE, is_name
+
+_MAX_BYTES: Final = 2**20
 
 
 class ServingError(Exception):
@@ -37,16 +42,7 @@ def read(artifacts: Path, overrides: Mapping[str, str]) -> dict[str, Path]:
             model is chosen at all.
     """
     path = artifacts / SERVING_FILE
-    try:
-        values = tomllib.loads(path.read_text(encoding="utf-8"))
-    except OSError as error:
-        raise ServingError(
-            f"{path}: cannot be read ({error.strerror}). "
-            "Choose the directory that contains it with --artifacts or DANDELION_ARTIFACTS."
-        ) from error
-    except (ValueError, RecursionError) as error:
-        raise ServingError(f"{path}: invalid TOML: {error}") from error
-    chosen = _models(path, values) | dict(overrides)
+    chosen = _models(path) | dict(overrides)
     if not chosen:
         raise ServingError(f"{path}: no model is chosen. Add one under [models]: spam = 'dice'")
     for model, variant in chosen.items():
@@ -58,20 +54,27 @@ def read(artifacts: Path, overrides: Mapping[str, str]) -> dict[str, Path]:
         else:
             problem = f"{artifacts} has no such model; {_near(model, _names(artifacts))}"
         raise ServingError(
-            f"{model} = {variant!r} is chosen (by {path}, --models or DANDELION_MODELS), but "
-            f"{problem}. Choose another, or train it: {ADVICE.train}"
+            f"{_shown(model)} = {quoted(variant)} is chosen (by {path}, --models or "
+            f"DANDELION_MODELS), but {problem}. Choose another, or train it: {ADVICE.train}"
         )
     return {model: artifacts / model / chosen[model] for model in sorted(chosen)}
 
 
 def variants(artifacts: Path, model: str) -> list[str]:
     """Return the names of a model's artifacts, sorted; none if the model does not exist."""
-    return sorted(path.parent.name for path in (artifacts / model).glob(f"*/{MANIFEST_FILE}"))
+    if not is_name(model):  # not looked for: it may lead out of the directory, or be too long
+        return []
+    return sorted(
+        path.parent.name
+        for path in (artifacts / model).glob(f"*/{MANIFEST_FILE}")
+        if is_name(path.parent.name)
+    )
 
 
 def _names(artifacts: Path) -> list[str]:
     """Return the names of the models that have an artifact, sorted."""
-    return sorted({path.parent.parent.name for path in artifacts.glob(f"*/*/{MANIFEST_FILE}")})
+    found = {path.parent.parent.name for path in artifacts.glob(f"*/*/{MANIFEST_FILE}")}
+    return sorted(filter(is_name, found))
 
 
 def _near(name: str, available: list[str]) -> str:
@@ -81,13 +84,42 @@ def _near(name: str, available: list[str]) -> str:
     return f"{hint}available: {', '.join(available) or 'none'}"
 
 
-def _models(path: Path, values: Mapping[str, Any]) -> dict[str, str]:
+def _models(path: Path) -> dict[str, str]:
+    """Read which variant serves each model.
+
+    Raises:
+        ServingError: the file is missing or invalid.
+    """
+    try:
+        data = read_bounded(path, _MAX_BYTES)
+    except OSError as error:
+        raise ServingError(
+            f"{path}: cannot be read ({error.strerror}). "
+            "Choose the directory that contains it with --artifacts or DANDELION_ARTIFACTS."
+        ) from error
+    if data.startswith(codecs.BOM_UTF8):
+        raise ServingError(f"{path}: begins with a byte order mark. Save it as UTF-8 without one.")
+    try:
+        values = tomllib.loads(data.decode())
+    except UnicodeDecodeError as error:
+        raise ServingError(f"{path}: not UTF-8, from byte {error.start + 1}") from error
+    except (ValueError, RecursionError) as error:
+        raise ServingError(f"{path}: invalid TOML: {error}") from error
+    return _check_models(path, values)
+
+
+def _check_models(path: Path, values: Mapping[str, Any]) -> dict[str, str]:
     models = values.get("models", {})
     if set(values) - {"models"} or not isinstance(models, dict):
         raise ServingError(f"{path}: expected one table, [models], with lines: spam = 'dice'")
     for model, variant in models.items():
         if not isinstance(variant, str):
             raise ServingError(
-                f"{path}: {model} = {variant!r}; expected the name of a variant in quotes"
+                f"{path}: {_shown(model)} = {quoted(variant)}; expected the name of a variant "
+                "in quotes"
             )
     return models
+
+
+def _shown(model: str) -> str:
+    return model if is_name(model) else quoted(model)

@@ -9,7 +9,7 @@ import ctypes
 from array import array
 from collections.abc import Iterable, Mapping, Sequence
 from threading import Lock
-from typing import Any, Final, Literal
+from typing import Any, Final, Literal, NoReturn, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -62,6 +62,10 @@ class CompiledBatch:
 
     def __del__(self) -> None:
         self._free(self.address)
+
+    def __reduce__(self) -> NoReturn:
+        # A copy would free the same memory.
+        raise TypeError("an encoded batch cannot be copied or pickled; encode the texts again")
 
 
 class CompiledScorer:
@@ -132,6 +136,18 @@ class CompiledScorer:
         self._address = ctypes.addressof(self._model)
         self._unseen = self._brief.dandelion_unseen()
         self._long.dandelion_index(self._address, len(vocabulary) - 1)
+
+    def __copy__(self) -> Self:
+        return self
+
+    def __deepcopy__(self, memo: Any) -> Self:
+        return self
+
+    def __reduce__(self) -> NoReturn:
+        raise TypeError(
+            "a classifier of the compiled engine cannot be pickled, because it points into memory; "
+            "load the artifact in the other process"
+        )
 
     def encode(self, texts: Sequence[str]) -> CompiledBatch:
         """Find tokens, grams and surface of n texts.

@@ -4,6 +4,7 @@ Id 0 is the unknown token. Known tokens have ids from 1, in the order of the voc
 row ``i`` of the embedding.
 """
 
+import codecs
 from collections.abc import Iterable, Sequence
 from functools import cached_property
 from typing import Final, NamedTuple
@@ -112,9 +113,13 @@ class Vocabulary:
         """Read what `to_bytes` wrote.
 
         Raises:
-            ValueError: it is not UTF-8, its last line is incomplete, or `Vocabulary` refuses the
-                tokens.
+            ValueError: it is not UTF-8, begins with a byte order mark, contains a carriage return,
+                its last line is incomplete, or `Vocabulary` refuses the tokens.
         """
+        if data.startswith(codecs.BOM_UTF8):
+            raise ValueError("it begins with a byte order mark")
+        if b"\r" in data:
+            raise ValueError("it contains a carriage return; lines end with \\n alone")
         if data and not data.endswith(b"\n"):
             raise ValueError("the last line is incomplete")
         return cls(data.decode().split("\n")[:-1])

@@ -1,7 +1,9 @@
 """The format on disk: round trips, and everything that must be refused."""
 
 import json
+import os
 import shutil
+from collections.abc import Callable
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
@@ -243,30 +245,57 @@ BINARY = [
     ({"format_version": 3}, "format version 3, but this Dandelion reads 1 to 2. Upgrade"),
     ({"format_version": 0}, "format version 0"),
     ({"format_version": "2"}, "format version '2'"),
+    ({"format_version": True}, "format version True"),
+    ({"format_version": 2.0}, "format version 2.0"),
     ({"format_version": 1}, "fields differ in .'features', 'sampling'"),
     ({"surprise": 1}, "fields differ in .'surprise'"),
     ({"labels": ["ham"]}, "'labels' are distinct strings, two for a binary task"),
     ({"labels": ["ham", "ham"]}, "'labels' are distinct strings"),
-    ({"labels": [["ham"], ["spam"]]}, "'labels' are distinct strings"),
+    ({"labels": [["ham"], ["spam"]]}, "'labels' → 0 is a string"),
     ({"labels": ["ham", "spam", "other"]}, "'labels' are distinct strings, two for"),
-    ({"labels": "ab"}, "'labels' are distinct strings"),
+    ({"labels": "ab"}, "'labels' is an array"),
     ({"threshold": 2}, "'threshold' is a number in"),
     ({"threshold": True}, "'threshold' is a number in"),
     ({"threshold": None}, "'threshold' is a number in"),
     ({"score_kind": "softmax"}, "'score_kind' of a binary task is one of sigmoid, margin"),
-    ({"score_kind": ["sigmoid"]}, "'score_kind' of a binary task"),
+    ({"score_kind": ["sigmoid"]}, "'score_kind' is a string"),
     ({"task": "regression"}, "'task' is one of binary, multiclass"),
     ({"task": ["binary"]}, "'task' is one of binary, multiclass"),
     ({"task": "multiclass"}, "'score_kind' of a multiclass task is one of softmax"),
     ({"precision": "int4"}, "'precision' is one of float32, float16, int8"),
     ({"precision": "float16"}, "'embedding' is int8, but model.json says float16"),
     ({"files": []}, "'files' is an object"),
-    ({"sampling": ["oversample"]}, "'sampling' is an object or null"),
-    ({"features": []}, "invalid 'features': expected the fields bits"),
+    ({"sampling": ["oversample"]}, "'sampling' is an object"),
+    ({"features": []}, "'features' is an object"),
     ({"features": {"bits": 6}}, "invalid 'features': expected the fields bits"),
     ({"features": asdict(FEATURES) | {"more": 1}}, "invalid 'features': expected the fields"),
     ({"features": asdict(FEATURES) | {"bits": 99}}, "invalid 'features': bits is 99"),
     ({"features": asdict(FEATURES) | {"chars": 3}}, "invalid 'features': chars is 3"),
+    ({"model": 5}, "'model' is a name"),
+    ({"model": ""}, "'model' is a name"),
+    ({"model": "a/b"}, "'model' is a name"),
+    ({"model": "a" * 300}, "'model' is a name"),
+    ({"variant": None}, "'variant' is a name"),
+    ({"variant": ".."}, "'variant' is a name"),
+    ({"variant": "a\nb"}, "'variant' is a name"),
+    ({"metrics": 7}, "'metrics' is an object"),
+    ({"metrics": None}, "'metrics' is an object"),
+    ({"metrics": {"test": 7}}, "'metrics' → 'test' is an object"),
+    ({"metrics": {"test": {"fitted": {"mcc": "high"}}}}, "'fitted' → 'mcc' is a number"),
+    ({"metrics": {"test": {"fitted": {"mcc": [1]}}}}, "'fitted' → 'mcc' is a number"),
+    ({"metrics": {"test": {"argmax": {"per_class_f1": [None]}}}}, "'per_class_f1' → 0 is a number"),
+    ({"metrics": {"test": {"argmax": {"confusion_matrix": [1]}}}}, "_matrix' → 0 is an array"),
+    ({"dataset": {"rows": -1}}, "'dataset' → 'rows' is a count"),
+    ({"split": {"train": "8"}}, "'split' → 'train' is a count"),
+    ({"seed": 0.5}, "'seed' is an integer"),
+    ({"seed": True}, "'seed' is an integer"),
+    ({"library_versions": {"numpy": 2}}, "'library_versions' → 'numpy' is a string"),
+    ({"timings": []}, "'timings' is an object"),
+    ({"timings": {"train_seconds": "1"}}, "'timings' → 'train_seconds' is a number"),
+    ({"sampling": {"prior": [2]}}, "'sampling' → 'prior' → 0 is a number in"),
+    ({"config": "dice"}, "'config' is an object"),
+    ({"loss": None}, "'loss' is a string"),
+    ({"protocol": {}}, "'protocol' is a string"),
 ]
 MULTICLASS = [
     ({"labels": ["calm", "glad"]}, "'labels' are distinct strings, two for a binary task, more"),
@@ -300,6 +329,11 @@ def test_refuses_a_manifest(
         ({"surface_scale": np.ones((1, 3))}, r"'surface_scale' is float64\[1, 3\]"),
         ({"embedding_scale": np.ones((1, 4), dtype=np.float32)}, "'embedding_scale' is float32"),
         ({"grams_scale": None}, "grams_scale"),
+        ({"grams_scale": np.full((1, 1), np.nan, np.float32)}, "'grams_scale' .* not finite"),
+        ({"embedding_scale": np.full((10, 1), 1e38, np.float32)}, "'embedding_scale' .* too large"),
+        ({"hidden1_bias": np.full(3, np.inf, np.float32)}, "'hidden1_bias' .* not finite"),
+        ({"hidden1_bias": np.zeros(3)}, "'hidden1_bias' has dtype float64"),
+        ({"hidden1_bias": np.zeros(4, np.float32)}, r"'hidden1_bias' has shape \(4,\)"),
         ({"grams": None}, "weights are"),
         ({"surface": None, "surface_scale": None}, "only a surface adds to them"),
         ({"other_scale": np.ones((1, 1), dtype=np.float32)}, "weights are .*'other_scale'"),
@@ -319,8 +353,18 @@ def test_refuses_tensors(tmp_path: Path, changes: dict[str, Any], message: str) 
 @pytest.mark.parametrize(
     ("content", "message"),
     [
-        (b"[" * 100_000, "recursion"),
-        (b'{"a":' * 100_000, "recursion"),
+        (b"[" * 200_000, "nested deeper than 32"),
+        (b'{"a":' * 200_000, "nested deeper than 32"),
+        (b"[" * 40 + b"]" * 40, "nested deeper than 32"),
+        (b'{"seed": ' + b"9" * 400 + b"}", "the integer 99999999999999999999… is beyond 64 bits"),
+        (b'{"seed": ' + b"9" * 5000 + b"}", "the integer 99999999999999999999… is beyond 64 bits"),
+        (b'{"seed": 9223372036854775808}', "is beyond 64 bits"),
+        (b'{"threshold": 1e400}', "the number 1e400 is not finite"),
+        (b'{"threshold": NaN}', "NaN is not a number"),
+        (b'{"threshold": -Infinity}', "-Infinity is not a number"),
+        (b'{"seed": 0, "seed": 1}', "the name 'seed' occurs twice"),
+        (b"\xef\xbb\xbf{}", "BOM"),
+        (b'{"format": "\xff"}', "can't decode byte"),
         (None, "surrogates not allowed"),
     ],
 )
@@ -363,7 +407,7 @@ def test_refuses_a_damaged_file(tmp_path: Path, name: str, damage: str) -> None:
 
 def golden(**changes: Any) -> bytes:
     """Return the content of a golden.json."""
-    return json.dumps({"texts": ["a"], "scores": [0.5], "tolerance": 1} | changes).encode()
+    return json.dumps({"texts": ["a"], "scores": [0.5], "tolerance": 1e-4} | changes).encode()
 
 
 @pytest.mark.parametrize(
@@ -373,20 +417,35 @@ def golden(**changes: Any) -> bytes:
         ("plain", "vocabulary.txt", b"a\n", "2 tokens for 10 rows"),
         ("plain", "model.safetensors", b"no tensors", ""),
         ("plain", "golden.json", b"{}", "texts"),
-        ("plain", "golden.json", b"[]", "indices"),
+        ("plain", "vocabulary.txt", b"\xef\xbb\xbfa\n", "byte order mark"),
+        ("plain", "vocabulary.txt", b"a\r\nb\r\n", "carriage return"),
+        ("plain", "vocabulary.txt", b"a\n\nb\n", "a token is empty"),
+        ("plain", "vocabulary.txt", b"\xff\n", "can't decode"),
+        ("plain", "golden.json", b"[]", "expected an object of 'texts'"),
+        ("plain", "golden.json", b"null", "expected an object of 'texts'"),
+        ("plain", "golden.json", golden(more=1), "expected an object of 'texts'"),
+        ("plain", "golden.json", golden(texts=[], scores=[]), "expected 1 to 1000 texts"),
+        ("plain", "golden.json", golden(texts=["a"] * 1001), "expected 1 to 1000 texts"),
+        ("plain", "golden.json", golden(texts=["a" * 10_001]), "of up to 10000 characters"),
+        ("plain", "golden.json", golden(texts="a"), "'texts' is an array"),
+        ("plain", "golden.json", golden(texts=["\ud800"]), "surrogates not allowed"),
+        ("plain", "golden.json", golden(scores=[1.5]), "'scores' → 0 is a number in .0, 1."),
+        ("plain", "golden.json", golden(tolerance=0), "'tolerance' is in .0, 0.001."),
+        ("plain", "golden.json", golden(tolerance=1), "'tolerance' is in .0, 0.001."),
+        ("plain", "golden.json", golden(tolerance=True), "'tolerance' is in .0, 0.001."),
         ("plain", "golden.json", golden(scores=[]), "numbers of texts"),
-        ("plain", "golden.json", golden(texts=[3]), "not a string"),
-        ("plain", "golden.json", golden(scores=[float("nan")]), "not a number"),
-        ("plain", "golden.json", golden(scores=[[0.1, 0.2, 0.7]]), "not a number"),
-        ("plain", "golden.json", golden(tolerance="1"), "not a number"),
-        ("plain", "golden.json", golden(scores=[10**400]), "not a number"),
-        ("plain", "golden.json", b"[" * 100_000, "recursion"),
-        ("multiclass", "golden.json", golden(), "not have one score for each of 3 labels"),
+        ("plain", "golden.json", golden(texts=[3]), "'texts' → 0 is a string"),
+        ("plain", "golden.json", golden(scores=[float("nan")]), "NaN is not a number"),
+        ("plain", "golden.json", golden(scores=[[0.1, 0.2, 0.7]]), "'scores' → 0 is a number"),
+        ("plain", "golden.json", golden(tolerance="1"), "'tolerance' is in .0, 0.001."),
+        ("plain", "golden.json", golden(scores=[10**400]), "is beyond 64 bits"),
+        ("plain", "golden.json", b"[" * 200_000, "nested deeper than 32"),
+        ("multiclass", "golden.json", golden(), "'scores' → 0 is an array"),
         (
             "multiclass",
             "golden.json",
             golden(scores=["abc"]),
-            "not have one score for each of 3",
+            "'scores' → 0 is an array",
         ),
         (
             "multiclass",
@@ -394,7 +453,7 @@ def golden(**changes: Any) -> bytes:
             golden(scores=[[0.5, 0.5]]),
             "not have one score for each of 3",
         ),
-        ("multiclass", "golden.json", golden(scores=[[0, 1, None]]), "not a number"),
+        ("multiclass", "golden.json", golden(scores=[[0, 1, None]]), "→ 2 is a number"),
     ],
 )
 def test_refuses_invalid_content_with_a_valid_checksum(
@@ -407,11 +466,6 @@ def test_refuses_invalid_content_with_a_valid_checksum(
         load(tmp_path / "tiny")
 
 
-def test_refuses_a_missing_directory(tmp_path: Path) -> None:
-    with pytest.raises(ArtifactError, match="no such directory"):
-        load(tmp_path / "none")
-
-
 def test_an_old_artifact_still_loads(tmp_path: Path) -> None:
     """An artifact that was written in format version 1."""
     loaded = load(Path(shutil.copytree(OLD, tmp_path / "old")))
@@ -420,3 +474,88 @@ def test_an_old_artifact_still_loads(tmp_path: Path) -> None:
     assert loaded.manifest.sampling is None
     scores = Classifier(loaded).scores(loaded.golden.texts)
     np.testing.assert_allclose(scores, loaded.golden.scores, atol=loaded.golden.tolerance)
+
+
+@pytest.mark.parametrize("length", [0, 1, 2**20, 2**40, 2**63, 2**64 - 1])
+def test_refuses_weights_whose_header_has_another_length(tmp_path: Path, length: int) -> None:
+    manifest = save(make_artifact(), tmp_path / "tiny")
+    path = tmp_path / "tiny" / "model.safetensors"
+    data = length.to_bytes(8, "little") + path.read_bytes()[8:]
+    path.write_bytes(data)
+    files = dict(manifest.files) | {path.name: sha256(data)}
+    edit_manifest(tmp_path / "tiny", {"files": files})
+    with pytest.raises(ArtifactError, match=r"model\.safetensors: damaged: "):
+        load(tmp_path / "tiny")
+
+
+def make_directory(path: Path) -> None:
+    path.mkdir()
+
+
+def make_pipe(path: Path) -> None:
+    os.mkfifo(path)
+
+
+def make_huge(path: Path) -> None:
+    with path.open("wb") as file:
+        file.truncate(2**40)
+
+
+UNREADABLE: dict[str, tuple[Callable[[Path], None], str]] = {
+    "directory": (make_directory, "Is a directory|not a regular file"),
+    "pipe": (make_pipe, "not a regular file"),
+    "device": (lambda path: path.symlink_to("/dev/zero"), "not a regular file"),
+    "dangling link": (lambda path: path.symlink_to("nowhere"), "No such file"),
+    "loop": (lambda path: path.symlink_to(path), ".*symbolic links"),
+    "huge": (make_huge, r"larger than \d+ bytes"),
+}
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="needs POSIX files")
+@pytest.mark.parametrize("kind", UNREADABLE)
+@pytest.mark.parametrize(
+    "name", ["model.json", "model.safetensors", "vocabulary.txt", "golden.json"]
+)
+def test_refuses_what_is_no_file_of_a_sensible_size(tmp_path: Path, name: str, kind: str) -> None:
+    save(make_artifact(), tmp_path / "tiny")
+    path = tmp_path / "tiny" / name
+    path.unlink()
+    make, message = UNREADABLE[kind]
+    make(path)
+    with pytest.raises(ArtifactError, match=rf"{name}: cannot be read \({message}") as refused:
+        load(tmp_path / "tiny")
+    assert "\n" not in str(refused.value)
+
+
+def test_follows_links_to_files(tmp_path: Path) -> None:
+    save(make_artifact(), tmp_path / "tiny")
+    (tmp_path / "linked").mkdir()
+    for path in (tmp_path / "tiny").iterdir():
+        (tmp_path / "linked" / path.name).symlink_to(path)
+    assert load(tmp_path / "linked").manifest == load(tmp_path / "tiny").manifest
+
+
+def test_the_directory_of_a_model_names_its_artifacts(tmp_path: Path) -> None:
+    for variant in ("tiny", "other"):
+        save(make_artifact(), tmp_path / "spam" / variant)
+    for directory in (tmp_path / "spam", tmp_path):
+        with pytest.raises(
+            ArtifactError, match=r"a directory of artifacts\. Choose one of them: .*/other, .*/tiny"
+        ):
+            load(directory)
+
+
+@pytest.mark.parametrize("name", ["none", "a" * 300, "a\0b", "file"])
+def test_refuses_what_is_no_directory(tmp_path: Path, name: str) -> None:
+    (tmp_path / "file").write_text("")
+    with pytest.raises(ArtifactError, match=r"no such directory\. Check the path"):
+        load(tmp_path / name)
+
+
+def test_an_error_is_one_short_line(tmp_path: Path) -> None:
+    save(make_artifact(), tmp_path / "tiny")
+    edit_manifest(tmp_path / "tiny", {"a\n" * 100_000: 1, "b" * 100_000: 2})
+    with pytest.raises(ArtifactError, match="damaged: its fields differ in") as refused:
+        load(tmp_path / "tiny")
+    assert len(str(refused.value)) < 1000
+    assert "\n" not in str(refused.value)

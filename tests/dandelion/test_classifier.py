@@ -1,5 +1,9 @@
 """Classifiers: scores, labels, chunks, refusals."""
 
+import copy
+import pickle
+import shutil
+from collections.abc import Callable
 from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
@@ -16,6 +20,7 @@ from dandelion import ArtifactError, Classifier, Prediction, ThresholdError
 from dandelion import classifier as classifier_module
 from dandelion.artifact import Golden, load, save
 from dandelion.classifier import chunks
+from dandelion.engines import library
 from dandelion.engines.network import binary_logits, sigmoid, softmax
 
 from .examples import FEATURES, THREE, make_artifact
@@ -61,6 +66,49 @@ def test_loading_gives_the_same_scores(tmp_path: Path, kind: str) -> None:
     save(ARTIFACTS[kind], tmp_path / "tiny")
     loaded = Classifier.load(tmp_path / "tiny", engine="numpy")
     np.testing.assert_array_equal(loaded.scores(SOME), scores_of(kind, SOME))
+
+
+def test_a_path_may_be_of_any_kind(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    save(ARTIFACTS["plain"], tmp_path / "spam" / "tiny")
+    monkeypatch.chdir(tmp_path)
+    path = Path("spam") / "tiny"
+    for given_path in (path, str(path), bytes(path), path.absolute(), f"{path}/"):
+        assert Classifier.load(given_path).manifest.variant == "tiny"
+    classifier = Classifier.load(path)
+    shutil.rmtree(tmp_path / "spam")  # not needed any more
+    assert len(classifier.classify(SOME)) == len(SOME)
+
+
+@pytest.mark.parametrize("path", ["", b""])
+def test_an_empty_path_is_refused(path: str | bytes) -> None:
+    with pytest.raises(ArtifactError, match="the path is empty"):
+        Classifier.load(path)
+
+
+@pytest.mark.parametrize("kind", ["plain", "wide"])
+def test_it_can_be_copied_and_pickled_or_says_why_not(kind: str) -> None:
+    for engine in ("numpy", "compiled") if library.is_available() else ("numpy",):
+        classifier = Classifier(ARTIFACTS[kind], engine)
+        expected = classifier.scores(SOME).tolist()
+        assert copy.copy(classifier).scores(SOME).tolist() == expected
+        assert copy.deepcopy(classifier).scores(SOME).tolist() == expected
+        if engine == "numpy":
+            assert pickle.loads(pickle.dumps(classifier)).scores(SOME).tolist() == expected
+        else:
+            with pytest.raises(TypeError, match=r"cannot be pickled.*load the artifact in"):
+                pickle.dumps(classifier)
+
+
+@pytest.mark.skipif(not library.is_available(), reason="the compiled engine was not built")
+@pytest.mark.parametrize("duplicate", [copy.copy, copy.deepcopy, pickle.dumps])
+def test_a_compiled_batch_has_no_copy_that_would_free_its_memory_again(
+    duplicate: Callable[[Any], Any],
+) -> None:
+    classifier = Classifier(ARTIFACTS["wide"], "compiled")
+    batch = classifier.encode(SOME)
+    with pytest.raises(TypeError, match="an encoded batch cannot be copied or pickled"):
+        duplicate(batch)
+    assert classifier.infer(batch).tolist() == classifier.scores(SOME).tolist()
 
 
 @pytest.mark.parametrize("kind", ["plain", "wide", "binary of three logits"])

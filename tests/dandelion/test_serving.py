@@ -1,5 +1,6 @@
 """``serving.toml``."""
 
+import os
 import shutil
 from pathlib import Path
 
@@ -60,11 +61,60 @@ def test_models_are_sorted(artifacts: Path) -> None:
             r"spamm = 'dice'.* has no such model; did you mean spam\? available: spam\.",
         ),
         ('[models]\nnone = "dice"', "none = 'dice'.* has no such model; available: spam"),
+        ("[models]\n" + "a" * 300 + ' = "dice"', "'aaa.*aaa' = 'dice' is chosen .* spam"),
+        ('[models]\nspam = "' + "a" * 300 + '"', "spam = 'aaa.*aaa' is chosen .* dice, other"),
+        (
+            '[models]\n"../spam" = "dice"',
+            "'../spam' = 'dice' is chosen .* has no such model; did you mean spam",
+        ),
+        ('[models]\n"" = "dice"', "'' = 'dice' is chosen .* has no such model; available: spam"),
+        (
+            '[models]\n"a\\u0000b" = "dice"',
+            "x00b' = 'dice' is chosen .* has no such model; available: spam",
+        ),
+        ('[models]\nspam = ""', "spam = '' is chosen .* available: dice"),
+        ('[models]\nspam = "."', "spam = '.' is chosen .* available: dice"),
+        ("[models]\nspam = " + "[" * 10_000, "invalid TOML"),
+        ("[models]\nspam = ['" + "a" * 10_000 + "']", "spam = .* expected the name of a variant"),
+        ("\ufeff[models]\n", "begins with a byte order mark. Save it as UTF-8 without one"),
+        ("[models]\nspam = 'dice'\nspam = 'other'", "invalid TOML: Cannot overwrite a value"),
     ],
 )
-def test_an_invalid_file_is_refused(artifacts: Path, text: str, message: str) -> None:
-    with pytest.raises(ServingError, match=message):
+def test_an_invalid_file_is_refused_in_one_line(artifacts: Path, text: str, message: str) -> None:
+    with pytest.raises(ServingError, match=message) as refused:
         read(serving(artifacts, text), {})
+    assert "\n" not in str(refused.value)
+    assert len(str(refused.value)) < 1000
+
+
+def test_a_file_that_is_not_utf_8_is_refused(artifacts: Path) -> None:
+    (artifacts / SERVING_FILE).write_bytes(b"[models]\nspam = '\xff'")
+    with pytest.raises(ServingError, match=r"serving\.toml: not UTF-8, from byte 18"):
+        read(artifacts, {})
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="needs POSIX files")
+@pytest.mark.parametrize("kind", ["directory", "pipe", "huge"])
+def test_what_is_no_file_of_a_sensible_size_is_refused(artifacts: Path, kind: str) -> None:
+    path = artifacts / SERVING_FILE
+    path.unlink()
+    if kind == "directory":
+        path.mkdir()
+    elif kind == "pipe":
+        os.mkfifo(path)
+    else:
+        with path.open("wb") as file:
+            file.truncate(2**40)
+    with pytest.raises(ServingError, match=r"serving\.toml: cannot be read \("):
+        read(artifacts, {})
+
+
+@pytest.mark.parametrize("name", ["a" * 300, "..", "../spam", "", "a\0b", "a/b"])
+def test_an_override_is_a_name(artifacts: Path, name: str) -> None:
+    with pytest.raises(ServingError, match="has no such variant"):
+        read(artifacts, {"spam": name})
+    with pytest.raises(ServingError, match="has no such model"):
+        read(artifacts, {name: "dice"})
 
 
 def test_the_models_of_an_empty_directory_are_none(tmp_path: Path) -> None:
