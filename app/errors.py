@@ -172,6 +172,14 @@ def too_many_connections() -> Problem:
     )
 
 
+def model_unavailable() -> Problem:
+    """503: the model's artifact is damaged, and the others are served without it."""
+    return Problem(
+        HTTPStatus.SERVICE_UNAVAILABLE,
+        "The model is unavailable, because its artifact cannot be used. See the service's log.",
+    )
+
+
 def shutting_down() -> Problem:
     """503: the service stops before it can respond."""
     return Problem(

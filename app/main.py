@@ -51,12 +51,17 @@ def create_app(
 
     Raises:
         ServingError: ``serving.toml`` is missing or wrong, or a chosen variant does not exist.
-        ArtifactError: an artifact cannot be used.
+        ArtifactError: an artifact cannot be used; with ``skip_damaged``, none can.
         KernelError: the compiled engine is required, but was not built.
         SettingsError: the prefix of the paths is itself a path of the service.
     """
     metrics = metrics or Metrics()
-    registry = Registry(serving.read(settings.artifacts, settings.models), metrics, settings.engine)
+    registry = Registry(
+        serving.read(settings.artifacts, settings.models),
+        metrics,
+        settings.engine,
+        skip_damaged=settings.skip_damaged,
+    )
     # One thread: a fork would not copy the others.
     threadpool_limits(1, user_api="blas")
     registry.load()
@@ -85,7 +90,7 @@ def assemble(
         sys.setswitchinterval(_SWITCH_INTERVAL_S)
         # More threads than these would compete with the event loop for the processors.
         with threadpool_limits(settings.blas_threads, user_api="blas"):
-            facts = {"models": ",".join(registry.names), "artifacts": str(settings.artifacts)}
+            facts = {"models": ",".join(registry.available), "artifacts": str(settings.artifacts)}
             _log.info("ready", extra=facts)
             yield
         classification.close()

@@ -22,7 +22,7 @@ def router(registry: Registry, phase: SharedPhase) -> APIRouter:
 
     @routes.get("/readyz", responses=problems.documented(HTTPStatus.SERVICE_UNAVAILABLE))
     async def readyz() -> Health:
-        """Report that every chosen model is loaded, checked against its golden scores and warm.
+        """Report that the models are loaded, checked against their golden scores and warm.
 
         A service that drains, because it will stop, is not ready.
         """

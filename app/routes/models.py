@@ -29,7 +29,7 @@ def router(registry: Registry) -> APIRouter:
         responses=problems.documented(HTTPStatus.NOT_FOUND, HTTPStatus.SERVICE_UNAVAILABLE),
     )
     async def model(
-        model: Annotated[str, Path(openapi_examples=model_examples(registry.names))],
+        model: Annotated[str, Path(openapi_examples=model_examples(registry.available))],
     ) -> dict[str, Any]:
         """Describe a model: labels, threshold, metrics, training."""
         return _facts(registry.get(model))

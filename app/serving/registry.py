@@ -1,5 +1,6 @@
 """The served models: chosen once, loaded and checked together, made available all at once."""
 
+import logging
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -10,9 +11,11 @@ from dandelion import ArtifactError, Classifier
 from dandelion.engines.choice import EngineChoice
 from dandelion.manifest import Manifest, load_manifest
 
-from ..errors import not_ready, unknown_model
+from ..errors import model_unavailable, not_ready, unknown_model
 from ..telemetry import processes
 from ..telemetry.metrics import Metrics, ModelMetrics
+
+_log = logging.getLogger("dandelion")
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,53 +43,73 @@ class Registry:
         chosen: model → directory of its artifact.
         metrics: the models' series are added to it.
         engine: what computes the scores.
+        skip_damaged: whether the other models are served if an artifact is damaged.
 
     Raises:
-        ArtifactError: an artifact's ``model.json`` cannot be used.
+        ArtifactError: the ``model.json`` of an artifact cannot be used; with ``skip_damaged``, of
+            every artifact.
     """
 
     def __init__(
-        self, chosen: Mapping[str, Path], metrics: Metrics, engine: EngineChoice = "auto"
+        self,
+        chosen: Mapping[str, Path],
+        metrics: Metrics,
+        engine: EngineChoice = "auto",
+        *,
+        skip_damaged: bool = False,
     ) -> None:
         self._chosen = dict(chosen)
         self._engine = engine
         self._metrics = metrics
+        self._skip_damaged = skip_damaged
+        self._damaged: dict[str, str] = {}  # model → why
         self._model_metrics = {}
         for model, directory in self._chosen.items():
-            manifest = load_manifest(directory)
-            if manifest.model != model:
-                raise ArtifactError(
-                    f"{directory}: is an artifact of {manifest.model!r}, not of {model!r}. "
-                    "Choose another one in serving.toml."
-                )
-            self._model_metrics[model] = metrics.add_model(manifest)
+            try:
+                manifest = _manifest_of(model, directory)
+            except ArtifactError as error:
+                self._skip(model, error)
+            else:
+                self._model_metrics[model] = metrics.add_model(manifest)
+        self._check_that_one_is_left()
         self._served: Mapping[str, Served] = MappingProxyType({})
 
     @property
     def names(self) -> tuple[str, ...]:
-        """Every model that is or will be served."""
+        """Every chosen model, whether it can be served or not."""
         return tuple(self._chosen)
 
     @property
+    def available(self) -> tuple[str, ...]:
+        """Every model that is or will be served."""
+        return tuple(model for model in self._chosen if model not in self._damaged)
+
+    @property
     def is_ready(self) -> bool:
-        """Whether every chosen model is loaded."""
-        return len(self._served) == len(self._chosen)
+        """Whether every available model is loaded."""
+        return bool(self._served)
 
     def load(self) -> None:
-        """Load every chosen artifact, check its golden scores and warm it up; then serve all.
+        """Load every available artifact, check its golden scores and warm it up; then serve all.
 
         Raises:
-            ArtifactError: one is damaged or does not reproduce its golden scores.
+            ArtifactError: one is damaged or does not reproduce its golden scores; with
+                ``skip_damaged``, each of them.
             KernelError: the compiled engine is required, but was not built.
         """
         served = {}
-        for model, directory in self._chosen.items():
+        for model in self.available:
             started = time.perf_counter()
-            classifier = Classifier.load(directory, self._engine)
-            classifier.check_golden()
+            try:
+                classifier = Classifier.load(self._chosen[model], self._engine)
+                classifier.check_golden()
+            except ArtifactError as error:
+                self._skip(model, error)
+                continue
             classifier.scores(["warm up"])
             served[model] = Served(classifier, self._model_metrics[model])
             self._metrics.loaded(classifier.manifest, time.perf_counter() - started)
+        self._check_that_one_is_left()
         self._served = MappingProxyType(served)
         processes.return_freed_memory()
 
@@ -94,13 +117,16 @@ class Registry:
         """Return a served model.
 
         Raises:
-            Problem: 404, there is no such model; 503, it is still loading.
+            Problem: 404, there is no such model; 503, it is still loading or its artifact is
+                damaged.
         """
         served = self._served.get(model)
         if served is not None:
             return served
+        if model in self._damaged:
+            raise model_unavailable()
         if model not in self._chosen:
-            raise unknown_model(self.names)
+            raise unknown_model(self.available)
         raise not_ready()
 
     def all(self) -> tuple[Served, ...]:
@@ -112,3 +138,29 @@ class Registry:
         if not self.is_ready:
             raise not_ready()
         return tuple(self._served.values())
+
+    def _skip(self, model: str, error: ArtifactError) -> None:
+        """Go on without a model.
+
+        Raises:
+            ArtifactError: no model may be skipped.
+        """
+        if not self._skip_damaged:
+            raise error
+        self._damaged[model] = str(error)
+        self._metrics.unavailable(model)
+        _log.error("model unavailable", extra={"model": model, "reason": str(error)})
+
+    def _check_that_one_is_left(self) -> None:
+        if not self.available:
+            raise ArtifactError("; ".join(self._damaged.values()))
+
+
+def _manifest_of(model: str, directory: Path) -> Manifest:
+    manifest = load_manifest(directory)
+    if manifest.model != model:
+        raise ArtifactError(
+            f"{directory}: is an artifact of {manifest.model!r}, not of {model!r}. "
+            "Choose another one in serving.toml."
+        )
+    return manifest

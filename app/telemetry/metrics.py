@@ -71,6 +71,12 @@ _MODEL_INFO: Final = Family(
     "1 for every artifact that is served.",
     ("model", "variant", "version"),
 )
+_AVAILABLE: Final = Family(
+    Kind.GAUGE,
+    "dandelion_model_available",
+    "1 for a model that is served, 0 for one whose artifact cannot be used.",
+    ("model",),
+)
 _LOAD_SECONDS: Final = Family(
     Kind.GAUGE,
     "dandelion_model_load_seconds",
@@ -91,6 +97,7 @@ _FAMILIES: Final = (
     _BATCH_SIZE,
     _SCORE,
     _MODEL_INFO,
+    _AVAILABLE,
     _LOAD_SECONDS,
     _CONNECTION_ERRORS,
 )
@@ -203,6 +210,13 @@ class Metrics:
         model = manifest.model
         self._counters.gauge(_MODEL_INFO, model, manifest.variant, manifest.version).set(1)
         self._counters.gauge(_LOAD_SECONDS, model).set(seconds)
+        self._counters.gauge(_AVAILABLE, model).set(1)
+
+    def unavailable(self, model: str) -> None:
+        """Record that a model's artifact cannot be used; requests to it are still counted."""
+        if model not in self._durations:
+            self._add_requests(model)
+        self._counters.gauge(_AVAILABLE, model).set(0)
 
     def count_response(self, model: str, status: int) -> None:
         """Count a response to a request to classify; `UNKNOWN` for a model that is not served."""

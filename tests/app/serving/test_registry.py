@@ -5,14 +5,18 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from fastapi.testclient import TestClient
 
 from app.errors import Problem
+from app.main import create_app
 from app.serving.registry import Registry
+from app.settings import Settings
 from app.telemetry.metrics import Metrics
 from dandelion import ArtifactError, artifact, serving
 from dandelion.installation import SERVING_FILE
 
-from ...conftest import ROOT
+from ...conftest import ROOT, StartService
+from ..contract import assert_problem
 
 
 @pytest.fixture
@@ -64,3 +68,75 @@ def test_an_artifact_that_misses_its_golden_scores_is_not_served(artifacts: Path
     with pytest.raises(ArtifactError, match=r"golden\.json of spam/dice: scores differ by up to"):
         registry.load()
     assert not registry.is_ready
+
+
+def damage(directory: Path, name: str) -> None:
+    path = directory / name
+    path.write_bytes(path.read_bytes()[:-2])
+
+
+@pytest.fixture
+def two_models(made_up: Path, tmp_path: Path) -> Path:
+    """A copy of the made-up artifacts, to be damaged."""
+    return Path(shutil.copytree(made_up, tmp_path / "artifacts"))
+
+
+FILES = ["model.json", "model.safetensors", "vocabulary.txt", "golden.json"]
+
+
+@pytest.mark.parametrize("name", FILES)
+def test_a_damaged_artifact_refuses_the_start(two_models: Path, name: str) -> None:
+    damage(two_models / "mood" / "tiny", name)
+    with pytest.raises(ArtifactError, match=rf"mood/tiny/{name}: damaged: "):
+        create_app(Settings(artifacts=two_models))
+
+
+@pytest.mark.parametrize("name", FILES)
+def test_a_damaged_artifact_can_be_skipped(
+    two_models: Path, name: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    damage(two_models / "mood" / "tiny", name)
+    settings = Settings(artifacts=two_models, skip_damaged=True)
+    with TestClient(create_app(settings)) as client:
+        (record,) = [one for one in caplog.records if one.message == "model unavailable"]
+        assert (record.levelname, record.__dict__["model"]) == ("ERROR", "mood")
+        assert f"mood/tiny/{name}: damaged: " in record.__dict__["reason"]
+
+        assert client.get("/readyz").status_code == 200
+        assert client.post("/classify/spam", json={"texts": ["a"]}).status_code == 200
+        assert [one["model"] for one in client.get("/models").json()["models"]] == ["spam"]
+        for response in (
+            client.post("/classify/mood", json={"texts": ["a"]}),
+            client.get("/models/mood"),
+        ):
+            assert_problem(response, 503, "The model is unavailable")
+            assert "retry-after" not in response.headers
+        assert client.post("/classify/none", json={"texts": ["a"]}).json()["detail"] == (
+            "Unknown model. Available models: spam."
+        )
+        metrics = client.get("/metrics").text
+        assert 'dandelion_model_available{model="mood"} 0.0\n' in metrics
+        assert 'dandelion_model_available{model="spam"} 1.0\n' in metrics
+        assert 'dandelion_requests_total{model="mood",status="503"} 1.0\n' in metrics
+        assert 'dandelion_model_info{model="mood"' not in metrics
+
+
+def test_not_all_artifacts_can_be_skipped(two_models: Path) -> None:
+    damage(two_models / "mood" / "tiny", "model.json")
+    damage(two_models / "spam" / "tiny", "golden.json")
+    with pytest.raises(ArtifactError, match=r"mood/tiny/model\.json.*; .*spam/tiny/golden\.json"):
+        create_app(Settings(artifacts=two_models, skip_damaged=True))
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+def test_a_service_without_a_damaged_model(
+    two_models: Path, start_service: StartService, workers: int
+) -> None:
+    damage(two_models / "mood" / "tiny", "golden.json")
+    service = start_service(artifacts=two_models, skip_damaged=True, workers=workers)
+    service.wait_until_ready()
+    assert service.post("/classify/mood", json={"texts": ["a"]}).status_code == 503
+    (line,) = [one for one in service.lines() if one["message"] == "model unavailable"]
+    assert line["level"] == "ERROR"
+    assert "mood/tiny/golden.json: damaged: its checksum differs" in str(line["reason"])
+    assert 'dandelion_model_available{model="mood"} 0.0\n' in service.get("/metrics").text
