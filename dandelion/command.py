@@ -6,12 +6,15 @@ code``. A joined command is imported when it is run, not before: ``dandelion cla
 web framework and needs no torch.
 """
 
+import errno
 import json
 import os
+import re
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
+from functools import lru_cache
 from importlib.metadata import EntryPoint, entry_points, version
 from pathlib import Path
 from typing import Annotated, Final, NamedTuple
@@ -22,8 +25,10 @@ from .classifier import Classifier, Prediction
 from .decision.rule import ThresholdError
 from .engines.library import KernelError
 from .installation import SERVING_FILE, default_artifacts, install_command
+from .json_values import quoted
+from .lines import LineError, read_lines
 from .manifest import MANIFEST_FILE, ArtifactError, Manifest, load_manifest
-from .serving import ServingError, read
+from .serving import ServingError, read, variants
 
 GROUP: Final = "dandelion.commands"
 Command = Callable[[Sequence[str], str], int]
@@ -35,11 +40,6 @@ _LEGEND: Final = (
     "* served. Metrics: the test fold of one split; other splits and other data give other figures."
 )
 _INTERRUPTED: Final = 130  # 128 + SIGINT, the convention of shells
-
-# Standard input is read in pieces of this size at most, and classified as it arrives.
-_PIECE_BYTES: Final = 2**16
-# The largest line: as much as a request to the service may contain.
-_MAX_LINE_BYTES: Final = 8_000_000
 
 
 class _Joined(NamedTuple):
@@ -78,7 +78,7 @@ app = typer.Typer(
     help="Lightweight text classifiers for imbalanced data.",
     epilog=(
         "Exit codes: 0 success; 1 failure, such as a damaged artifact; 2 wrong usage, such as an "
-        "unknown model."
+        "unknown model, variant or option."
     ),
 )
 
@@ -104,19 +104,31 @@ def _readable_errors() -> Iterator[None]:
     except (_UsageError, ThresholdError) as error:
         typer.echo(f"error: {error}", err=True)
         raise typer.Exit(_WRONG_USAGE) from error
-    except (_InputError, _OutputError, ArtifactError, KernelError, ServingError) as error:
+    except (
+        _InputError,
+        _OutputError,
+        ArtifactError,
+        KernelError,
+        LineError,
+        ServingError,
+    ) as error:
         typer.echo(f"error: {error}", err=True)
         raise typer.Exit(_FAILED) from error
     except OSError as error:
-        # Not for a pipe whose reader, such as `head`, has stopped reading.
-        if not isinstance(error, BrokenPipeError):
-            typer.echo(f"error: {error}", err=True)
-        # At exit the interpreter flushes again; discard what could not be written.
-        if sys.stdout is not None:
-            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        _report(error)
         raise typer.Exit(_FAILED) from error
     except KeyboardInterrupt as error:
         raise typer.Exit(_INTERRUPTED) from error
+
+
+def _report(error: OSError) -> None:
+    """Report that the system refused something, most often to write."""
+    # Not for a pipe whose reader, such as `head`, has stopped reading.
+    if not isinstance(error, BrokenPipeError):
+        typer.echo(f"error: {error}", err=True)
+    # At exit the interpreter flushes again; discard what could not be written.
+    if sys.stdout is not None:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def _check_output() -> None:
@@ -198,7 +210,7 @@ def _list(path: Path, manifest: Manifest, *, is_served: bool) -> _Listed:
         manifest.variant,
         manifest.version,
         is_served,
-        sum(file.stat().st_size for file in path.iterdir()),
+        sum(file.stat().st_size for file in path.iterdir() if file.is_file()),
         manifest.labels,
         manifest.threshold,
         metrics.get("macro_f1"),
@@ -230,6 +242,21 @@ def _table(listed: Sequence[_Listed]) -> str:
     )
 
 
+# The numbers that JSON has: no digits of other scripts, no NaN.
+_NUMBER: Final = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)(e[+-]?\d+)?", re.ASCII | re.IGNORECASE)
+
+
+def _threshold(text: str) -> float:
+    """Parse a threshold.
+
+    Raises:
+        BadParameter: it is not a number in [0, 1].
+    """
+    if not _NUMBER.fullmatch(text) or not 0 <= float(text) <= 1:
+        raise typer.BadParameter(f"{quoted(text)} is not a number in [0, 1].")
+    return float(text)
+
+
 @app.command()
 def classify(  # noqa: PLR0913, PLR0917
     model: Annotated[str, typer.Argument(metavar="MODEL", help="See `dandelion models`.")],
@@ -240,8 +267,7 @@ def classify(  # noqa: PLR0913, PLR0917
     threshold: Annotated[
         float | None,
         typer.Option(
-            min=0,
-            max=1,
+            parser=_threshold,
             metavar="NUMBER",
             help="Positive at score >= threshold. Default: the model's.",
         ),
@@ -257,7 +283,8 @@ def classify(  # noqa: PLR0913, PLR0917
 ) -> None:
     """Classify texts.
 
-    Writes a line with label and score, separated by a tab, for each text, in their order.
+    Writes a line with label and score, separated by a tab, for each text, in their order. In a
+    label, tabs, line breaks and backslashes are escaped: \\t, \\n, \\\\.
 
     Without TEXT, standard input is read: one text per line, UTF-8, classified as it arrives, in
     constant memory. Other users of a machine can see the arguments of a command: pass private texts
@@ -265,10 +292,7 @@ def classify(  # noqa: PLR0913, PLR0917
     """
     with _readable_errors():
         _check_output()
-        chosen = read(artifacts or default_artifacts(), {model: variant} if variant else {})
-        if model not in chosen:
-            raise _UsageError(f"unknown model {model!r}. Available models: {', '.join(chosen)}")
-        classifier = Classifier.load(chosen[model])
+        classifier = Classifier.load(_choose(artifacts or default_artifacts(), model, variant))
         classifier.decision.at(threshold)  # refuse a wrong threshold before reading anything
         batches = iter([_arguments(texts)]) if texts else _lines()
         for batch in batches:
@@ -278,8 +302,38 @@ def classify(  # noqa: PLR0913, PLR0917
             sys.stdout.buffer.flush()
 
 
+def _choose(artifacts: Path, model: str, variant: str | None) -> Path:
+    """Return the directory of the artifact that the command line names.
+
+    Raises:
+        _UsageError: there is no such model or variant.
+        ServingError: ``serving.toml``, which chooses the variant, is missing or invalid.
+    """
+    available = variants(artifacts, model)
+    if variant is not None and available:
+        if variant not in available:
+            raise _UsageError(
+                f"unknown variant {quoted(variant)} of {model}. Available variants: "
+                f"{', '.join(available)}"
+            )
+        return artifacts / model / variant
+    chosen = read(artifacts, {})
+    if model not in chosen:
+        hint = f"Available models: {', '.join(chosen)}"
+        if available:
+            hint = f"It is not served; choose one with --variant: {', '.join(available)}"
+        raise _UsageError(f"unknown model {quoted(model)}. {hint}")
+    return chosen[model]
+
+
 def _as_columns(prediction: Prediction) -> str:
-    return f"{prediction.label}\t{prediction.score:.4f}\n"
+    return f"{_escaped(prediction.label)}\t{prediction.score:.4f}\n"
+
+
+@lru_cache
+def _escaped(label: str) -> str:
+    """Escape what would end a column or a line, or control the terminal."""
+    return re.sub(r"[\\\0-\x1f\x7f-\x9f\u2028\u2029]", lambda found: repr(found[0])[1:-1], label)
 
 
 def _as_json(prediction: Prediction) -> str:
@@ -309,38 +363,14 @@ def _lines() -> Iterator[list[str]]:
     """Yield the lines of standard input, as many at a time as are available.
 
     Raises:
-        _InputError: a line is not UTF-8, or too long; the lines before it have been yielded.
+        _InputError: it is closed.
+        LineError: a line is not UTF-8, or too long; the lines before it have been yielded.
     """
     if sys.stdin is None:
         raise _InputError("standard input is closed; pass texts as arguments")
     if sys.stdin.isatty():
         typer.echo("Type one text per line; Ctrl-D ends.", err=True)
-    for lines in _complete_lines(sys.stdin.fileno()):
-        texts = []
-        for number, line in lines:
-            try:
-                texts.append(line.removesuffix(b"\r").decode())
-            except UnicodeDecodeError as error:
-                yield texts
-                raise _InputError(
-                    f"standard input, line {number}: not UTF-8, from byte {error.start + 1}"
-                ) from None
-        yield texts
-
-
-def _complete_lines(descriptor: int) -> Iterator[list[tuple[int, bytes]]]:
-    """Yield lines with their numbers."""
-    rest = b""
-    number = 1  # of the rest
-    while piece := os.read(descriptor, _PIECE_BYTES):  # what is there, without waiting for more
-        *lines, rest = (rest + piece).split(b"\n")
-        if lines:
-            yield list(enumerate(lines, number))
-        number += len(lines)
-        if len(rest) > _MAX_LINE_BYTES:
-            raise _InputError(f"standard input, line {number}: longer than {_MAX_LINE_BYTES} bytes")
-    if rest:
-        yield [(number, rest)]
+    return read_lines(sys.stdin.fileno())
 
 
 def _join(entry: EntryPoint) -> None:
@@ -356,15 +386,16 @@ def _join(entry: EntryPoint) -> None:
     @app.command(entry.name, help=known.help, context_settings=passed_on)
     def run(context: typer.Context) -> None:
         with _readable_errors():
-            command = _load(entry, known.extra)
+            command = _load(entry, known, context.args)
         raise typer.Exit(command(context.args, f"{_PROGRAM} {entry.name}"))
 
 
-def _load(entry: EntryPoint, extra: str) -> Command:
+def _load(entry: EntryPoint, known: _Joined, arguments: Sequence[str]) -> Command:
     """Import a command.
 
     Raises:
         _UsageError: it needs a package that is not installed.
+        Exit: the arguments ask for help, which is therefore short.
     """
     try:
         command: Command = entry.load()
@@ -372,10 +403,15 @@ def _load(entry: EntryPoint, extra: str) -> Command:
         missing = error.name or ""
         if "." in missing:  # part of a package that is there: an error of that package
             raise
-        raise _UsageError(
-            f"`{_PROGRAM} {entry.name}` needs {missing}, which is not installed. Install it: "
-            f"{install_command(extra)}"
-        ) from error
+        extra = f"the extra `{known.extra}`: " if known.extra else ""
+        needs = (
+            f"`{_PROGRAM} {entry.name}` needs {extra}{missing}, which is not installed. "
+            f"Install it: {install_command(known.extra)}"
+        )
+        if "--help" in arguments:
+            typer.echo(f"Usage: {_PROGRAM} {entry.name} [OPTIONS]\n\n{known.help}\n\n{needs}")
+            raise typer.Exit from error
+        raise _UsageError(needs) from error
     return command
 
 
@@ -383,7 +419,13 @@ def main() -> None:
     """Run ``dandelion``."""
     for entry in entry_points(group=GROUP):
         _join(entry)
-    app(prog_name=_PROGRAM)
+    try:
+        app(prog_name=_PROGRAM)
+    except OSError as error:
+        if error.errno != errno.ENOSPC:
+            raise
+        _report(error)  # for help, which is written outside every command
+        sys.exit(_FAILED)
 
 
 if __name__ == "__main__":

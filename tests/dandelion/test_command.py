@@ -11,9 +11,11 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
+from typer.testing import CliRunner
 
 from dandelion import Classifier
 from dandelion.artifact import save
+from dandelion.command import app
 
 from ..conftest import PATIENCE_S, ROOT
 from .examples import THREE, make_artifact
@@ -30,6 +32,8 @@ def artifacts(tmp_path_factory: pytest.TempPathFactory) -> Path:
     for variant in ("dice", "squared_hinge-wide"):
         shutil.copytree(ROOT / "artifacts" / "spam" / variant, artifacts / "spam" / variant)
     save(make_artifact(labels=THREE), artifacts / "mood" / "tiny")
+    labels = ("a\tb\nc", "\x1b[31mred", "back\\slash")
+    save(make_artifact(seed=23, labels=labels), artifacts / "extra" / "tiny")
     (artifacts / "serving.toml").write_text(
         "[models]\nmood = 'tiny'\nspam = 'squared_hinge-wide'\n"
     )
@@ -172,6 +176,21 @@ def test_a_full_disk_ends_it_in_one_line(artifacts: Path) -> None:
     assert done.stderr.count(b"\n") == 1
 
 
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs /dev/full")
+@pytest.mark.parametrize("arguments", [["--help"], ["--version"], ["models"], ["models", "--help"]])
+def test_help_and_lists_survive_a_full_disk(artifacts: Path, arguments: Sequence[str]) -> None:
+    with Path("/dev/full").open("wb") as full:
+        done = subprocess.run(
+            [*COMMAND, *arguments],
+            stdout=full,
+            stderr=subprocess.PIPE,
+            env=environment(artifacts),
+            check=False,
+        )
+    assert done.returncode == 1
+    assert done.stderr == b"error: [Errno 28] No space left on device\n"
+
+
 def test_what_is_not_utf_8_is_named_and_nothing_before_it_is_lost(artifacts: Path) -> None:
     secret = b"secret \xff words"
     lines = [b"lunch", SPAM.encode(), secret, b"lunch", b""]
@@ -185,11 +204,51 @@ def test_what_is_not_utf_8_is_named_and_nothing_before_it_is_lost(artifacts: Pat
     assert done.stderr == b"error: TEXT 2: not UTF-8, from character 8\n"
 
 
-def test_a_line_without_an_end_is_refused(artifacts: Path) -> None:
-    done = run(artifacts, "classify", "spam", given=b"lunch\n" + b"a" * 8_100_000)
-    assert done.returncode == 1
-    assert len(done.stdout.splitlines()) == 1
+def test_a_line_that_is_too_long_is_refused(artifacts: Path) -> None:
+    done = run(artifacts, "classify", "mood", given=b"lunch\n" + b"a" * 8_000_001)
+    assert (done.returncode, len(done.stdout.splitlines())) == (1, 1)
     assert done.stderr == b"error: standard input, line 2: longer than 8000000 bytes\n"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["spam", "--variant=../spam/dice"], "unknown variant '../spam/dice' of spam. Available"),
+        (["spm", "--variant=dice"], "unknown model 'spm'. Available models: mood, spam"),
+        (["../spam", "--variant=dice"], "unknown model '../spam'"),
+        (["spam/dice"], "unknown model 'spam/dice'"),
+        ([".", "--variant=spam"], "unknown model '.'"),
+        ([""], "unknown model ''"),
+        (["a" * 300, "--variant=dice"], "unknown model 'aaa"),
+        (["extra"], "It is not served; choose one with --variant: tiny"),
+        (["spam", "--threshold=٠٫٥"], "'٠٫٥' is not a number in [0, 1]"),
+        (["spam", "--threshold=٠"], "'٠' is not a number in [0, 1]"),
+        (["spam", "--threshold=0_1"], "'0_1' is not a number in [0, 1]"),
+        (["spam", "--threshold="], "'' is not a number in [0, 1]"),
+        (["spam", "--threshold=inf"], "'inf' is not a number in [0, 1]"),
+    ],
+)
+def test_what_is_no_name_or_number_is_wrong_usage(
+    artifacts: Path, arguments: Sequence[str], message: str
+) -> None:
+    found = CliRunner().invoke(app, ["classify", "--artifacts", str(artifacts), *arguments, "x"])
+    assert (found.exit_code, found.stdout) == (2, "")
+    assert message in found.stderr
+
+
+def test_labels_neither_end_a_column_nor_control_the_terminal(artifacts: Path) -> None:
+    texts = "free\nprize\nlunch\n"
+    columns = run(artifacts, "classify", "extra", "--variant=tiny", given=texts.encode())
+    objects = run(artifacts, "classify", "extra", "--variant=tiny", "--json", given=texts.encode())
+    escaped = {
+        "a\tb\nc": r"a\tb\nc",
+        "\x1b[31mred": r"\x1b[31mred",
+        "back\\slash": "back\\\\slash",
+    }
+    labels = [json.loads(line)["label"] for line in objects.stdout.splitlines()]
+    found = [line.split("\t")[0] for line in columns.stdout.decode().splitlines()]
+    assert found == [escaped[label] for label in labels]
+    assert set(labels) == set(escaped)
 
 
 @pytest.mark.parametrize(
@@ -197,7 +256,8 @@ def test_a_line_without_an_end_is_refused(artifacts: Path) -> None:
     [
         (["classify", "spm", "x"], 2, "unknown model 'spm'. Available models: mood, spam"),
         (["classify", "mood", "--threshold=.5", "x"], 2, "a model with 3 labels has no threshold"),
-        (["classify", "spam", "--variant=mse", "x"], 1, "dice, squared_hinge-wide"),
+        (["classify", "spam", "--variant=mse", "x"], 2, "variants: dice, squared_hinge-wide"),
+        (["classify", "spam", "--variant=", "x"], 2, "unknown variant '' of spam. Available"),
         (["classify", "spam", "--artifacts=none", "x"], 1, "none/serving.toml: cannot be read"),
         (["models", "--artifacts=none"], 1, "none/serving.toml: cannot be read"),
     ],
@@ -247,6 +307,7 @@ def test_a_closed_stream_is_named(artifacts: Path, stream: str, message: str) ->
         ["classify", "spam", "--threshold=2", "x"],
         ["classify", "spam", "--threshold=-1"],
         ["classify", "spam", "--threshold=high", "x"],
+        ["classify", "spam", "--threshold=٠٫٥", "x"],
     ],
 )
 def test_what_does_not_exist_is_refused(artifacts: Path, arguments: Sequence[str]) -> None:
@@ -270,6 +331,7 @@ def test_models_lists_every_variant_and_marks_the_served(artifacts: Path) -> Non
     listed = [json.loads(line) for line in run(artifacts, "models", "--json").stdout.splitlines()]
     served = [(one["model"], one["variant"], one["served"]) for one in listed]
     assert served == [
+        ("mood", "tiny", False),  # in the directory `extra`
         ("mood", "tiny", True),
         ("spam", "dice", False),
         ("spam", "squared_hinge-wide", True),
@@ -342,6 +404,13 @@ def test_a_command_that_lacks_a_package_names_the_installation(joining: str) -> 
     assert done.stderr.startswith(b"error: `dandelion lack` needs no_such_package, which is not ")
     assert b" -m pip install " in done.stderr
     assert done.stderr.count(b"\n") == 1
+
+
+def test_help_of_a_command_that_lacks_a_package_names_the_installation(joining: str) -> None:
+    done = run(None, "lack", "--help", PYTHONPATH=joining)
+    assert (done.returncode, done.stderr) == (0, b"")
+    assert done.stdout.startswith(b"Usage: dandelion lack [OPTIONS]\n\n")
+    assert b"needs no_such_package, which is not installed. Install it: " in done.stdout
 
 
 def test_an_error_inside_a_command_is_no_missing_package(joining: str) -> None:
