@@ -1,12 +1,12 @@
 """The command line: ``python -m training``."""
 
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from itertools import groupby
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Annotated, Final
+from typing import Annotated, Any, Final
 
 import numpy as np
 import typer
@@ -336,7 +336,8 @@ def _read_again(path: Path, manifest: Manifest, custom: CustomData) -> Dataset:
 def _print_evaluation(
     manifest: Manifest, texts: int, cut: float | None, found: Metrics, constant: Metrics
 ) -> None:
-    recorded: Metrics = manifest.metrics["test"][ARGMAX if cut is None else FITTED]
+    tested = manifest.metrics.get("test", {})  # training can leave it out
+    recorded: Mapping[str, Any] = tested.get(ARGMAX if cut is None else FITTED, {})
     table = Table(title=f"{manifest.model}/{manifest.variant}, test fold, {texts} texts")
     table.add_column("metric")
     table.add_column("at the highest score" if cut is None else f"at {cut:.4f}", justify="right")

@@ -39,10 +39,15 @@ def majority_metrics(manifest: Manifest, dataset: Dataset | None = None) -> Metr
 def _split_again(manifest: Manifest, dataset: Dataset | None) -> tuple[Dataset, Split]:
     if dataset is None:
         dataset = datasets.load(manifest.model)
+    if manifest.protocol not in set(Protocol):
+        raise DatasetError(
+            f"{manifest.model}/{manifest.variant}: its protocol is {manifest.protocol!r}; expected "
+            f"one of {', '.join(Protocol)}, as training writes it"
+        )
     folds = split(dataset, Protocol(manifest.protocol), manifest.seed)
     for what, found, expected in (
-        ("data set", dataset.sha256, manifest.dataset["sha256"]),
-        ("split", folds.sha256(), manifest.split["sha256"]),
+        ("data set", dataset.sha256, manifest.dataset.get("sha256")),
+        ("split", folds.sha256(), manifest.split.get("sha256")),
     ):
         if found != expected:
             raise DatasetError(
