@@ -30,6 +30,7 @@ from .manifest import (
     MANIFEST_FILE,
     MAX_JSON_BYTES,
     Manifest,
+    check,
     content_hash,
     damaged,
     load_manifest,
@@ -88,8 +89,8 @@ def save(artifact: Artifact, directory: Path) -> Manifest:
         The manifest as written, with ``files`` and ``content_hash`` computed.
 
     Raises:
-        ValueError: a table is not rounded to its stored precision, or the network and the manifest
-            do not match.
+        ValueError: a table is not rounded to its stored precision, the network and the manifest do
+            not match, or a field of the manifest or of the golden texts is wrong.
         OSError: the directory cannot be written.
     """
     precision = artifact.manifest.precision
@@ -108,6 +109,8 @@ def save(artifact: Artifact, directory: Path) -> Manifest:
     manifest = replace(artifact.manifest, files=files)
     manifest = replace(manifest, content_hash=content_hash(asdict(manifest)))
     contents[MANIFEST_FILE] = to_json(asdict(manifest))
+    check(loads(contents[MANIFEST_FILE]))  # nothing is written that `load` would refuse
+    _golden(contents[GOLDEN_FILE], manifest)
 
     directory.parent.mkdir(parents=True, exist_ok=True)
     aside = Path(tempfile.mkdtemp(prefix=f".{directory.name}-", dir=directory.parent))

@@ -202,13 +202,11 @@ def load_manifest(directory: Path) -> Manifest:
         names -= set(_ADDED_IN_2)
     if set(values) != names:
         raise damaged(path, f"its fields differ in {quoted(sorted(set(values) ^ names))}")
+    if values["content_hash"] != content_hash(values):
+        raise damaged(path, "its content hash does not match its content")
+    values = {**_ADDED_IN_2, **values}
     try:
-        for name, value in values.items():
-            _TYPES[name](value, repr(name))
-        if values["content_hash"] != content_hash(values):
-            raise ValueError("its content hash does not match its content")  # noqa: TRY301
-        values = {**_ADDED_IN_2, **values}
-        _check_together(values)
+        check(values)
     except ValueError as error:
         raise damaged(path, error) from error
     return Manifest(**values | {"labels": tuple(values["labels"])})
@@ -235,12 +233,14 @@ def _check_directory(directory: Path) -> None:
         )
 
 
-def _check_together(values: Mapping[str, Any]) -> None:
-    """Check what fields of the right types must have in common.
+def check(values: Mapping[str, Any]) -> None:
+    """Check the fields of a manifest, as JSON values.
 
     Raises:
-        ValueError: something does not hold.
+        ValueError: one has another type, or they do not fit together; names the field.
     """
+    for name, value in values.items():
+        _TYPES[name](value, repr(name))
     task: Task = values["task"]
     score_kinds = SCORE_KINDS[task]
     labels, threshold = values["labels"], values["threshold"]

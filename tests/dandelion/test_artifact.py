@@ -16,7 +16,7 @@ from hypothesis.extra import numpy as hnp
 from numpy.typing import NDArray
 from safetensors.numpy import load_file, save_file
 
-from dandelion.artifact import load, save
+from dandelion.artifact import Golden, load, save
 from dandelion.classifier import Classifier
 from dandelion.engines.network import Network
 from dandelion.manifest import ArtifactError, content_hash, sha256
@@ -151,6 +151,28 @@ def test_refuses_to_save_what_is_not_quantized(tmp_path: Path) -> None:
         save(wrong, tmp_path / "tiny")
     assert list(tmp_path.iterdir()) == []
     save(replace(wrong, network=quantize(wrong.network, "int8")), tmp_path / "tiny")
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"model": "../spam"}, "'model' is a name"),
+        ({"labels": ("ham", "\ud800")}, "surrogates not allowed"),
+        ({"threshold": 1.5}, "'threshold' is a number in"),
+        ({"metrics": {"test": {"fitted": {"mcc": float("nan")}}}}, "not JSON compliant"),
+        ({"dataset": {"rows": "8"}}, "'dataset' → 'rows' is a count"),
+    ],
+)
+def test_refuses_to_save_what_cannot_be_loaded(
+    tmp_path: Path, changes: dict[str, Any], message: str
+) -> None:
+    original = make_artifact()
+    wrong = replace(original, manifest=replace(original.manifest, **changes))
+    with pytest.raises(ValueError, match=message):
+        save(wrong, tmp_path / "tiny")
+    with pytest.raises(ValueError, match="expected 1 to 1000 texts"):
+        save(replace(original, golden=Golden((), ())), tmp_path / "tiny")
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_an_interrupted_rename_keeps_the_old_artifact(
