@@ -19,7 +19,16 @@ def to_csv(rows: Sequence[Row], delimiter: str = ",") -> bytes:
 
 
 def to_tsv(rows: Sequence[Row]) -> bytes:
-    return to_csv(rows, "\t")
+    """TSV, in which a value cannot contain a tab or a line break, and quotes are literal."""
+    return "".join(f"{text}\t{label}\n" for text, label in [("text", "label"), *rows]).encode()
+
+
+def suited_to(extension: str, rows: Sequence[Row]) -> list[Row]:
+    """Replace what a format cannot contain: tabs and line breaks in TSV."""
+    if extension != ".tsv":
+        return list(rows)
+    spaces = {ord(one): " " for one in "\t\r\n"}
+    return [(text.translate(spaces), label.translate(spaces)) for text, label in rows]
 
 
 def to_json_lines(rows: Sequence[Row], **options: bool) -> bytes:

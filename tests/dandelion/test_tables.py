@@ -1,7 +1,10 @@
 """Reading tables: every format, every line number, every refusal."""
 
 import codecs
+import csv
+import gzip
 import hashlib
+import json
 import subprocess
 import sys
 from pathlib import Path
@@ -28,9 +31,11 @@ from .table_files import (
     Write,
     columns_to_parquet,
     parquet_bytes,
+    suited_to,
     to_csv,
     to_json_lines,
     to_parquet,
+    to_tsv,
 )
 
 ROWS: list[Row] = [(f"text {number}", "ham" if number % 2 else "spam") for number in range(20)]
@@ -61,6 +66,7 @@ def lines_with(*bad: bytes, header: bytes = b"text,label") -> bytes:
 @pytest.mark.parametrize(("extension", "write"), WRITERS)
 @given(rows=st.lists(st.tuples(CELLS, CELLS), min_size=1, max_size=8))
 def test_what_is_written_is_read(extension: str, write: Write, rows: list[Row]) -> None:
+    rows = suited_to(extension, rows)
     data = write(rows)
     table = parsed(data, extension)
     assert table.columns == ("text", "label")
@@ -233,7 +239,7 @@ def test_suggestion() -> None:
 # --- what cannot be read at all ---
 
 
-@pytest.mark.parametrize("extension", [".csv", ".tsv", ".jsonl", ".ndjson", ".parquet"])
+@pytest.mark.parametrize("extension", [".csv", ".tsv", ".jsonl", ".json", ".parquet"])
 @pytest.mark.parametrize("data", [b"", b" \r\n\n", codecs.BOM_UTF8])
 def test_an_empty_file_has_no_rows(extension: str, data: bytes) -> None:
     table = parsed(data, extension)
@@ -253,13 +259,231 @@ def test_a_header_alone_has_no_rows() -> None:
     [
         (".csv", b"text,label\nfine,ham\n\xa35,spam\n", r"line 3, byte 20 .* 0xa3\. Save .* UTF-8"),
         (".csv", codecs.BOM_UTF8 + b"text,label\n\xff", r"not UTF-8: line 2, byte 14 .* 0xff"),
-        (".csv", "text,label\na,ham\n".encode("utf-16"), r"not UTF-8: line 1, byte 0 .* 0xff"),
+        (".csv", "text,label\na,ham\n".encode("utf-16"), r"not UTF-8, but utf-16\. Give --enc"),
+        (".csv", "text,label\na,ham\n".encode("utf-32"), r"not UTF-8, but utf-32\. "),
+        (".csv", "text,label\na,ham\n".encode("utf-16-le"), r"not UTF-8, but utf-16-le\. "),
+        (".csv", "text,label\na,ham\n".encode("utf-16-be"), r"not UTF-8, but utf-16-be\. "),
+        (".csv", "text,label\nñandú ñandú,ham\n".encode("cp1252"), r"--encoding cp1252\.$"),
+        (".csv", "text,label\nпривет всем,ham\n".encode("cp1251"), r"may be cp1251, gb18030 or"),
         (".jsonl", b'{"text": "a"}\r\n{"text": "\xe9"}', r"not UTF-8: line 2, byte 25 .* 0xe9"),
     ],
 )
 def test_another_encoding(extension: str, data: bytes, message: str) -> None:
     with pytest.raises(TableError, match=message):
         parsed(data, extension)
+
+
+@pytest.mark.parametrize(("extension", "write"), WRITERS[:4])
+@pytest.mark.parametrize("encoding", ["cp1252", "utf-16", "utf-16-le", "UTF-8", "utf-8-sig"])
+def test_an_encoding_that_is_named(extension: str, write: Write, encoding: str) -> None:
+    rows = [("£5 für dich", "ham"), ("naïve", "spam")]
+    data = write(rows).decode().encode(encoding)
+    table = parse(data, Path(f"table{extension}"), encoding=encoding)
+    assert (table.columns, rows_of(table)) == (("text", "label"), rows)
+
+
+@pytest.mark.parametrize(
+    ("encoding", "message"),
+    [
+        ("utf9", r"cannot be decoded as 'utf9': unknown encoding: utf9\. Encodings are, for"),
+        ("hex", r"cannot be decoded as 'hex': .*not a text encoding"),
+        ("ascii", r"not ascii: line 3, byte 20 .* 0xc2\. Give another --encoding"),
+        ("utf-32", r"not utf-32: line 1, byte "),
+    ],
+)
+def test_an_encoding_that_does_not_suit(encoding: str, message: str) -> None:
+    with pytest.raises(TableError, match=message):
+        parse("text,label\nfine,ham\n£5,spam\n".encode(), Path("table.csv"), encoding=encoding)
+
+
+@pytest.mark.parametrize(
+    ("data", "message"),
+    [
+        (
+            b"PK\x03\x04\x14",
+            r"table\.csv: it is a ZIP archive or a spreadsheet.* Export it as CSV\.",
+        ),
+        (b"\x1f\x8b\x08", r"compressed with gzip\. Add \.gz to its name\."),
+        (b"PAR1\x15", r"a Parquet file\. Name it \.parquet\."),
+    ],
+)
+def test_another_format_under_the_name_of_csv(data: bytes, message: str) -> None:
+    with pytest.raises(TableError, match=message):
+        parsed(data)
+
+
+# --- delimiters ---
+
+
+@pytest.mark.parametrize(
+    ("delimiter", "name"), [(";", "semicolons"), ("\t", "tabs"), ("|", "vertical bars")]
+)
+def test_a_delimiter_that_the_header_shows(delimiter: str, name: str) -> None:
+    rows = [(f"one, two{delimiter} three", "ham"), ("four", "spam")]
+    table = parsed(to_csv(rows, delimiter))
+    assert rows_of(table) == rows
+    assert table.notes == (
+        f"columns separated by {name}, as in the first line (--delimiter names another)",
+    )
+
+
+def test_a_comma_in_the_header_decides() -> None:
+    assert parsed(b"text,a;b;c\nx,y\n").columns == ("text", "a;b;c")
+    assert parsed(b'"a,b";label\nx;y\n').columns == ("a,b", "label")
+    assert parsed(b"text\na;b\n").column("text") == ["a;b"]
+    assert parsed(b"text,label\n").notes == ()
+
+
+@pytest.mark.parametrize("delimiter", ["^", "tab", r"\t", "\t", ";"])
+def test_a_delimiter_that_is_named(delimiter: str) -> None:
+    character = "\t" if delimiter in {"tab", r"\t"} else delimiter
+    for extension in (".csv", ".tsv"):
+        table = parse(
+            f"text{character}label\na,b{character}ham\n".encode(),
+            Path(f"table{extension}"),
+            delimiter=delimiter,
+        )
+        assert rows_of(table) == [("a,b", "ham")]
+        assert table.notes == ()
+
+
+@pytest.mark.parametrize("delimiter", ["", ";;", '"', "\n", "\0", "tabs"])
+def test_what_cannot_be_a_delimiter(delimiter: str) -> None:
+    with pytest.raises(TableError, match=r"is not one character .* Give --delimiter ';'"):
+        parse(b"text,label\n", Path("table.csv"), delimiter=delimiter)
+
+
+@pytest.mark.parametrize(
+    ("name", "option", "message"),
+    [
+        ("a.jsonl", {"delimiter": ";"}, r"only CSV and TSV have a delimiter\. Omit --delimiter"),
+        ("a.parquet", {"encoding": "cp1252"}, r"Parquet has no text encoding\. Omit --encoding"),
+    ],
+)
+def test_an_option_of_another_format(name: str, option: dict[str, str], message: str) -> None:
+    with pytest.raises(TableError, match=message):
+        parse(b"", Path(name), **option)
+    with pytest.raises(TableError, match=message):
+        read(Path(name), **option)
+
+
+# --- quotation marks ---
+
+
+def test_in_tsv_a_quotation_mark_is_a_character_like_any_other() -> None:
+    """As CSV, a mark at the start of a value would swallow the rows up to the next one."""
+    rows = [
+        (f'"{number} starts' if number % 20 == 7 else f'{number} of 6" pipe', "ham")
+        for number in range(240)
+    ]
+    table = parsed(to_tsv(rows), ".tsv")
+    assert rows_of(table) == rows
+    assert list(table.lines) == list(range(2, 242))
+    assert (table.bad_rows, table.notes) == ((), ())
+
+
+def test_values_in_quotation_marks_in_tsv_are_noted() -> None:
+    table = parsed(b'text\tlabel\n"a ""b"""\tham\n"c"\t"d"\n"\te\n', ".tsv")
+    assert table.column("text") == ['"a ""b"""', '"c"', '"']
+    (note,) = table.notes
+    assert note.startswith("2 rows with a value in quotation marks: they belong to the value in")
+
+
+def test_rows_of_several_lines_in_csv_are_noted() -> None:
+    swallowed = [b'"starts,ham', *[b"swallowed,ham"] * 9, b'ends",ham']
+    table = parsed(lines_with(b'"two\nlines",ham', *swallowed))
+    assert len(table.lines) == 42
+    assert table.notes == (
+        "2 rows span several lines, in quotation marks (first: lines 22–23; longest: lines 24–34)",
+    )
+    one = parsed(b'text,label\n"a\n\nb",ham\n')
+    assert one.notes == ("1 row spans several lines, in quotation marks (first: lines 2–4)",)
+
+
+def test_a_bad_row_of_several_lines_names_the_last() -> None:
+    table = parsed(b'text,label\n"a,ham\nb,ham\nc"\nd,ham\n')
+    (bad,) = table.bad_rows
+    assert bad == BadRow(
+        2, "wrong number of fields: 1, but the header has 2 (the row goes on to line 4)"
+    )
+
+
+def test_a_value_that_is_too_long() -> None:
+    limit = csv.field_size_limit()
+    table = parsed(lines_with(b"x" * (limit + 1) + b",ham", b"x" * limit + b",ham"))
+    assert table.bad_rows == (
+        BadRow(22, f"invalid CSV: a value of more than {limit:,} characters"),
+    )
+    assert len(table.lines) == 41
+    assert len(parsed(to_tsv([("x" * limit * 2, "ham")]), ".tsv").lines) == 1
+
+
+# --- compressed files and JSON ---
+
+PACKED = gzip.compress(to_csv(ROWS), mtime=0)
+
+
+@pytest.mark.parametrize(("extension", "write"), WRITERS[:4])
+def test_a_compressed_file(extension: str, write: Write) -> None:
+    data = gzip.compress(write(ROWS[:10])) + gzip.compress(b"\n")  # of several members
+    table = parsed(data, f"{extension}.gz")
+    assert rows_of(table) == ROWS[:10]
+    assert table.sha256 == hashlib.sha256(data).hexdigest()
+
+
+def test_an_encoding_inside_a_compressed_file() -> None:
+    data = gzip.compress("text;label\n£;ham\n".encode("cp1252"))
+    table = parse(data, Path("a.csv.gz"), encoding="cp1252", delimiter=";")
+    assert rows_of(table) == [("£", "ham")]
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        b"text,label\n",
+        PACKED[:-9],
+        PACKED[:20],
+        PACKED[:30] + b"0" * 20,
+        PACKED + b"rest",
+    ],
+    ids=["plain text", "no checksum", "half", "damaged", "more after the end"],
+)
+def test_damaged_gzip(data: bytes) -> None:
+    with pytest.raises(TableError, match=r"^table\.csv\.gz: damaged or incomplete gzip: .+\.$"):
+        parsed(data, ".csv.gz")
+
+
+def test_a_compressed_file_of_any_size_takes_bounded_memory() -> None:
+    """Two megabytes that would unpack to two gigabytes."""
+    program = (
+        "import gzip, resource, sys; from pathlib import Path\n"
+        "from dandelion import tables, text_files\n"
+        "text_files.MAX_UNPACKED_BYTES = 10**7\n"
+        "member = gzip.compress(bytes(2 * 10**7))\n"
+        "before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss\n"
+        "try:\n    tables.parse(member * 100, Path('a.csv.gz'))\n"
+        "except tables.TableError as error:\n    print(error, file=sys.stderr)\n"
+        "print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before)\n"
+    )
+    command = [sys.executable, "-c", program]
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    assert "a.csv.gz: holds more than 10,000,000 bytes, the most that is unpacked" in done.stderr
+    assert int(done.stdout) < 50_000  # kilobytes
+
+
+def test_a_json_array() -> None:
+    rows = [{"text": text, "label": label} for text, label in ROWS]
+    table = parsed(json.dumps([*rows, 7, *rows], indent=1).encode(), ".json")
+    assert rows_of(table) == [*ROWS, *ROWS]
+    assert (table.unit, table.lines[20]) == ("row", 22)
+    assert table.bad_rows == (BadRow(21, "not a JSON object", "row"),)
+    assert rows_of(parsed(to_json_lines(ROWS), ".json")) == ROWS
+
+
+@pytest.mark.parametrize("text", ['[{"text": "a"},\n{"text": ]', "[" * 100_000])
+def test_a_json_array_that_is_not_valid(text: str) -> None:
+    with pytest.raises(TableError, match=r"table\.json: invalid JSON.* Write one array of objects"):
+        parsed(text.encode(), ".json")
 
 
 def test_a_header_that_is_not_csv() -> None:
@@ -304,9 +528,18 @@ def test_only_parquet_imports_pyarrow() -> None:
     assert done.stdout == "set()\n", done.stderr
 
 
-@pytest.mark.parametrize("name", ["mine.txt", "mine", "mine.csv.gz", "mine.json"])
+@pytest.mark.parametrize("name", ["mine.xlsx", "mine.XLS", "mine.ods", "mine.xlsx.gz"])
+def test_a_spreadsheet(name: str) -> None:
+    with pytest.raises(TableError, match=rf"{name}: spreadsheets are not read\. Export it as CSV"):
+        read(Path(name))
+
+
+@pytest.mark.parametrize("name", ["mine.txt", "mine", "mine.gz", ".csv", "mine.parquet.gz"])
 def test_an_unsupported_extension(name: str) -> None:
-    supported = r"supported: \.csv, \.tsv, \.jsonl, \.ndjson, \.parquet\. Rename"
+    supported = (
+        r"supported: \.csv, \.tsv, \.jsonl, \.ndjson, \.json, \.parquet, and all but the last "
+        r"with \.gz\. Rename"
+    )
     with pytest.raises(TableError, match=rf"{name}: unsupported extension .*; {supported}"):
         parse(to_csv(ROWS), Path(name))
     with pytest.raises(TableError, match="unsupported extension"):

@@ -1,0 +1,137 @@
+"""From the bytes of a file to its text: gzip, encodings, and files that are not text.
+
+Example:
+    >>> decode("£5".encode("cp1252"), "cp1252")
+    '£5'
+"""
+
+import codecs
+import gzip
+import io
+import re
+import zlib
+from typing import Final
+
+MAX_UNPACKED_BYTES: Final = 500_000_000
+"""The most bytes that a gzip file may hold: it can unpack to a thousand times its size."""
+
+_CHUNK_BYTES: Final = 2**20
+
+# A longer mark comes before the shorter one that it starts with.
+_BYTE_ORDER_MARKS: Final = (
+    (codecs.BOM_UTF32_LE, "utf-32"),
+    (codecs.BOM_UTF32_BE, "utf-32"),
+    (codecs.BOM_UTF16_LE, "utf-16"),
+    (codecs.BOM_UTF16_BE, "utf-16"),
+)
+
+# How files of other formats start.
+_SIGNATURES: Final = (
+    (b"PK\x03\x04", "a ZIP archive or a spreadsheet, not text. Export it as CSV"),
+    (b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1", "a spreadsheet, not text. Export it as CSV"),
+    (b"\x1f\x8b", "compressed with gzip. Add .gz to its name"),
+    (b"PAR1", "a Parquet file. Name it .parquet"),
+)
+
+
+class TextFileError(Exception):
+    """Bytes that cannot be unpacked or decoded; the message continues ``<file>: ``."""
+
+
+def unpack(data: bytes, limit: int | None = None) -> bytes:
+    """Unpack gzip.
+
+    Args:
+        data: the file's bytes.
+        limit: the most bytes that it may hold; by default `MAX_UNPACKED_BYTES`.
+
+    Raises:
+        TextFileError: they are not gzip, damaged, incomplete, or hold more than the limit.
+    """
+    limit = MAX_UNPACKED_BYTES if limit is None else limit
+    pieces, size = [], 0
+    try:
+        with gzip.GzipFile(fileobj=io.BytesIO(data)) as file:
+            while piece := file.read(_CHUNK_BYTES):
+                size += len(piece)
+                if size > limit:
+                    raise TextFileError(
+                        f"holds more than {limit:,} bytes, the most that is unpacked. Unpack it "
+                        "yourself, if you trust it, or use a part of it"
+                    )
+                pieces.append(piece)
+    except (OSError, EOFError, zlib.error) as error:
+        raise TextFileError(f"damaged or incomplete gzip: {error}. Compress it again") from None
+    return b"".join(pieces)
+
+
+def decode(data: bytes, encoding: str | None = None) -> str:
+    """Decode text, without a byte order mark.
+
+    Args:
+        data: the bytes.
+        encoding: any of Python's text encodings; by default UTF-8.
+
+    Raises:
+        TextFileError: there is no such encoding, or the bytes are not text in it. The message
+            names the first wrong byte, and an encoding that may be the right one.
+    """
+    if encoding is None:
+        _require_text(data)
+    name = encoding or "utf-8"
+    try:
+        text = data.decode(name)
+    except (LookupError, ValueError) as error:
+        if isinstance(error, UnicodeDecodeError):
+            raise _not_decodable(data, error, encoding) from None
+        raise TextFileError(
+            f"cannot be decoded as {name!r}: {error}. Encodings are, for example, utf-8, utf-16, "
+            "cp1252 and gb18030 (--encoding)"
+        ) from None
+    return text.removeprefix("\ufeff")
+
+
+def _require_text(data: bytes) -> None:
+    """Refuse what is not text, or text of an encoding that is easy to recognize.
+
+    Raises:
+        TextFileError: the bytes are that.
+    """
+    for start, what in _SIGNATURES:
+        if data.startswith(start):
+            raise TextFileError(f"it is {what}")
+    guess = _utf_16_or_32(data)
+    if guess:
+        raise TextFileError(
+            f"not UTF-8, but {guess}. Give --encoding {guess}, or save the file as UTF-8"
+        )
+
+
+def _utf_16_or_32(data: bytes) -> str | None:
+    for mark, name in _BYTE_ORDER_MARKS:
+        if data.startswith(mark):
+            return name
+    # Without a mark: in UTF-16, every other byte of most languages' spaces and line ends is zero.
+    even, odd = data[::2].count(0), data[1::2].count(0)
+    if max(even, odd) <= len(data) // 5:
+        return None
+    return "utf-16-le" if odd > even else "utf-16-be"
+
+
+def _not_decodable(data: bytes, error: UnicodeDecodeError, encoding: str | None) -> TextFileError:
+    # Of UTF-8 without its mark, as `error.start` counts the bytes that the decoder was given.
+    before = data[: error.start].decode(error.encoding, "replace")
+    line = 1 + len(re.findall("\r\n|\r|\n", before))
+    where = (
+        f"line {line}, byte {error.start} of the file (counted from 0) is 0x{data[error.start]:02x}"
+    )
+    if encoding is not None:
+        return TextFileError(f"not {encoding}: {where}. Give another --encoding")
+    # Latin scripts are mostly ASCII.
+    is_latin = sum(byte > 0x7F for byte in data[:_CHUNK_BYTES]) * 4 < len(data[:_CHUNK_BYTES])
+    likely = (
+        "cp1252 (Windows, Western European): --encoding cp1252"
+        if is_latin
+        else "cp1251, gb18030 or shift_jis: give it with --encoding"
+    )
+    return TextFileError(f"not UTF-8: {where}. Save the file as UTF-8; or it may be {likely}")
