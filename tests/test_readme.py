@@ -375,11 +375,11 @@ def test_commands_that_train_run(
     (tmp_path / "configs").symlink_to(ROOT / "configs")
     with (tmp_path / "mine.csv").open("w", newline="", encoding="utf-8") as file:
         writer = csv.writer(file)
-        writer.writerow(["body", "label"])
+        writer.writerow(["body", "label", "toxic"])
         for number in range(120):
             noun = f"{number:b}".translate({ord("0"): "la", ord("1"): "lo"})
             kind = ("abusive", "nasty") if number % 3 else ("fine", "kind")
-            writer.writerow([f"a {kind[1]} message about {noun}", kind[0]])
+            writer.writerow([f"a {kind[1]} message about {noun}", kind[0], number % 2])
     lines = []
     for command in COMMANDS:
         if command.module == "training" and command.words[3] in {"train", "evaluate"}:

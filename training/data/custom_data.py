@@ -10,7 +10,7 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Final
+from typing import Final, Literal, NamedTuple
 
 import numpy as np
 
@@ -22,14 +22,28 @@ from dandelion.tables import (
     describe_bad_rows,
     listed,
     shortened,
-    suggestion,
 )
 
 from ..errors import DatasetError
 from .datasets import SOURCES, Dataset
+from .duplicates import Duplicates
+from .duplicates import find as find_duplicates
+from .labels import (
+    are_numbers,
+    choose_names,
+    describe_spellings,
+    label_of,
+    merged_spellings,
+    missing_among,
+    number_of,
+    require_single,
+)
 
 # There are ten folds, and each needs a row of every class.
 LEAST_ROWS: Final = 10
+
+# It becomes the name of a directory, of a metric's label and of an environment variable.
+_NAME_CHARS = 64
 
 # A column is recognized if every word of its name matches: "tweet_text".
 _TEXT_WORD = re.compile(
@@ -39,22 +53,6 @@ _LABEL_WORD = re.compile("labels?|class|target|category|type|sentiment")
 
 # Without such a name, the label column is one with at most this many distinct values.
 _FEW_VALUES = 20
-
-# A label on the left is the positive one of two if the other is on its right.
-_OPPOSITES = {
-    "1": ("0", "-1"),
-    "true": ("false",),
-    "t": ("f",),
-    "yes": ("no",),
-    "y": ("n",),
-    "positive": ("negative",),
-    "pos": ("neg",),
-}
-_HARMFUL = re.compile(
-    "spam|scam|phishing|fraud|toxic|abus(e|ive)|hate(ful)?|offensive|harassment|insult|threat|"
-    "(cyber)?bullying"
-)
-_HARMLESS = re.compile("ham|normal|clean|ok(ay)?|none|neutral|safe|benign|legit(imate)?")
 
 # JSON can contain half of a surrogate pair, which UTF-8 cannot encode.
 _LONE_SURROGATE = re.compile("[\ud800-\udfff]")
@@ -66,11 +64,15 @@ class CustomData:
 
     Attributes:
         name: of the model to train, ``[a-z0-9_]+``, not a built-in one.
-        path: ``.csv``, ``.tsv``, ``.jsonl``, ``.ndjson`` or ``.parquet``; UTF-8.
+        path: see `dandelion.tables.parse` for the formats.
         text_column: the column of texts; None guesses it.
         label_column: the column of labels; None guesses it.
         positive: the positive label; with more than two labels, the others become one negative
             class. None guesses it for two labels and keeps all classes for more.
+        encoding: of the text in the file; None for UTF-8.
+        delimiter: of CSV and TSV; None recognizes it.
+        merge_labels: whether labels that differ in case, white space or Unicode form alone become
+            one, spelt as most of them are. They are refused otherwise.
     """
 
     name: str
@@ -78,6 +80,17 @@ class CustomData:
     text_column: str | None = None
     label_column: str | None = None
     positive: str | None = None
+    encoding: str | None = None
+    delimiter: str | None = None
+    merge_labels: bool = False
+
+
+class _Rows(NamedTuple):
+    """The usable rows: texts, labels, and where each starts."""
+
+    texts: tuple[str, ...]
+    labels: list[str]
+    lines: list[int]
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,12 +101,18 @@ class CustomDataset:
         dataset: the usable rows, in the order of the file.
         bad_rows: the others, in the order of the file.
         guesses: each guess with its reason, for people.
+        notes: what else is worth knowing about the file, a sentence each.
+        duplicates: texts that occur more than once; they are part of the data set.
+        unit: what the lines of bad rows and duplicates are.
         resolved: the request with the guesses filled in; reading it gives the same data set.
     """
 
     dataset: Dataset
     bad_rows: tuple[BadRow, ...]
     guesses: tuple[str, ...]
+    notes: tuple[str, ...]
+    duplicates: Duplicates
+    unit: Literal["line", "row"]
     resolved: CustomData
 
 
@@ -101,15 +120,29 @@ def read(custom: CustomData) -> CustomDataset:
     """Read a file of labelled texts.
 
     Texts stay as they are. Labels become strings without surrounding white space: ``true``, or
-    ``1`` for an integer or a whole float (pandas writes integers with gaps as floats).
+    ``1`` for 1, 1.0, ``"1"`` and ``"1.0"`` (pandas writes integers with gaps as floats).
 
     Raises:
         DatasetError: the name, the file, a column or the classes cannot be used; the message says
             what can.
     """
+    check(custom)
+    try:
+        table = tables.read(custom.path, encoding=custom.encoding, delimiter=custom.delimiter)
+        return _read(custom, table)
+    except TableError as error:
+        raise DatasetError(str(error)) from error
+
+
+def check(custom: CustomData) -> None:
+    """Check a request as far as that takes no time: the name, the path, the options.
+
+    Raises:
+        DatasetError: one of them is wrong.
+    """
     _check_name(custom.name)
     try:
-        return _read(custom, tables.read(custom.path))
+        tables.check_options(custom.path, encoding=custom.encoding, delimiter=custom.delimiter)
     except TableError as error:
         raise DatasetError(str(error)) from error
 
@@ -118,24 +151,37 @@ def _read(custom: CustomData, table: Table) -> CustomDataset:
     if not table.lines:
         raise _nothing_usable(custom.path, table.bad_rows)
     text_column, label_column, guesses = _choose_columns(custom, table)
-    texts, labels, bad_rows = _usable(table, text_column, label_column)
-    if not texts:
+    rows, bad_rows = _usable(table, text_column, label_column)
+    if not rows.texts:
         raise _nothing_usable(custom.path, bad_rows)
+    notes = list(table.notes)
+    require_single(custom.path, rows.labels)
+    spellings = _merge(custom, Counter(rows.labels), notes)
+    labels = [spellings[label] for label in rows.labels]
     counts = Counter(labels)
     if len(counts) == 1:
         raise DatasetError(
             f"{custom.path}: only one class in {label_column!r}: all {len(labels):,} rows have the "
             "same label. Add rows of another class, or choose another column with --label-column."
         )
-    names, guess = _choose_names(custom, counts)
+    positive = custom.positive and (number_of(custom.positive) or custom.positive)
+    if positive is not None:
+        positive = spellings.get(positive, positive)
+    names, guess = choose_names(custom.path, counts, positive)
     index = {name: label for label, name in enumerate(names)}
     # One against the rest: every label without a name of its own is negative.
     numbers = np.array([index.get(label, 0) for label in labels], dtype=np.int64)
     _require_rows(custom.path, names, np.bincount(numbers, minlength=len(names)).tolist())
+    if len(names) > _FEW_VALUES and are_numbers(names):
+        notes.append(f"the {len(names):,} labels are numbers; they are learnt without their order")
+    duplicates = find_duplicates(rows.texts, [names[number] for number in numbers], rows.lines)
     return CustomDataset(
-        dataset=Dataset(custom.name, texts, numbers, names, table.sha256),
+        dataset=Dataset(custom.name, rows.texts, numbers, names, table.sha256),
         bad_rows=bad_rows,
         guesses=(*guesses, *guess),
+        notes=(*notes, *duplicates.describe(table.unit)),
+        duplicates=duplicates,
+        unit=table.unit,
         resolved=replace(
             custom,
             text_column=text_column,
@@ -145,10 +191,28 @@ def _read(custom: CustomData, table: Table) -> CustomDataset:
     )
 
 
-def _check_name(name: str) -> None:
-    if not re.fullmatch("[a-z0-9_]+", name):
+def _merge(custom: CustomData, counts: Counter[str], notes: list[str]) -> dict[str, str]:
+    """Map each label to the spelling that is kept, and add a note on each that is merged.
+
+    Raises:
+        DatasetError: labels differ in their spelling alone, and are not to be merged.
+    """
+    merged = merged_spellings(counts)
+    several = describe_spellings(counts, merged)
+    if several and not custom.merge_labels:
         raise DatasetError(
-            f"invalid model name {name!r}: use only a to z, 0 to 9 and _, such as my_messages"
+            f"{custom.path}: labels that differ in case, white space or Unicode form alone: "
+            f"{'; '.join(several)}. Merge them with --merge-labels, or correct the file."
+        )
+    notes += [f"merged labels: {one}, kept is the most frequent spelling" for one in several]
+    return merged
+
+
+def _check_name(name: str) -> None:
+    if not re.fullmatch("[a-z0-9_]+", name) or len(name) > _NAME_CHARS:
+        raise DatasetError(
+            f"invalid model name {shortened(name)}: use only a to z, 0 to 9 and _, at most "
+            f"{_NAME_CHARS} of them, such as my_messages"
         )
     if name in SOURCES:
         raise DatasetError(
@@ -196,6 +260,12 @@ def _choose_columns(custom: CustomData, table: Table) -> tuple[str, str, list[st
             for what, column in (("text", text), ("label", label))
             if column is None
         )
+        if label is None and len(flags := _flags(table, text)) > 1:
+            raise DatasetError(
+                f"{custom.path}: more than one column of 0 and 1: {listed(flags)}. Train a model "
+                f"for each, such as --name {_as_name(flags[0])} --label-column {flags[0][:20]} "
+                "--positive 1; for the texts --text-column."
+            )
         raise DatasetError(
             f"{custom.path}: cannot guess which column contains {which}. "
             f"The columns, named by the first row of a CSV: {listed(columns)}."
@@ -227,95 +297,55 @@ def _with_few_values(table: Table, other: str | None) -> str | None:
     return found[0] if len(found) == 1 else None
 
 
-def _usable(
-    table: Table, text_column: str, label_column: str
-) -> tuple[tuple[str, ...], list[str], tuple[BadRow, ...]]:
-    """Return the texts and labels of the usable rows, and every bad row."""
-    texts, labels, bad_rows = [], [], list(table.bad_rows)
+def _flags(table: Table, other: str | None) -> list[str]:
+    """Return the columns that contain two values, as 0 and 1 or true and false, and no others."""
+    found = []
+    for column in table.columns:
+        if column == other or table.columns.count(column) > 1:
+            continue
+        values = {str(value).strip().casefold() for value in table.column(column)}
+        if {number_of(value) or value for value in values} in ({"0", "1"}, {"false", "true"}):
+            found.append(column)
+    return found
+
+
+def _as_name(column: str) -> str:
+    return re.sub("[^a-z0-9_]+", "_", column.casefold())[:_NAME_CHARS]
+
+
+def _usable(table: Table, text_column: str, label_column: str) -> tuple[_Rows, tuple[BadRow, ...]]:
+    """Return the usable rows, and every bad row."""
+    texts, labels, lines, bad_rows = [], [], [], list(table.bad_rows)
     columns = table.column(text_column), table.column(label_column)
+    missing = missing_among(columns[1])
     for line, text, label in zip(table.lines, *columns, strict=True):
         try:
-            row = _text_of(text), _label_of(label)
+            _require_whole(label, "label")
+            row = _text_of(text), label_of(label, missing)
         except ValueError as problem:
             bad_rows.append(BadRow(line, str(problem), table.unit))
             continue
         texts.append(row[0])
         labels.append(row[1])
-    return tuple(texts), labels, tuple(sorted(bad_rows, key=lambda bad: bad.line))
+        lines.append(line)
+    bad_rows.sort(key=lambda bad: bad.line)
+    return _Rows(tuple(texts), labels, lines), tuple(bad_rows)
 
 
 def _text_of(value: object) -> str:
-    if _is_missing(value):
+    if value is None or (isinstance(value, float) and math.isnan(value)):
         raise ValueError("no text")
     if isinstance(value, str):
-        return _whole(value, "text")
+        if not value.strip():
+            raise ValueError("no text")
+        _require_whole(value, "text")
+        return value
     raise ValueError("its text is not a string")
 
 
-def _label_of(value: object) -> str:
-    if _is_missing(value):
-        raise ValueError("no label")
-    match value:
-        case str():
-            return _whole(value, "label").strip()
-        case bool():
-            return str(value).lower()
-        case float() if value.is_integer():
-            return str(int(value))
-        case int() | float():
-            return str(value)
-    raise ValueError("its label is not a string, number or boolean")
-
-
-def _is_missing(value: object) -> bool:
-    if isinstance(value, float):
-        return math.isnan(value)
-    return value is None or (isinstance(value, str) and not value.strip())
-
-
-def _whole(value: str, what: str) -> str:
-    if _LONE_SURROGATE.search(value):
+def _require_whole(value: object, what: str) -> None:
+    if isinstance(value, str) and _LONE_SURROGATE.search(value):
         raise ValueError(f"its {what} contains half a character (a lone surrogate)")
-    return value
-
-
-def _choose_names(custom: CustomData, counts: Counter[str]) -> tuple[tuple[str, ...], list[str]]:
-    """Return the names of the classes, the negative one of two first, and what was guessed."""
-    guess = []
-    positive = custom.positive
-    if positive is None:
-        if len(counts) > 2:
-            return tuple(sorted(counts)), []
-        positive, reason = _guess_positive(counts)
-        guess = [f"positive label {positive!r} ({reason})"]
-    if positive not in counts:
-        raise DatasetError(
-            f"{custom.path}: no row has the positive label {positive!r}"
-            f"{suggestion(positive, list(counts))}; available: {listed(sorted(counts))}"
-        )
-    rest = [label for label in counts if label != positive]
-    return (rest[0] if len(rest) == 1 else f"not_{positive}", positive), guess
-
-
-def _guess_positive(counts: Counter[str]) -> tuple[str, str]:
-    """Return the positive label of two, and why."""
-    first, second = sorted(counts)
-    for positive, negative in ((first, second), (second, first)):
-        if _is_opposite(positive.casefold(), negative.casefold()):
-            return positive, "by its name"
-    if counts[first] == counts[second]:
-        return second, "both are equally frequent, so the last in alphabetical order"
-    rarer = min(counts, key=counts.__getitem__)
-    return rarer, f"the rarer one: {counts[rarer]:,} of {counts.total():,} rows"
-
-
-def _is_opposite(positive: str, negative: str) -> bool:
-    bare = re.sub(r"[\W_]", "", positive)
-    return (
-        negative in _OPPOSITES.get(positive, ())
-        or (bool(_HARMFUL.fullmatch(positive)) and bool(_HARMLESS.fullmatch(negative)))
-        or re.sub(r"[\W_]", "", negative) in {f"not{bare}", f"non{bare}", f"no{bare}"}
-    )
 
 
 def _require_rows(path: Path, names: Sequence[str], counts: Sequence[int]) -> None:
@@ -324,10 +354,13 @@ def _require_rows(path: Path, names: Sequence[str], counts: Sequence[int]) -> No
         return
     if len(rare) > _FEW_VALUES:
         found = f"{len(rare):,} of {len(names):,} classes have fewer"
+        if are_numbers(names):
+            found += "; they are numbers, and a number to be estimated is not a class"
     else:
         found = ", ".join(f"{shortened(name)} has {count}" for name, count in rare)
     raise DatasetError(
-        f"{path}: too few rows to split, each class needs {LEAST_ROWS}: {found}. Add rows, "
+        f"{path}: too few rows to split, each class needs {LEAST_ROWS}, one for each tenth of "
+        f"the file: {found}. Add rows, "
         "leave these classes out, set one class against the rest with --positive, or choose "
         "another column with --label-column."
     )

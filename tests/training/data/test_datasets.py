@@ -51,6 +51,13 @@ def test_cyberbullying_keeps_every_text_a_text() -> None:
     assert labels.tolist() == [1, 0, 1]
 
 
+def test_quotation_marks_in_messages_are_part_of_them() -> None:
+    data = b'ham\t"one\nspam\ttwo\nham\tthree"\nham\t"four"\r\n'
+    texts, labels = SOURCES["spam"].read(data)
+    assert texts == ['"one', "two", 'three"', '"four"']
+    assert labels.tolist() == [0, 1, 0, 0]
+
+
 def test_types_of_cyberbullying() -> None:
     header = b"tweet_text,cyberbullying_type\n"
     rows = b"a,religion\nnull,not_cyberbullying\nb,other_cyberbullying\nc,age\n"
