@@ -10,8 +10,8 @@ import numpy as np
 from sklearn.metrics import roc_auc_score
 
 from dandelion import Classifier
-from training.cli import ARTIFACTS
 from training.data import datasets
+from training.destination import ARTIFACTS
 from training.errors import DatasetError
 
 from . import rendering, storage

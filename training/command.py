@@ -3,6 +3,9 @@
 from collections.abc import Sequence
 
 from .cli import app
+from .requirements import require_libraries
+
+require_libraries()
 
 
 def main(arguments: Sequence[str], program: str) -> int:

@@ -22,7 +22,7 @@ from .losses.registry import LOSSES
 CONFIGS = Path("configs")
 
 _Rate = Annotated[float, Field(gt=0, le=1)]
-_Name = Annotated[str, Field(pattern=r"^[a-z0-9_][a-z0-9_-]*$")]
+_Name = Annotated[str, Field(pattern=r"^[a-z0-9_][a-z0-9_-]*$", max_length=64)]
 
 
 class Sampling(StrEnum):
@@ -161,14 +161,16 @@ class Configuration(BaseModel):
         return self
 
 
-def wide_recipe(model: str, variant: str, task: str, loss: str | None = None) -> Configuration:
+def wide_recipe(
+    model: str, variant: str, loss: str, loss_options: Mapping[str, Option] | None = None
+) -> Configuration:
     """Return the wide and deep recipe, for data that nothing was tuned for.
 
     Args:
         model: the task's name.
         variant: the configuration's name.
-        task: ``binary`` or ``multiclass``.
-        loss: its name; by default cross-entropy.
+        loss: its name.
+        loss_options: of the loss.
 
     Raises:
         ConfigurationError: there is no such loss, or a name has other characters than a to z, 0 to
@@ -177,7 +179,8 @@ def wide_recipe(model: str, variant: str, task: str, loss: str | None = None) ->
     values = {
         "model": model,
         "variant": variant,
-        "loss": loss or ("bce" if task == "binary" else "cross_entropy"),
+        "loss": loss,
+        "loss_options": dict(loss_options or {}),
         "extra_words": 0,
         "batch_size": 64,
         "epochs": 8,

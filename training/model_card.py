@@ -1,5 +1,6 @@
 """The report on a model that was trained on custom data: what was read, and how good it is."""
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -11,13 +12,17 @@ from .cache import write_atomically
 from .data.custom_data import CustomDataset
 from .experiment import Result
 from .quality.metrics import ARGMAX, FITTED, HALF, METRICS, Cut, Metrics
-from .tables import COLUMNS, figure, markdown_table
+from .tables import COLUMNS, as_markdown, figure, markdown_table
 
 _LISTED_ROWS = 1000
 
 
 def write(
-    page: Path, trained: tuple[Manifest, Result], majority: Metrics, found: CustomDataset
+    page: Path,
+    trained: tuple[Manifest, Result],
+    majority: Metrics,
+    found: CustomDataset,
+    remarks: Sequence[str] = (),
 ) -> None:
     """Write the report, in Markdown.
 
@@ -26,23 +31,34 @@ def write(
         trained: the artifact's manifest and the run's figures.
         majority: metrics of always choosing the largest class, on the same test fold.
         found: what was read.
+        remarks: further sentences for its head.
     """
     manifest, result = trained
-    parts = [_heading(manifest, found), _quality(result, majority)]
+    parts = [_heading(manifest, found, remarks), _quality(result, majority)]
     if result.threshold is None:
         parts.append(_by_class(manifest, result))
     parts.append(_run(manifest, result))
+    contradictions = found.duplicates.listed(found.unit, _LISTED_ROWS)
+    if contradictions:
+        lines = "\n".join(f"- {as_markdown(line)}" for line in contradictions)
+        parts.append(f"## Texts under more than one label\n\nAll of them were kept:\n\n{lines}\n")
     if found.bad_rows:
-        lines = "\n".join(f"- {line}" for line in describe_bad_rows(found.bad_rows, _LISTED_ROWS))
+        lines = "\n".join(
+            f"- {as_markdown(line)}" for line in describe_bad_rows(found.bad_rows, _LISTED_ROWS)
+        )
         parts.append(f"## Rows left out\n\n{len(found.bad_rows)}, for these reasons:\n\n{lines}\n")
     write_atomically(page, "\n".join(parts).encode())
 
 
-def _heading(manifest: Manifest, found: CustomDataset) -> str:
+def _heading(manifest: Manifest, found: CustomDataset, remarks: Sequence[str]) -> str:
     dataset = found.dataset
     counts = np.bincount(dataset.labels, minlength=len(dataset.label_names)).tolist()
-    lines = [[name, str(count)] for name, count in zip(dataset.label_names, counts, strict=True)]
-    guesses = "".join(f"- {guess}\n" for guess in found.guesses)
+    lines = [
+        [as_markdown(name), str(count)]
+        for name, count in zip(dataset.label_names, counts, strict=True)
+    ]
+    sentences = (*found.guesses, *found.notes, *remarks)
+    remarks_list = "".join(f"- {as_markdown(one)}\n" for one in sentences)
     return f"""\
 # {manifest.model}/{manifest.variant}
 
@@ -51,7 +67,7 @@ Version {manifest.version}, trained on {len(dataset.texts)} texts under {manifes
 {manifest.split["validation"]} for validation, {manifest.split["test"]} for the test.
 
 {markdown_table(["label", "texts"], lines)}
-{guesses}"""
+{remarks_list}"""
 
 
 def _quality(result: Result, majority: Metrics) -> str:
@@ -77,12 +93,12 @@ One split and one seed: with few texts, expect other figures from another (`--se
 def _by_class(manifest: Manifest, result: Result) -> str:
     test = result.metrics["test"][ARGMAX]
     lines = [
-        [label, figure(f1), *map(str, counts)]
+        [as_markdown(label), figure(f1), *map(str, counts)]
         for label, f1, counts in zip(
             manifest.labels, test["per_class_f1"], test["confusion_matrix"], strict=True
         )
     ]
-    header = ["labelled ↓ chosen →", "F1", *manifest.labels]
+    header = ["labelled ↓ chosen →", "F1", *map(as_markdown, manifest.labels)]
     return f"## By class, on the test fold\n\n{markdown_table(header, lines)}"
 
 

@@ -1,10 +1,12 @@
 """Jobs in separate processes, and the report of their progress."""
 
 import os
+import signal
 import time
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ProcessPoolExecutor, as_completed
+from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from contextlib import contextmanager
+from itertools import islice
 from multiprocessing import get_context
 from typing import TypeVar
 
@@ -30,35 +32,58 @@ def run_parallel(  # noqa: PLR0913
     *,
     workers: int | None = None,
     done: int = 0,
+    announce: bool = False,
 ) -> list[R]:
     """Carry out jobs in separate processes, and report progress.
 
-    After a failure no further job is started.
+    After a failure no further job is started. On Ctrl-C the processes end silently.
 
     Args:
         job: a function of a module.
         jobs: its arguments.
         title: of the series.
-        name_of: names a finished job where there is no terminal; by default jobs have no names.
+        name_of: names a job; by default jobs have no names.
         workers: processes; by default one per processor.
         done: jobs that count as done already.
+        announce: whether a line is printed when a job starts, too.
 
     Returns:
         What ``job`` returned, in the order of ``jobs``.
     """
+    size = workers or os.cpu_count() or 1
+    name = name_of or (lambda _: "")
     pool = ProcessPoolExecutor(
-        max_workers=workers or os.cpu_count(), mp_context=get_context("spawn")
+        max_workers=size,
+        mp_context=get_context("spawn"),
+        initializer=signal.signal,
+        initargs=(signal.SIGINT, signal.SIG_DFL),
     )
+    waiting = iter(enumerate(jobs))
+    running: dict[Future[R], int] = {}
+    results: dict[int, R] = {}
     with progress(title, done + len(jobs), done) as advance, pool:
-        futures = {pool.submit(job, one): one for one in jobs}
         try:
-            for future in as_completed(futures):
-                future.result()
-                advance("" if name_of is None else name_of(futures[future]))
+            while True:
+                # No more than run at once, so that a job starts when it is announced.
+                for number, one in islice(waiting, size - len(running)):
+                    if announce:
+                        _print(f"{title}: {name(one)} started")
+                    running[pool.submit(job, one)] = number
+                if not running:
+                    break
+                for future in wait(running, return_when=FIRST_COMPLETED).done:
+                    number = running.pop(future)
+                    results[number] = future.result()
+                    advance(name(jobs[number]))
         except BaseException:
             pool.shutdown(wait=False, cancel_futures=True)
             raise
-    return [future.result() for future in futures]
+    return [results[number] for number in range(len(jobs))]
+
+
+def _print(line: str) -> None:
+    # Above the bar, if there is one: it takes over standard output.
+    Console().print(line, markup=False, highlight=False, soft_wrap=True)
 
 
 @contextmanager
@@ -88,11 +113,6 @@ def progress(title: str, total: int, done: int = 0) -> Iterator[Callable[[str], 
         count += 1
         seconds = time.monotonic() - started
         named = f", {name}" if name else ""
-        console.print(
-            f"{title}: {count} of {total}{named} ({seconds:.0f} s)",
-            markup=False,
-            highlight=False,
-            soft_wrap=True,
-        )
+        _print(f"{title}: {count} of {total}{named} ({seconds:.0f} s)")
 
     yield advance

@@ -1,5 +1,6 @@
 """Tables in Markdown, how figures look in them, and where their pages are."""
 
+import re
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Final, Literal
@@ -20,6 +21,11 @@ COLUMNS = {
     "ece": "ECE",
 }
 
+# Of an underscore inside a word, Markdown makes nothing.
+_MARKUP: Final = re.compile(r"[\\`*\[\]|~#!]|(?<!\w)_|_(?!\w)")
+
+_SHOWN_CHARS: Final = 100
+
 _RULES: Final = {"left": "---", "right": "---:"}
 
 
@@ -38,6 +44,30 @@ def markdown_table(
     """
     rule = [_RULES[align]] * len(header)
     return "".join(f"| {' | '.join(line)} |\n" for line in (header, rule, *lines))
+
+
+def visible(text: str) -> str:
+    """Write a text from a file, such as a label, in one line without control characters.
+
+    Example:
+        >>> visible("a\\nb\\x1b[31m")
+        'a\\\\nb\\\\x1b[31m'
+    """
+    shown = text if len(text) <= _SHOWN_CHARS else f"{text[:_SHOWN_CHARS]}…"
+    return "".join(
+        one if one.isprintable() else one.encode("unicode_escape").decode() for one in shown
+    )
+
+
+def as_markdown(text: str) -> str:
+    """Write a text from a file so that Markdown, in a table too, shows it as it is.
+
+    Example:
+        >>> as_markdown("<script> a|b `c` not_spam")
+        '&lt;script&gt; a\\\\|b \\\\`c\\\\` not_spam'
+    """
+    escaped = _MARKUP.sub(r"\\\g<0>", visible(text))
+    return escaped.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
 
 
 def figure(value: float | None) -> str:

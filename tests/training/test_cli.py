@@ -1,5 +1,6 @@
 """The command line, on a tiny made-up data set."""
 
+import gzip
 import os
 import re
 import shutil
@@ -15,8 +16,9 @@ from typer.testing import CliRunner
 from dandelion import Classifier
 from dandelion.installation import install_command
 from dandelion.manifest import load_manifest
-from training import cli, configuration, tuning
+from training import actions, cli, configuration, tables, tuning
 from training.data.datasets import Source
+from training.data.splits import Protocol
 from training.parallel import progress
 
 from .conftest import tiny_lines, write_archive
@@ -176,9 +178,85 @@ def test_a_custom_model(
     assert len(reads) == 1
 
 
+HOSTILE = "<script>|`x`"
+
+
+def write_hostile(directory: Path) -> None:
+    """Semicolons, cp1252, several spellings, a rare label that is markup, contradictions."""
+    rows = [
+        (f"£ {'awful' if number % 60 == 0 else 'lovely'} {number:b}".replace("0", "o"), label)
+        for number in range(1200)
+        for label in [HOSTILE if number % 60 == 0 else "Fine" if number % 7 == 0 else "fine"]
+    ]
+    rows += [("£ awful o", "fine"), ("£ lovely 1", "fine")]
+    lines = [f'"{text.replace("1", "l")}";"{label}"' for text, label in rows]
+    data = "\r\n".join(["text;label", *lines]).encode("cp1252")
+    (directory / "mine.csv.gz").write_bytes(gzip.compress(data))
+
+
+def test_a_file_that_needs_options(command: CliRunner, tmp_path: Path) -> None:
+    write_hostile(tmp_path)
+    file = ["--data=mine.csv.gz"]
+    options = ["--encoding=cp1252", "--delimiter=;", "--merge-labels", f"--positive={HOSTILE}"]
+    small = ["--set=hidden=8", "--set=wide.bits=10", "--set=epochs=1"]
+    train = ["train", "--name=mine", "--output=out", *small]
+    for missing, message in ((0, "--encoding cp1252"), (2, "Merge them with --merge-labels")):
+        given = options[:missing] + options[missing + 1 :]
+        refused = command.invoke(cli.app, [*train, *file, *given])
+        assert refused.exit_code == 1
+        assert message in refused.output
+        assert not (tmp_path / "out").exists()
+
+    done = command.invoke(cli.app, [*train, *file, *options])
+    assert done.exit_code == 0, done.output
+    sentences = [
+        "merged labels: 'Fine' (",
+        "1 text appears under more than one label (first: lines 2 and 1202); all rows are kept",
+        "2 rows repeat the text of an earlier row; all are kept",
+        "the rarest label is '<script>|`x`': 20 texts, 1 in 60",
+        'loss dice_bce, with classes="both": the default if a class is 1 in 50 texts or rarer',
+        "warning: 20 texts of '<script>|`x`' are few",
+    ]
+    report = (tmp_path / "out" / "mine" / "wide.md").read_text()
+    for sentence in sentences:
+        assert sentence in done.output
+        assert f"- {tables.as_markdown(sentence)}" in report
+    assert "- lines 2 and 1202: &lt;script&gt;\\|\\`x\\`, fine\n" in report
+    assert "\n| &lt;script&gt;\\|\\`x\\` | 20 |\n" in report
+    assert "<" not in report
+    # Before the fit.
+    assert done.output.index("loss dice_bce") < done.output.index("Training mine/wide")
+    config = load_manifest(tmp_path / "out" / "mine" / "wide").config
+    assert (config["loss"], config["loss_options"]) == ("dice_bce", {"classes": "both"})
+
+    evaluated = command.invoke(cli.app, ["evaluate", "out/mine/wide", *file, *options])
+    assert evaluated.exit_code == 0, evaluated.output
+    found, recorded, _ = row_of(evaluated.output, "accuracy")
+    assert found == recorded
+
+
+def test_a_loss_that_is_asked_for_is_taken_with_a_warning(
+    command: CliRunner, tmp_path: Path
+) -> None:
+    write_hostile(tmp_path)
+    options = ["--encoding=cp1252", "--merge-labels", f"--positive={HOSTILE}", "--loss=bce"]
+    wrong = ["--set=wide.bits=99"]  # it is not trained
+    done = command.invoke(cli.app, ["train", "--name=mine", "--data=mine.csv.gz", *options, *wrong])
+    assert done.exit_code == 1
+    assert "loss bce, as asked for\nwarning: under bce few texts" in done.output
+
+
+def test_the_protocols_are_those_of_the_split() -> None:
+    assert [*cli.ProtocolName] == sorted(map(str, Protocol))
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
+        (["train", "--name=a/b", "--data=mine.csv"], "invalid model name 'a/b': use only a to z"),
+        (["train", f"--name={'a' * 300}", "--data=mine.csv"], "at most 64 of them"),
+        ([*TRAIN, f"--variant={'a' * 300}"], "has 300 characters; choose a shorter name"),
+        ([*TRAIN, "--output=data/tiny.zip"], "cannot be written to (Not a directory)"),
         (["train", "--model=soup", "--loss=dice"], "unknown model 'soup'; available models: spam"),
         (
             ["train", "--model=tiny", "--loss=dise"],
@@ -276,7 +354,7 @@ def test_train_all_prints_what_it_does_and_a_line_per_fit(
         write_config(tmp_path, name, 'loss = "mse"\nhidden = 4\nepochs = 1\nextra_words = 9\n')
     write_config(tmp_path, "c", 'loss = "mse"\nshipped = false\n')
 
-    def here(job: Any, jobs: Any, title: str, name_of: Any, *, workers: int) -> list[Any]:
+    def here(job: Any, jobs: Any, title: str, name_of: Any, **_: Any) -> list[Any]:
         """A process of its own would not know the tiny data set."""
         with progress(title, len(jobs)) as advance:
             done = []
@@ -285,7 +363,7 @@ def test_train_all_prints_what_it_does_and_a_line_per_fit(
                 advance(name_of(one))
         return done
 
-    monkeypatch.setattr(cli, "run_parallel", here)
+    monkeypatch.setattr(actions, "run_parallel", here)
     done = command.invoke(cli.app, ["train-all", "--workers=1"])
     assert done.exit_code == 0, done.output
     lines = done.output.splitlines()

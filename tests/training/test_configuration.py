@@ -90,12 +90,11 @@ def test_a_configuration_survives_json() -> None:
     assert again.sampling is Sampling.EFFECTIVE_NUMBER
 
 
-@pytest.mark.parametrize("task", ["binary", "multiclass"])
-def test_the_recipe_for_new_data_is_a_configuration_of_its_task(task: str) -> None:
-    config = wide_recipe("mine", "wide", task)
+def test_the_recipe_for_new_data() -> None:
+    config = wide_recipe("mine", "wide", "dice_bce", {"classes": "both"})
     assert (config.model, config.variant) == ("mine", "wide")
+    assert (config.loss, config.loss_options) == ("dice_bce", {"classes": "both"})
     assert config.wide is not None
-    assert LOSSES[config.loss].task == task
 
 
 @pytest.mark.parametrize(
@@ -144,7 +143,7 @@ def test_missing_files_name_the_others(tmp_path: Path) -> None:
 
 
 def test_fields_are_overridden_also_those_of_tables() -> None:
-    base = wide_recipe("mine", "wide", "binary")
+    base = wide_recipe("mine", "wide", "bce")
     found = configuration.override(base, ["hidden=7", "wide.bits=9", "loss_options={}"])
     assert base.wide is not None
     expected = {"hidden": 7, "wide": base.wide.model_copy(update={"bits": 9})}
@@ -152,7 +151,6 @@ def test_fields_are_overridden_also_those_of_tables() -> None:
     assert configuration.override(base, []) == base
 
 
-def test_a_recipe_takes_another_loss() -> None:
-    assert wide_recipe("mine", "wide", "binary", "dice").loss == "dice"
+def test_a_recipe_refuses_an_unknown_loss() -> None:
     with pytest.raises(ConfigurationError, match="command line: loss: unknown loss 'dise'"):
-        wide_recipe("mine", "wide", "binary", "dise")
+        wide_recipe("mine", "wide", "dise")

@@ -380,7 +380,7 @@ def test_custom_data_of_two_labels(tmp_path: Path) -> None:
 
 def test_custom_data_of_three_labels(tmp_path: Path) -> None:
     path = write_custom(tmp_path, {"calm": 100, "glad": 60, "sad": 40})
-    recipe = wide_recipe("mine", "wide", "multiclass")
+    recipe = wide_recipe("mine", "wide", "cross_entropy")
     config = changed(recipe, hidden=8, batch_size=16, wide=Wide(bits=10, rate=0.05))
     classifier, result = carry_out(custom_run(path, config, None), tmp_path)
     assert classifier.manifest.labels == ("calm", "glad", "sad")

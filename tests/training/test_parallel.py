@@ -18,6 +18,18 @@ def test_the_order_is_kept_and_a_line_per_job_printed(capsys: pytest.CaptureFixt
     ]
 
 
+def test_a_line_is_printed_when_a_job_starts(capsys: pytest.CaptureFixture[str]) -> None:
+    found = run_parallel(int, ["1", "2"], "Test", "number {}".format, workers=1, announce=True)
+    assert found == [1, 2]
+    lines = [line.partition(" (")[0] for line in capsys.readouterr().out.splitlines()]
+    assert lines == [
+        "Test: number 1 started",
+        "Test: 1 of 2, number 1",
+        "Test: number 2 started",
+        "Test: 2 of 2, number 2",
+    ]
+
+
 def test_the_first_failure_ends_the_series() -> None:
     with pytest.raises(ValueError, match="invalid literal for int"):
         run_parallel(int, ["1", "one", "3"], "Test", workers=2)

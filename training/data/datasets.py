@@ -14,7 +14,6 @@ from pathlib import Path
 from typing import Literal, TypedDict
 
 import numpy as np
-import pandas as pd
 from numpy.typing import NDArray
 
 from ..errors import DatasetError, command
@@ -124,6 +123,9 @@ _TYPES = (
 
 
 def _read_tweets(data: bytes) -> tuple[list[str], NDArray[np.str_]]:
+    # Here, because custom data does without it.
+    import pandas as pd  # noqa: PLC0415
+
     # Every text is a text: pandas must not read "null" or "nan" as a missing one.
     table = pd.read_csv(io.BytesIO(data), dtype=str, keep_default_na=False)
     if list(table.columns) != ["tweet_text", "cyberbullying_type"]:
@@ -138,11 +140,12 @@ def _read_cyberbullying(data: bytes) -> tuple[list[str], NDArray[np.int64]]:
 
 def _read_cyberbullying_type(data: bytes) -> tuple[list[str], NDArray[np.int64]]:
     texts, types = _read_tweets(data)
-    labels = pd.Index(_TYPES).get_indexer(pd.Index(types))  # -1 where there is no such type
+    index = {name: label for label, name in enumerate(_TYPES)}
+    labels = np.array([index.get(name, -1) for name in types.tolist()], dtype=np.int64)
     if labels.min(initial=0) < 0:
         number = int(labels.argmin()) + 1
         raise ValueError(f"the type of tweet {number} is none of {', '.join(_TYPES)}")
-    return texts, labels.astype(np.int64)
+    return texts, labels
 
 
 _CYBERBULLYING = Source(

@@ -1,0 +1,277 @@
+"""What the commands do once their arguments are checked: fits, evaluation, search.
+
+Importing this module imports torch, which `training.cli` does as late as possible.
+"""
+
+import os
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from itertools import groupby
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+from rich.table import Table
+
+from dandelion import Classifier
+from dandelion.installation import SERVING_FILE
+from dandelion.manifest import Manifest
+
+from . import configuration, model_card, tables
+from . import tuning as search
+from .configuration import Configuration
+from .data import datasets
+from .data.balance import LossChoice
+from .data.custom_data import CustomDataset
+from .data.datasets import Dataset
+from .data.splits import Protocol
+from .destination import ARTIFACTS, require_writable
+from .evaluation import majority_metrics, read_test_fold
+from .experiment import Result, Run, train
+from .fitting.trainer import Epoch
+from .parallel import run_parallel
+from .quality.metrics import ARGMAX, FITTED, METRICS, Metric, Metrics, evaluate, evaluate_classes
+
+_TABLE_WIDTH = 120
+_SHOWN: tuple[Metric, ...] = ("accuracy", "f1", "macro_f1", "mcc", "auroc", "average_precision")
+
+_console = Console()
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    """Options of a fit.
+
+    Attributes:
+        variant: the name of the configuration; None for the command's default.
+        loss: its name; None for the variant's.
+        settings: see `configuration.override`.
+        protocol: how the data set is split.
+        seed: of split and initialisation.
+        output: the directory of the artifacts.
+        glove: a file of word vectors; None for the pip package's.
+    """
+
+    variant: str | None
+    loss: str | None
+    settings: Sequence[str]
+    protocol: str
+    seed: int
+    output: Path
+    glove: Path | None
+
+
+def train_builtin(model: str, options: Options) -> None:
+    """Train a variant of a built-in model.
+
+    Raises:
+        TrainingError: data set, word vectors or configuration are missing or wrong.
+    """
+    config = configuration.choose(model, options.variant, options.loss, options.settings)
+    require_writable(options.output, model, config.variant)
+    _train_and_print(_run_of(config, options), options.output)
+
+
+def train_custom(found: CustomDataset, loss: LossChoice, options: Options) -> None:
+    """Train on custom data, and write the report.
+
+    Raises:
+        TrainingError: word vectors or configuration are missing or wrong.
+    """
+    recipe = configuration.wide_recipe(
+        found.dataset.name, options.variant or "wide", loss.name, loss.options
+    )
+    config = configuration.override(recipe, options.settings)
+    run = _run_of(config, options, found.dataset)
+    manifest, result = _train_and_print(run, options.output)
+    page = (options.output / config.model / config.variant).with_suffix(".md")
+    majority = majority_metrics(manifest, found.dataset)
+    model_card.write(page, (manifest, result), majority, found, loss.notes)
+    _console.print(
+        f"Report: {page}\nServe it: {_how_to_serve(config, options.output)}",
+        markup=False,
+        soft_wrap=True,
+    )
+
+
+def _run_of(config: Configuration, options: Options, dataset: Dataset | None = None) -> Run:
+    protocol = Protocol(options.protocol)
+    return Run(config, protocol, options.seed, glove=options.glove, dataset=dataset)
+
+
+def _train_and_print(run: Run, output: Path) -> tuple[Manifest, Result]:
+    """Train, report progress, and print the metrics."""
+    config = run.config
+    title = f"{config.model}/{config.variant}"
+    directory = output / config.model / config.variant
+    _console.print(
+        f"Training {title} for at most {config.epochs} epochs; this takes seconds to minutes.",
+        soft_wrap=True,
+    )
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn())
+    with Progress(*columns, TimeElapsedColumn(), console=_console) as progress:
+        bar = progress.add_task(title, total=config.epochs)
+
+        def show(number: int, epoch: Epoch) -> None:
+            found = f"macro-F1 {epoch['macro_f1']:.4f} on validation"
+            progress.update(bar, completed=number, description=f"{title}: {found}")
+            if not _console.is_terminal:
+                line = f"{title}: epoch {number} of {config.epochs}, {found}"
+                _console.print(line, soft_wrap=True)
+
+        trained = train(run, directory, show)
+    _print_test_metrics([trained], run.dataset)
+    _console.print(
+        f"Written: {directory} (version {trained[0].version})", markup=False, soft_wrap=True
+    )
+    return trained
+
+
+def _how_to_serve(config: Configuration, output: Path) -> str:
+    """Return how to serve a new model from the directory of its artifact."""
+    entry = f"{config.model} = '{config.variant}'"
+    if not (output / SERVING_FILE).exists():
+        return (
+            f"write {output / SERVING_FILE} with the lines [models] and {entry}, then "
+            f"DANDELION_ARTIFACTS={output} dandelion serve"
+        )
+    setting = f"DANDELION_MODELS__{config.model.upper()}={config.variant}"
+    place = "" if output == ARTIFACTS else f"DANDELION_ARTIFACTS={output} "
+    return f"{place}{setting} dandelion serve, or add {entry} to {output / SERVING_FILE}"
+
+
+def train_shipped(model: str | None, output: Path, glove: Path | None, workers: int | None) -> None:
+    """Train every shipped variant, or those of one model, and print their test metrics.
+
+    Raises:
+        TrainingError: data sets, word vectors or configurations are missing or wrong.
+    """
+    jobs = [
+        (Run(config, Protocol.GROUPED, 0, glove=glove), output / config.model / config.variant)
+        for config in configuration.load_all()
+        if config.shipped and model in {None, config.model}
+    ]
+    # A missing data set is reported before the first fit, not after the last.
+    for name in {run.config.model for run, _ in jobs}:
+        datasets.load(name)
+    workers = workers or os.cpu_count() or 1
+    _console.print(
+        f"Training {len(jobs)} variants, {workers} at a time. All of them take 1 to 3 minutes "
+        "on two processors.",
+        soft_wrap=True,
+    )
+    trained = run_parallel(
+        _train_job, jobs, "Training", _name_of_job, workers=workers, announce=True
+    )
+    _print_test_metrics(trained)
+    size = sum(file.stat().st_size for _, directory in jobs for file in directory.iterdir())
+    _console.print(
+        f"{len(jobs)} artifacts in {output}, {size / 1e6:.1f} MB in total",
+        markup=False,
+        soft_wrap=True,
+    )
+
+
+def _train_job(job: tuple[Run, Path]) -> tuple[Manifest, Result]:
+    return train(*job)
+
+
+def _name_of_job(job: tuple[Run, Path]) -> str:
+    run, _ = job
+    return f"{run.config.model}/{run.config.variant}"
+
+
+def evaluate_artifact(
+    classifier: Classifier, threshold: float | None, dataset: Dataset | None
+) -> None:
+    """Score an artifact's test fold again, and print the metrics.
+
+    Args:
+        classifier: the artifact.
+        threshold: by default the artifact's.
+        dataset: custom data that it was trained on; None for a built-in model.
+
+    Raises:
+        TrainingError: the data set is missing, or is not the one that the artifact was trained on.
+    """
+    manifest = classifier.manifest
+    texts, labels = read_test_fold(manifest, dataset)
+    cut = manifest.threshold if threshold is None else threshold
+    scores = classifier.scores(texts)
+    if cut is None:
+        found = evaluate_classes(labels, scores)
+    else:
+        found = evaluate(labels, scores, cut, score_kind=manifest.score_kind)
+    _print_evaluation(manifest, len(texts), cut, found, majority_metrics(manifest, dataset))
+
+
+def _print_evaluation(
+    manifest: Manifest, texts: int, cut: float | None, found: Metrics, constant: Metrics
+) -> None:
+    tested = manifest.metrics.get("test", {})  # training can leave it out
+    recorded: Mapping[str, Any] = tested.get(ARGMAX if cut is None else FITTED, {})
+    table = Table(title=f"{manifest.model}/{manifest.variant}, test fold, {texts} texts")
+    table.add_column("metric")
+    table.add_column("at the highest score" if cut is None else f"at {cut:.4f}", justify="right")
+    table.add_column("recorded" + ("" if cut is None else f" at {manifest.threshold:.4f}"))
+    table.add_column("majority class", justify="right")
+    for metric in METRICS:
+        figures = [tables.figure(metrics.get(metric)) for metrics in (found, recorded, constant)]
+        if any(figures):
+            table.add_row(metric, *figures)
+    _console.print(table)
+
+
+def tune(  # noqa: PLR0913
+    model: str,
+    variant: str,
+    *,
+    trials: int,
+    minutes: float,
+    workers: int | None,
+    storage: str | None,
+) -> None:
+    """Search for hyper-parameters, and write the variant's configuration.
+
+    Raises:
+        TrainingError: data set, word vectors or configuration are missing or wrong.
+    """
+    base = configuration.load(model, variant)
+    budget = search.Budget(trials, minutes * 60, workers or os.cpu_count() or 1, storage)
+    _console.print(
+        f"Tuning {model}/{variant}: at most {trials} trials, {budget.workers} at a time, none "
+        f"started after {minutes:g} minutes; seeds {', '.join(map(str, search.seeds_of(model)))}",
+        soft_wrap=True,
+    )
+    best = search.write(base, search.tune(base, budget), tables.RESULTS)
+    _console.print(
+        f"Written: {configuration.path_of(model, variant)} (layer_rate {best.layer_rate:.3g})"
+    )
+
+
+def _print_test_metrics(
+    trained: Sequence[tuple[Manifest, Result]], dataset: Dataset | None = None
+) -> None:
+    """Print a line per artifact, and one per model for the majority class."""
+    title = "Test fold, at the fitted threshold; with more than two labels, at the highest score"
+    table = Table(title=title, box=None, padding=(0, 1, 0, 0))
+    for column in ("", "threshold", *(tables.COLUMNS[metric] for metric in _SHOWN)):
+        table.add_column(column, no_wrap=True)
+
+    def figures(metrics: Metrics) -> list[str]:
+        return [tables.figure(metrics.get(metric)) for metric in _SHOWN]
+
+    for model, group in groupby(trained, key=lambda pair: pair[0].model):
+        artifacts = list(group)
+        constant = majority_metrics(artifacts[0][0], dataset)
+        table.add_row(f"{model}: majority", "", *figures(constant))
+        for manifest, result in artifacts:
+            table.add_row(
+                f"{model}/{manifest.variant}{' (collapsed)' if result.collapsed else ''}",
+                tables.figure(manifest.threshold),
+                *figures(result.metrics["test"][ARGMAX if manifest.threshold is None else FITTED]),
+            )
+    # Every figure is shown in full, also where there is no terminal, which rich takes for a narrow
+    # one.
+    Console(width=max(_console.width, _TABLE_WIDTH)).print(table)
