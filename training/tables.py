@@ -24,8 +24,6 @@ COLUMNS = {
 # Of an underscore inside a word, Markdown makes nothing.
 _MARKUP: Final = re.compile(r"[\\`*\[\]|~#!]|(?<!\w)_|_(?!\w)")
 
-_SHOWN_CHARS: Final = 100
-
 _RULES: Final = {"left": "---", "right": "---:"}
 
 
@@ -53,9 +51,8 @@ def visible(text: str) -> str:
         >>> visible("a\\nb\\x1b[31m")
         'a\\\\nb\\\\x1b[31m'
     """
-    shown = text if len(text) <= _SHOWN_CHARS else f"{text[:_SHOWN_CHARS]}…"
     return "".join(
-        one if one.isprintable() else one.encode("unicode_escape").decode() for one in shown
+        one if one.isprintable() else one.encode("unicode_escape").decode() for one in text
     )
 
 
