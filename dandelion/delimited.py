@@ -41,7 +41,7 @@ def delimiter_named(name: str) -> str:
 
 
 def describe_delimiter(delimiter: str) -> str:
-    """Say that a delimiter was recognized."""
+    """Describe a delimiter that was recognized."""
     return (
         f"columns separated by {DELIMITERS[delimiter]}, as in the first line "
         "(--delimiter names another)"

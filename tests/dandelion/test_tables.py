@@ -382,6 +382,14 @@ def test_in_tsv_a_quotation_mark_is_a_character_like_any_other() -> None:
     assert (table.bad_rows, table.notes) == ((), ())
 
 
+@pytest.mark.parametrize("line_break", [b"\n", b"\r\n", b"\r"])
+def test_any_line_break_ends_a_line_of_tsv(line_break: bytes) -> None:
+    table = parsed(b'text\tlabel\n\n"a\tham\nbad\nb"\tspam\n'.replace(b"\n", line_break), ".tsv")
+    assert rows_of(table) == [('"a', "ham"), ('b"', "spam")]
+    assert list(table.lines) == [3, 5]
+    assert table.bad_rows == (BadRow(4, "wrong number of fields: 1, but the header has 2"),)
+
+
 def test_values_in_quotation_marks_in_tsv_are_noted() -> None:
     table = parsed(b'text\tlabel\n"a ""b"""\tham\n"c"\t"d"\n"\te\n', ".tsv")
     assert table.column("text") == ['"a ""b"""', '"c"', '"']
