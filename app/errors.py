@@ -116,9 +116,36 @@ def unsupported_media_type() -> Problem:
     return Problem(HTTPStatus.UNSUPPORTED_MEDIA_TYPE, "Content-Type must be application/json.")
 
 
+def unsupported_encoding() -> Problem:
+    """415: the body is compressed."""
+    return Problem(
+        HTTPStatus.UNSUPPORTED_MEDIA_TYPE,
+        "Content-Encoding must be identity: compressed bodies are not supported.",
+        headers={"Accept-Encoding": "identity"},
+    )
+
+
 def invalid(error: FieldError) -> Problem:
     """422: the body is JSON, but not a valid request."""
     return Problem(HTTPStatus.UNPROCESSABLE_ENTITY, "The request body is invalid.", errors=(error,))
+
+
+def text_too_long(position: int, max_chars: int) -> Problem:
+    """422: a text exceeds the limit after normalization."""
+    detail = (
+        f"Expected a string of length <= {max_chars} after Unicode normalization (NFKC), "
+        "which expands some characters"
+    )
+    return invalid(FieldError(pointer=f"#/texts/{position}", detail=detail))
+
+
+def texts_too_long(position: int, max_chars: int) -> Problem:
+    """422: the texts up to this one together exceed the limit after normalization."""
+    detail = (
+        f"Expected at most {max_chars} characters in all texts after Unicode normalization "
+        "(NFKC); this text exceeds the total"
+    )
+    return invalid(FieldError(pointer=f"#/texts/{position}", detail=detail))
 
 
 def threshold_not_allowed(labels: int) -> Problem:

@@ -22,8 +22,12 @@ from .api.resources import PrefixMiddleware, ResourceMiddleware
 from .api.schemas import limited_multiclass_request, limited_request
 from .routes import classify, documentation, health, index, models
 from .routes import metrics as metrics_route
+from .serving.admission import Admission
 from .serving.classification import Classification
+from .serving.limits import TextLimits
+from .serving.memory import Trimmer
 from .serving.phase import SharedPhase
+from .serving.pool import Pool
 from .serving.registry import Registry
 from .settings import Settings, SettingsError, entries, source
 from .telemetry.metrics import Metrics
@@ -82,7 +86,19 @@ def assemble(
     Raises:
         SettingsError: the prefix of the paths is itself a path of the service.
     """
-    classification = Classification()
+    classification = Classification(
+        TextLimits(settings.max_text_chars, settings.max_request_chars),
+        Pool(metrics.load, settings.request_timeout_ms),
+    )
+    admission = Admission(
+        metrics.load,
+        # Any valid request can be admitted, however small these limits are.
+        max_bytes=max(settings.max_bytes_in_flight, settings.max_body_bytes),
+        max_texts=max(settings.max_texts_in_flight, settings.max_texts),
+        max_waiting=settings.max_waiting,
+        max_wait_ms=settings.max_wait_ms,
+        on_idle=Trimmer().schedule,
+    )
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
@@ -103,8 +119,10 @@ def assemble(
         ResourceMiddleware(app, settings.root_path),
         registry=registry,
         classification=classification,
+        admission=admission,
         schema=schema,
         max_body_bytes=settings.max_body_bytes,
+        max_texts=settings.max_texts,
     )
     if settings.root_path:
         endpoint = PrefixMiddleware(endpoint, settings.root_path)

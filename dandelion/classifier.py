@@ -105,14 +105,18 @@ class Classifier:
         """The engine that computes the scores."""
         return self._scorer.name
 
-    def encode(self, texts: Sequence[str]) -> Any:
+    def encode(self, texts: Sequence[str], *, is_clean: bool = False) -> Any:
         """Find tokens, grams and surface of texts: the first step of `scores`, for `infer`.
+
+        Args:
+            texts: raw.
+            is_clean: whether they are results of `dandelion.text.tokenizer.clean` instead.
 
         Raises:
             TypeError: ``texts`` is one string, or an item is not a string.
         """
         _check_texts(texts)
-        return self._scorer.encode(texts)
+        return self._scorer.encode(texts, is_clean=is_clean)
 
     def infer(self, batch: Any) -> NDArray[np.float32]:
         """Score an encoded batch: the second step of `scores`.

@@ -1,5 +1,6 @@
 """Wraps every request: request id, duration, log line, and the last exception handler."""
 
+import asyncio
 import logging
 import random
 import re
@@ -81,6 +82,12 @@ class RequestMiddleware:
         exchange = _Exchange(self, scope, receive, send, request_id)
         try:
             await self._app(scope, exchange.receive, exchange.send)
+        except asyncio.CancelledError:
+            # The server cancels what runs at the end of the grace period. Not raised again: the
+            # task ends here, and the server would log a traceback and send a response of its own.
+            if not exchange.status:
+                response = problems.response(errors.shutting_down(), scope["request_id"])
+                await response(scope, receive, exchange.send)
         except Exception as error:  # noqa: BLE001 - the last handler: a client never sees a traceback
             _log.error(  # no traceback: its message may quote a text
                 "unexpected error",

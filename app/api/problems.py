@@ -98,9 +98,11 @@ _EXAMPLES: Final = (
     errors.uri_too_long(8192),
     errors.unsupported_media_type(),
     errors.invalid(FieldError(pointer="#/texts/3", detail="Expected a string, got a number")),
+    errors.overloaded(),
     errors.headers_too_large("100 fields"),
     errors.internal(),
     errors.not_ready(),
+    errors.deadline_exceeded(10_000),
 )
 
 

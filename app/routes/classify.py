@@ -1,5 +1,7 @@
 """``POST /classify/{model}``."""
 
+import asyncio
+import time
 from collections.abc import Mapping, Sequence
 from http import HTTPMethod
 from typing import Any, Final
@@ -24,6 +26,7 @@ from ..api.schemas import (
     model_examples,
 )
 from ..errors import Problem
+from ..serving.admission import SMALL_BODY, Admission
 from ..serving.classification import Classification
 from ..serving.registry import Registry
 
@@ -41,24 +44,31 @@ class ClassifyEndpoint:
         app: handles every other path.
         registry: the served models.
         classification: runs them.
+        admission: bounds what is read and classified at a time.
         schema: of the request, with its limits.
         max_body_bytes: the size of a body at most.
+        max_texts: the number of texts at most, which is also in the schema.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913
         self,
         app: ASGIApp,
         *,
         registry: Registry,
         classification: Classification,
+        admission: Admission,
         schema: type[ClassifyRequest],
         max_body_bytes: int,
+        max_texts: int,
     ) -> None:
         self._app = app
         self._registry = registry
         self._classification = classification
+        self._admission = admission
         self._decoder = Decoder(schema)
+        self._decoding = asyncio.Lock()
         self._max_body_bytes = max_body_bytes
+        self._max_texts = max_texts
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Handle one request."""
@@ -82,20 +92,54 @@ class ClassifyEndpoint:
         """Return the body of the response.
 
         Raises:
-            Problem: 404, 405, 413, 415, 400, 422 or 503.
+            Problem: 404, 405, 413, 415, 400, 422, 429, 503 or 504.
             ClientDisconnect: the client closed the connection.
         """
         if scope["method"] != HTTPMethod.POST:
             raise errors.method_not_allowed({"Allow": "POST"})
         served = self._registry.get(model)
-        content = await body.read(receive, scope["first_headers"], self._max_body_bytes)
-        request = body.decode(self._decoder, content)
-        decision = served.classifier.decision
+        admitted = self._admission.enter()
         try:
-            decision = decision.at(request.threshold)
-        except ThresholdError:  # its range was validated, so the model takes none
-            raise errors.threshold_not_allowed(len(decision.labels)) from None
-        return await self._classification.run(served, request.texts, decision, responses.encode)
+            content = await body.read(
+                receive,
+                scope["first_headers"],
+                self._max_body_bytes,
+                admitted.take_bytes,
+                SMALL_BODY,
+            )
+            arrived = time.monotonic()
+            if len(content) <= SMALL_BODY:
+                request = body.decode(self._decoder, content, self._max_texts)
+            else:
+                admitted.keep_bytes(len(content))
+                request = await self._decode_in_turn(content)
+            del content  # the texts are copies
+            decision = served.classifier.decision
+            try:
+                decision = decision.at(request.threshold)
+            except ThresholdError:  # its range was validated, so the model takes none
+                raise errors.threshold_not_allowed(len(decision.labels)) from None
+            return await self._classification.run(
+                served,
+                request.texts,
+                decision,
+                responses.encode,
+                admitted=admitted,
+                receive=receive,
+                arrived=arrived,
+            )
+        finally:
+            admitted.leave()
+
+    async def _decode_in_turn(self, content: bytes) -> ClassifyRequest:
+        """Decode a large body.
+
+        That keeps the event loop busy for milliseconds. The loop has a turn before each such body,
+        so that many which arrive together do not add up for what else waits for it.
+        """
+        async with self._decoding:
+            await asyncio.sleep(0)
+            return body.decode(self._decoder, content, self._max_texts)
 
 
 def requested_model(scope: Scope) -> str:

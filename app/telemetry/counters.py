@@ -48,6 +48,8 @@ class Kind(StrEnum):
     """Their sum."""
     GAUGE = "gauge"
     """The maximum over the processes that run."""
+    SUMMED_GAUGE = "summed gauge"
+    """The sum over the processes that run."""
 
 
 @dataclass(frozen=True)
@@ -262,8 +264,14 @@ class SharedCounters(Collector):
         with self._reading:
             self._read_directory()
             series = {name: list(found) for name, found in self._series.items()}
-            sums, greatest = self._map.combined(self._used)
-            values: list[float] = np.where(self._is_gauge(), greatest, sums).tolist()
+            combined = self._map.combined(self._used)
+            found = combined.sums
+            for kind, shown in (
+                (Kind.GAUGE, combined.greatest),
+                (Kind.SUMMED_GAUGE, combined.running),
+            ):
+                found = np.where(self._is_of(kind), shown, found)
+            values: list[float] = found.tolist()
         for name, family in self._families.items():
             metric = _metric(family)
             for labels, cells in series[name]:
@@ -308,20 +316,21 @@ class SharedCounters(Collector):
             self._found[name, tuple(labels)] = start
             self._bytes_read += len(line)
 
-    def _is_gauge(self) -> NDArray[np.bool_]:
-        """Return whether a gauge has the cell: bool[used cells]."""
-        is_gauge = np.zeros(self._used, dtype=np.bool_)
+    def _is_of(self, kind: Kind) -> NDArray[np.bool_]:
+        """Return whether a series of this kind has the cell: bool[used cells]."""
+        is_of = np.zeros(self._used, dtype=np.bool_)
         for name, family in self._families.items():
-            if family.kind is Kind.GAUGE:
+            if family.kind is kind:
                 for series in self._series[name]:
-                    is_gauge[series.cells] = True
-        return is_gauge
+                    is_of[series.cells] = True
+        return is_of
 
 
 def _metric(family: Family) -> MetricFamily:
     kinds: dict[Kind, type[MetricFamily]] = {
         Kind.COUNTER: CounterMetricFamily,
         Kind.GAUGE: GaugeMetricFamily,
+        Kind.SUMMED_GAUGE: GaugeMetricFamily,
         Kind.HISTOGRAM: HistogramMetricFamily,
     }
     return kinds[family.kind](family.name, family.help, labels=family.labels)

@@ -1,4 +1,8 @@
-"""Log lines, for the console or as JSON. No line contains a text that a client sent."""
+"""Log lines, for the console or as JSON. No line contains a text that a client sent.
+
+So a traceback, whoever logs it, is written as the types and places of its errors: their messages
+and the lines of code may quote a text.
+"""
 
 import logging
 import logging.config
@@ -14,13 +18,35 @@ from pythonjsonlogger.json import JsonFormatter
 _NOT_EXTRAS = [*RESERVED_ATTRS, "color_message"]
 
 
-class ConsoleFormatter(logging.Formatter):
+ErrorInfo = tuple[type[BaseException], BaseException, TracebackType | None]
+
+
+class _Discreet(logging.Formatter):
+    """Formats an error without its message."""
+
+    def formatException(self, ei: ErrorInfo | tuple[None, None, None]) -> str:  # noqa: N802
+        """Return the type of each error in the chain, the last one first, and its places."""
+        lines: list[str] = []
+        error = ei[1]
+        seen: set[int] = set()
+        while error is not None and id(error) not in seen:
+            seen.add(id(error))
+            lines += [type(error).__qualname__, *map("  {}".format, where(error.__traceback__))]
+            error = error.__cause__ or error.__context__
+        return "\n".join(lines)
+
+
+class ConsoleFormatter(_Discreet):
     """Formats a line for people: time, level, message, then each extra as ``key=value``."""
 
     def format(self, record: logging.LogRecord) -> str:
         """Format ``record``."""
         extras = [f"{key}={value}" for key, value in vars(record).items() if key not in _NOT_EXTRAS]
         return " ".join([super().format(record), *extras])
+
+
+class DiscreetJsonFormatter(_Discreet, JsonFormatter):
+    """Formats a line for programs."""
 
 
 def configure(log_format: Literal["console", "json"], level: str) -> None:
@@ -36,7 +62,7 @@ def configure(log_format: Literal["console", "json"], level: str) -> None:
             "format": "%(asctime)s %(levelname)-7s %(message)s",
         },
         "json": {
-            "()": JsonFormatter,
+            "()": DiscreetJsonFormatter,
             "format": "%(levelname)s %(name)s %(message)s",
             "rename_fields": {"levelname": "level", "name": "logger"},
             "reserved_attrs": _NOT_EXTRAS,

@@ -10,14 +10,14 @@ from dandelion.decision.rule import Decided, Decision
 from dandelion.manifest import Manifest
 
 from ..errors import CLIENT_CLOSED
-from .counters import Counter, Family, Histogram, Kind, SharedCounters
+from .counters import Counter, Family, Gauge, Histogram, Kind, SharedCounters
 from .processes import Processes
 from .shared_map import Layout
 
 # The label under which requests to unknown models are counted.
 UNKNOWN: Final = "unknown"
 
-_STATUSES: Final = (200, 400, 404, 405, 413, 415, 422, CLIENT_CLOSED, 500, 503)
+_STATUSES: Final = (200, 400, 404, 405, 413, 415, 422, 429, CLIENT_CLOSED, 500, 503, 504)
 _STAGES: Final = ("tokenize", "infer")
 
 _SECONDS: Final = (
@@ -89,6 +89,42 @@ _CONNECTION_ERRORS: Final = Family(
     "Connections that the service closed, or requests that it refused before the application.",
     ("reason",),
 )
+_REQUESTS_IN_FLIGHT: Final = Family(
+    Kind.SUMMED_GAUGE,
+    "dandelion_in_flight_requests",
+    "Requests to classify, from the end of their headers to their response.",
+    (),
+)
+_BYTES_IN_FLIGHT: Final = Family(
+    Kind.SUMMED_GAUGE,
+    "dandelion_in_flight_body_bytes",
+    "Bytes reserved for bodies of more than 64 KiB that are read or classified.",
+    (),
+)
+_TEXTS_IN_FLIGHT: Final = Family(
+    Kind.SUMMED_GAUGE,
+    "dandelion_in_flight_texts",
+    "Texts of large batches that are classified or wait for a thread.",
+    (),
+)
+_REQUESTS_WAITING: Final = Family(
+    Kind.SUMMED_GAUGE,
+    "dandelion_waiting_requests",
+    "Requests that wait for bytes or texts in flight.",
+    (),
+)
+_BYTES_WAITING: Final = Family(
+    Kind.SUMMED_GAUGE,
+    "dandelion_waiting_body_bytes",
+    "Bytes that requests wait for.",
+    (),
+)
+_SHED: Final = Family(
+    Kind.COUNTER,
+    "dandelion_shed_requests",
+    "Requests that were not classified, because of load or because nobody waited for the result.",
+    ("reason",),
+)
 _FAMILIES: Final = (
     _REQUEST_SECONDS,
     _REQUESTS,
@@ -100,6 +136,12 @@ _FAMILIES: Final = (
     _AVAILABLE,
     _LOAD_SECONDS,
     _CONNECTION_ERRORS,
+    _REQUESTS_IN_FLIGHT,
+    _BYTES_IN_FLIGHT,
+    _TEXTS_IN_FLIGHT,
+    _REQUESTS_WAITING,
+    _BYTES_WAITING,
+    _SHED,
 )
 
 
@@ -124,6 +166,39 @@ class Refusal(StrEnum):
     """No response: a new connection sent nothing."""
     UNREAD_RESPONSE = "unread_response"
     """The client did not read."""
+
+
+class Shed(StrEnum):
+    """Why a request was not classified."""
+
+    QUEUE_FULL = "queue_full"
+    """As many requests as may wait did so already."""
+    WAIT = "wait"
+    """It waited for capacity for as long as it may."""
+    DEADLINE = "deadline"
+    """It could not be classified in time."""
+    CLIENT_GONE = "client_gone"
+    """Its client closed the connection before it was classified."""
+
+
+class Load:
+    """The series of what is in flight and what is shed.
+
+    Args:
+        counters: of the service.
+    """
+
+    def __init__(self, counters: SharedCounters) -> None:
+        self.requests: Gauge = counters.gauge(_REQUESTS_IN_FLIGHT)
+        self.bytes: Gauge = counters.gauge(_BYTES_IN_FLIGHT)
+        self.texts: Gauge = counters.gauge(_TEXTS_IN_FLIGHT)
+        self.waiting: Gauge = counters.gauge(_REQUESTS_WAITING)
+        self.waiting_bytes: Gauge = counters.gauge(_BYTES_WAITING)
+        self._shed = {reason: counters.counter(_SHED, reason.value) for reason in Shed}
+
+    def shed(self, reason: Shed) -> None:
+        """Count a request that was not classified."""
+        self._shed[reason].inc()
 
 
 @dataclass(frozen=True, slots=True)
@@ -187,6 +262,7 @@ class Metrics:
         self._refusals = {
             reason: self._counters.counter(_CONNECTION_ERRORS, reason) for reason in Refusal
         }
+        self.load = Load(self._counters)
         self._add_requests(UNKNOWN)
 
     def add_model(self, manifest: Manifest) -> ModelMetrics:

@@ -42,7 +42,7 @@ from collections.abc import Iterator
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from functools import partial
-from typing import Final
+from typing import Final, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -104,6 +104,20 @@ class Layout:
     def size(self) -> int:
         """Bytes of the whole map."""
         return self.directory + self.directory_bytes
+
+
+class Combined(NamedTuple):
+    """The first cells of all rows, combined.
+
+    Attributes:
+        sums: float64[used], the sum of every process, those that have ended among them.
+        running: float64[used], the sum of the processes that run.
+        greatest: float64[used], the maximum of the processes that run.
+    """
+
+    sums: NDArray[np.float64]
+    running: NDArray[np.float64]
+    greatest: NDArray[np.float64]
 
 
 class SharedMap:
@@ -195,25 +209,21 @@ class SharedMap:
         self._header[_word(row) + 1] = 0
         self._rows[row, :used] = 0.0
 
-    def combined(self, used: int) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-        """Combine the first cells of all rows.
-
-        Returns:
-            float64[used], their sum and the total's; float64[used], the rows' maximum.
-        """
+    def combined(self, used: int) -> Combined:
+        """Combine the first cells of all rows."""
         while True:
             epoch = self._header[_EPOCH]
             self._order_memory()
-            sums = self._totals[epoch % 2, :used].copy()
-            greatest = np.zeros(used)
+            retired = self._totals[epoch % 2, :used].copy()
+            running, greatest = np.zeros(used), np.zeros(used)
             for row in range(self.layout.rows):
                 if self._header[_word(row)] > epoch:
                     # By NumPy's arithmetic, which reads each cell at once; a copy promises less.
-                    np.add(sums, self._rows[row, :used], out=sums)
+                    np.add(running, self._rows[row, :used], out=running)
                     np.maximum(greatest, self._rows[row, :used], out=greatest)
             self._order_memory()
             if self._header[_EPOCH] == epoch:  # otherwise a row may have been reused meanwhile
-                return sums, greatest
+                return Combined(retired + running, running, greatest)
 
     def process_ids(self) -> Iterator[int]:
         """Yield the parent's id, then those of the other processes that count."""

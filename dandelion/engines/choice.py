@@ -28,8 +28,8 @@ class Scorer(Protocol):
     def name(self) -> Engine:
         """The name of the engine."""
 
-    def encode(self, texts: Sequence[str]) -> Any:
-        """Find tokens, grams and surface of texts."""
+    def encode(self, texts: Sequence[str], *, is_clean: bool = False) -> Any:
+        """Find tokens, grams and surface of texts, which may be clean already."""
 
     def infer(self, batch: Any) -> NDArray[np.float32]:
         """Score what `encode` found: float32[n], or float32[n, k] for more than two labels."""
@@ -53,9 +53,9 @@ class NumPyScorer:
         self._network = network
         self._is_binary = is_binary
 
-    def encode(self, texts: Sequence[str]) -> Encoded:
-        """Find tokens, grams and surface of texts."""
-        batch = TextBatch(texts)
+    def encode(self, texts: Sequence[str], *, is_clean: bool = False) -> Encoded:
+        """Find tokens, grams and surface of texts, which may be clean already."""
+        batch = TextBatch(texts, is_clean=is_clean)
         tokens = self._vocabulary.encode_batch(batch)
         if self._features is None:
             return Encoded(tokens)

@@ -149,8 +149,8 @@ class CompiledScorer:
             "load the artifact in the other process"
         )
 
-    def encode(self, texts: Sequence[str]) -> CompiledBatch:
-        """Find tokens, grams and surface of n texts.
+    def encode(self, texts: Sequence[str], *, is_clean: bool = False) -> CompiledBatch:
+        """Find tokens, grams and surface of n texts, which may be clean already.
 
         Raises:
             TypeError: a text is of a subclass of str that reports another length.
@@ -158,7 +158,7 @@ class CompiledScorer:
         """
         texts = tuple(texts)
         joined = "".join(texts)
-        if not joined.isascii():
+        if not is_clean and not joined.isascii():
             texts = [text if text.isascii() else clean(text) for text in texts]
             joined = "".join(texts)
         is_brief = len(joined) < _BRIEF_CHARS

@@ -76,10 +76,14 @@ class TextBatch:
 
     Attributes:
         texts: n texts, see `tokenizer.clean`.
+
+    Args:
+        texts: raw.
+        is_clean: whether they are clean already.
     """
 
-    def __init__(self, texts: Sequence[str]) -> None:
-        self.texts = [clean(text) for text in texts]
+    def __init__(self, texts: Sequence[str], *, is_clean: bool = False) -> None:
+        self.texts = list(texts) if is_clean else [clean(text) for text in texts]
 
     @_lazy
     def lengths(self) -> NDArray[np.int64]:

@@ -16,6 +16,8 @@ Every step is linear in the length of the text.
 
 import re
 import unicodedata
+from collections.abc import Iterator
+from typing import Final
 
 from .default_ignorable import RANGES
 
@@ -37,6 +39,10 @@ _IGNORABLE, _IGNORABLE_TO_FFFF = (
     for ranges in (RANGES, [one for one in RANGES if one[1] <= 0xFFFF])
 )
 
+# Characters that one becomes under NFKC at most: U+FDFA. Composition only shortens a text, so the
+# longest compatibility decomposition (NFKD) of a single code point is the bound; a test tries all.
+MAX_EXPANSION: Final = 18
+
 _LETTER = r"[^\W\d_]"
 _TOKEN = re.compile(
     rf"""
@@ -52,12 +58,23 @@ _TOKEN = re.compile(
 )
 
 
-def clean(text: str) -> str:
+class TextTooLongError(ValueError):
+    """A text exceeds a limit after normalization."""
+
+
+def clean(text: str, max_chars: int | None = None) -> str:
     """Return ``text`` in Unicode normalization form NFKC, without invisible characters.
 
     Those are the default ignorable ones, see `default_ignorable`. They are removed first, so that
     they separate nothing that NFKC composes; NFKC gives none. Lone surrogates become U+FFFD, so the
     result can always be encoded as UTF-8.
+
+    Args:
+        text: raw.
+        max_chars: the length of the result at most; None for any.
+
+    Raises:
+        TextTooLongError: the result has more characters; it is not computed to its end.
 
     Example:
         >>> clean("ﬁve \u200b½")
@@ -69,11 +86,25 @@ def clean(text: str) -> str:
         text = units.decode("utf-16-le", "replace")
         ignorable = _IGNORABLE_TO_FFFF if len(units) == 2 * len(text) else _IGNORABLE
         text = ignorable.sub("", text).replace("\u2019", "'")
-        text = "".join(
+        blocks: Iterator[str] = (
             unicodedata.normalize("NFKC", text[start : start + _NORMALIZE_CHARS])
             for start in range(0, len(text), _NORMALIZE_CHARS)
         )
+        if max_chars is not None and len(text) * MAX_EXPANSION > max_chars:
+            blocks = _limited(blocks, max_chars)
+        text = "".join(blocks)
+    elif max_chars is not None and len(text) > max_chars:
+        raise TextTooLongError
     return text
+
+
+def _limited(blocks: Iterator[str], max_chars: int) -> Iterator[str]:
+    """Yield blocks up to the first that exceeds the limit."""
+    for block in blocks:
+        max_chars -= len(block)
+        if max_chars < 0:
+            raise TextTooLongError
+        yield block
 
 
 def normalize(text: str) -> str:

@@ -79,6 +79,12 @@ def post_in_pieces(app: ASGIApp, pieces: Iterable[bytes]) -> tuple[int, bytes]:
     return start["status"], body["body"]
 
 
+async def never() -> Message:
+    """ASGI's receive for a client that has sent its body and stays."""
+    await asyncio.get_running_loop().create_future()
+    raise AssertionError
+
+
 class Clock:
     """A stopped clock, in place of `time.perf_counter`."""
 

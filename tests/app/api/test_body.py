@@ -1,7 +1,7 @@
 """From bytes to a valid request, or to the one error that is reported."""
 
 import asyncio
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 import pytest
@@ -17,15 +17,27 @@ from app.errors import Problem
 HEADERS = {b"content-type": b"application/json"}
 
 
-def read(messages: Iterable[Message], max_bytes: int = 10) -> tuple[bytes, int]:
-    """Return the body and the number of messages that were received for it."""
+def read(
+    messages: Iterable[Message],
+    max_bytes: int = 10,
+    headers: Mapping[bytes, bytes] = HEADERS,
+    reserved: list[int] | None = None,
+) -> tuple[bytes, int]:
+    """Return the body and the number of messages that were received for it.
+
+    Of the body, 4 bytes need no reservation; ``reserved`` gets the amount of each other.
+    """
     waiting = list(messages)
+    found_reserved = [] if reserved is None else reserved
     count = len(waiting)
 
     async def receive() -> Message:
         return waiting.pop(0)
 
-    found = asyncio.run(body.read(receive, HEADERS, max_bytes))
+    async def reserve(amount: int) -> None:
+        found_reserved.append(amount)
+
+    found = asyncio.run(body.read(receive, headers, max_bytes, reserve, 4))
     return found, count - len(waiting)
 
 
@@ -47,13 +59,33 @@ def test_reading_stops_at_the_byte_that_exceeds_the_limit() -> None:
 
 
 def test_a_declared_length_over_the_limit_is_refused_without_reading() -> None:
-    async def receive() -> Message:
-        raise AssertionError
-
+    reserved: list[int] = []
     for declared in (b"11", b"9" * 5000):  # Python converts 4300 digits at most
         headers = HEADERS | {b"content-length": declared}
         with pytest.raises(Problem, match="limit of 10 bytes"):
-            asyncio.run(body.read(receive, headers, 10))
+            read([], headers=headers, reserved=reserved)
+    assert not reserved
+
+
+@pytest.mark.parametrize(
+    ("declared", "chunks", "reserved"),
+    [
+        (b"4", [b"ab", b"cd"], []),
+        (b"5", [b"ab", b"cde"], [5]),
+        (b"", [b"ab", b"cd"], []),
+        (b"", [b"ab", b"cde", b"f"], [10]),
+        (b"", [b"abcde"], []),  # all of it is here already
+    ],
+)
+def test_bytes_are_reserved_before_they_are_read(
+    declared: bytes, chunks: list[bytes], reserved: list[int]
+) -> None:
+    headers = HEADERS | ({b"content-length": declared} if declared else {})
+    *begin, end = chunks
+    messages = [*map(chunk, begin), chunk(end, more=False)]
+    found: list[int] = []
+    assert read(messages, headers=headers, reserved=found)[0] == b"".join(chunks)
+    assert found == reserved
 
 
 def test_a_client_that_disconnects_has_sent_no_body() -> None:
@@ -64,17 +96,17 @@ def test_a_client_that_disconnects_has_sent_no_body() -> None:
 def test_a_text_does_not_outlive_its_request() -> None:
     decoder = Decoder(limited_request(8, 100))
     content = b'{"texts": ["canary-7f3a9"]}'
-    first, second = (body.decode(decoder, content).texts[0] for _ in range(2))
+    first, second = (body.decode(decoder, content, 8).texts[0] for _ in range(2))
     assert first == second
     assert first is not second  # neither was kept in a cache
 
 
 def test_the_base_type_checks_all_but_the_upper_limits() -> None:
     decoder = Decoder(ClassifyRequest)
-    assert body.decode(decoder, b'{"texts": ["a"]}') == ClassifyRequest(texts=["a"])
+    assert body.decode(decoder, b'{"texts": ["a"]}', 8) == ClassifyRequest(texts=["a"])
     for content in (b'{"texts": []}', b'{"texts": ["a"], "threshold": 2}', b'{"more": 1}'):
         with pytest.raises(Problem, match="invalid"):
-            body.decode(decoder, content)
+            body.decode(decoder, content, 8)
 
 
 class Failing:
@@ -100,6 +132,6 @@ class Failing:
 )
 def test_a_message_of_an_unknown_form_is_not_passed_on(message: str) -> None:
     with pytest.raises(Problem) as caught:
-        body.decode(Failing(ValidationError(message)), b"")  # type: ignore[arg-type]
+        body.decode(Failing(ValidationError(message)), b"", 8)  # type: ignore[arg-type]
     (error,) = caught.value.errors
     assert (error.pointer, error.detail) == ("#", "The value does not match the schema")

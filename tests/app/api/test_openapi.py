@@ -15,7 +15,10 @@ from app.settings import Settings
 from ..conftest import connect
 from ..contract import post
 
-ERRORS = {"400", "404", "405", "408", "413", "414", "415", "422", "431", "500", "503"}
+ERRORS = {
+    *("400", "404", "405", "408", "413", "414", "415", "422", "429", "431"),
+    *("500", "503", "504"),
+}
 
 
 def described(client: TestClient) -> dict[str, Any]:

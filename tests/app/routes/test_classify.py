@@ -12,7 +12,10 @@ from starlette.types import Message, Receive, Scope, Send
 
 from app.api.schemas import limited_request
 from app.routes.classify import ClassifyEndpoint
+from app.serving.admission import Admission
 from app.serving.classification import Classification
+from app.serving.limits import TextLimits
+from app.serving.pool import Pool
 from app.serving.registry import Registry
 from app.settings import Settings
 from app.telemetry.metrics import Metrics
@@ -226,13 +229,16 @@ def test_only_other_paths_reach_the_framework(
     async def send(message: Message) -> None:
         sent.append(message)
 
-    classification = Classification()
+    load = Metrics().load
+    classification = Classification(TextLimits(100, 100), Pool(load, timeout_ms=60_000))
     endpoint = ClassifyEndpoint(
         framework,
         registry=registry,
         classification=classification,
+        admission=Admission(load, max_bytes=100, max_texts=8, max_waiting=0, max_wait_ms=0),
         schema=limited_request(8, 100),
         max_body_bytes=100,
+        max_texts=8,
     )
     headers = [(b"content-type", b"application/json")]
     scope = {"type": kind, "first_headers": dict(headers), "request_id": "r-1"}

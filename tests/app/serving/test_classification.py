@@ -3,23 +3,28 @@
 import asyncio
 import threading
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 import pytest
 from fastapi.testclient import TestClient
 from prometheus_client.parser import text_string_to_metric_families
 
+from app.serving.admission import Admission
 from app.serving.classification import Classification
-from app.serving.registry import Registry
+from app.serving.limits import TextLimits
+from app.serving.pool import Pool
+from app.serving.registry import Registry, Served
 from app.telemetry.metrics import Metrics
 from dandelion import Classifier, serving
 from dandelion.decision.rule import Decided, Decision
 from dandelion.manifest import Manifest
 
-from ..contract import Clock
+from ..contract import Clock, never
+
+T = TypeVar("T")
 
 
 @pytest.fixture(scope="module")
@@ -31,9 +36,33 @@ def registry(made_up: Path) -> Registry:
 
 @pytest.fixture(scope="module")
 def classification() -> Iterator[Classification]:
-    classification = Classification()
+    classification = Classification(
+        TextLimits(100_000, 8_000_000), Pool(Metrics().load, timeout_ms=60_000)
+    )
     yield classification
     classification.close()
+
+
+def run(
+    classification: Classification,
+    served: Served,
+    texts: Sequence[str],
+    encode: Callable[[Manifest, Decision, Decided], T],
+) -> T:
+    admission = Admission(
+        Metrics().load, max_bytes=1, max_texts=10_000, max_waiting=0, max_wait_ms=0
+    )
+    return asyncio.run(
+        classification.run(
+            served,
+            texts,
+            served.classifier.decision,
+            encode,
+            admitted=admission.enter(),
+            receive=never,
+            arrived=time.monotonic(),
+        )
+    )
 
 
 def thread_of(manifest: Manifest, decision: Decision, decided: Decided) -> int:
@@ -50,14 +79,17 @@ def thread_of(manifest: Manifest, decision: Decision, decided: Decided) -> int:
         (["a" * 128] * 255 + ["a" * 129], False),
         (["a" * 32_768], True),
         (["a" * 32_769], False),
+        (["\ufdfa" * 1820], True),  # 18 characters each
+        (["\ufdfa" * 1821], False),
+        (["\ufdfa" * 910] * 2, True),
+        (["\ufdfa" * 911] * 2, False),
     ],
 )
 def test_only_a_small_batch_stays_in_the_event_loop(
     registry: Registry, classification: Classification, texts: list[str], is_inline: bool
 ) -> None:
-    served = registry.get("spam")
-    run = classification.run(served, texts, served.classifier.decision, thread_of)
-    assert (asyncio.run(run) == threading.get_ident()) is is_inline
+    thread = run(classification, registry.get("spam"), texts, thread_of)
+    assert (thread == threading.get_ident()) is is_inline
 
 
 def test_the_route_classifies_a_large_batch_in_another_thread(
@@ -90,8 +122,7 @@ def test_chunks_become_one_result(
         assert (manifest, decision) == (served.manifest, served.classifier.decision)
         return decided
 
-    run = classification.run(served, texts, served.classifier.decision, returned)
-    decided = asyncio.run(run)
+    decided = run(classification, served, texts, returned)
     expected = served.classifier.decision.decide(served.classifier.scores(texts))
     assert decided.positions == expected.positions
     assert decided.scores == pytest.approx(expected.scores, abs=1e-6)
@@ -107,9 +138,9 @@ def test_each_stage_is_measured_over_all_chunks(
     clock = Clock()
     encode, infer = Classifier.encode, Classifier.infer
 
-    def slow_encode(classifier: Classifier, texts: Sequence[str]) -> Any:
+    def slow_encode(classifier: Classifier, texts: Sequence[str], *, is_clean: bool) -> Any:
         clock.advance(3)
-        return encode(classifier, texts)
+        return encode(classifier, texts, is_clean=is_clean)
 
     def slow_infer(classifier: Classifier, batch: Any) -> Any:
         clock.advance(5)

@@ -27,6 +27,16 @@ HAM = "Sorry, I'll be home a bit later tonight"
 MOOD = make_artifact(labels=THREE).manifest
 SPAM = "WINNER!! Claim your free £1000 prize now, call 09012345678"
 
+STATUSES = ("200", "400", "404", "405", "413", "415", "422", "429", "499", "500", "503", "504")
+
+IN_FLIGHT = (
+    "in_flight_requests",
+    "in_flight_body_bytes",
+    "in_flight_texts",
+    "waiting_requests",
+    "waiting_body_bytes",
+)
+
 Samples = dict[tuple[str, frozenset[tuple[str, str]]], float]
 
 
@@ -56,7 +66,7 @@ def test_every_series_exists_before_the_first_request(own_client: TestClient) ->
         for stage in ("tokenize", "infer"):
             name = "dandelion_stage_duration_seconds_count"
             assert value(samples, name, model=model, stage=stage) == 0
-        for status in ("200", "400", "404", "405", "413", "415", "422", "500", "503"):
+        for status in STATUSES:
             assert value(samples, "dandelion_requests_total", model=model, status=status) == 0
         for label in labels:
             assert value(samples, "dandelion_texts_total", model=model, label=label) == 0
@@ -64,6 +74,10 @@ def test_every_series_exists_before_the_first_request(own_client: TestClient) ->
         identity = {name: details[name] for name in ("model", "variant", "version")}
         assert value(samples, "dandelion_model_info", **identity) == 1
     assert value(samples, "dandelion_requests_total", model="unknown", status="404") == 0
+    for reason in ("queue_full", "wait", "deadline", "client_gone"):
+        assert value(samples, "dandelion_shed_requests_total", reason=reason) == 0
+    for name in IN_FLIGHT:
+        assert value(samples, f"dandelion_{name}") == 0
     assert any(name == "process_resident_memory_bytes" for name, _ in samples)
 
 

@@ -1,0 +1,82 @@
+"""The limits on texts after normalization, which may make a text up to 18 times as long.
+
+The lengths before normalization are validated with the request. What cannot exceed a limit costs
+nothing here: ASCII, which normalization leaves as it is, and texts so short that even the largest
+expansion keeps them below it.
+"""
+
+from collections.abc import Iterator, Sequence
+
+from dandelion.classifier import CHUNK_CHARS, CHUNK_TEXTS
+from dandelion.text.tokenizer import MAX_EXPANSION, TextTooLongError, clean
+
+from .. import errors
+
+
+class TextLimits:
+    """Cleans texts (`dandelion.text.tokenizer.clean`) up to the first that exceeds a limit.
+
+    Args:
+        max_text_chars: characters of a text at most, after normalization.
+        max_request_chars: characters of all texts of a request at most, after normalization.
+    """
+
+    def __init__(self, max_text_chars: int, max_request_chars: int) -> None:
+        self.max_text_chars = max_text_chars
+        self.max_request_chars = max_request_chars
+        self.always_met = min(max_text_chars, max_request_chars) // MAX_EXPANSION
+        """Texts of up to this many characters together are within the limits, whatever they are."""
+
+    def clean(self, texts: Sequence[str], max_chars: int) -> list[str] | None:
+        """Clean the texts of a short request.
+
+        Args:
+            texts: raw.
+            max_chars: stop beyond this many characters in all.
+
+        Returns:
+            The clean texts; None if they have more than ``max_chars`` characters.
+
+        Raises:
+            Problem: 422, names the first text that exceeds a limit.
+        """
+        found, left = [], self.max_request_chars
+        for position, text in enumerate(texts):
+            if not text.isascii():
+                text = self._clean(position, text, left)  # noqa: PLW2901
+            left -= len(text)
+            if left < 0:
+                raise errors.texts_too_long(position, self.max_request_chars)
+            if self.max_request_chars - left > max_chars:
+                return None
+            found.append(text)
+        return found
+
+    def chunks(self, texts: Sequence[str]) -> Iterator[list[str]]:
+        """Yield the clean texts in chunks, at least one, of bounded size; see `classifier.chunks`.
+
+        Raises:
+            Problem: 422, names the first text that exceeds a limit.
+        """
+        chunk: list[str] = []
+        chars, left = 0, self.max_request_chars
+        for position, text in enumerate(texts):
+            if not text.isascii():
+                text = self._clean(position, text, left)  # noqa: PLW2901
+            left -= len(text)
+            if left < 0:
+                raise errors.texts_too_long(position, self.max_request_chars)
+            if chunk and (chars + len(text) > CHUNK_CHARS or len(chunk) == CHUNK_TEXTS):
+                yield chunk
+                chunk, chars = [], 0
+            chunk.append(text)
+            chars += len(text)
+        yield chunk
+
+    def _clean(self, position: int, text: str, left: int) -> str:
+        try:
+            return clean(text, min(self.max_text_chars, left))
+        except TextTooLongError:
+            if left < self.max_text_chars:
+                raise errors.texts_too_long(position, self.max_request_chars) from None
+            raise errors.text_too_long(position, self.max_text_chars) from None
