@@ -113,9 +113,11 @@ class Settings(Address):
     max_connections: int = Field(1000, ge=1)
     """Open connections per worker; at the limit, idle ones are closed first."""
     max_bytes_in_flight: int = Field(32_000_000, ge=1)
-    """Bytes of request bodies that a worker reads or classifies at a time."""
+    """Bytes of request bodies over 64 KiB that a worker reads or classifies at a time; at least
+    `DANDELION_MAX_BODY_BYTES`."""
     max_texts_in_flight: int = Field(16_384, ge=1)
-    """Texts that a worker classifies at a time, and those that wait for it."""
+    """Texts of large batches that a worker classifies at a time, or that wait for a thread; at
+    least `DANDELION_MAX_TEXTS`."""
     max_waiting: int = Field(256, ge=0)
     """Requests per worker that wait for capacity; further ones get 429."""
     max_wait_ms: int = Field(2000, ge=0)

@@ -229,7 +229,7 @@ def test_series_are_those_of_the_service(service: Service) -> None:
     for cells in rows(MONITORING, "series"):
         (series,) = in_code(cells[0])
         name, _, labels = series.rstrip("}").partition("{")
-        documented[name] = (set(labels.split(",")), cells[1])
+        documented[name] = (set(filter(None, labels.split(","))), cells[1])
     assert documented == exposed
 
 

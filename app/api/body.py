@@ -39,8 +39,11 @@ _MAX_DIGITS: Final = 18
 
 # A body shorter than this holds too few strings to cost more than a valid one.
 _FEW_STRINGS_BYTES: Final = 65_536
-# Strings of a request that are not texts: the names of its fields, which may be repeated.
-_NAMES: Final = 64
+# Allowed strings of a request that are not texts: the names of its fields, which may be repeated.
+NAMES: Final = 64
+
+# Two quotation marks and a comma: no string takes less.
+_STRING_BYTES: Final = 3
 
 _TRUNCATED: Final = "Input data was truncated"
 # After the first half of an escaped pair of surrogates, msgspec wants this many bytes.
@@ -101,6 +104,25 @@ async def read(
             reserved = max_bytes
 
 
+def most_strings(body: bytes) -> int:
+    """Return an upper bound on the number of strings in a body, at least 1."""
+    return 1 + body.count(b'"') // 2
+
+
+def has_few_strings(body: bytes, most: int) -> bool:
+    """Return whether a body has about ``most`` strings or fewer, and twice as many at most.
+
+    A quotation mark without a backslash before it begins or ends a string, and each string begins
+    with one. So between half as many and as many strings are in the body.
+    """
+    if len(body) <= _STRING_BYTES * most:
+        return True
+    marks = body.count(b'"')
+    if marks <= 2 * most:  # several times as fast as looking for backslashes, too
+        return True
+    return marks - body.count(b'\\"') <= 2 * most
+
+
 def decode(decoder: Decoder[T], body: bytes, max_texts: int) -> T:
     """Decode a body and validate it, in one pass that ends at the first error.
 
@@ -130,24 +152,21 @@ def decode(decoder: Decoder[T], body: bytes, max_texts: int) -> T:
 
 
 def _check_strings(decoder: Decoder[T], body: bytes, max_texts: int) -> None:
-    """Refuse a body with more than twice the allowed number of strings.
-
-    A quotation mark without a backslash before it begins or ends a string, and each string begins
-    with one. So between half as many and as many strings are in the body.
+    """Refuse a body with more than twice the allowed number of strings, see `has_few_strings`.
 
     Raises:
         ValidationError: there are too many strings, or one of the first is wrong.
         DecodeError: the body is not JSON up to where there are too many.
     """
-    most = 2 * (max_texts + _NAMES)
-    if body.count(b'"') <= most:  # several times as fast as looking for backslashes, too
+    most = max_texts + NAMES
+    if has_few_strings(body, most):
         return
     start = marks = 0
     while start < len(body):
         stop = start + _FEW_STRINGS_BYTES
         escaped = body.count(b'\\"', max(start - 1, 0), stop)
         marks += body.count(b'"', start, stop) - escaped
-        if marks > most:
+        if marks > 2 * most:
             # What comes first in the body is what is reported.
             try:
                 decoder.decode(body[: body.rindex(b'"', start, stop) + 1])

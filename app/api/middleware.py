@@ -39,7 +39,8 @@ def _unchanged(app: ASGIApp) -> ASGIApp:
 class RequestMiddleware:
     """Gives each request an id, records requests to models, and turns defects into a 500.
 
-    Each response gets the request's id and `SECURITY_HEADERS`.
+    Each response gets the request's id and `SECURITY_HEADERS`. A request that the server cancels,
+    at the end of the grace period, gets a 503.
 
     A request to a model is one whose endpoint has set ``scope["model"]``; those of scrapers and
     probes are not recorded. Plain ASGI: Starlette's `BaseHTTPMiddleware` costs more than a whole

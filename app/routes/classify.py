@@ -1,8 +1,7 @@
 """``POST /classify/{model}``."""
 
-import asyncio
-import time
 from collections.abc import Mapping, Sequence
+from functools import partial
 from http import HTTPMethod
 from typing import Any, Final
 from urllib.parse import quote
@@ -27,8 +26,8 @@ from ..api.schemas import (
 )
 from ..errors import Problem
 from ..serving.admission import SMALL_BODY, Admission
-from ..serving.classification import Classification
-from ..serving.registry import Registry
+from ..serving.classification import INLINE_TEXTS, Batch, Classification
+from ..serving.registry import Registry, Served
 
 _PREFIX: Final = "/classify/"
 _JSON: Final = (b"content-type", b"application/json")
@@ -66,7 +65,6 @@ class ClassifyEndpoint:
         self._classification = classification
         self._admission = admission
         self._decoder = Decoder(schema)
-        self._decoding = asyncio.Lock()
         self._max_body_bytes = max_body_bytes
         self._max_texts = max_texts
 
@@ -89,7 +87,7 @@ class ClassifyEndpoint:
             await send({"type": "http.response.body", "body": content})
 
     async def _classify(self, model: str, scope: Scope, receive: Receive) -> bytes:
-        """Return the body of the response.
+        """Return the body of the response. A large body is decoded only when it is its turn.
 
         Raises:
             Problem: 404, 405, 413, 415, 400, 422, 429, 503 or 504.
@@ -98,7 +96,7 @@ class ClassifyEndpoint:
         if scope["method"] != HTTPMethod.POST:
             raise errors.method_not_allowed({"Allow": "POST"})
         served = self._registry.get(model)
-        admitted = self._admission.enter()
+        admitted = self._admission.enter(receive)
         try:
             content = await body.read(
                 receive,
@@ -107,39 +105,32 @@ class ClassifyEndpoint:
                 admitted.take_bytes,
                 SMALL_BODY,
             )
-            arrived = time.monotonic()
-            if len(content) <= SMALL_BODY:
-                request = body.decode(self._decoder, content, self._max_texts)
-            else:
-                admitted.keep_bytes(len(content))
-                request = await self._decode_in_turn(content)
-            del content  # the texts are copies
-            decision = served.classifier.decision
-            try:
-                decision = decision.at(request.threshold)
-            except ThresholdError:  # its range was validated, so the model takes none
-                raise errors.threshold_not_allowed(len(decision.labels)) from None
-            return await self._classification.run(
-                served,
-                request.texts,
-                decision,
+            admitted.has_body(len(content))
+            if len(content) <= SMALL_BODY and body.has_few_strings(content, INLINE_TEXTS):
+                batch = self._decode(served, content)
+                return await self._classification.run(batch, responses.encode, admitted)
+            return await self._classification.run_in_turn(
+                partial(self._decode, served, content),
+                min(body.most_strings(content), self._max_texts),
                 responses.encode,
-                admitted=admitted,
-                receive=receive,
-                arrived=arrived,
+                admitted,
             )
         finally:
             admitted.leave()
 
-    async def _decode_in_turn(self, content: bytes) -> ClassifyRequest:
-        """Decode a large body.
+    def _decode(self, served: Served, content: bytes) -> Batch:
+        """Decode the body.
 
-        That keeps the event loop busy for milliseconds. The loop has a turn before each such body,
-        so that many which arrive together do not add up for what else waits for it.
+        Raises:
+            Problem: 400 or 422.
         """
-        async with self._decoding:
-            await asyncio.sleep(0)
-            return body.decode(self._decoder, content, self._max_texts)
+        request = body.decode(self._decoder, content, self._max_texts)
+        decision = served.classifier.decision
+        try:
+            decision = decision.at(request.threshold)
+        except ThresholdError:  # its range was validated, so the model takes none
+            raise errors.threshold_not_allowed(len(decision.labels)) from None
+        return Batch(served, request.texts, decision)
 
 
 def requested_model(scope: Scope) -> str:

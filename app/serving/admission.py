@@ -1,7 +1,7 @@
 """Admission: bounds what one worker reads and classifies at a time, and how much waits for it.
 
 Two quantities are shared: bytes of bodies, which a request reserves before it reads its body, and
-texts, which it takes once they are decoded. A request always takes them in this order and each of
+texts, which it takes before they are decoded. A request always takes them in this order and each of
 them once, so those that wait never wait for each other.
 
 **Discipline.** Each quantity is given out in order of arrival: while a request waits, none that
@@ -11,9 +11,12 @@ buffers anyway, and a batch that is classified at once in the event loop. Such r
 """
 
 import asyncio
+import time
 from collections import deque
 from collections.abc import Callable
 from typing import Final, NamedTuple
+
+from starlette.types import Receive
 
 from .. import errors
 from ..telemetry.metrics import Load, Shed
@@ -186,11 +189,15 @@ class Admission:
         self._on_idle = on_idle
         self._used_since_idle = 0
 
-    def enter(self) -> "Admitted":
-        """Count a request as in flight until it calls `Admitted.leave`."""
+    def enter(self, receive: Receive) -> "Admitted":
+        """Count a request as in flight until it calls `Admitted.leave`.
+
+        Args:
+            receive: ASGI's, of the request.
+        """
         self.requests += 1
         self.load.requests.set(self.requests)
-        return Admitted(self)
+        return Admitted(self, receive)
 
     def leave(self, bytes_: int, texts: int) -> None:
         """Count a request as answered, and give back what it has taken."""
@@ -207,14 +214,21 @@ class Admission:
 
 
 class Admitted:
-    """A request in flight, and what it has taken."""
+    """A request in flight, and what it has taken.
 
-    __slots__ = ("_admission", "_bytes", "_texts")
+    Attributes:
+        receive: ASGI's; once the body is read, it returns when the client is gone.
+        arrived: when the body had arrived, in `time.monotonic`'s seconds.
+    """
 
-    def __init__(self, admission: Admission) -> None:
+    __slots__ = ("_admission", "_bytes", "_texts", "arrived", "receive")
+
+    def __init__(self, admission: Admission, receive: Receive) -> None:
         self._admission = admission
         self._bytes = 0
         self._texts = 0
+        self.receive = receive
+        self.arrived = 0.0
 
     async def take_bytes(self, amount: int) -> None:
         """Reserve bytes for the body; called once, before more than `SMALL_BODY` bytes are read.
@@ -225,14 +239,15 @@ class Admitted:
         await self._admission.bytes.take(amount)
         self._bytes = amount
 
-    def keep_bytes(self, amount: int) -> None:
-        """Give back what was reserved in excess of this amount."""
-        if self._bytes > amount:
-            excess, self._bytes = self._bytes - amount, amount
+    def has_body(self, size: int) -> None:
+        """The body has arrived: its time limit begins. What it did not need is given back."""
+        self.arrived = time.monotonic()
+        if self._bytes > size:
+            excess, self._bytes = self._bytes - size, size
             self._admission.bytes.give_back(excess)
 
     async def take_texts(self, amount: int) -> None:
-        """Take the texts of a large batch; called once, after the body was decoded.
+        """Take the texts of a large batch; called once, after the body was read.
 
         Raises:
             Problem: 429.

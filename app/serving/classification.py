@@ -5,7 +5,6 @@ from collections.abc import Callable, Iterable, Sequence
 from typing import Final, NamedTuple, TypeVar
 
 import numpy as np
-from starlette.types import Receive
 
 from dandelion.decision.rule import Decided, Decision
 from dandelion.manifest import Manifest
@@ -13,15 +12,31 @@ from dandelion.text.tokenizer import MAX_EXPANSION
 
 from .admission import Admitted
 from .limits import TextLimits
-from .pool import Check, Pool
+from .pool import Check, Pool, Work
 from .registry import Served
 
 T = TypeVar("T")
 
+Encode = Callable[[Manifest, Decision, Decided], T]
+
 # A larger batch takes more than a millisecond compiled, or a few in NumPy. It leaves the event
 # loop, so that small batches and health checks do not wait for it.
-_INLINE_TEXTS: Final = 256
+INLINE_TEXTS: Final = 256
 _INLINE_CHARS: Final = 32_768
+
+
+class Batch(NamedTuple):
+    """The texts of a request.
+
+    Attributes:
+        served: the model.
+        texts: raw, at least one.
+        decision: the model's own, or with the threshold of the request.
+    """
+
+    served: Served
+    texts: Sequence[str]
+    decision: Decision
 
 
 class _Timed(NamedTuple):
@@ -50,27 +65,13 @@ class Classification:
         """Stop the threads; no batch may be in flight."""
         self._pool.close()
 
-    async def run(  # noqa: PLR0913
-        self,
-        served: Served,
-        texts: Sequence[str],
-        decision: Decision,
-        encode: Callable[[Manifest, Decision, Decided], T],
-        *,
-        admitted: Admitted,
-        receive: Receive,
-        arrived: float,
-    ) -> T:
-        """Classify texts and encode the result, both in the same thread.
+    async def run(self, batch: Batch, encode: Encode[T], admitted: Admitted) -> T:
+        """Classify a batch and encode the result, both in the same thread.
 
         Args:
-            served: the model.
-            texts: raw, at least one.
-            decision: the model's own, or with the threshold of the request.
+            batch: the texts.
             encode: turns the decisions on the texts into a response.
             admitted: the request.
-            receive: ASGI's, with the body read.
-            arrived: when the body had arrived, in `time.monotonic`'s seconds.
 
         Returns:
             What ``encode`` returns.
@@ -79,64 +80,85 @@ class Classification:
             Problem: 422, a text or all of them are too long after normalization; 429 or 504.
             ClientDisconnect: the client is gone.
         """
-        if len(texts) <= _INLINE_TEXTS:
+        texts = batch.texts
+        if len(texts) <= INLINE_TEXTS:
             chars = sum(map(len, texts))
             if chars <= self._always_met:
-                return _run(served, texts, decision, encode)
+                return _run(batch, encode)
             if chars <= _INLINE_CHARS:
                 # One call for all texts costs less than one for each.
                 if chars <= self._max_ascii and "".join(texts).isascii():
-                    return _run(served, texts, decision, encode)
+                    return _run(batch, encode)
                 clean = self._limits.clean(texts, _INLINE_CHARS)
                 if clean is not None:
-                    return _run(served, clean, decision, encode, is_clean=True)
+                    return _run(batch._replace(texts=clean), encode, is_clean=True)
+        return await self.run_in_turn(lambda: batch, len(texts), encode, admitted)
 
-        def work(check: Check) -> tuple[T, _Timed]:
-            timed = _decide(served, self._limits.chunks(texts), decision, check, is_clean=True)
-            return encode(served.manifest, decision, timed.decided), timed
+    async def run_in_turn(
+        self, decode: Callable[[], Batch], texts: int, encode: Encode[T], admitted: Admitted
+    ) -> T:
+        """Classify a large batch, which is decoded only when it is its turn.
 
-        encoded, timed = await self._pool.run(
-            work, texts=len(texts), admitted=admitted, receive=receive, arrived=arrived
-        )
+        Args:
+            decode: returns the batch; called in the event loop.
+            texts: the number of texts, or more.
+            encode: see `run`.
+            admitted: the request.
+
+        Returns:
+            What ``encode`` returns.
+
+        Raises:
+            Problem: see `run`; or what ``decode`` raises.
+            ClientDisconnect: the client is gone.
+        """
+
+        def start() -> Work[tuple[Served, T, _Timed]]:
+            batch = decode()
+
+            def work(check: Check) -> tuple[Served, T, _Timed]:
+                chunks = self._limits.chunks(batch.texts)
+                timed = _decide(batch, chunks, check, is_clean=True)
+                return batch.served, _encode(batch, encode, timed), timed
+
+            return work
+
+        served, encoded, timed = await self._pool.run(start, texts, admitted)
         served.metrics.observe(*timed)  # here, since a batch that was abandoned is not counted
         return encoded
 
 
-def _run(
-    served: Served,
-    texts: Sequence[str],
-    decision: Decision,
-    encode: Callable[[Manifest, Decision, Decided], T],
-    *,
-    is_clean: bool = False,
-) -> T:
-    timed = _decide(served, (texts,), decision, is_clean=is_clean)
-    served.metrics.observe(*timed)
-    return encode(served.manifest, decision, timed.decided)
+def _run(batch: Batch, encode: Encode[T], *, is_clean: bool = False) -> T:
+    timed = _decide(batch, (batch.texts,), is_clean=is_clean)
+    batch.served.metrics.observe(*timed)
+    return _encode(batch, encode, timed)
+
+
+def _encode(batch: Batch, encode: Encode[T], timed: _Timed) -> T:
+    return encode(batch.served.classifier.manifest, batch.decision, timed.decided)
 
 
 def _decide(
-    served: Served,
+    batch: Batch,
     chunks: Iterable[Sequence[str]],
-    decision: Decision,
     check: Check | None = None,
     *,
     is_clean: bool,
 ) -> _Timed:
     """Classify chunk by chunk; ``check`` may end it before each."""
-    classifier = served.classifier
+    classifier = batch.served.classifier
     scores = []
     tokenize_s = infer_s = 0.0
     started = time.perf_counter()
     for chunk in chunks:
         if check:
             check()
-        batch = classifier.encode(chunk, is_clean=is_clean)
+        encoded = classifier.encode(chunk, is_clean=is_clean)
         tokenized = time.perf_counter()
-        scores.append(classifier.infer(batch))
+        scores.append(classifier.infer(encoded))
         inferred = time.perf_counter()
         tokenize_s += tokenized - started
         infer_s += inferred - tokenized
         started = inferred
-    decided = decision.decide(scores[0] if len(scores) == 1 else np.concatenate(scores))
+    decided = batch.decision.decide(scores[0] if len(scores) == 1 else np.concatenate(scores))
     return _Timed(decided, tokenize_s, infer_s)

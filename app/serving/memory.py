@@ -18,15 +18,19 @@ class Trimmer:
 
     Args:
         trim: returns memory to the system; takes milliseconds, so it runs in a thread.
+        delay_s: seconds to wait for further requests.
     """
 
-    def __init__(self, trim: Callable[[], None] = return_freed_memory) -> None:
+    def __init__(
+        self, trim: Callable[[], None] = return_freed_memory, delay_s: float = _DELAY_S
+    ) -> None:
         self._trim = trim
+        self._delay_s = delay_s
         self._used = 0
         self._is_scheduled = False
 
     def schedule(self, used: int) -> None:
-        """Return memory in a second, if enough was used since the last time.
+        """Return memory soon, if enough was used since the last time.
 
         Args:
             used: bytes that were used since the last call.
@@ -34,7 +38,7 @@ class Trimmer:
         self._used += used
         if self._used >= _WORTHWHILE_BYTES and not self._is_scheduled:
             self._is_scheduled = True
-            asyncio.get_running_loop().call_later(_DELAY_S, self._start)
+            asyncio.get_running_loop().call_later(self._delay_s, self._start)
 
     def _start(self) -> None:
         self._used = 0

@@ -20,7 +20,9 @@ from .admission import Admitted
 
 T = TypeVar("T")
 
+# Called often by work in a thread: raises once nobody waits for the result. Then the work must end.
 Check = Callable[[], None]
+Work = Callable[[Check], T]
 
 _THREADS: Final = 2
 
@@ -62,37 +64,28 @@ class Pool:
         self._timeout_ms = timeout_ms
         self._threads = ThreadPoolExecutor(_THREADS, thread_name_prefix="classify")
         self._free = asyncio.Semaphore(_THREADS)
+        self._starting = asyncio.Lock()
 
     def close(self) -> None:
         """Stop the threads; no work may be in flight."""
         self._threads.shutdown()
 
-    async def run(
-        self,
-        work: Callable[[Check], T],
-        *,
-        texts: int,
-        admitted: Admitted,
-        receive: Receive,
-        arrived: float,
-    ) -> T:
+    async def run(self, start: Callable[[], Work[T]], texts: int, admitted: Admitted) -> T:
         """Run work in a thread.
 
         Args:
-            work: called with a function that it calls often: it raises once nobody waits for the
-                result. Then the work must end.
-            texts: taken from the capacity before the work starts.
+            start: called in the event loop as soon as a thread is free; returns the work. If it
+                takes long, it delays all else; so the loop has a turn before each.
+            texts: taken from the capacity before.
             admitted: the request.
-            receive: ASGI's, with the body read: returns once the client is gone.
-            arrived: when the body had arrived, in `time.monotonic`'s seconds.
 
         Raises:
             ClientDisconnect: the client is gone.
-            Problem: 429 or 504; or what ``work`` raises.
+            Problem: 429 or 504; or what ``start`` or the work raises.
         """
-        job = _Job(arrived + self._timeout_ms / 1e3)
-        working = asyncio.create_task(self._in_turn(job, work, texts, admitted))
-        gone = asyncio.create_task(_wait_for_disconnect(receive))
+        job = _Job(admitted.arrived + self._timeout_ms / 1e3)
+        working = asyncio.create_task(self._in_turn(job, start, texts, admitted))
+        gone = asyncio.create_task(_wait_for_disconnect(admitted.receive))
         try:
             await asyncio.wait(
                 {working, gone},
@@ -118,10 +111,13 @@ class Pool:
             del working, gone
 
     async def _in_turn(
-        self, job: _Job, work: Callable[[Check], T], texts: int, admitted: Admitted
+        self, job: _Job, start: Callable[[], Work[T]], texts: int, admitted: Admitted
     ) -> T:
         await admitted.take_texts(texts)
         async with self._free:
+            async with self._starting:
+                await asyncio.sleep(0)
+                work = start()
             job.is_in_thread = True
             loop = asyncio.get_running_loop()
             return await loop.run_in_executor(self._threads, work, job.check)

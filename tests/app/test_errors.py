@@ -57,6 +57,27 @@ def test_400_names_the_place(client: TestClient) -> None:
     assert_problem(post(client, body), 400, f"trailing comma in object (byte {len(body) - 1})")
 
 
+@pytest.mark.parametrize("half", [r"\ud800", r"\udbff", r"\udc00", r"\udfff"])
+@pytest.mark.parametrize("rest", ["", "a", "abcdefgh", r"\n", r"\u0041", " ", r"\ud83d\ude00"])
+@pytest.mark.parametrize(
+    "body",
+    ['{"texts": ["%s"]}', '{"texts": ["canary-7f3a9 %s", "b"]}', '{"%s": 1}', '["%s'],
+)
+def test_400_names_half_a_pair_of_surrogates(
+    client: TestClient, body: str, half: str, rest: str
+) -> None:
+    response = post(client, (body % (half + rest)).encode())
+    if body.startswith("{"):
+        assert_problem(response, 400, "surrogate pair (byte ")
+    else:  # refused before
+        assert_problem(response, 422, "Expected an object")
+
+
+@pytest.mark.parametrize("body", [b"{", b'{"texts', b'{"texts": ["a", "b', rb'{"texts": ["\u00'])
+def test_400_names_a_body_that_ends_too_soon(client: TestClient, body: bytes) -> None:
+    assert_problem(post(client, body), 400, "input data was truncated")
+
+
 def test_a_pair_of_surrogates_is_an_emoji(client: TestClient) -> None:
     assert post(client, rb'{"texts": ["\ud83c\udf3c"]}').status_code == 200
 
@@ -149,6 +170,21 @@ def test_415_another_content_type(client: TestClient, content_type: str) -> None
     )
     problem = assert_problem(response, 415)
     assert problem["detail"] == "Content-Type must be application/json."
+
+
+@pytest.mark.parametrize("encoding", ["gzip", "br", "deflate, gzip", "canary-7f3a9", "x-gzip"])
+def test_415_a_compressed_body(client: TestClient, encoding: str) -> None:
+    headers = {**JSON_TYPE, "content-encoding": encoding}
+    response = client.post("/classify/spam", content=b'{"texts": ["a"]}', headers=headers)
+    assert_problem(response, 415, "Content-Encoding must be identity")
+    assert response.headers["accept-encoding"] == "identity"
+
+
+@pytest.mark.parametrize("encoding", ["identity", " Identity ", ""])
+def test_a_body_may_be_declared_as_not_compressed(client: TestClient, encoding: str) -> None:
+    headers = {**JSON_TYPE, "content-encoding": encoding}
+    response = client.post("/classify/spam", content=b'{"texts": ["a"]}', headers=headers)
+    assert response.status_code == 200
 
 
 @pytest.mark.parametrize(("first", "status"), [("text/plain", 415), ("application/json", 200)])

@@ -21,7 +21,9 @@ from dandelion import classifier as classifier_module
 from dandelion.artifact import Golden, load, save
 from dandelion.classifier import chunks
 from dandelion.engines import library
+from dandelion.engines.choice import EngineChoice
 from dandelion.engines.network import binary_logits, sigmoid, softmax
+from dandelion.text.tokenizer import clean
 
 from .examples import FEATURES, THREE, make_artifact
 from .strategies import ANY_TEXTS
@@ -267,3 +269,14 @@ def test_golden_scores(kind: str) -> None:
     wrong = replace(original, golden=Golden(original.golden.texts, tuple(scores.tolist())))
     with pytest.raises(ArtifactError, match=r"golden\.json of .*/tiny: scores differ by up to"):
         Classifier(wrong).check_golden()
+
+
+@pytest.mark.parametrize("engine", ["compiled", "numpy"])
+def test_clean_texts_are_not_cleaned_again(engine: EngineChoice) -> None:
+    classifier = Classifier(make_artifact(features=FEATURES), engine)
+    texts = ["ﬁve ½ \ufdfa", "plain", "e\u0301" * 300, "\u2460 £1000"]
+    raw = classifier.infer(classifier.encode(texts))
+    given_clean = classifier.infer(
+        classifier.encode([clean(text) for text in texts], is_clean=True)
+    )
+    np.testing.assert_array_equal(given_clean, raw)

@@ -1,10 +1,13 @@
 """From bytes to a valid request, or to the one error that is reported."""
 
 import asyncio
+import json
 from collections.abc import Iterable, Mapping
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from msgspec import DecodeError, ValidationError
 from msgspec.json import Decoder
 from starlette.requests import ClientDisconnect
@@ -135,3 +138,68 @@ def test_a_message_of_an_unknown_form_is_not_passed_on(message: str) -> None:
         body.decode(Failing(ValidationError(message)), b"", 8)  # type: ignore[arg-type]
     (error,) = caught.value.errors
     assert (error.pointer, error.detail) == ("#", "The value does not match the schema")
+
+
+class Counting:
+    """A decoder that counts the bytes it is given."""
+
+    def __init__(self, decoder: Decoder[ClassifyRequest]) -> None:
+        self.type = decoder.type
+        self.decoder = decoder
+        self.bytes = 0
+
+    def decode(self, content: bytes) -> ClassifyRequest:
+        self.bytes += len(content)
+        return self.decoder.decode(content)
+
+
+def repeated(begin: bytes, item: bytes, end: bytes = b"]}", size: int = 1_000_000) -> bytes:
+    return begin + b",".join([item] * (size // (len(item) + 1))) + end
+
+
+@pytest.mark.parametrize(
+    ("content", "pointer", "detail"),
+    [
+        (repeated(b'{"texts": [', b'""'), "#/texts", "Expected an array of length <= 100"),
+        (repeated(b'{"texts": [', b'"a"'), "#/texts", "Expected an array of length <= 100"),
+        (repeated(b'{"texts": [', b'"a"', b""), "#/texts", "Expected an array of length <= 100"),
+        (repeated(b'{"texts": [', rb'"\\"'), "#/texts", "Expected an array of length <= 100"),
+        (repeated(b'{"texts": [', rb'"\""'), "#/texts", "Expected an array of length <= 100"),
+        (repeated(b'{"texts": ["a", 1,', b'"a"'), "#/texts/1", "Expected a string, got a number"),
+        (repeated(b'{"more": [', b'"a"'), "#", "Unknown field. Allowed fields: texts, threshold"),
+        (repeated(b'["a",', b'"a"', b"]"), "#", "Expected an object, got an array"),
+    ],
+)
+def test_millions_of_strings_are_refused_as_they_are_read(
+    content: bytes, pointer: str, detail: str
+) -> None:
+    decoder = Counting(Decoder(limited_request(100, 1000)))
+    with pytest.raises(Problem) as caught:
+        body.decode(decoder, content, 100)  # type: ignore[arg-type]
+    (error,) = caught.value.errors
+    assert (error.pointer, error.detail) == (pointer, detail)
+    assert decoder.bytes < len(content) / 10
+
+
+def test_what_is_not_json_is_found_before_too_many_strings() -> None:
+    content = repeated(b'{"texts": ["a" "b",', b'"a"')
+    with pytest.raises(Problem, match="expected ',' or"):
+        body.decode(Decoder(limited_request(100, 1000)), content, 100)
+
+
+@pytest.mark.parametrize("text", [b"a" * 999, rb"\"" * 999, rb"\\" * 999, rb"\"a\\" * 300])
+def test_a_large_valid_body_is_decoded(text: bytes) -> None:
+    content = b'{"threshold": 0.5, "texts": [' + b",".join([b'"%s"' % text] * 100) + b"]}"
+    decoder = Counting(Decoder(limited_request(100, 1000)))
+    assert len(body.decode(decoder, content, 100).texts) == 100  # type: ignore[arg-type]
+    assert decoder.bytes == len(content)
+
+
+@given(st.lists(st.text(st.sampled_from('a"\\,\n'), max_size=6), max_size=40), st.integers(1, 40))
+def test_strings_are_counted_within_a_factor_of_two(texts: list[str], most: int) -> None:
+    content = json.dumps(texts).encode()
+    if len(texts) <= most:
+        assert body.has_few_strings(content, most)
+    if len(texts) > 2 * most:
+        assert not body.has_few_strings(content, most)
+    assert body.most_strings(content) >= max(len(texts), 1)

@@ -13,6 +13,8 @@ from app.errors import Problem
 from app.serving.admission import Admission, Capacity, Queue
 from app.telemetry.metrics import Load, Metrics
 
+from ..contract import never
+
 LIMIT = 10
 MAX_WAITING = 4
 
@@ -138,7 +140,7 @@ def test_a_request_that_waited_for_too_long_is_refused_and_leaves_nothing() -> N
     found = admission(metrics.load, max_wait_ms=20)
 
     async def arrive() -> None:
-        first, second, third = (found.enter() for _ in range(3))
+        first, second, third = (found.enter(never) for _ in range(3))
         await first.take_bytes(6)
         waiting = [
             asyncio.create_task(second.take_bytes(9)),
@@ -167,7 +169,7 @@ def test_a_small_request_does_not_overtake_a_large_one() -> None:
     order: list[str] = []
 
     async def request(name: str, amount: int, end: Awaitable[object]) -> None:
-        admitted = found.enter()
+        admitted = found.enter(never)
         await admitted.take_bytes(amount)
         order.append(name)
         await end
@@ -191,11 +193,11 @@ def test_what_a_body_did_not_need_admits_others() -> None:
     found = admission(Metrics().load)
 
     async def arrive() -> None:
-        chunked, other = found.enter(), found.enter()
+        chunked, other = found.enter(never), found.enter(never)
         await chunked.take_bytes(10)
         waiting = asyncio.create_task(other.take_bytes(7))
         await asyncio.sleep(0)
-        chunked.keep_bytes(3)
+        chunked.has_body(3)
         await waiting
         assert found.bytes.used == 10
         chunked.leave()
@@ -208,7 +210,7 @@ def test_what_a_body_did_not_need_admits_others() -> None:
 def test_an_amount_over_the_limit_could_never_be_admitted() -> None:
     found = admission(Metrics().load)
     with pytest.raises(ValueError, match="exceeds the limit of 10"):
-        asyncio.run(found.enter().take_texts(11))
+        asyncio.run(found.enter(never).take_texts(11))
 
 
 @given(st.lists(st.tuples(st.integers(0, 5), st.integers(0, 5)), max_size=4))
@@ -220,7 +222,7 @@ def test_in_flight_is_what_has_not_left(amounts: list[tuple[int, int]]) -> None:
 
     async def arrive() -> None:
         for bytes_, texts in amounts:
-            admitted = found.enter()
+            admitted = found.enter(never)
             if bytes_:
                 await admitted.take_bytes(bytes_)
             if texts:

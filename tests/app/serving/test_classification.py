@@ -13,7 +13,7 @@ from fastapi.testclient import TestClient
 from prometheus_client.parser import text_string_to_metric_families
 
 from app.serving.admission import Admission
-from app.serving.classification import Classification
+from app.serving.classification import Batch, Classification
 from app.serving.limits import TextLimits
 from app.serving.pool import Pool
 from app.serving.registry import Registry, Served
@@ -52,17 +52,10 @@ def run(
     admission = Admission(
         Metrics().load, max_bytes=1, max_texts=10_000, max_waiting=0, max_wait_ms=0
     )
-    return asyncio.run(
-        classification.run(
-            served,
-            texts,
-            served.classifier.decision,
-            encode,
-            admitted=admission.enter(),
-            receive=never,
-            arrived=time.monotonic(),
-        )
-    )
+    admitted = admission.enter(never)
+    admitted.has_body(0)
+    batch = Batch(served, texts, served.classifier.decision)
+    return asyncio.run(classification.run(batch, encode, admitted))
 
 
 def thread_of(manifest: Manifest, decision: Decision, decided: Decided) -> int:

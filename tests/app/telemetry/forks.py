@@ -33,6 +33,7 @@ from app.telemetry.shared_map import Layout
 THINGS = Family(Kind.COUNTER, "things", "Things.", ("kind",))
 SIZES = Family(Kind.HISTOGRAM, "sizes", "Sizes.", ("kind",), (1.0, 2.0, 5.0))
 LEVEL = Family(Kind.GAUGE, "level", "Level.", ("kind",))
+LOAD = Family(Kind.SUMMED_GAUGE, "load", "Load.", ("kind",))
 WORKERS = 3
 
 LIMIT_S = 600
@@ -63,6 +64,7 @@ def do(counters: SharedCounters, what: str, kind: str, value: Any) -> None:
         counters.histogram(SIZES, kind).observe_many(value)
     else:
         counters.gauge(LEVEL, kind).set(value)
+        counters.gauge(LOAD, kind).set(value)
 
 
 def end_with(parent: int) -> None:
@@ -122,7 +124,7 @@ class Process:
 
 def run(script: list[tuple[int, Step]]) -> list[Samples]:
     """Run steps of the parent (0) and of processes 1 …; returns what each scrape has returned."""
-    counters = SharedCounters([THINGS, SIZES, LEVEL], Layout(rows=1 + WORKERS))
+    counters = SharedCounters([THINGS, SIZES, LEVEL, LOAD], Layout(rows=1 + WORKERS))
     processes = [Process(counters) for _ in range(WORKERS)]
     found = []
     try:

@@ -89,6 +89,7 @@ class Model:
         for kind in self.kinds_of_level:
             set_to = [levels.get(kind, 0) for levels in self.levels.values()]
             found[f"level{{kind={kind}}}"] = max(set_to, default=0)
+            found[f"load{{kind={kind}}}"] = sum(set_to)
         return found
 
 

@@ -2,11 +2,13 @@
 
 import sys
 import time
+import unicodedata
 
 import pytest
 from hypothesis import given
+from hypothesis import strategies as st
 
-from dandelion.text.tokenizer import normalize, tokenize
+from dandelion.text.tokenizer import MAX_EXPANSION, TextTooLongError, clean, normalize, tokenize
 
 from ..strategies import ANY_TEXT
 
@@ -76,3 +78,34 @@ def test_linear_in_length(unit: str) -> None:
 
     # 32 times the text: linear work takes about 32 times as long, quadratic work 1,024 times.
     assert nanoseconds(64_000) < 200 * max(nanoseconds(2_000), 1)
+
+
+def test_the_expansion_of_every_code_point_is_bounded() -> None:
+    # Composition (the C of NFKC) only joins, so a decomposition is at least as long.
+    lengths = (len(unicodedata.normalize("NFKD", chr(code))) for code in range(0x110000))
+    assert max(lengths) == len(clean("\ufdfa")) == MAX_EXPANSION
+
+
+@given(ANY_TEXT | st.text(st.sampled_from("a\ufdfa½e\u0301")), st.integers(0, 60))
+def test_a_text_is_cleaned_up_to_a_limit(text: str, limit: int) -> None:
+    expected = clean(text)
+    if len(expected) <= limit:
+        assert clean(text, limit) == expected
+    else:
+        with pytest.raises(TextTooLongError):
+            clean(text, limit)
+
+
+def test_a_text_is_not_cleaned_to_its_end_if_it_exceeds_a_limit(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    normalized: list[int] = []
+
+    def spy(form: str, text: str, normalize: object = unicodedata.normalize) -> str:
+        normalized.append(len(text))
+        return normalize(form, text)  # type: ignore[operator, no-any-return]
+
+    monkeypatch.setattr(unicodedata, "normalize", spy)
+    with pytest.raises(TextTooLongError):
+        clean("\ufdfa" * 100_000, 10_000)
+    assert sum(normalized) < 2000

@@ -1,0 +1,77 @@
+"""Texts that become long by normalization: refused where they exceed a limit, and named."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from app.errors import Problem
+from app.serving.limits import TextLimits
+from dandelion.classifier import CHUNK_CHARS, CHUNK_TEXTS
+from dandelion.text.tokenizer import clean
+
+LONG = "\ufdfa"  # becomes 18 characters
+
+
+@given(st.lists(st.text(st.sampled_from("aé½" + LONG), max_size=9), min_size=1, max_size=9))
+def test_texts_are_refused_exactly_where_they_exceed_a_limit(texts: list[str]) -> None:
+    limits = TextLimits(40, 90)
+    expected: str | list[str] = [clean(text) for text in texts]
+    total = 0
+    for position, text in enumerate(expected):
+        total += len(text)
+        if len(text) > 40 or total > 90:
+            expected = f"#/texts/{position}"
+            break
+    for checked in (
+        lambda: limits.clean(texts, 1000),
+        lambda: [text for chunk in limits.chunks(texts) for text in chunk],
+    ):
+        try:
+            found = checked()
+        except Problem as problem:
+            (error,) = problem.errors
+            assert error.pointer == expected
+        else:
+            assert found == expected
+
+
+def test_an_error_names_the_limit() -> None:
+    for limits, detail in (
+        (TextLimits(17, 100), "length <= 17 after Unicode normalization"),
+        (TextLimits(100, 17), "at most 17 characters in all texts after Unicode normalization"),
+    ):
+        with pytest.raises(Problem) as caught:
+            limits.clean(["", LONG], 1000)
+        (error,) = caught.value.errors
+        assert error.pointer == "#/texts/1"
+        assert detail in error.detail
+
+
+def test_the_limit_on_all_texts_holds_for_ascii() -> None:
+    limits = TextLimits(100, 10)
+    assert list(limits.chunks(["a" * 5, "a" * 5])) == [["a" * 5, "a" * 5]]
+    with pytest.raises(Problem):
+        list(limits.chunks(["a" * 5, "a" * 6]))
+
+
+def test_a_short_request_that_becomes_long_is_left_to_the_threads() -> None:
+    limits = TextLimits(1000, 1000)
+    assert limits.clean(["a", LONG], 19) == ["a", clean(LONG)]
+    assert limits.clean(["a", LONG], 18) is None
+
+
+def test_what_cannot_exceed_a_limit_is_known_before() -> None:
+    limits = TextLimits(1000, 90)
+    assert limits.always_met == 5
+    limits.clean([LONG] * limits.always_met, 1000)
+    with pytest.raises(Problem):
+        limits.clean([LONG] * (limits.always_met + 1), 1000)
+
+
+def test_chunks_are_bounded_after_normalization() -> None:
+    limits = TextLimits(100_000, 8_000_000)
+    texts = [LONG * 500] * 40 + ["a"] * 600
+    found = list(limits.chunks(texts))
+    assert [text for chunk in found for text in chunk] == [clean(LONG * 500)] * 40 + ["a"] * 600
+    assert max(len(chunk) for chunk in found) == CHUNK_TEXTS
+    assert CHUNK_CHARS / 2 < max(sum(map(len, chunk)) for chunk in found) <= CHUNK_CHARS
