@@ -133,10 +133,14 @@ def _serve(chosen: Settings, bound: list[socket.socket]) -> int:
         timeout_graceful_shutdown=chosen.shutdown_grace_s,
     )
     listener = _listen(chosen, bound)
-    if supervisor.CAN_FORK:
-        return supervisor.run(config, listener, metrics, phase, chosen.drain_s)
-    gc.freeze()  # the models stay, so the collector need not traverse them
-    SingleServer(config, phase, chosen.drain_s, listener.withdraw).run(list(listener.sockets[0]))
+    try:
+        if supervisor.CAN_FORK:
+            return supervisor.run(config, listener, metrics, phase, chosen.drain_s)
+        gc.freeze()  # the models stay, so the collector need not traverse them
+        server = SingleServer(config, phase, chosen.drain_s, listener.withdraw)
+        server.run(list(listener.sockets[0]))
+    finally:  # where a start fails
+        listener.withdraw()
     return 0
 
 

@@ -81,6 +81,12 @@ class Address(BaseSettings):
         }
         return init_settings, environment
 
+    @field_validator("uds", mode="before")
+    @classmethod
+    def _without_uds(cls, value: object) -> object:
+        """Take an empty variable as none, not as the working directory."""
+        return value or None
+
 
 class Settings(Address):
     """Every setting of the service, read from environment variables named ``DANDELION_…``."""

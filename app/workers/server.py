@@ -179,9 +179,12 @@ class SingleServer(Server):
         """Stop when the drain is over."""
         while self._ignored:  # logged here: a signal may have interrupted another log line
             log_ignored(self._ignored.pop())
-        if self._drained_at is not None and time.monotonic() >= self._drained_at:
-            self._drained_at = None
-            self.handle_exit(signal.SIGTERM, None)
+        if self._drained_at is not None:
+            if not self._announced:
+                log_drain(self._drain_s)
+            if time.monotonic() >= self._drained_at:
+                self._drained_at = None
+                self.handle_exit(signal.SIGTERM, None)
         return await super().on_tick(counter)
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
@@ -189,6 +192,11 @@ class SingleServer(Server):
         self._withdraw()
         _kill_after(stop_s(self.config))
         await super().shutdown(sockets)
+
+
+def log_drain(seconds: float) -> None:
+    """Log that the drain begins."""
+    _log.info("draining: serving, but not ready", extra={"drain_s": seconds})
 
 
 def stop_s(config: uvicorn.Config) -> float:

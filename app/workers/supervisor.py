@@ -150,10 +150,7 @@ class _Supervisor:
             if received == signal.SIGTERM and drain_s and stop_at == math.inf:
                 stop_at = time.monotonic() + drain_s
                 self._phase.advance(Phase.DRAINING)
-                _log.info(
-                    "not ready any more; serving until the drain is over",
-                    extra={"drain_s": drain_s},
-                )
+                server.log_drain(drain_s)
             elif received in {signal.SIGTERM, signal.SIGINT}:
                 self._stop()
                 return -received

@@ -11,6 +11,7 @@ from pathlib import Path
 import httpx2
 import pytest
 
+from app import settings
 from app.settings import SettingsError
 from app.workers import unix_socket
 
@@ -33,7 +34,7 @@ def test_workers_serve_one_socket_which_is_replaced_once_dead(
     start_service: StartService, made_up: Path, tmp_path: Path
 ) -> None:
     path = tmp_path / "dandelion.sock"
-    settings = {"uds": path, "artifacts": made_up, "workers": 2, "host": "ignored"}
+    options = {"uds": path, "artifacts": made_up, "workers": 2, "host": "ignored"}
 
     def post() -> int:
         transport = httpx2.HTTPTransport(uds=str(path))
@@ -41,12 +42,12 @@ def test_workers_serve_one_socket_which_is_replaced_once_dead(
             response = client.post("http://service/classify/spam", json={"texts": ["lunch"]})
         return response.status_code
 
-    first = start_service(**settings)
+    first = start_service(**options)
     first.wait(lambda: f"listening on unix:{path}" in first.log.read_text())
     first.wait(lambda: len(pids(first)) == 2)
     assert [post() for _ in range(8)] == [200] * 8
 
-    second = start_service(**settings)
+    second = start_service(**options)
     assert second.exit_code() == 2
     assert second.log.read_text() == (
         f"error: --uds / DANDELION_UDS: cannot listen on '{path}': Address already in use\n"
@@ -63,11 +64,16 @@ def test_workers_serve_one_socket_which_is_replaced_once_dead(
     while any(map(is_running, pids(first))):
         assert time.monotonic() < deadline
         time.sleep(0.01)
-    third = start_service(**settings)
+    third = start_service(**options)
     third.wait(lambda: "listening on" in third.log.read_text())
     assert post() == 200
     assert third.stop() == -signal.SIGTERM
     assert not path.exists()
+
+
+def test_an_empty_setting_is_none(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("DANDELION_UDS", "")
+    assert settings.load().uds is None
 
 
 def test_a_socket_that_another_service_has_replaced_stays(tmp_path: Path) -> None:
