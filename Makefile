@@ -23,7 +23,7 @@ TORCH := $(if $(TORCH_INDEX),--extra-index-url $(TORCH_INDEX))
 MINUTES_OF_TORCH := one to five minutes with the CPU build, longer with CUDA
 
 .DEFAULT_GOAL := help
-.PHONY: help serve test instructions install-training train-all report tune bench wheel swagger-ui lint format types clean
+.PHONY: help serve test instructions install-training train-all report tune bench soak wheel swagger-ui lint format types clean
 
 help: ## List the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "%-16s %s\n", $$1, $$2}'
@@ -54,6 +54,9 @@ bench: $(VENV)/.study $(VENV)-baselines/.baselines ## Measure speed next to the 
 	@command -v wrk > /dev/null || { echo 'On Debian: apt-get install wrk'; exit 1; }
 	$(BIN)/python -m training download
 	$(BIN)/python -m benchmarks $(if $(QUICK),--quick) $(BENCH_ARGS)
+
+soak: $(VENV)/.dev ## Send hostile and excessive requests to the service; write docs/reliability.md (QUICK=1, SOAK_ARGS=)
+	$(BIN)/python -m benchmarks.soak $(if $(QUICK),--quick) $(SOAK_ARGS)
 
 wheel: | $(BIN)/python ## Build a wheel with the served models into dist/
 	@test -f artifacts/serving.toml || { echo 'artifacts/serving.toml is missing, so the wheel would contain no models.'; exit 1; }

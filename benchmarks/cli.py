@@ -1,6 +1,5 @@
 """The command line: ``python -m benchmarks``."""
 
-import datetime
 import re
 import subprocess
 import sys
@@ -121,8 +120,8 @@ def _measure_part(part: Part, scale: Scale) -> object:
 
 def _describe_run(scale: Scale) -> Run:
     return Run(
-        date=_today(),
-        commit=_commit(),
+        date=machine.today(),
+        commit=machine.commit(),
         quick=scale.is_quick,
         rounds=scale.rounds,
         minutes=0,
@@ -138,25 +137,10 @@ def _finished(run: Run, started: float) -> Run:
 def _with_extra(found: Figures, *, train: bool, image: bool) -> Figures:
     extra = dict(found.extra)
     if train:
-        extra["train_all_min"] = Extra(value=_train_minutes(), date=_today())
+        extra["train_all_min"] = Extra(value=_train_minutes(), date=machine.today())
     if image:
-        extra["image_mb"] = Extra(value=_image_mb(), date=_today())
+        extra["image_mb"] = Extra(value=_image_mb(), date=machine.today())
     return found.model_copy(update={"extra": extra})
-
-
-def _today() -> str:
-    return datetime.datetime.now(datetime.UTC).date().isoformat()
-
-
-def _commit() -> str:
-    done = subprocess.run(
-        ["git", "describe", "--always", "--dirty", "--exclude=*"],
-        cwd=ROOT,
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    return done.stdout.strip() or "unknown"
 
 
 def _train_minutes() -> float:

@@ -1,5 +1,6 @@
 """The machine: its properties, its two cores, and the versions of everything measured."""
 
+import datetime
 import os
 import platform
 import re
@@ -90,6 +91,23 @@ def _baseline_versions() -> dict[str, str]:
         [baselines_python(), "-c", code, *_BASELINES], capture_output=True, text=True, check=True
     )
     return dict(zip(_BASELINES, found.stdout.split(), strict=True))
+
+
+def today() -> str:
+    """Return the date in ISO format, UTC."""
+    return datetime.datetime.now(datetime.UTC).date().isoformat()
+
+
+def commit() -> str:
+    """Return the commit of this code, with ``-dirty`` if it has uncommitted changes."""
+    done = subprocess.run(
+        ["git", "describe", "--always", "--dirty", "--exclude=*"],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    return done.stdout.strip() or "unknown"
 
 
 def environment_without_settings() -> dict[str, str]:

@@ -135,14 +135,27 @@ class Server:
                 found += map(int, task.read_text(encoding="ascii").split())
         return found
 
+    def send(self, sign: signal.Signals) -> None:
+        """Send a signal to the first process alone, as a service manager does."""
+        self._process.send_signal(sign)
+
+    def ends(self, within_s: float) -> bool:
+        """Wait for the end of the first process; return whether it came in time."""
+        with suppress(subprocess.TimeoutExpired):
+            self._process.wait(within_s)
+        return self._process.returncode is not None
+
+    def kill(self) -> None:
+        """End it with all its child processes, at once."""
+        self._signal(signal.SIGKILL)
+        self._process.wait()
+
     def stop(self) -> None:
         """End it with all its child processes."""
         for sign in (signal.SIGCONT, signal.SIGTERM):
             self._signal(sign)
-        with suppress(subprocess.TimeoutExpired):
-            self._process.wait(10)
-        self._signal(signal.SIGKILL)
-        self._process.wait()
+        self.ends(10)
+        self.kill()
 
     def _signal(self, sign: signal.Signals) -> None:
         with suppress(ProcessLookupError):

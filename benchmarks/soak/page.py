@@ -1,0 +1,159 @@
+"""``docs/reliability.md``, rendered from ``reliability.json``."""
+
+from collections.abc import Callable, Iterator
+from typing import Final
+
+from ..markdown import table, wrap
+from ..measure import digits
+from .figures import Figures, Outcome, Run
+from .goals import GOALS, VALID, cpu_ratio, cpu_s_each, shown, worst
+from .observe import MEMORY_LIMIT_MB
+from .prober import PATIENCE_S
+from .scenarios import SCENARIOS, Group, Scenario
+
+PAGE: Final = "reliability.md"
+
+_NONE: Final = "–"
+
+
+def page(figures: Figures) -> str:
+    """Return the page; the last release is its subject, the others stand next to its goals."""
+    release, run = list(figures.releases.items())[-1]
+    parts = [_head(release, run), _goals(figures)]
+    for group in Group:
+        parts += [f"## {group}", _list(group, run), _table(group, run)]
+    parts.append(_method(run))
+    return wrap("\n\n".join(part.strip() for part in parts if part))
+
+
+def _head(release: str, run: Run) -> str:
+    machine = run.machine
+    again = "; ".join(f"`{name}`: {when}" for name, when in run.later.items())
+    later = f"\nMeasured again later: {again}.\n" if again else ""
+    settings = ", ".join(f"`{name}={value}`" for name, value in run.settings.items())
+    return f"""\
+# Reliability
+
+What hostile, excessive and broken requests do to the service. Measured by `make soak` on {run.date}
+at commit {run.commit} (release {release}), and rendered from [reliability.json](reliability.json).
+Every scenario has a service of its own, started as `python -m app` with one worker and with two.
+
+Its settings are the [defaults](guide/configuration.md), except for shorter times, so that a run
+takes minutes: {settings}.
+
+The machine: {machine.processor}, {machine.cores} cores, {machine.memory_gb} GB of memory, Linux
+{machine.kernel}, Python {machine.python}; load average before the run {machine.load_before}. The
+service, the load and the probes share its cores, and so do other users of the machine: latencies
+are upper bounds. What `idle` shows is due to the machine alone.
+{later}"""
+
+
+def _goals(figures: Figures) -> str:
+    releases = list(figures.releases)
+    rows, met, judged = [], 0, 0
+    for group, goals in GOALS.items():
+        for goal in goals:
+            found = [worst(goal, run) for run in figures.releases.values()]
+            last = found[-1]
+            judged += last is not None
+            met += last is not None and last.met
+            verdict = _NONE if last is None else "yes" if last.met else "**no**"
+            shown = (one.shown if one else _NONE for one in found)
+            rows.append([f"{group}: {goal.what}", goal.goal(), *shown, verdict])
+    text = f"{met} of {judged} met by release {releases[-1]}; the worst scenario decides."
+    return "\n\n".join(["## Goals", text, table(["", "goal", *releases, "met"], rows)])
+
+
+def _measured(group: Group, run: Run) -> Iterator[tuple[Scenario, Outcome]]:
+    for scenario in SCENARIOS:
+        if scenario.group is group:
+            for outcome in run.outcomes.get(scenario.name, []):
+                yield scenario, outcome
+
+
+def _list(group: Group, run: Run) -> str:
+    found = dict.fromkeys(scenario for scenario, _ in _measured(group, run))
+    return "\n".join(f"- `{scenario.name}`: {scenario.sent}." for scenario in found)
+
+
+def _table(group: Group, run: Run) -> str:
+    valid = {outcome.workers: outcome for outcome in run.outcomes.get(VALID, [])}
+    columns: dict[str, Callable[[Outcome], str]] = {
+        "workers": lambda it: str(it.workers),
+        "sent": lambda it: f"{it.sent:,}",
+        "responses": _answers,
+        "lost": lambda it: str(it.lost),
+        "CPU-s each": lambda it: _number(cpu_s_each(it)),
+        "memory, MB": _memory,
+        "`/livez` kept, ms": lambda it: shown(it.probes.kept) if it.probes else _NONE,
+        "`/livez` new, ms": lambda it: shown(it.probes.new) if it.probes else _NONE,
+        "`/metrics`, ms": lambda it: shown(it.probes.metrics) if it.probes else _NONE,
+        "left open": lambda it: str(it.left_open),
+    }
+    if group is Group.BODIES:
+        columns["× valid"] = lambda it: _number(cpu_ratio(it, valid.get(it.workers)))
+    measured = list(_measured(group, run))
+    if any(outcome.extra for _, outcome in measured):
+        columns["also"] = _extra
+    rows = [
+        [f"`{scenario.name}`", *(cell(outcome) for cell in columns.values())]
+        for scenario, outcome in measured
+    ]
+    return table(["", *columns], rows) if rows else "Not measured."
+
+
+def _answers(outcome: Outcome) -> str:
+    answers = ", ".join(f"{answer}: {count:,}" for answer, count in outcome.answers.items())
+    return f"{answers or _NONE}{f'; killed {outcome.killed}' if outcome.killed else ''}"
+
+
+def _memory(outcome: Outcome) -> str:
+    if outcome.memory is None:
+        return _NONE
+    found = outcome.memory
+    return f"{found.before:,.0f} → {found.peak:,.0f} → {found.after:,.0f}"
+
+
+def _extra(outcome: Outcome) -> str:
+    titles = {
+        "counted_200": "counted as 200: {:,.0f}",
+        "recovered_s": "`/livez` after {:.2g} s",
+        "exit_s": "exit after {:.3g} s",
+        "failures": "failed checks: {:.0f}",
+    }
+    return (
+        "; ".join(
+            titles[name].format(value) for name, value in outcome.extra.items() if name in titles
+        )
+        or _NONE
+    )
+
+
+def _number(figure: float | None) -> str:
+    return _NONE if figure is None else digits(figure)
+
+
+def _method(run: Run) -> str:
+    del run
+    return f"""\
+## How it is measured
+
+- **Sent** counts requests, or connections where no whole request is sent. A client waits 30 seconds
+  for a response.
+- **Lost** is a request that arrived whole on an accepted connection and got no response. On a
+  connection that is kept alive, any request that the service drops counts.
+- **CPU-s each** is the processor time of all processes of the service, divided by the number sent;
+  what the probes alone cost is measured for a second before and subtracted.
+- **Memory** is the proportional set size (PSS) of all processes, a page that several share counted
+  once: before, at its peak (sampled ten times a second), and two seconds after the end. A service
+  that takes more than {MEMORY_LIMIT_MB:,} MB is killed.
+- **`/livez`** is probed 50 times a second over a connection that is kept alive, and 50 times a
+  second over new connections; **`/metrics`** five times a second over new connections. Shown are
+  the 99th percentile and, in brackets, the maximum; of fewer than a hundred probes they are the
+  same. A probe's latency counts from when it was due, so a service that stalls for a second fails
+  all probes of this second; a failed probe counts as at least {PATIENCE_S} seconds.
+- **Left open** are connections that the service still held two seconds after the end, or had not
+  closed when it should have.
+- Scenarios that send again and again do so for three seconds, at least three times, each request
+  over a new connection.
+"""
