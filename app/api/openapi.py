@@ -1,12 +1,22 @@
 """The OpenAPI description: FastAPI's, completed by what is served outside of FastAPI."""
 
 from collections.abc import Callable, Mapping, Sequence
+from http import HTTPStatus
 from typing import Any, Final
 
 import msgspec
 from fastapi import FastAPI
 
-from .problems import ProblemDetails
+from .problems import ProblemDetails, documented
+
+# What any request may get, before or after its route is reached.
+_EVERYWHERE: Final = documented(
+    HTTPStatus.REQUEST_TIMEOUT,
+    HTTPStatus.REQUEST_URI_TOO_LONG,
+    HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE,
+    HTTPStatus.INTERNAL_SERVER_ERROR,
+    HTTPStatus.SERVICE_UNAVAILABLE,
+)
 
 _REFERENCE: Final = "#/components/schemas/{name}"
 
@@ -46,6 +56,8 @@ def complete(app: FastAPI, describe: Callable[[], Description]) -> None:
                 responses = operation["responses"]
                 if "application/json" in responses.get("422", {}).get("content", {}):
                     del responses["422"]  # added by FastAPI; these routes never return it
+                for status, problem in _EVERYWHERE.items():
+                    responses.setdefault(str(status), problem)
         description["paths"] = {**paths, **description["paths"]}
         return description
 

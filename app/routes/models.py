@@ -1,13 +1,22 @@
 """``GET /models`` and ``GET /models/{model}``."""
 
 from http import HTTPStatus
-from typing import Annotated, Any
+from typing import Annotated, Any, Final
 
 from fastapi import APIRouter, Path
 
 from ..api import problems
 from ..api.schemas import ModelDetails, ModelList, model_examples
 from ..serving.registry import Registry, Served
+
+# What a client can do next with the response.
+_LINKS: Final = {
+    "classify": {
+        "operationId": "classify_classify__model__post",
+        "parameters": {"model": "$response.body#/models/0/model"},
+        "description": "Classify with the first model.",
+    }
+}
 
 
 def router(registry: Registry) -> APIRouter:
@@ -17,7 +26,7 @@ def router(registry: Registry) -> APIRouter:
     @routes.get(
         "/models",
         response_model=ModelList,
-        responses=problems.documented(HTTPStatus.SERVICE_UNAVAILABLE),
+        responses={200: {"links": _LINKS}, **problems.documented(HTTPStatus.SERVICE_UNAVAILABLE)},
     )
     async def models() -> dict[str, Any]:
         """List the served models."""

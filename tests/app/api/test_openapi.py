@@ -175,6 +175,12 @@ def test_the_described_limits_are_the_settings(client: TestClient, settings: Set
     assert "last value" in schema["description"]
 
 
+def test_what_any_request_may_get_is_described_for_every_route(client: TestClient) -> None:
+    for path, operations in described(client)["paths"].items():
+        for operation in operations.values():
+            assert {"408", "414", "431", "500", "503"} <= set(operation["responses"]), path
+
+
 def test_every_error_is_described_with_an_example(client: TestClient) -> None:
     description = described(client)
     schemas = description["components"]["schemas"]
