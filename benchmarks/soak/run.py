@@ -24,6 +24,7 @@ from .scenarios import Scenario
 from .sending import SETTINGS, Scale
 
 _IDLE_S: Final = 1.0  # what the probes alone cost is measured for that long, and subtracted
+_LEAST_S: Final = 1.0  # the probes of that time count, however soon everything is refused
 _SETTLE_S: Final = 2.0
 
 
@@ -95,7 +96,7 @@ def _probed(scenario: Scenario, server: Server, workers: int, scale: Scale) -> O
                 peak=round(max(watch.peak_mb, after_mb), 1),
                 after=round(after_mb, 1),
             ),
-            "probes": summarize(found, started, ended),
+            "probes": summarize(found, started, max(ended, started + _LEAST_S)),
             "killed": f"above {observe.MEMORY_LIMIT_MB:,} MB" if watch.killed else None,
         }
     )
