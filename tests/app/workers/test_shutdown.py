@@ -273,7 +273,7 @@ def test_a_process_that_hangs_ends_itself(start_service: StartService, mode: str
 
 def test_it_serves_as_process_1(start_service: StartService, made_up: Path) -> None:
     """As in a container, where signals without a handler have no effect."""
-    namespaces = ["unshare", "--user", "--map-root-user", "--pid", "--fork", "--mount-proc"]
+    namespaces = ["unshare", "--user", "--map-root-user", "--pid", "--kill-child", "--mount-proc"]
     try:
         subprocess.run([*namespaces, "true"], check=True, capture_output=True)
     except (OSError, subprocess.CalledProcessError):
