@@ -1,8 +1,8 @@
 """The open connections of a worker: how many there may be, and how long each may take.
 
 One timer for all of them: a `call_later` for every request costs more than all the other limits
-together. Each connection has a time at which it is to be checked; every second, or more often if a
-timeout is shorter than four, those whose time has come are. A timeout is late by that at most.
+together. Every second, or more often if a timeout is shorter than four, each connection compares
+its deadlines with the clock; so a timeout is late by that at most.
 """
 
 import asyncio
@@ -23,20 +23,27 @@ _log = logging.getLogger("dandelion.connections")
 
 
 class Timed(Protocol):
-    """Something that is to be checked at a time.
+    """Something that may take only so long."""
 
-    Attributes:
-        deadline: by the loop's clock.
-    """
+    def check(self, now: float) -> None:
+        """End what has taken too long by the loop's clock, if anything has."""
 
-    deadline: float
 
-    def expire(self, now: float) -> None:
-        """End what has taken too long, or set another deadline."""
+class Lingering(Timed, Protocol):
+    """A connection that has its last response."""
+
+    def end(self) -> None:
+        """End it now."""
 
 
 class Connection(Timed, Protocol):
-    """A connection that sends requests."""
+    """A connection that sends requests.
+
+    Attributes:
+        deadline: of what it waits for, by the loop's clock.
+    """
+
+    deadline: float
 
     @property
     def is_idle(self) -> bool:
@@ -66,7 +73,7 @@ class Connections:
         self.max_connections = max_connections
         self._max_lingering = lingering(max_connections)
         self._open: set[Connection] = set()
-        self._lingering: dict[Timed, None] = {}  # oldest first
+        self._lingering: dict[Lingering, None] = {}  # oldest first
         timeouts = (settings.header_timeout_s, settings.body_timeout_s, settings.keep_alive_s)
         self._interval_s = min(_LONGEST_INTERVAL_S, min(timeouts) / _CHECKS_PER_TIMEOUT)
         self._timer: asyncio.TimerHandle | None = None
@@ -87,16 +94,16 @@ class Connections:
         """Remove a connection, which has ended."""
         self._open.discard(connection)
 
-    def linger(self, closing: Timed) -> None:
+    def linger(self, closing: Lingering) -> None:
         """Add a connection that has its last response; the oldest such one may have to end now."""
         while len(self._lingering) >= self._max_lingering:
             oldest = next(iter(self._lingering))
             del self._lingering[oldest]
-            oldest.expire(oldest.deadline)
+            oldest.end()
         self._lingering[closing] = None
         self._check_later()
 
-    def discard_lingering(self, closing: Timed) -> None:
+    def discard_lingering(self, closing: Lingering) -> None:
         """Remove a connection that lingered."""
         self._lingering.pop(closing, None)
 
@@ -125,8 +132,8 @@ class Connections:
     def _check(self, loop: asyncio.AbstractEventLoop) -> None:
         self._timer = None
         now = loop.time()
-        for each in [each for each in (*self._open, *self._lingering) if each.deadline <= now]:
-            each.expire(now)
+        for each in (*self._open, *self._lingering):
+            each.check(now)
         if self._open or self._lingering:
             self._check_later()
 

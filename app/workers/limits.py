@@ -1,6 +1,6 @@
 """What a request may hold before its body and around it."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Final
 
 from .. import errors
@@ -58,25 +58,25 @@ class Limits:
         if len(url) > self._max_url_bytes:
             raise Refused(Refusal.URL_TOO_LONG, errors.uri_too_long(self._max_url_bytes))
 
-    def check_number(self, headers: Headers) -> None:
-        """Check how many header fields there are.
+    def check_head(self, url: bytes, headers: Headers, *, may_be_large: bool) -> None:
+        """Check everything before the body.
+
+        Args:
+            url: of the request.
+            headers: names and values.
+            may_be_large: whether their size is to be computed, with a space after each colon.
 
         Raises:
-            Refused: 431.
+            Refused: 414 or 431.
         """
+        if len(url) > self._max_url_bytes:
+            self.check_url(url)
         if len(headers) > self._max_headers:
             raise _headers_too_large(f"{self._max_headers} fields")
-
-    def check_size(self, headers: Headers) -> None:
-        """Check the size of the header fields, with one space after each colon.
-
-        Raises:
-            Refused: 431.
-        """
-        if sum(len(name) + len(value) + len(": \r\n") for name, value in headers) > (
-            self.max_header_bytes
-        ):
-            raise self.head_too_large()
+        if may_be_large:
+            size = sum(len(name) + len(value) + len(": \r\n") for name, value in headers)
+            if size > self.max_header_bytes:
+                raise self.head_too_large()
 
     def check_framing(self, framing_bytes: int, body_bytes: int) -> None:
         """Check what frames a chunked body: extensions, trailers, sizes.
@@ -103,24 +103,6 @@ class Limits:
     def _framing_too_large(self) -> Refused:
         problem = errors.framing_too_large(self.max_header_bytes)
         return Refused(Refusal.FRAMING_TOO_LARGE, problem)
-
-
-def check_host(headers: Headers, get_version: Callable[[], str]) -> None:
-    """Check that there is one ``Host`` (RFC 9112, section 3.2); HTTP/1.0 needs none.
-
-    Args:
-        headers: names in lower case, and values.
-        get_version: returns that of the request.
-
-    Raises:
-        Refused: 400.
-    """
-    hosts = 0
-    for name, _ in headers:
-        if name == b"host":
-            hosts += 1
-    if hosts > 1 or (not hosts and get_version() != "1.0"):
-        raise malformed()
 
 
 def malformed() -> Refused:

@@ -6,7 +6,7 @@ discarded, within limits, until the client closes its half.
 """
 
 import asyncio
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 
 from ..api import problems
 from ..errors import Problem
@@ -54,7 +54,7 @@ class Lingering(asyncio.Protocol):
         self._connections = connections
         self._transport = transport
         self._bytes_left = max_bytes
-        self.deadline = asyncio.get_running_loop().time() + seconds
+        self._deadline = asyncio.get_running_loop().time() + seconds
         connections.linger(self)
         transport.set_protocol(self)
         transport.write_eof()
@@ -72,7 +72,37 @@ class Lingering(asyncio.Protocol):
         del exc
         self._connections.discard_lingering(self)
 
-    def expire(self, now: float) -> None:
+    def check(self, now: float) -> None:
+        """End the connection if it has lingered for too long."""
+        if self._deadline <= now:
+            self.end()
+
+    def end(self) -> None:
         """End the connection, whether or not the client has read the response."""
-        del now
         self._transport.abort()
+
+
+class ClosedOtherwise(asyncio.Transport):
+    """What a response is written to that may be the last one.
+
+    Args:
+        transport: of the connection.
+        close: is called instead of the transport's.
+    """
+
+    def __init__(self, transport: asyncio.Transport, close: Callable[[], None]) -> None:
+        super().__init__()
+        self._transport = transport
+        self._close = close
+
+    def write(self, data: bytes | bytearray | memoryview) -> None:
+        """Write ``data``."""
+        self._transport.write(data)
+
+    def is_closing(self) -> bool:
+        """Return whether the connection is being closed."""
+        return self._transport.is_closing()
+
+    def close(self) -> None:
+        """Close the connection."""
+        self._close()

@@ -29,8 +29,9 @@ from .. import errors
 from ..errors import Problem
 from ..telemetry.metrics import Refusal
 from .connections import Connections
-from .limits import Refused, check_host, malformed
-from .lingering import Lingering, encode
+from .limits import Refused, malformed
+from .lingering import ClosedOtherwise, Lingering, encode
+from .upgrade import head_without_upgrade, new_parser
 
 # A new connection is closed this long after shutdown began, if it sends nothing.
 _LAST_CHANCE_S: Final = 0.5
@@ -53,13 +54,15 @@ class _Receiving(Enum):
     BODY = auto()
 
 
+_NOTHING, _HEADERS, _BODY = _Receiving  # globals are read faster
+
+
 class GuardedProtocol(HttpToolsProtocol):
     """One connection; `protocol` makes the class complete.
 
     Attributes:
         worker: its open connections.
-        deadline: see `connections.Timed`; it applies to what is received next, or to a closed
-            connection whose client does not read.
+        deadline: of what is received next, or of the end of a connection that is being closed.
     """
 
     worker: ClassVar[Connections]
@@ -72,12 +75,11 @@ class GuardedProtocol(HttpToolsProtocol):
         _loop: asyncio.AbstractEventLoop | None = None,
     ) -> None:
         super().__init__(config, server_state, app_state, _loop)
-        settings = self.worker.settings
-        self.deadline = self.loop.time() + settings.header_timeout_s
+        self.deadline = self.loop.time() + self.worker.settings.header_timeout_s
         self.url = b""
         self._limits = self.worker.limits
-        self._keep_alive_s = settings.keep_alive_s
-        self._receiving = _Receiving.NOTHING
+        self._keep_alive_s = self.worker.settings.keep_alive_s
+        self._receiving = _NOTHING
         self._heads = 0  # requests whose headers are complete
         self._unanswered = 0  # of those, the ones without a complete response
         self._head_bytes = 0  # of headers that are not complete, up to the last call
@@ -113,9 +115,7 @@ class GuardedProtocol(HttpToolsProtocol):
     def pause_writing(self) -> None:
         """Wait for the client to read, within a time."""
         super().pause_writing()
-        seconds = self.worker.settings.body_timeout_s
-        self._write_deadline = self.loop.time() + seconds
-        self.deadline = min(self.deadline, self._write_deadline)
+        self._write_deadline = self.loop.time() + self.worker.settings.body_timeout_s
 
     def resume_writing(self) -> None:
         """Write again."""
@@ -127,19 +127,20 @@ class GuardedProtocol(HttpToolsProtocol):
         if self._refused is not None:
             return
         heads, body_bytes = self._heads, self._body_bytes
-        in_body = self._receiving is _Receiving.BODY
+        in_body = self._receiving is _BODY
         self._fed = self._head_bytes + len(data)
         if len(data) > _PORTION_BYTES or (self._fed > self._limits.max_head_bytes and not in_body):
             self._receive_in_portions(memoryview(data))
             return
         try:
-            self._parse(data)
+            if (end := self._parse(data)) is not None:
+                self._parse_without_upgrade(memoryview(data), end)
             if self.pipeline:
                 self._pause()
             receiving = self._receiving
-            if receiving is _Receiving.NOTHING and (in_body or heads != self._heads):
+            if receiving is _NOTHING and (in_body or heads != self._heads):
                 return
-            if receiving is not _Receiving.BODY:
+            if receiving is not _BODY:
                 self._wait_for_headers(begun=in_body or heads != self._heads)
             elif heads != self._heads:
                 self._wait_for_body()
@@ -153,22 +154,26 @@ class GuardedProtocol(HttpToolsProtocol):
 
     def on_message_begin(self) -> None:
         """Begin a request, at its first byte."""
-        self._receiving = _Receiving.HEADERS
+        self._receiving = _HEADERS
         super().on_message_begin()
 
     def on_headers_complete(self) -> None:
         """Check a request's headers, then let the application begin."""
         if self.parser.should_upgrade():
-            self._without_upgrade = self._remove_upgrade()
+            self._without_upgrade = head_without_upgrade(self.parser, self.url, self.headers)
             return
-        self._limits.check_url(self.url)
-        self._limits.check_number(self.headers)
-        if self._is_split or self._fed > self._limits.max_header_bytes:  # perhaps too large
-            self._limits.check_size(self.headers)
-        check_host(self.headers, self.parser.get_http_version)
+        may_be_large = self._is_split or self._fed > self._limits.max_header_bytes
+        self._limits.check_head(self.url, self.headers, may_be_large=may_be_large)
+        hosts = 0
+        for name, _ in self.headers:
+            if name == b"host":
+                hosts += 1
+        # One is required (RFC 9112, section 3.2).
+        if hosts != 1 and (hosts or self.parser.get_http_version() != "1.0"):
+            raise malformed()
         super().on_headers_complete()
         self.headers = []  # trailers would be added to the headers
-        self._receiving = _Receiving.BODY
+        self._receiving = _BODY
         self._heads += 1
         self._unanswered += 1
         self._is_split = False
@@ -191,7 +196,7 @@ class GuardedProtocol(HttpToolsProtocol):
         if self._without_upgrade:
             return
         super().on_message_complete()
-        self._receiving = _Receiving.NOTHING
+        self._receiving = _NOTHING
         if self._unfinished is not None:
             if not self._unfinished.response_started and not self._stopping:
                 self._unfinished.keep_alive = self._may_keep_alive
@@ -213,10 +218,10 @@ class GuardedProtocol(HttpToolsProtocol):
         # longer than everything else here.
         self.server_state.total_requests += 1
         if self.transport.is_closing():
-            self.deadline = self.loop.time() + self.worker.settings.body_timeout_s
+            self._wait(self.worker.settings.body_timeout_s)
             return
         self.flow.resume_reading()
-        if self._receiving is _Receiving.NOTHING and not self._head_bytes:
+        if self._receiving is _NOTHING and not self._head_bytes:
             self.deadline = self.loop.time() + self._keep_alive_s
 
     def timeout_keep_alive_handler(self) -> None:
@@ -237,7 +242,7 @@ class GuardedProtocol(HttpToolsProtocol):
     @property
     def is_idle(self) -> bool:
         """Whether it waits for the first byte of a request."""
-        begun = self._receiving is not _Receiving.NOTHING or self._head_bytes
+        begun = self._receiving is not _NOTHING or self._head_bytes
         return not begun and not self._unanswered and not self.transport.is_closing()
 
     @property
@@ -252,22 +257,25 @@ class GuardedProtocol(HttpToolsProtocol):
         else:
             self.transport.close()
 
-    def expire(self, now: float) -> None:
+    def check(self, now: float) -> None:
         """End what has taken too long."""
-        settings = self.worker.settings
-        self.deadline = self._write_deadline
-        if self.transport.is_closing() or self._write_deadline <= now:
+        if self._write_deadline <= now or (self.deadline <= now and self.transport.is_closing()):
             self._count(Refusal.UNREAD_RESPONSE)
             self.transport.abort()
-        elif self.is_idle:
+        elif self.deadline <= now:
+            self.deadline = math.inf
+            self._expire(now)
+
+    def _expire(self, now: float) -> None:
+        if self.is_idle:
             if self.is_new:
                 self._count(Refusal.SILENT)
             self.close_idle()
-        elif self._receiving is _Receiving.NOTHING and not self._head_bytes:
-            self.deadline = min(now + self._keep_alive_s, self._write_deadline)  # it is answered
+        elif self._receiving is _NOTHING and not self._head_bytes:
+            self.deadline = now + self._keep_alive_s  # the application takes its time
         elif not self.transport.is_reading():  # the client is made to wait
-            self.deadline = min(now + settings.body_timeout_s, self._write_deadline)
-        elif self._receiving is _Receiving.BODY:
+            self.deadline = now + self.worker.settings.body_timeout_s
+        elif self._receiving is _BODY:
             self._refuse(Refusal.BODY_TIMEOUT, errors.request_timeout())
         else:
             self._refuse(Refusal.HEADER_TIMEOUT, errors.request_timeout())
@@ -290,7 +298,7 @@ class GuardedProtocol(HttpToolsProtocol):
         """Parse ``rest`` until requests wait for others' responses."""
         while rest and self._refused is None:
             size = _PORTION_BYTES
-            if self._receiving is not _Receiving.BODY:
+            if self._receiving is not _BODY:
                 size = min(size, self._limits.max_head_bytes - self._head_bytes)
             self.data_received(rest[:size])
             rest = rest[size:]
@@ -298,33 +306,31 @@ class GuardedProtocol(HttpToolsProtocol):
                 self._held = rest
                 return
 
-    def _parse(self, data: bytes | memoryview) -> None:
-        """Parse ``data``; a request with ``Upgrade`` is parsed as if it had none (RFC 9110, 7.8).
+    def _parse(self, data: bytes | memoryview) -> int | None:
+        """Parse ``data``, or up to the returned position: the end of headers with ``Upgrade``.
 
         Raises:
-            HttpParserError: invalid, or refused by a callback.
+            HttpParserError: invalid, or refused by a callback, whose error is the context.
         """
-        while True:
-            try:
-                self.parser.feed_data(data)
-            except httptools.HttpParserUpgrade as upgrade:
-                data = memoryview(data)[upgrade.args[0] :]
-                head, self._without_upgrade = self._without_upgrade, b""
-                self.parser.feed_data(head)
-            else:
-                return
+        try:
+            self.parser.feed_data(data)
+        except httptools.HttpParserUpgrade as upgrade:
+            return int(upgrade.args[0])
+        return None
 
-    def _remove_upgrade(self) -> bytes:
-        """Return the headers as they were sent, but without ``Upgrade``."""
-        method = self.parser.get_method()
-        if method == b"CONNECT":  # this is no proxy
-            raise malformed()
-        version = self.parser.get_http_version().encode()
-        lines = [
-            b"%s %s HTTP/%s" % (method, self.url, version),
-            *(b"%s: %s" % header for header in self.headers if header[0] != b"upgrade"),
-        ]
-        return b"\r\n".join([*lines, b"", b""])
+    def _parse_without_upgrade(self, data: memoryview, end: int | None) -> None:
+        """Parse a request with ``Upgrade``, and what follows, as if it had none (RFC 9110, 7.8).
+
+        Args:
+            data: what was parsed.
+            end: of the request's headers.
+        """
+        while end is not None:
+            data = data[end:]
+            head, self._without_upgrade = self._without_upgrade, b""
+            self.parser = new_parser(self)
+            self.parser.feed_data(head)
+            end = self._parse(data)
 
     def _wait_for_headers(self, *, begun: bool) -> None:
         """Wait for the rest of the headers.
@@ -351,10 +357,10 @@ class GuardedProtocol(HttpToolsProtocol):
         cycle = self._unfinished = self.cycle
         self._may_keep_alive = cycle.keep_alive
         cycle.keep_alive = False
-        cycle.transport = _LastResponse(self)
+        cycle.transport = ClosedOtherwise(self.transport, self._close_after_response)
 
     def _wait(self, seconds: float) -> None:
-        self.deadline = min(self.loop.time() + seconds, self._write_deadline)
+        self.deadline = self.loop.time() + seconds
 
     # Ending.
 
@@ -369,12 +375,12 @@ class GuardedProtocol(HttpToolsProtocol):
         """Send an error response, after those that are due before it, and end the connection."""
         self._count(reason)
         self._refused = problem
-        self.deadline = self._write_deadline
+        self.deadline = math.inf
         self.flow.pause_reading()
         self._respond_to_refused(problem)
 
     def _respond_to_refused(self, problem: Problem) -> None:
-        in_body = self._receiving is _Receiving.BODY
+        in_body = self._receiving is _BODY
         if self._unanswered > in_body or self.transport.is_closing():
             return
         if in_body and self.cycle.response_started:
@@ -382,9 +388,9 @@ class GuardedProtocol(HttpToolsProtocol):
         else:
             self._linger(problem)
 
-    def close_after_response(self) -> None:
+    def _close_after_response(self) -> None:
         """Close after a response, so that the client can read it even if it is still sending."""
-        if self._receiving is _Receiving.BODY:
+        if self._receiving is _BODY:
             self._linger()
         else:
             self.transport.close()
@@ -396,6 +402,7 @@ class GuardedProtocol(HttpToolsProtocol):
             headers = self.server_state.default_headers
             transport.write(encode(problem, self._request_id(), headers))
         self.worker.discard(self)
+        self.pipeline.clear()
         # The application receives `http.disconnect`. Without an error, this closes the transport.
         super().connection_lost(ConnectionAbortedError())
         Lingering(
@@ -406,10 +413,9 @@ class GuardedProtocol(HttpToolsProtocol):
         )
 
     def _request_id(self) -> str:
-        scope: dict[str, Any] = {}
-        if self._receiving is _Receiving.BODY:  # the application may have logged it
-            scope = {**self.scope}
-        return str(scope.get("request_id") or f"{random.getrandbits(128):032x}")
+        in_body = self._receiving is _BODY  # the application may have logged its id
+        known = {**self.scope}.get("request_id") if in_body else None
+        return str(known or f"{random.getrandbits(128):032x}")
 
     def _close_if_silent(self) -> None:
         if self.is_idle and self.is_new:
@@ -418,23 +424,6 @@ class GuardedProtocol(HttpToolsProtocol):
     def _count(self, reason: Refusal) -> None:
         self.worker.metrics.count_refusal(reason)
         _log.debug("connection error", extra={"reason": reason.value})
-
-
-class _LastResponse(asyncio.Transport):
-    """What a request writes its response to while its body is not complete."""
-
-    def __init__(self, protocol: GuardedProtocol) -> None:
-        super().__init__()
-        self._protocol = protocol
-
-    def write(self, data: bytes | bytearray | memoryview) -> None:
-        self._protocol.transport.write(data)
-
-    def is_closing(self) -> bool:
-        return self._protocol.transport.is_closing()
-
-    def close(self) -> None:
-        self._protocol.close_after_response()
 
 
 def protocol(connections: Connections) -> type[GuardedProtocol]:

@@ -7,7 +7,7 @@ from typing import Any
 
 import httpx2
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from starlette.types import Receive, Scope, Send
 from uvicorn import Config
@@ -37,6 +37,10 @@ async def echo(scope: Scope, receive: Receive, send: Send) -> None:
     length = (b"content-length", b"%d" % len(content))
     await send({"type": "http.response.start", "status": 200, "headers": [length]})
     await send({"type": "http.response.body", "body": content.encode()})
+
+
+METRICS = Metrics()
+CONFIG = Config(echo, ws="none", lifespan="off", log_config=None)
 
 
 class Wire(asyncio.Transport):
@@ -81,11 +85,9 @@ def exchange(pieces: Sequence[bytes]) -> list[httpx2.Response]:
     """Deliver the pieces on one connection; return the responses."""
 
     async def run() -> bytes:
-        guarded = protocol(Connections(SETTINGS, Metrics(), max_connections=1))
-        config = Config(echo, http=guarded, ws="none", lifespan="off", log_config=None)
-        config.load()
+        guarded = protocol(Connections(SETTINGS, METRICS, max_connections=1))
         wire = Wire()
-        wire.set_protocol(guarded(config, ServerState(), {}))
+        wire.set_protocol(guarded(CONFIG, ServerState(), {}))
         wire.protocol.connection_made(wire)
         for piece in [*pieces, b""]:
             while not wire.is_reading():
@@ -167,6 +169,7 @@ def test_valid_requests_are_answered_however_they_are_split(
         assert not any("connection" in response.headers for response in found)
 
 
+@settings(max_examples=25)
 @given(valid_requests())
 def test_a_byte_at_a_time(request_: tuple[bytes, list[Any]]) -> None:
     sent, expected = request_
@@ -184,6 +187,7 @@ REFUSED = {
 
 
 @pytest.mark.parametrize("name", REFUSED)
+@settings(max_examples=50)
 @given(before=st.lists(valid_requests(), max_size=3), at=POSITIONS)
 def test_invalid_requests_are_refused_however_they_are_split(
     name: str, before: list[tuple[bytes, list[Any]]], at: list[int]
