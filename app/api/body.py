@@ -76,7 +76,8 @@ async def read(
     content_type = headers.get(b"content-type", b"")
     if content_type.partition(b";")[0].strip().lower() != b"application/json":
         raise errors.unsupported_media_type()
-    if headers.get(b"content-encoding", b"identity").strip().lower() not in (b"identity", b""):
+    encoding = headers.get(b"content-encoding")
+    if encoding and encoding.strip().lower() not in (b"identity", b""):
         raise errors.unsupported_encoding()
     declared = headers.get(b"content-length", b"")
     reserved = unreserved_bytes

@@ -182,10 +182,10 @@ class Admission:
         on_idle: Callable[[int], None] = lambda _: None,
     ) -> None:
         queue = Queue(load, max_waiting=max_waiting, max_wait_s=max_wait_ms / 1e3)
-        self.load = load
         self.bytes = Capacity(max_bytes, queue, load.bytes.set, load.waiting_bytes.set)
         self.texts = Capacity(max_texts, queue, load.texts.set)
         self.requests = 0
+        self._show = load.requests.set
         self._on_idle = on_idle
         self._used_since_idle = 0
 
@@ -196,13 +196,13 @@ class Admission:
             receive: ASGI's, of the request.
         """
         self.requests += 1
-        self.load.requests.set(self.requests)
+        self._show(self.requests)
         return Admitted(self, receive)
 
     def leave(self, bytes_: int, texts: int) -> None:
         """Count a request as answered, and give back what it has taken."""
         self.requests -= 1
-        self.load.requests.set(self.requests)
+        self._show(self.requests)
         if not bytes_ and not texts:
             return
         self._used_since_idle += bytes_ + _TEXT_BYTES * texts

@@ -39,12 +39,8 @@ class Batch(NamedTuple):
     decision: Decision
 
 
-class _Timed(NamedTuple):
-    """The decisions on a batch, and the seconds of the two stages."""
-
-    decided: Decided
-    tokenize_s: float
-    infer_s: float
+# The decisions on a batch, then the seconds of the two stages: what `ModelMetrics.observe` takes.
+_Timed = tuple[Decided, float, float]
 
 
 class Classification:
@@ -135,7 +131,7 @@ def _run(batch: Batch, encode: Encode[T], *, is_clean: bool = False) -> T:
 
 
 def _encode(batch: Batch, encode: Encode[T], timed: _Timed) -> T:
-    return encode(batch.served.classifier.manifest, batch.decision, timed.decided)
+    return encode(batch.served.classifier.manifest, batch.decision, timed[0])
 
 
 def _decide(
@@ -161,4 +157,4 @@ def _decide(
         infer_s += inferred - tokenized
         started = inferred
     decided = batch.decision.decide(scores[0] if len(scores) == 1 else np.concatenate(scores))
-    return _Timed(decided, tokenize_s, infer_s)
+    return decided, tokenize_s, infer_s

@@ -35,21 +35,22 @@ class TextLimits:
             max_chars: stop beyond this many characters in all.
 
         Returns:
-            The clean texts; None if they have more than ``max_chars`` characters.
-
-        Raises:
-            Problem: 422, names the first text that exceeds a limit.
+            The clean texts; None if they have more than ``max_chars`` characters or exceed a limit.
         """
-        found, left = [], self.max_request_chars
-        for position, text in enumerate(texts):
-            if not text.isascii():
-                text = self._clean(position, text, left)  # noqa: PLW2901
-            left -= len(text)
-            if left < 0:
-                raise errors.texts_too_long(position, self.max_request_chars)
-            if self.max_request_chars - left > max_chars:
-                return None
-            found.append(text)
+        max_chars = min(max_chars, self.max_request_chars)
+        limit = min(max_chars, self.max_text_chars)
+        found = []
+        chars = 0
+        try:
+            for text in texts:
+                if not text.isascii():
+                    text = clean(text, limit)  # noqa: PLW2901
+                found.append(text)
+                chars += len(text)
+                if chars > max_chars:
+                    return None
+        except TextTooLongError:
+            return None
         return found
 
     def chunks(self, texts: Sequence[str]) -> Iterator[list[str]]:

@@ -94,7 +94,8 @@ class Pool:
             )
             is_gone, is_late = gone.done(), not working.done()
         finally:
-            gone.cancel()
+            if not gone.cancel() and not gone.cancelled():
+                gone.exception()  # seen
             await _end(job, working)
         try:
             if is_gone:

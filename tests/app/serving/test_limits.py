@@ -15,24 +15,23 @@ LONG = "\ufdfa"  # becomes 18 characters
 @given(st.lists(st.text(st.sampled_from("aé½" + LONG), max_size=9), min_size=1, max_size=9))
 def test_texts_are_refused_exactly_where_they_exceed_a_limit(texts: list[str]) -> None:
     limits = TextLimits(40, 90)
-    expected: str | list[str] = [clean(text) for text in texts]
-    total = 0
-    for position, text in enumerate(expected):
-        total += len(text)
-        if len(text) > 40 or total > 90:
-            expected = f"#/texts/{position}"
-            break
-    for checked in (
-        lambda: limits.clean(texts, 1000),
-        lambda: [text for chunk in limits.chunks(texts) for text in chunk],
-    ):
-        try:
-            found = checked()
-        except Problem as problem:
-            (error,) = problem.errors
-            assert error.pointer == expected
-        else:
-            assert found == expected
+    expected = [clean(text) for text in texts]
+    excess = next(
+        (
+            position
+            for position, text in enumerate(expected)
+            if len(text) > 40 or sum(map(len, expected[: position + 1])) > 90
+        ),
+        None,
+    )
+    assert limits.clean(texts, 1000) == (expected if excess is None else None)
+    if excess is None:
+        assert [text for chunk in limits.chunks(texts) for text in chunk] == expected
+        return
+    with pytest.raises(Problem) as caught:
+        list(limits.chunks(texts))
+    (error,) = caught.value.errors
+    assert error.pointer == f"#/texts/{excess}"
 
 
 def test_an_error_names_the_limit() -> None:
@@ -41,7 +40,7 @@ def test_an_error_names_the_limit() -> None:
         (TextLimits(100, 17), "at most 17 characters in all texts after Unicode normalization"),
     ):
         with pytest.raises(Problem) as caught:
-            limits.clean(["", LONG], 1000)
+            list(limits.chunks(["", LONG]))
         (error,) = caught.value.errors
         assert error.pointer == "#/texts/1"
         assert detail in error.detail
@@ -63,9 +62,9 @@ def test_a_short_request_that_becomes_long_is_left_to_the_threads() -> None:
 def test_what_cannot_exceed_a_limit_is_known_before() -> None:
     limits = TextLimits(1000, 90)
     assert limits.always_met == 5
-    limits.clean([LONG] * limits.always_met, 1000)
+    list(limits.chunks([LONG] * limits.always_met))
     with pytest.raises(Problem):
-        limits.clean([LONG] * (limits.always_met + 1), 1000)
+        list(limits.chunks([LONG] * (limits.always_met + 1)))
 
 
 def test_chunks_are_bounded_after_normalization() -> None:
