@@ -106,7 +106,8 @@ class ClassifyEndpoint:
                 SMALL_BODY,
             )
             admitted.has_body(len(content))
-            if len(content) <= SMALL_BODY and body.has_few_strings(content, INLINE_TEXTS):
+            most = INLINE_TEXTS + body.NAMES
+            if len(content) <= SMALL_BODY and body.has_few_strings(content, most):
                 batch = self._decode(served, content)
                 return await self._classification.run(batch, responses.encode, admitted)
             return await self._classification.run_in_turn(

@@ -96,8 +96,10 @@ def test_the_route_classifies_a_large_batch_in_another_thread(
         return infer(classifier, batch)
 
     monkeypatch.setattr(Classifier, "infer", spy)
-    for texts in (["a"], ["a"] * 257, ["a"]):
-        assert made_up_client.post("/classify/spam", json={"texts": texts}).is_success
+    # 256 texts are not a large batch, however many quotation marks are in them.
+    for texts in (["a"], ["a"] * 257, ['a "quoted" one'] * 256):
+        body = {"texts": texts, "threshold": 0.5}
+        assert made_up_client.post("/classify/spam", json=body).is_success
     before, *large, after = threads
     assert before == after
     assert large

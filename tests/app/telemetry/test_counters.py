@@ -108,6 +108,22 @@ def test_any_interleaving_equals_one_counter(
     assert run(script) == expected
 
 
+def test_the_share_of_a_process_that_has_ended_disappears_from_a_gauge(
+    run: Callable[[Any], list[Samples]],
+) -> None:
+    both, one = run(
+        [
+            (1, ("set", "shared", 5)),
+            (2, ("set", "shared", 3)),
+            (0, ("scrape",)),
+            (1, ("kill",)),
+            (2, ("scrape",)),
+        ]
+    )
+    assert (both["level{kind=shared}"], both["load{kind=shared}"]) == (5, 8)
+    assert (one["level{kind=shared}"], one["load{kind=shared}"]) == (3, 3)
+
+
 def test_a_process_finds_a_series_that_a_younger_one_has_added(
     run: Callable[[Any], list[Samples]],
 ) -> None:
