@@ -143,7 +143,8 @@ def _method(run: Run) -> str:
 - **Lost** is a request that arrived whole on an accepted connection and got no response. On a
   connection that is kept alive, any request that the service drops counts.
 - **CPU-s each** is the processor time of all processes of the service, divided by the number sent;
-  what the probes alone cost is measured for a second before and subtracted.
+  what the probes cost is measured for a second before and subtracted. It is left out for scenarios
+  of more than a minute, where the difference would be uncertain.
 - **Memory** is the proportional set size (PSS) of all processes, a page that several share counted
   once: before, at its peak (sampled ten times a second), and two seconds after the end. A service
   that takes more than {MEMORY_LIMIT_MB:,} MB is killed.

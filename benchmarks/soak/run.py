@@ -24,6 +24,7 @@ from .scenarios import Scenario
 from .sending import SETTINGS, Scale
 
 _IDLE_S: Final = 1.0  # what the probes alone cost is measured for that long, and subtracted
+_LONG_S: Final = 60.0  # beyond that, the difference would be too uncertain
 _LEAST_S: Final = 1.0  # the probes of that time count, however soon everything is refused
 _SETTLE_S: Final = 2.0
 
@@ -74,23 +75,24 @@ def _probed(scenario: Scenario, server: Server, workers: int, scale: Scale) -> O
     pids = server.pids()
     watch = MemoryWatch(server)
     with _probing(server.port) as found:
-        idle_s = observe.cpu_s(pids)
+        idle, idle_s = time.monotonic(), observe.cpu_s(pids)
         time.sleep(_IDLE_S)
         before_mb, before_s = observe.pss_mb(pids), observe.cpu_s(pids)
-        idle_s = before_s - idle_s
         with watch.running():
             started = time.monotonic()
             tally = asyncio.run(scenario.run(server, scale))
             ended = time.monotonic()
             seconds = ended - started
-            used_s = observe.cpu_s(server.pids()) - before_s - idle_s * seconds / _IDLE_S
+            used_s = observe.cpu_s(server.pids()) - before_s
             time.sleep(_SETTLE_S)
             after_mb = observe.pss_mb(server.pids())
+    probes_s = (before_s - idle_s) / max(_answered(found, idle, started), 1)
+    used_s -= probes_s * _answered(found, started, ended)
     tally.still_open += _left_open(server.port)
     return _outcome(tally, workers, started).model_copy(
         update={
             "seconds": round(seconds, 2),
-            "cpu_s": round(max(used_s, 0), 2),
+            "cpu_s": round(max(used_s, 0), 2) if seconds < _LONG_S else None,
             "memory": Memory(
                 before=round(before_mb, 1),
                 peak=round(max(watch.peak_mb, after_mb), 1),
@@ -99,6 +101,15 @@ def _probed(scenario: Scenario, server: Server, workers: int, scale: Scale) -> O
             "probes": summarize(found, started, max(ended, started + _LEAST_S)),
             "killed": f"above {observe.MEMORY_LIMIT_MB:,} MB" if watch.killed else None,
         }
+    )
+
+
+def _answered(found: dict[str, Found], begin: float, end: float) -> int:
+    """Return the number of probes that began after ``begin`` and were answered before ``end``."""
+    return sum(
+        succeeded and begin <= due and due + ms / 1e3 <= end
+        for probes in found.values()
+        for due, ms, succeeded in probes
     )
 
 

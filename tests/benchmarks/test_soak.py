@@ -221,7 +221,7 @@ def test_a_scenario_is_measured() -> None:
     assert 20 < outcome.memory.before <= outcome.memory.peak
     assert outcome.probes is not None
     for latency in (outcome.probes.kept, outcome.probes.new, outcome.probes.metrics):
-        assert latency.probes > 5
+        assert latency.probes >= 3
         assert latency.failed == 0
         assert 0 < latency.p99_ms <= latency.max_ms
 
