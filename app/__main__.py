@@ -16,15 +16,16 @@ from dandelion import ArtifactError, KernelError
 from dandelion.serving import ServingError
 
 from . import options, settings
+from .connections import descriptors, event_loop
+from .connections.open_connections import Connections
 from .main import create_app
 from .serving.phase import SharedPhase
 from .settings import Settings, SettingsError
 from .telemetry import logs, processes
 from .telemetry.metrics import Metrics
 from .telemetry.shared_map import MetricsError
-from .workers import descriptors, event_loop, signals, sockets, supervisor, unix_socket
+from .workers import signals, sockets, supervisor, unix_socket
 from .workers.announcement import Address, announce
-from .workers.connections import Connections
 from .workers.processors import available
 from .workers.server import SingleServer
 from .workers.sockets import Listener
@@ -149,7 +150,7 @@ def _protocol(chosen: Settings, metrics: Metrics) -> type[asyncio.Protocol] | Li
     if importlib.util.find_spec("httptools") is None:  # Windows
         _log.warning("without httptools: no limits on connections, URLs and headers, no timeouts")
         return "auto"
-    from .workers.protocol import protocol  # noqa: PLC0415
+    from .connections.protocol import protocol  # noqa: PLC0415
 
     possible = descriptors.connections_within_limit(chosen.max_connections)
     return protocol(Connections(chosen, metrics, possible))

@@ -172,7 +172,13 @@ def test_counts_stay_right_while_workers_are_killed(start_two: Callable[[], Serv
     scrapes.append(scrape(service))
     assert responded <= requests(scrapes[-1]) <= sent
 
-    gauges = ("process_resident", "process_virtual", "process_open_fds")
+    gauges = (
+        "process_resident",
+        "process_virtual",
+        "process_open_fds",
+        "dandelion_in_flight",
+        "dandelion_waiting",
+    )
     for earlier, later in itertools.pairwise(scrapes):
         assert earlier.keys() == later.keys()
         for series, value in earlier.items():

@@ -11,7 +11,7 @@ import pytest
 
 from ...conftest import PATIENCE_S, Service, StartService
 from ..contract import CANARY, assert_problem
-from .connections import ask, read_to_end, responses
+from .raw import ask, read_to_end, responses
 
 MAX_URL, MAX_HEADER, MAX_HEADERS, MAX_BODY = 300, 2000, 30, 20_000
 BODY = b'{"texts": ["free lunch"]}'

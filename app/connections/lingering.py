@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable
 
 from ..api import problems
 from ..errors import Problem
-from .connections import Connections
+from .open_connections import Connections
 
 
 def encode(problem: Problem, request_id: str, headers: Iterable[tuple[bytes, bytes]]) -> bytes:

@@ -13,12 +13,12 @@ from starlette.types import Receive, Scope, Send
 from uvicorn import Config
 from uvicorn.server import ServerState
 
+from app.connections.open_connections import Connections
+from app.connections.protocol import protocol
 from app.settings import Settings
 from app.telemetry.metrics import Metrics
-from app.workers.connections import Connections
-from app.workers.protocol import protocol
 
-from .connections import responses
+from .raw import responses
 
 SETTINGS = Settings(max_url_bytes=64, max_header_bytes=400, max_headers=12)
 

@@ -5,7 +5,7 @@ import logging
 
 import pytest
 
-from app.workers import event_loop
+from app.connections import event_loop
 
 
 def test_few_lines_are_logged_where_many_connections_cannot_be_accepted(

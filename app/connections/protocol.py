@@ -28,9 +28,9 @@ from uvicorn.server import ServerState
 from .. import errors
 from ..errors import Problem
 from ..telemetry.metrics import Refusal
-from .connections import Connections
 from .limits import Refused, malformed
 from .lingering import ClosedOtherwise, Lingering, encode
+from .open_connections import Connections
 from .upgrade import head_without_upgrade, new_parser
 
 # A new connection is closed this long after shutdown began, if it sends nothing.

@@ -10,7 +10,7 @@ import sys
 from contextlib import suppress
 from typing import Final
 
-from .connections import lingering
+from .open_connections import lingering
 
 # What a worker opens otherwise: its libraries' files, the log, sockets to listen, the event loop.
 _OTHERS: Final = 32
