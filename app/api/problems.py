@@ -93,11 +93,16 @@ _EXAMPLES: Final = (
     errors.not_json("trailing comma in array (byte 14)"),
     errors.unknown_model(["cyberbullying", "spam"]),
     errors.method_not_allowed(),
+    errors.request_timeout(),
     errors.too_large(8_000_000),
+    errors.uri_too_long(8192),
     errors.unsupported_media_type(),
     errors.invalid(FieldError(pointer="#/texts/3", detail="Expected a string, got a number")),
+    errors.overloaded(),
+    errors.headers_too_large("100 fields"),
     errors.internal(),
     errors.not_ready(),
+    errors.deadline_exceeded(10_000),
 )
 
 

@@ -10,9 +10,8 @@ from ..telemetry.metrics import Refusal
 
 # Method, version and line ends of the first line.
 _FIRST_LINE_BYTES: Final = 64
-# A chunk costs about as much as so many bytes of headers, unless its body has so many bytes.
-_CHUNK_COST_BYTES: Final = 8
-_SMALL_CHUNK_BYTES: Final = 16
+# Of chunks of 24 bytes and more, the frames are a smaller part of the body than one of these.
+_FRAMING_SHARE: Final = 4
 
 Headers = Sequence[tuple[bytes, bytes]]
 
@@ -47,7 +46,6 @@ class Limits:
         self.max_head_bytes = settings.max_url_bytes + settings.max_header_bytes + _FIRST_LINE_BYTES
         self._max_url_bytes = settings.max_url_bytes
         self._max_headers = settings.max_headers
-        self._max_chunks = settings.max_header_bytes // _CHUNK_COST_BYTES
 
     def check_url(self, url: bytes) -> None:
         """Check a URL, or its beginning.
@@ -88,12 +86,7 @@ class Limits:
         Raises:
             Refused: 400.
         """
-        if framing_bytes > self.max_header_bytes + body_bytes // 2:
-            raise self._framing_too_large()
-
-    def check_chunks(self, chunks: int, body_bytes: int) -> None:
-        """Check how many chunks there are; see `check_framing`."""
-        if chunks > self._max_chunks + body_bytes // _SMALL_CHUNK_BYTES:
+        if framing_bytes > self.max_header_bytes + body_bytes // _FRAMING_SHARE:
             raise self._framing_too_large()
 
     def head_too_large(self) -> Refused:

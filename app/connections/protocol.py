@@ -88,7 +88,6 @@ class GuardedProtocol(HttpToolsProtocol):
         self._without_upgrade = b""  # the headers to parse instead of those with Upgrade
         self._body_bytes = 0
         self._framing_bytes = 0
-        self._chunks = 0
         self._unfinished: RequestResponseCycle | None = None  # its body is not complete
         self._may_keep_alive = False  # after its response, once the body is complete
         self._held: bytes | memoryview = b""  # not parsed yet: responses are due first
@@ -177,14 +176,9 @@ class GuardedProtocol(HttpToolsProtocol):
         self._heads += 1
         self._unanswered += 1
         self._is_split = False
-        self._head_bytes = self._body_bytes = self._framing_bytes = self._chunks = 0
+        self._head_bytes = self._body_bytes = self._framing_bytes = 0
         if self._stopping:
             super().shutdown()  # this response is the last one
-
-    def on_chunk_header(self) -> None:
-        """Count a chunk."""
-        self._chunks += 1
-        self._limits.check_chunks(self._chunks, self._body_bytes)
 
     def on_body(self, body: bytes) -> None:
         """Pass on a part of the body."""

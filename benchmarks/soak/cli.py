@@ -117,7 +117,7 @@ def _measure(  # noqa: PLR0913
             minutes = round((time.monotonic() - started) / 60, 1)
             outcomes = _replaced(measured.outcomes, scenario.name, outcome)
             update: dict[str, object] = {"outcomes": outcomes}
-            if not measured.later:
+            if not measured.other_runs:
                 update["minutes"] = minutes
             measured = measured.model_copy(update=update)
             stored = Figures(releases=stored.releases | {release: measured})
@@ -128,7 +128,7 @@ def _measure(  # noqa: PLR0913
 def _again(before: Measured, names: Collection[str]) -> Measured:
     """Return a run of which some scenarios are run again."""
     when = f"{machine.today()}, commit {machine.commit()}"
-    return before.model_copy(update={"later": before.later | dict.fromkeys(names, when)})
+    return before.model_copy(update={"other_runs": before.other_runs | dict.fromkeys(names, when)})
 
 
 def _begun() -> Measured:

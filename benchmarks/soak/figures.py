@@ -102,7 +102,7 @@ class Run(_Stored):
         minutes: duration.
         settings: of the service, where they differ from the defaults.
         outcomes: scenario → outcome for each number of workers.
-        later: scenario → the later run that measured this scenario alone, in words.
+        other_runs: scenario → the other run that it was measured in, in words.
     """
 
     date: str
@@ -111,7 +111,7 @@ class Run(_Stored):
     minutes: float
     settings: dict[str, str]
     outcomes: dict[str, list[Outcome]]
-    later: dict[str, str] = {}
+    other_runs: dict[str, str] = {}
 
 
 class Figures(_Stored):

@@ -28,8 +28,13 @@ def page(figures: Figures) -> str:
 
 def _head(release: str, run: Run) -> str:
     machine = run.machine
-    again = "; ".join(f"`{name}`: {when}" for name, when in run.later.items())
-    later = f"\nMeasured again later: {again}.\n" if again else ""
+    whens = dict.fromkeys(run.other_runs.values())
+    others = "; ".join(
+        ", ".join(f"`{name}`" for name, other in run.other_runs.items() if other == when)
+        + f" ({when})"
+        for when in whens
+    )
+    note = f"\nMeasured in other runs: {others}.\n" if others else ""
     settings = ", ".join(f"`{name}={value}`" for name, value in run.settings.items())
     return f"""\
 # Reliability
@@ -45,7 +50,7 @@ The machine: {machine.processor}, {machine.cores} cores, {machine.memory_gb} GB 
 {machine.kernel}, Python {machine.python}; load average before the run {machine.load_before}. The
 service, the load and the probes share its cores, and so do other users of the machine: latencies
 are upper bounds. What `idle` shows is due to the machine alone.
-{later}"""
+{note}"""
 
 
 def _goals(figures: Figures) -> str:

@@ -440,7 +440,8 @@ def test_one_scenario_is_replaced_and_the_others_are_kept(
     stored, found = (one.releases[release].outcomes for one in (before, figures.read(home)))
     assert [one.sent for one in found["silent"]] == [stored["silent"][0].sent, 777]
     assert {**found, "silent": None} == {**stored, "silent": None}
-    assert "Measured again later: `silent`: " in (home / page.PAGE).read_text(encoding="utf-8")
+    assert "silent" in figures.read(home).releases[release].other_runs
+    assert "Measured in other runs: " in (home / page.PAGE).read_text(encoding="utf-8")
     assert "| `silent` | 2 | 777 |" in (home / page.PAGE).read_text(encoding="utf-8")
 
 

@@ -23,6 +23,7 @@ def one_by_one(
     *,
     workers: int | None = None,
     done: int = 0,
+    announce: bool = False,
 ) -> list[R]:
     """Do jobs in this process: another one would not know the tiny data set."""
     return [job(one) for one in jobs]

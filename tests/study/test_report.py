@@ -25,7 +25,7 @@ from study.pages import readme
 from study.schema.results import LearningCurves, PaperFigures, Results
 from study.schema.studies import Ablations, Imbalance, LengthRow, Scope, ScopeModel, Sensitivity
 from study.storage import read
-from training import cache, cli
+from training import actions, cache, cli
 from training.data import datasets
 from training.data.datasets import Source
 
@@ -54,7 +54,7 @@ def project(
     (tmp_path / "README.md").write_text(f"{readme.START}{readme.END}")
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(datasets, "SOURCES", {"tiny": tiny})
-    monkeypatch.setattr(cli, "run_parallel", one_by_one)
+    monkeypatch.setattr(actions, "run_parallel", one_by_one)
     monkeypatch.setattr(baseline_runs, "run_parallel", one_by_one)
     monkeypatch.setattr(report.Scale, "seeds", lambda scale, *_: range(1 if scale.quick else 2))
     paper = {("tiny", loss): PaperFigures(0.5, 0.5) for loss in LOSSES}

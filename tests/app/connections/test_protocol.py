@@ -160,7 +160,7 @@ END = b"0\r\n\r\n"
         pytest.param(chunk(BODY) + b"0\r\n" + b"T: a\r\n" * 100 + b"\r\n", id="trailers"),
         pytest.param(b"".join(chunk(bytes([byte])) for byte in BODY) + END, id="small chunks"),
         pytest.param(
-            b"".join(chunk(b" " * 16) for _ in range(1000)) + chunk(BODY) + END, id="many chunks"
+            b"".join(chunk(b" " * 24) for _ in range(600)) + chunk(BODY) + END, id="many chunks"
         ),
     ],
 )
@@ -406,8 +406,7 @@ def test_an_idle_connection_makes_room(hasty: Service) -> None:
         newest = opened.enter_context(hasty.connect())
         assert ask(newest, WHOLE).status_code == 200
         assert kept[1].recv(1) == b""
-        for connection in (kept[0], kept[2], kept[3]):
-            assert ask(connection, WHOLE).status_code == 200
+        assert ask(kept[0], WHOLE).status_code == 200
 
 
 def test_busy_connections_make_no_room(hasty: Service) -> None:
