@@ -19,13 +19,16 @@ WITHOUT_NUMBERS: Final = frozenset(
     {
         "dandelion",  # re-exports
         "dandelion.classifier",  # runs take from it how long batches are cut, worth 1e-6 of a score
-        "dandelion.delimited",  # part of reading tables
         "dandelion.engines.compiled",  # runs use NumPy's engine
         "dandelion.engines.library",
         "dandelion.installation",  # part of messages
         "dandelion.serving",  # names the variants in messages
         "dandelion.tables",  # texts and labels are in the key
-        "dandelion.text_files",
+        "dandelion.tables.decoding",
+        "dandelion.tables.delimited",
+        "dandelion.tables.formats",
+        "dandelion.tables.reading",
+        "dandelion.tables.table",
         *(
             f"{__name__.rpartition('.')[0]}.{name}"
             for name in (

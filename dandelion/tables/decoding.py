@@ -34,34 +34,30 @@ _SIGNATURES: Final = (
 )
 
 
-class TextFileError(Exception):
+class DecodingError(Exception):
     """Bytes that cannot be unpacked or decoded; the message continues ``<file>: ``."""
 
 
-def unpack(data: bytes, limit: int | None = None) -> bytes:
+def unpack(data: bytes) -> bytes:
     """Unpack gzip.
 
-    Args:
-        data: the file's bytes.
-        limit: the most bytes that it may hold; by default `MAX_UNPACKED_BYTES`.
-
     Raises:
-        TextFileError: they are not gzip, damaged, incomplete, or hold more than the limit.
+        DecodingError: the bytes are not gzip, are damaged or incomplete, or hold more than
+            `MAX_UNPACKED_BYTES`.
     """
-    limit = MAX_UNPACKED_BYTES if limit is None else limit
     pieces, size = [], 0
     try:
         with gzip.GzipFile(fileobj=io.BytesIO(data)) as file:
             while piece := file.read(_CHUNK_BYTES):
                 size += len(piece)
-                if size > limit:
-                    raise TextFileError(
-                        f"holds more than {limit:,} bytes, the most that is unpacked. Unpack it "
-                        "yourself, if you trust it, or use a part of it"
+                if size > MAX_UNPACKED_BYTES:
+                    raise DecodingError(
+                        f"holds more than {MAX_UNPACKED_BYTES:,} bytes, the most that is "
+                        "unpacked. Unpack it yourself, if you trust it, or use a part of it"
                     )
                 pieces.append(piece)
     except (OSError, EOFError, zlib.error) as error:
-        raise TextFileError(f"damaged or incomplete gzip: {error}. Compress it again") from None
+        raise DecodingError(f"damaged or incomplete gzip: {error}. Compress it again") from None
     return b"".join(pieces)
 
 
@@ -73,7 +69,7 @@ def decode(data: bytes, encoding: str | None = None) -> str:
         encoding: any of Python's text encodings; by default UTF-8.
 
     Raises:
-        TextFileError: there is no such encoding, or the bytes are not text in it. The message
+        DecodingError: there is no such encoding, or the bytes are not text in it. The message
             names the first wrong byte, and an encoding that may be the right one.
     """
     if encoding is None:
@@ -84,7 +80,7 @@ def decode(data: bytes, encoding: str | None = None) -> str:
     except (LookupError, ValueError) as error:
         if isinstance(error, UnicodeDecodeError):
             raise _not_decodable(data, error, encoding) from None
-        raise TextFileError(
+        raise DecodingError(
             f"cannot be decoded as {name!r}: {error}. Encodings are, for example, utf-8, utf-16, "
             "cp1252 and gb18030 (--encoding)"
         ) from None
@@ -95,14 +91,14 @@ def _require_text(data: bytes) -> None:
     """Refuse what is not text, or text of an encoding that is easy to recognize.
 
     Raises:
-        TextFileError: the bytes are that.
+        DecodingError: the bytes are that.
     """
     for start, what in _SIGNATURES:
         if data.startswith(start):
-            raise TextFileError(f"it is {what}")
+            raise DecodingError(f"it is {what}")
     guess = _utf_16_or_32(data)
     if guess:
-        raise TextFileError(
+        raise DecodingError(
             f"not UTF-8, but {guess}. Give --encoding {guess}, or save the file as UTF-8"
         )
 
@@ -118,7 +114,7 @@ def _utf_16_or_32(data: bytes) -> str | None:
     return "utf-16-le" if odd > even else "utf-16-be"
 
 
-def _not_decodable(data: bytes, error: UnicodeDecodeError, encoding: str | None) -> TextFileError:
+def _not_decodable(data: bytes, error: UnicodeDecodeError, encoding: str | None) -> DecodingError:
     # Of UTF-8 without its mark, as `error.start` counts the bytes that the decoder was given.
     before = data[: error.start].decode(error.encoding, "replace")
     line = 1 + len(re.findall("\r\n|\r|\n", before))
@@ -126,7 +122,7 @@ def _not_decodable(data: bytes, error: UnicodeDecodeError, encoding: str | None)
         f"line {line}, byte {error.start} of the file (counted from 0) is 0x{data[error.start]:02x}"
     )
     if encoding is not None:
-        return TextFileError(f"not {encoding}: {where}. Give another --encoding")
+        return DecodingError(f"not {encoding}: {where}. Give another --encoding")
     # Latin scripts are mostly ASCII.
     is_latin = sum(byte > 0x7F for byte in data[:_CHUNK_BYTES]) * 4 < len(data[:_CHUNK_BYTES])
     likely = (
@@ -134,4 +130,4 @@ def _not_decodable(data: bytes, error: UnicodeDecodeError, encoding: str | None)
         if is_latin
         else "cp1251, gb18030 or shift_jis: give it with --encoding"
     )
-    return TextFileError(f"not UTF-8: {where}. Save the file as UTF-8; or it may be {likely}")
+    return DecodingError(f"not UTF-8: {where}. Save the file as UTF-8; or it may be {likely}")
