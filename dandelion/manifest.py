@@ -222,9 +222,12 @@ def _check_directory(directory: Path) -> None:
         raise ArtifactError(
             f"{directory}: no such directory. Check the path, or train it: {ADVICE.train}"
         )
-    if (directory / MANIFEST_FILE).exists():
+    try:
+        if (directory / MANIFEST_FILE).exists():
+            return
+        found = [*directory.glob(f"*/{MANIFEST_FILE}")] or [*directory.glob(f"*/*/{MANIFEST_FILE}")]
+    except OSError:  # no access, for example: to read the file gives the reason
         return
-    found = [*directory.glob(f"*/{MANIFEST_FILE}")] or [*directory.glob(f"*/*/{MANIFEST_FILE}")]
     if found:
         available = sorted(str(file.parent) for file in found)
         raise ArtifactError(

@@ -574,6 +574,15 @@ def test_refuses_what_is_no_directory(tmp_path: Path, name: str) -> None:
         load(tmp_path / name)
 
 
+def test_a_directory_whose_files_cannot_be_looked_for_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "tiny").mkdir()
+    long = tmp_path / "tiny"
+    while len(str(long)) < 4085:  # the system takes 4095 bytes: the directory's path, not a file's
+        long = long / ".." / "tiny"
+    with pytest.raises(ArtifactError, match=r"model\.json: cannot be read \(File name too long\)"):
+        load(long)
+
+
 def test_an_error_is_one_short_line(tmp_path: Path) -> None:
     save(make_artifact(), tmp_path / "tiny")
     edit_manifest(tmp_path / "tiny", {"a\n" * 100_000: 1, "b" * 100_000: 2})
