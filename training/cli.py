@@ -15,10 +15,10 @@ from rich.console import Console
 
 from dandelion import ArtifactError, Classifier
 from dandelion.manifest import Manifest
-from dandelion.tables import describe_bad_rows
+from dandelion.tables import describe_bad_rows, listed
 
 from .data import custom_data, datasets
-from .data.balance import choose_loss
+from .data.balance import LossChoice, choose_loss
 from .data.custom_data import CustomData, CustomDataset
 from .data.datasets import Dataset
 from .destination import ARTIFACTS, require_writable
@@ -154,28 +154,51 @@ def train_one(  # noqa: PLR0913, PLR0917
     """
     with readable_errors():
         custom = None
-        if name is not None and model is None and data is not None:
+        if name is not None and data is not None and model is None:
             columns = (text_column, label_column, positive)
-            custom = CustomData(name, data, *columns, encoding, delimiter, merge_labels)
-            custom_data.check(custom)
-        elif model is not None and name is None and data is None:
-            datasets.source_of(model)
+            request = CustomData(name, data, *columns, encoding, delimiter, merge_labels)
+            custom = _read_custom(request, loss, output, variant or "wide")
         else:
-            raise ConfigurationError(
-                "give either --model, for a built-in model, or --name and --data, for a new one"
-            )
-        require_writable(output, name or model or "", variant or loss or "wide")
-        found = None if custom is None else custom_data.read(custom)
-        if found is not None:
-            choice = choose_loss(found.dataset, loss)
-            _print_custom(found, choice.notes)
+            _check_builtin(model, name, data, output, variant or loss or "wide")
         with interruptible():
             from . import actions  # noqa: PLC0415
-        chosen = actions.Options(variant, loss, settings or [], protocol, seed, output, glove)
-        if found is not None:
-            actions.train_custom(found, choice, chosen)
+        options = actions.Options(variant, loss, settings or [], protocol, seed, output, glove)
+        if custom is not None:
+            actions.train_custom(*custom, options)
         elif model is not None:
-            actions.train_builtin(model, chosen)
+            actions.train_builtin(model, options)
+
+
+def _check_builtin(
+    model: str | None, name: str | None, data: Path | None, output: Path, variant: str
+) -> None:
+    """Check, without torch, that a built-in model and nothing else is to be trained.
+
+    Raises:
+        TrainingError: it is not, there is no such model, or its artifact could not be written.
+    """
+    if model is None or name is not None or data is not None:
+        raise ConfigurationError(
+            "give either --model, for a built-in model, or --name and --data, for a new one"
+        )
+    datasets.source_of(model)
+    require_writable(output, model, variant)
+
+
+def _read_custom(
+    request: CustomData, loss: str | None, output: Path, variant: str
+) -> tuple[CustomDataset, LossChoice]:
+    """Read custom data, choose the loss, and print what was read and chosen.
+
+    Raises:
+        TrainingError: the data cannot be used, or the artifact could not be written.
+    """
+    custom_data.check(request)
+    require_writable(output, request.name, variant)
+    found = custom_data.read(request)
+    choice = choose_loss(found.dataset, loss)
+    _print_custom(found, choice.notes)
+    return found, choice
 
 
 def _print_custom(found: CustomDataset, remarks: Sequence[str]) -> None:
@@ -184,8 +207,8 @@ def _print_custom(found: CustomDataset, remarks: Sequence[str]) -> None:
     counts = np.bincount(dataset.labels, minlength=len(dataset.label_names)).tolist()
     shares = [f"{visible(name)} {n:,}" for name, n in zip(dataset.label_names, counts, strict=True)]
     more = len(shares) - _LISTED_LABELS
-    listed = ", ".join(shares[:_LISTED_LABELS]) + (f" and {more:,} more labels" if more > 0 else "")
-    lines = [f"{len(dataset.texts):,} texts: {listed}", *found.guesses, *found.notes, *remarks]
+    labels = ", ".join(shares[:_LISTED_LABELS]) + (f" and {more:,} more labels" if more > 0 else "")
+    lines = [f"{len(dataset.texts):,} texts: {labels}", *found.guesses, *found.notes, *remarks]
     if found.bad_rows:
         lines.append(f"{len(found.bad_rows):,} rows left out:")
         lines += [f"  {line}" for line in describe_bad_rows(found.bad_rows, _LISTED_ROWS)]
@@ -257,8 +280,8 @@ def _read_again(path: Path, manifest: Manifest, custom: CustomData) -> Dataset:
     dataset = custom_data.read(custom).dataset
     if dataset.label_names != manifest.labels:
         raise ConfigurationError(
-            f"{custom.path}: its labels are {', '.join(dataset.label_names)}, but those of {path} "
-            f"are {', '.join(manifest.labels)}; give --positive as in training"
+            f"{custom.path}: its labels are {listed(dataset.label_names)}, but those of {path} "
+            f"are {listed(manifest.labels)}; give --positive as in training"
         )
     return dataset
 

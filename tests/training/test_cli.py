@@ -244,7 +244,20 @@ def test_a_loss_that_is_asked_for_is_taken_with_a_warning(
     wrong = ["--set=wide.bits=99"]  # it is not trained
     done = command.invoke(cli.app, ["train", "--name=mine", "--data=mine.csv.gz", *options, *wrong])
     assert done.exit_code == 1
-    assert "loss bce, as asked for\nwarning: under bce few texts" in done.output
+    notes = "loss bce, as asked for\nwarning: for labels this rare, dice_bce was mostly better"
+    assert notes in done.output
+
+
+def test_a_file_in_the_place_of_the_artifact_is_found_before_the_data_is_read(
+    command: CliRunner, tmp_path: Path
+) -> None:
+    write_custom(tmp_path)
+    (tmp_path / "out" / "mine").mkdir(parents=True)
+    (tmp_path / "out" / "mine" / "wide").touch()
+    done = command.invoke(cli.app, [*CUSTOM, "--loss=bce"])
+    assert done.exit_code == 1
+    assert done.output.endswith("mine/wide: is a file, not the directory of an artifact\n")
+    assert "texts:" not in done.output
 
 
 def test_the_protocols_are_those_of_the_split() -> None:

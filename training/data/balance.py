@@ -1,6 +1,6 @@
 """How rare the rarest class is, and which loss suits that.
 
-The default for rare classes was chosen by measurement; docs/guide/custom-data.md has the figures.
+The default for rare classes was chosen by a few measurements; docs/guide/custom-data.md has them.
 """
 
 from collections.abc import Mapping
@@ -25,7 +25,7 @@ RARE_OPTIONS: Final[Mapping[str, str]] = {"classes": "both"}
 # With fewer texts of a class, quality depends on them more than on the loss.
 _FEW_TEXTS: Final = 50
 
-# With these losses, rare classes were found less often than with the default for them.
+# Losses that were mostly worse for rare classes than the default for them.
 _WORSE: Final = frozenset({"bce", "focal", "squared_hinge", "dice"})
 
 
@@ -72,8 +72,8 @@ def choose_loss(dataset: Dataset, wanted: str | None = None) -> LossChoice:
     ]
     if is_binary and is_rare and wanted in _WORSE:
         notes.append(
-            f"warning: under {wanted} few texts of so rare a label may be found, or none; better: "
-            f"--loss {RARE_LOSS} --set 'loss_options={{{_written(RARE_OPTIONS)}}}'"
+            f"warning: for labels this rare, {RARE_LOSS} was mostly better than {wanted} in a few "
+            f"measurements; to compare, train without --loss, which chooses {RARE_LOSS}"
         )
     if is_rare and fewest < _FEW_TEXTS:
         notes.append(

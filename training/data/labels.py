@@ -91,7 +91,7 @@ def label_of(value: object, missing: frozenset[str] = _MISSING) -> str:
 def number_of(label: str) -> str | None:
     """Return the shortest spelling of a number in decimal notation; None for anything else.
 
-    Codes with leading zeros are no numbers, nor is what has more than forty characters.
+    Codes with leading zeros are not numbers here, nor is anything of more than forty characters.
 
     Example:
         >>> number_of("1.0"), number_of("+1"), number_of("-0.50"), number_of("007"), number_of("x")
@@ -209,5 +209,5 @@ def _is_opposite(positive: str, negative: str) -> bool:
 
 
 def are_numbers(labels: Sequence[str]) -> bool:
-    """Whether every label is a number."""
+    """Return whether every label is a number."""
     return all(number_of(label) is not None for label in labels)
