@@ -15,6 +15,30 @@ PAGE: Final = "reliability.md"
 
 _NONE: Final = "–"
 
+_METHOD: Final = f"""\
+## How it is measured
+
+- **Sent** counts requests, or connections where no whole request is sent. A client waits 30 seconds
+  for a response.
+- **Lost** is a request that arrived whole on an accepted connection and got no response. On a
+  connection that is kept alive, any request that the service drops counts.
+- **CPU-s each** is the processor time of all processes of the service, divided by the number sent;
+  what the probes cost is measured for a second before and subtracted. It is left out for scenarios
+  of more than a minute, where the difference would be uncertain.
+- **Memory** is the proportional set size (PSS) of all processes, a page that several share counted
+  once: before, at its peak (sampled ten times a second), and two seconds after the end. A service
+  that takes more than {MEMORY_LIMIT_MB:,} MB is killed.
+- **`/livez`** is probed 50 times a second over a connection that is kept alive, and 50 times a
+  second over new connections; **`/metrics`** five times a second over new connections. Shown are
+  the 99th percentile and, in brackets, the maximum; of fewer than a hundred probes they are the
+  same. A probe's latency counts from when it was due, so a service that stalls for a second fails
+  all probes of this second; a failed probe counts as at least {PATIENCE_S} seconds.
+- **Left open** are connections that the service still held two seconds after the end, or had not
+  closed when it should have.
+- Scenarios that send again and again do so for three seconds, at least three times, each request
+  over a new connection.
+"""
+
 
 def page(figures: Figures) -> str:
     """Return the page; the last release is its subject, the others stand next to its goals."""
@@ -22,7 +46,7 @@ def page(figures: Figures) -> str:
     parts = [_head(release, run), _goals(figures)]
     for group in Group:
         parts += [f"## {group}", _list(group, run), _table(group, run)]
-    parts.append(_method(run))
+    parts.append(_METHOD)
     return wrap("\n\n".join(part.strip() for part in parts if part))
 
 
@@ -136,30 +160,3 @@ def _extra(outcome: Outcome) -> str:
 
 def _number(figure: float | None) -> str:
     return _NONE if figure is None else digits(figure)
-
-
-def _method(run: Run) -> str:
-    del run
-    return f"""\
-## How it is measured
-
-- **Sent** counts requests, or connections where no whole request is sent. A client waits 30 seconds
-  for a response.
-- **Lost** is a request that arrived whole on an accepted connection and got no response. On a
-  connection that is kept alive, any request that the service drops counts.
-- **CPU-s each** is the processor time of all processes of the service, divided by the number sent;
-  what the probes cost is measured for a second before and subtracted. It is left out for scenarios
-  of more than a minute, where the difference would be uncertain.
-- **Memory** is the proportional set size (PSS) of all processes, a page that several share counted
-  once: before, at its peak (sampled ten times a second), and two seconds after the end. A service
-  that takes more than {MEMORY_LIMIT_MB:,} MB is killed.
-- **`/livez`** is probed 50 times a second over a connection that is kept alive, and 50 times a
-  second over new connections; **`/metrics`** five times a second over new connections. Shown are
-  the 99th percentile and, in brackets, the maximum; of fewer than a hundred probes they are the
-  same. A probe's latency counts from when it was due, so a service that stalls for a second fails
-  all probes of this second; a failed probe counts as at least {PATIENCE_S} seconds.
-- **Left open** are connections that the service still held two seconds after the end, or had not
-  closed when it should have.
-- Scenarios that send again and again do so for three seconds, at least three times, each request
-  over a new connection.
-"""

@@ -43,7 +43,7 @@ class Group(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Scenario:
-    """One way to harm the service.
+    """One kind of load or attack.
 
     Attributes:
         name: for the command line and the page.

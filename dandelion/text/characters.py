@@ -78,8 +78,8 @@ class TextBatch:
         texts: n texts, see `tokenizer.clean`.
 
     Args:
-        texts: raw.
-        is_clean: whether they are clean already.
+        texts: raw, or clean already.
+        is_clean: whether they are clean.
     """
 
     def __init__(self, texts: Sequence[str], *, is_clean: bool = False) -> None:

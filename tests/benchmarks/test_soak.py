@@ -28,7 +28,7 @@ REQUEST = b"GET / HTTP/1.1\r\nHost: soak\r\n\r\n"
 Handler = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]
 
 
-# The client, against servers that behave in every way.
+# The client, against servers of every kind.
 
 
 def exchanged(handler: Handler, exchange: Exchange) -> Tally:
