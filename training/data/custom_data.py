@@ -204,7 +204,7 @@ def _merge(custom: CustomData, counts: Counter[str], notes: list[str]) -> dict[s
             f"{custom.path}: labels that differ in case, white space or Unicode form alone: "
             f"{'; '.join(several)}. Merge them with --merge-labels, or correct the file."
         )
-    notes += [f"merged labels: {one}, kept is the most frequent spelling" for one in several]
+    notes += [f"merged labels: {one}; the most frequent spelling is kept" for one in several]
     return merged
 
 

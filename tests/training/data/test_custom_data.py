@@ -231,8 +231,8 @@ def test_spellings_of_a_label_are_merged(reads: Reads) -> None:
         assert found.dataset.label_names == ("ham", "spam")
         assert np.bincount(found.dataset.labels).tolist() == [20, 31]
         assert found.notes[0] == (
-            "merged labels: 'SPAM' (1), 'Spam' (10), 'spam' (20), kept is the most frequent "
-            "spelling"
+            "merged labels: 'SPAM' (1), 'Spam' (10), 'spam' (20); the most frequent spelling is "
+            "kept"
         )
     assert reads(to_csv(TWENTY), merge_labels=True).notes == ()
 
