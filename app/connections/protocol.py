@@ -87,6 +87,7 @@ class GuardedProtocol(HttpToolsProtocol):
         self._is_split = False  # those headers began in the middle of a call's bytes
         self._without_upgrade = b""  # the headers to parse instead of those with Upgrade
         self._body_bytes = 0
+        self._declared_bytes = 0  # of the body, if it did not arrive with the headers
         self._framing_bytes = 0
         self._unfinished: RequestResponseCycle | None = None  # its body is not complete
         self._may_keep_alive = False  # after its response, once the body is complete
@@ -128,7 +129,10 @@ class GuardedProtocol(HttpToolsProtocol):
         heads, body_bytes = self._heads, self._body_bytes
         in_body = self._receiving is _BODY
         self._fed = self._head_bytes + len(data)
-        if len(data) > _PORTION_BYTES or (self._fed > self._limits.max_head_bytes and not in_body):
+        if len(data) > _PORTION_BYTES and len(data) > self._portion_bytes():
+            self._receive_in_portions(memoryview(data))
+            return
+        if self._fed > self._limits.max_head_bytes and not in_body:
             self._receive_in_portions(memoryview(data))
             return
         try:
@@ -176,7 +180,7 @@ class GuardedProtocol(HttpToolsProtocol):
         self._heads += 1
         self._unanswered += 1
         self._is_split = False
-        self._head_bytes = self._body_bytes = self._framing_bytes = 0
+        self._head_bytes = self._body_bytes = self._declared_bytes = self._framing_bytes = 0
         if self._stopping:
             super().shutdown()  # this response is the last one
 
@@ -291,14 +295,18 @@ class GuardedProtocol(HttpToolsProtocol):
     def _receive_in_portions(self, rest: memoryview) -> None:
         """Parse ``rest`` until requests wait for others' responses."""
         while rest and self._refused is None:
-            size = _PORTION_BYTES
-            if self._receiving is not _BODY:
-                size = min(size, self._limits.max_head_bytes - self._head_bytes)
+            size = self._portion_bytes()
             self.data_received(rest[:size])
             rest = rest[size:]
             if self.pipeline:
                 self._held = rest
                 return
+
+    def _portion_bytes(self) -> int:
+        """Return how much may be parsed at once: all of a body whose size is declared."""
+        if self._receiving is _BODY:
+            return max(self._declared_bytes - self._body_bytes, _PORTION_BYTES)
+        return min(_PORTION_BYTES, self._limits.max_head_bytes - self._head_bytes)
 
     def _parse(self, data: bytes | memoryview) -> int | None:
         """Parse ``data``, or up to the returned position: the end of headers with ``Upgrade``.
@@ -347,6 +355,9 @@ class GuardedProtocol(HttpToolsProtocol):
     def _wait_for_body(self) -> None:
         """Wait for the rest of a body."""
         self._wait(self.worker.settings.body_timeout_s)
+        for name, value in self.cycle.scope["headers"]:
+            if name == b"content-length":
+                self._declared_bytes = int(value)
         # A response before the end of the body announces that the connection is closed after it.
         cycle = self._unfinished = self.cycle
         self._may_keep_alive = cycle.keep_alive
