@@ -212,7 +212,7 @@ def shutting_down() -> Problem:
     return Problem(
         HTTPStatus.SERVICE_UNAVAILABLE,
         "The service is shutting down. Retry in a moment.",
-        headers={"Retry-After": str(_RETRY_AFTER_S), "Connection": "close"},
+        headers={"Retry-After": str(_RETRY_AFTER_S)},
     )
 
 

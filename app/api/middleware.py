@@ -7,24 +7,15 @@ import re
 import time
 from collections.abc import Callable
 from http import HTTPStatus
-from typing import Final
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from .. import errors
+from ..errors import Problem
 from ..serving.registry import Registry
 from ..telemetry import logs
 from ..telemetry.metrics import UNKNOWN, Metrics
-from . import problems
-
-REQUEST_ID: Final = b"x-request-id"
-
-# Of every response: no type is guessed, nothing is framed, no address is passed on.
-SECURITY_HEADERS: Final = (
-    (b"x-content-type-options", b"nosniff"),
-    (b"x-frame-options", b"DENY"),
-    (b"referrer-policy", b"no-referrer"),
-)
+from . import headers, problems
 
 _log = logging.getLogger("dandelion.requests")
 
@@ -39,7 +30,7 @@ def _unchanged(app: ASGIApp) -> ASGIApp:
 class RequestMiddleware:
     """Gives each request an id, records requests to models, and turns defects into a 500.
 
-    Each response gets the request's id and `SECURITY_HEADERS`. A request that the server cancels,
+    Each response gets the request's id and the security headers. A request that the server cancels,
     at the end of the grace period, gets a 503.
 
     A request to a model is one whose endpoint has set ``scope["model"]``; those of scrapers and
@@ -75,8 +66,8 @@ class RequestMiddleware:
             await self._app(scope, receive, send)
             return
         # Of headers with the same name, the first one counts.
-        headers = scope["first_headers"] = dict(reversed(scope["headers"]))
-        request_id = headers.get(REQUEST_ID, b"")
+        first = scope["first_headers"] = dict(reversed(scope["headers"]))
+        request_id = first.get(headers.REQUEST_ID, b"")
         if not _HARMLESS.fullmatch(request_id):
             request_id = b"%032x" % random.getrandbits(128)
         scope["request_id"] = request_id.decode()
@@ -86,9 +77,7 @@ class RequestMiddleware:
         except asyncio.CancelledError:
             # The server cancels what runs at the end of the grace period. Not raised again: the
             # task ends here, and the server would log a traceback and send a response of its own.
-            if not exchange.status:
-                response = problems.response(errors.shutting_down(), scope["request_id"])
-                await response(scope, receive, exchange.send)
+            await self._respond(errors.shutting_down(), scope, receive, exchange)
         except Exception as error:  # noqa: BLE001 - the last handler: a client never sees a traceback
             _log.error(  # no traceback: its message may quote a text
                 "unexpected error",
@@ -98,9 +87,15 @@ class RequestMiddleware:
                     "request_id": scope["request_id"],
                 },
             )
-            if not exchange.status:
-                response = problems.response(errors.internal(), scope["request_id"])
-                await self._wrap(response)(scope, receive, exchange.send)
+            await self._respond(errors.internal(), scope, receive, exchange)
+
+    async def _respond(
+        self, problem: Problem, scope: Scope, receive: Receive, exchange: "_Exchange"
+    ) -> None:
+        """Send an error response, unless a response has begun."""
+        if not exchange.status:
+            response = problems.response(problem, scope["request_id"])
+            await self._wrap(response)(scope, receive, exchange.send)
 
     def count(self, scope: Scope, status: int) -> str:
         """Count a request and return its model's label; "" for a request to no model."""
@@ -179,8 +174,8 @@ class _Exchange:
             self.status = message["status"]
             message["headers"] = [
                 *message["headers"],
-                *SECURITY_HEADERS,
-                (REQUEST_ID, self._request_id),
+                *headers.SECURITY,
+                (headers.REQUEST_ID, self._request_id),
             ]
         if message["type"] != "http.response.body" or message.get("more_body", False):
             await self._send(message)

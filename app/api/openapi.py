@@ -1,21 +1,22 @@
 """The OpenAPI description: FastAPI's, completed by what is served outside of FastAPI."""
 
 from collections.abc import Callable, Mapping, Sequence
-from http import HTTPStatus
 from typing import Any, Final
 
 import msgspec
 from fastapi import FastAPI
 
+from .. import errors
 from .problems import ProblemDetails, documented
 
 # What any request may get, before or after its route is reached.
 _EVERYWHERE: Final = documented(
-    HTTPStatus.REQUEST_TIMEOUT,
-    HTTPStatus.REQUEST_URI_TOO_LONG,
-    HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE,
-    HTTPStatus.INTERNAL_SERVER_ERROR,
-    HTTPStatus.SERVICE_UNAVAILABLE,
+    errors.malformed(),
+    errors.request_timeout(),
+    errors.uri_too_long(8192),
+    errors.headers_too_large("100 fields"),
+    errors.internal(),
+    errors.too_many_connections(),
 )
 
 _REFERENCE: Final = "#/components/schemas/{name}"
@@ -51,6 +52,7 @@ def complete(app: FastAPI, describe: Callable[[], Description]) -> None:
         for name in ("HTTPValidationError", "ValidationError"):
             described.pop(name, None)
         described |= components
+        description["paths"] = {**paths, **description["paths"]}
         for operations in description["paths"].values():
             for operation in operations.values():
                 responses = operation["responses"]
@@ -58,7 +60,6 @@ def complete(app: FastAPI, describe: Callable[[], Description]) -> None:
                     del responses["422"]  # added by FastAPI; these routes never return it
                 for status, problem in _EVERYWHERE.items():
                     responses.setdefault(str(status), problem)
-        description["paths"] = {**paths, **description["paths"]}
         return description
 
     app.openapi = openapi  # type: ignore[method-assign]

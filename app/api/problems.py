@@ -89,36 +89,18 @@ HANDLERS: Final[
 }
 
 
-_EXAMPLES: Final = (
-    errors.not_json("trailing comma in array (byte 14)"),
-    errors.unknown_model(["cyberbullying", "spam"]),
-    errors.method_not_allowed(),
-    errors.request_timeout(),
-    errors.too_large(8_000_000),
-    errors.uri_too_long(8192),
-    errors.unsupported_media_type(),
-    errors.invalid(FieldError(pointer="#/texts/3", detail="Expected a string, got a number")),
-    errors.overloaded(),
-    errors.headers_too_large("100 fields"),
-    errors.internal(),
-    errors.not_ready(),
-    errors.deadline_exceeded(10_000),
-)
-
-
-def documented(*statuses: HTTPStatus) -> dict[int | str, dict[str, Any]]:
-    """Return OpenAPI's descriptions of problems, by default of all, each with an example."""
+def documented(*examples: Problem) -> dict[int | str, dict[str, Any]]:
+    """Return OpenAPI's descriptions of error responses, by status, each with its example."""
     described: dict[int | str, dict[str, Any]] = {}
-    for problem in _EXAMPLES:
-        if not statuses or problem.status in statuses:
-            example = _details(problem, "0f8fad5bd9cb469fa16570867728950e")
-            described[problem.status.value] = {
-                "description": problem.status.phrase,
-                "content": {
-                    MEDIA_TYPE: {
-                        "schema": {"$ref": "#/components/schemas/ProblemDetails"},
-                        "example": msgspec.to_builtins(example),
-                    }
-                },
-            }
+    for problem in examples:
+        example = _details(problem, "0f8fad5bd9cb469fa16570867728950e")
+        described[problem.status.value] = {
+            "description": problem.status.phrase,
+            "content": {
+                MEDIA_TYPE: {
+                    "schema": {"$ref": "#/components/schemas/ProblemDetails"},
+                    "example": msgspec.to_builtins(example),
+                }
+            },
+        }
     return described

@@ -7,26 +7,36 @@ discarded, within limits, until the client closes its half.
 
 import asyncio
 from collections.abc import Callable, Iterable
+from typing import Final
 
-from ..api import problems
+from ..api import headers, problems
 from ..errors import Problem
 from .open_connections import Connections
 
+_CLOSE: Final = (b"connection", b"close")
 
-def encode(problem: Problem, request_id: str, headers: Iterable[tuple[bytes, bytes]]) -> bytes:
+
+def encode(
+    problem: Problem, request_id: str, server_headers: Iterable[tuple[bytes, bytes]]
+) -> bytes:
     """Return an error response, after which the connection is closed, as bytes.
 
     Args:
         problem: the error.
         request_id: of the response.
-        headers: those of every response, such as the date.
+        server_headers: what the server adds to every response, such as the date.
     """
     response = problems.response(problem, request_id)
+    fields = [
+        *(field for field in server_headers if field != _CLOSE),  # has it while it drains
+        *response.raw_headers,
+        *headers.SECURITY,
+        (headers.REQUEST_ID, request_id.encode()),
+        _CLOSE,
+    ]
     lines = [
         f"HTTP/1.1 {problem.status.value} {problem.status.phrase}".encode(),
-        *(b"%s: %s" % header for header in (*headers, *response.raw_headers)),
-        b"x-request-id: " + request_id.encode(),
-        b"connection: close",
+        *map(b": ".join, fields),
         b"",
         bytes(response.body),
     ]

@@ -24,13 +24,26 @@ from ..api.schemas import (
     MulticlassRequest,
     model_examples,
 )
-from ..errors import Problem
+from ..errors import FieldError, Problem
 from ..serving.admission import SMALL_BODY, Admission
 from ..serving.classification import INLINE_TEXTS, Batch, Classification
 from ..serving.registry import Registry, Served
 
 _PREFIX: Final = "/classify/"
 _JSON: Final = (b"content-type", b"application/json")
+
+# For the OpenAPI description, which adds those that every route has.
+_ERRORS: Final = (
+    errors.not_json("trailing comma in array (byte 14)"),
+    errors.unknown_model(["cyberbullying", "spam"]),
+    errors.method_not_allowed(),
+    errors.too_large(8_000_000),
+    errors.unsupported_media_type(),
+    errors.invalid(FieldError(pointer="#/texts/3", detail="Expected a string, got a number")),
+    errors.overloaded(),
+    errors.not_ready(),
+    errors.deadline_exceeded(10_000),
+)
 
 
 class ClassifyEndpoint:
@@ -205,4 +218,4 @@ def _responses(schemas: Sequence[type[Struct]], examples: Mapping[str, Any]) -> 
         "examples": examples,
     }
     success = {"description": "Successful Response", "content": {"application/json": content}}
-    return {"responses": {"200": success, **problems.documented()}}
+    return {"responses": {"200": success, **problems.documented(*_ERRORS)}}

@@ -1,7 +1,5 @@
 """``GET /livez`` and ``GET /readyz``."""
 
-from http import HTTPStatus
-
 from fastapi import APIRouter
 
 from ..api import problems
@@ -20,7 +18,7 @@ def router(registry: Registry, phase: SharedPhase) -> APIRouter:
         """Report that the process responds."""
         return Health(status="alive")
 
-    @routes.get("/readyz", responses=problems.documented(HTTPStatus.SERVICE_UNAVAILABLE))
+    @routes.get("/readyz", responses=problems.documented(shutting_down()))
     async def readyz() -> Health:
         """Report that the models are loaded, checked against their golden scores and warm.
 

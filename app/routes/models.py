@@ -1,10 +1,10 @@
 """``GET /models`` and ``GET /models/{model}``."""
 
-from http import HTTPStatus
 from typing import Annotated, Any, Final
 
 from fastapi import APIRouter, Path
 
+from .. import errors
 from ..api import problems
 from ..api.schemas import ModelDetails, ModelList, model_examples
 from ..serving.registry import Registry, Served
@@ -26,7 +26,7 @@ def router(registry: Registry) -> APIRouter:
     @routes.get(
         "/models",
         response_model=ModelList,
-        responses={200: {"links": _LINKS}, **problems.documented(HTTPStatus.SERVICE_UNAVAILABLE)},
+        responses={200: {"links": _LINKS}, **problems.documented(errors.not_ready())},
     )
     async def models() -> dict[str, Any]:
         """List the served models."""
@@ -35,7 +35,9 @@ def router(registry: Registry) -> APIRouter:
     @routes.get(
         "/models/{model}",
         response_model=ModelDetails,
-        responses=problems.documented(HTTPStatus.NOT_FOUND, HTTPStatus.SERVICE_UNAVAILABLE),
+        responses=problems.documented(
+            errors.unknown_model(["cyberbullying", "spam"]), errors.not_ready()
+        ),
     )
     async def model(
         model: Annotated[str, Path(openapi_examples=model_examples(registry.available))],

@@ -88,6 +88,7 @@ def check_last(answer: httpx2.Response, status: int, *parts: str) -> None:
     assert_problem(answer, status, *parts)
     assert answer.headers["connection"] == "close"
     assert "date" in answer.headers
+    assert answer.headers["x-content-type-options"] == "nosniff"
 
 
 def get(path: bytes, fields: bytes = b"") -> bytes:
