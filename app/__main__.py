@@ -21,7 +21,7 @@ from .connections.open_connections import Connections
 from .main import create_app
 from .serving.phase import SharedPhase
 from .settings import Settings, SettingsError
-from .telemetry import logs, processes
+from .telemetry import logs
 from .telemetry.metrics import Metrics
 from .telemetry.shared_map import MetricsError
 from .workers import signals, sockets, supervisor, unix_socket
@@ -80,7 +80,7 @@ def _check_workers(chosen: Settings, addresses: int) -> None:
             "forked; set it to 1"
         )
     needed = supervisor.open_files(chosen.workers, addresses)
-    allowed = processes.allow_open_files(needed)
+    allowed = descriptors.raise_limit()
     if needed > allowed:
         raise SettingsError(
             f"{name}: {chosen.workers} need {needed} open files, and the system allows {allowed} "
@@ -89,7 +89,7 @@ def _check_workers(chosen: Settings, addresses: int) -> None:
     processors = available()
     if chosen.workers > _MANY * processors:
         facts = {"workers": chosen.workers, "processors": processors}
-        _log.warning("many more workers than processors: each takes memory in vain", extra=facts)
+        _log.warning("many more workers than processors; each takes memory", extra=facts)
 
 
 def _bind(chosen: Settings) -> list[socket.socket]:
@@ -120,7 +120,7 @@ def _serve(chosen: Settings, bound: list[socket.socket]) -> int:
     phase = SharedPhase()
     config = uvicorn.Config(
         create_app(chosen, metrics, phase),
-        http=_protocol(chosen, metrics),
+        http=_protocol(chosen, metrics, len(bound) or 1),
         ws="none",
         loop=f"{event_loop.__name__}:{event_loop.create.__name__}",
         workers=1,  # of uvicorn's; by default it reads a variable of other programs
@@ -145,14 +145,20 @@ def _serve(chosen: Settings, bound: list[socket.socket]) -> int:
     return 0
 
 
-def _protocol(chosen: Settings, metrics: Metrics) -> type[asyncio.Protocol] | Literal["auto"]:
+def _protocol(
+    chosen: Settings, metrics: Metrics, addresses: int
+) -> type[asyncio.Protocol] | Literal["auto"]:
     """Return what reads requests from connections."""
     if importlib.util.find_spec("httptools") is None:  # Windows
         _log.warning("without httptools: no limits on connections, URLs and headers, no timeouts")
         return "auto"
     from .connections.protocol import protocol  # noqa: PLC0415
 
-    possible = descriptors.connections_within_limit(chosen.max_connections)
+    possible = descriptors.connections_within(
+        descriptors.raise_limit(),
+        chosen.max_connections,
+        others=supervisor.open_files(chosen.workers, addresses),
+    )
     return protocol(Connections(chosen, metrics, possible))
 
 

@@ -45,8 +45,8 @@ def _default_artifacts() -> Path:
     return default_artifacts()
 
 
-class Address(BaseSettings):
-    """Where the service listens, read from environment variables named ``DANDELION_…``."""
+class Settings(BaseSettings):
+    """Every setting of the service, read from environment variables named ``DANDELION_…``."""
 
     model_config = SettingsConfigDict(
         env_prefix=PREFIX,
@@ -62,35 +62,6 @@ class Address(BaseSettings):
     """Port to listen on; 0 picks a free one and logs it."""
     uds: Path | None = None
     """Path of a Unix domain socket to listen on; host and port are then ignored."""
-
-    @classmethod
-    def settings_customise_sources(
-        cls,
-        settings_cls: type[BaseSettings],
-        init_settings: PydanticBaseSettingsSource,
-        env_settings: PydanticBaseSettingsSource,  # noqa: ARG003
-        dotenv_settings: PydanticBaseSettingsSource,  # noqa: ARG003
-        file_secret_settings: PydanticBaseSettingsSource,  # noqa: ARG003
-    ) -> tuple[PydanticBaseSettingsSource, ...]:
-        """Read arguments, then the environment without what Kubernetes has set in it."""
-        environment = EnvSettingsSource(settings_cls)
-        environment.env_vars = {
-            name: value
-            for name, value in environment.env_vars.items()
-            if not is_service_link(name.upper(), value or "")
-        }
-        return init_settings, environment
-
-    @field_validator("uds", mode="before")
-    @classmethod
-    def _without_uds(cls, value: object) -> object:
-        """Take an empty variable as none, not as the working directory."""
-        return value or None
-
-
-class Settings(Address):
-    """Every setting of the service, read from environment variables named ``DANDELION_…``."""
-
     workers: int = Field(1, ge=1, le=1000)
     """Worker processes, at most 1000; the models are loaded once and shared by them (Linux)."""
 
@@ -167,6 +138,30 @@ class Settings(Address):
     """Lowest level that is logged."""
     access_log: bool = False
     """Whether every request to a model is logged, not only those that fail with 5xx."""
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,  # noqa: ARG003
+        dotenv_settings: PydanticBaseSettingsSource,  # noqa: ARG003
+        file_secret_settings: PydanticBaseSettingsSource,  # noqa: ARG003
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """Read arguments, then the environment without what Kubernetes has set in it."""
+        environment = EnvSettingsSource(settings_cls)
+        environment.env_vars = {
+            name: value
+            for name, value in environment.env_vars.items()
+            if not is_service_link(name.upper(), value or "")
+        }
+        return init_settings, environment
+
+    @field_validator("uds", mode="before")
+    @classmethod
+    def _without_uds(cls, value: object) -> object:
+        """Take an empty variable as none, not as the working directory."""
+        return value or None
 
     @field_validator("cors_origins")
     @classmethod

@@ -2,7 +2,6 @@
 
 import ctypes
 import gc
-import math
 import os
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
@@ -40,25 +39,6 @@ def return_freed_memory() -> None:
 @lru_cache
 def _c_library() -> ctypes.CDLL:
     return ctypes.CDLL(None)
-
-
-def allow_open_files(needed: int) -> float:
-    """Raise this process's limit of open files to ``needed``, if it is lower, as far as allowed.
-
-    Returns:
-        The limit; infinite where the system has none.
-    """
-    try:
-        import resource  # noqa: PLC0415 - not on Windows
-    except ImportError:
-        return math.inf
-    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    if resource.RLIM_INFINITY in {soft, hard}:
-        return math.inf
-    if soft < needed:
-        soft = min(needed, hard)
-        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
-    return soft
 
 
 class Processes(Collector):

@@ -84,7 +84,9 @@ def run(
 
 
 def open_files(workers: int, addresses: int) -> int:
-    """Return about how many files the supervisor has open.
+    """Return about how many files a process has open, besides its connections.
+
+    The supervisor has all of them; a worker inherits the pipes of those that were forked before it.
 
     Args:
         workers: that it starts.

@@ -120,7 +120,7 @@ def test_metrics_without_memory_end_it_with_one_line(start_service: StartService
     service = start_service(["-c", LIMITED, "RLIMIT_AS", str(2**28)], workers=1000)
     assert service.exit_code() == 1
     warning, critical = service.lines()
-    assert warning["message"] == "many more workers than processors: each takes memory in vain"
+    assert warning["message"] == "many more workers than processors; each takes memory"
     assert (warning["workers"], warning["processors"]) == (1000, 1)
     assert critical["message"] == (
         "cannot reserve 314 MB of memory for the metrics of 1001 processes: Cannot allocate memory"
