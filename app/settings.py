@@ -19,6 +19,8 @@ from pydantic_settings import (
 )
 from pydantic_settings import SettingsError as NotJSONError
 
+from dandelion.installation import default_artifacts
+
 from .service_links import is_service_link
 
 PREFIX = "DANDELION_"
@@ -36,13 +38,6 @@ _ROOT_PATH: Final = re.compile(r"(?:/(?!\.{1,2}(?:/|$))[A-Za-z0-9._~-]+)*")
 
 class SettingsError(Exception):
     """Settings are invalid; the message lists every problem."""
-
-
-def _default_artifacts() -> Path:
-    # Importing the library takes as long as a whole probe, which reads no artifacts.
-    from dandelion.installation import default_artifacts  # noqa: PLC0415
-
-    return default_artifacts()
 
 
 class Settings(BaseSettings):
@@ -65,7 +60,7 @@ class Settings(BaseSettings):
     workers: int = Field(1, ge=1, le=1000)
     """Worker processes, at most 1000; the models are loaded once and shared by them (Linux)."""
 
-    artifacts: Path = Field(default_factory=_default_artifacts)
+    artifacts: Path = Field(default_factory=default_artifacts)
     """Directory of the artifacts and `serving.toml`; default: `./artifacts` if it has a
     `serving.toml`, else those that were installed."""
     models: dict[str, str] = {}

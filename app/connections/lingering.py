@@ -9,10 +9,14 @@ import asyncio
 from collections.abc import Callable, Iterable
 from typing import Final
 
+from uvicorn.server import ServerState
+
 from ..api import headers, problems
 from ..errors import Problem
 from .open_connections import Connections
 
+# For a client to read its last response when the server stops.
+_AT_SHUTDOWN_S: Final = 2.0
 _CLOSE: Final = (b"connection", b"close")
 
 
@@ -48,6 +52,7 @@ class Lingering(asyncio.Protocol):
 
     Args:
         connections: of the worker.
+        server_state: of the server, which waits for its connections when it stops.
         transport: whose protocol it becomes; the response has been written.
         seconds: to wait for the client's end at most.
         max_bytes: to discard at most.
@@ -56,16 +61,19 @@ class Lingering(asyncio.Protocol):
     def __init__(
         self,
         connections: Connections,
+        server_state: ServerState,
         transport: asyncio.Transport,
         *,
         seconds: float,
         max_bytes: int,
     ) -> None:
         self._connections = connections
+        self._server_state = server_state
         self._transport = transport
         self._bytes_left = max_bytes
         self._deadline = asyncio.get_running_loop().time() + seconds
         connections.linger(self)
+        server_state.connections.add(self)  # type: ignore[arg-type]
         transport.set_protocol(self)
         transport.write_eof()
         if not transport.is_reading():
@@ -81,6 +89,12 @@ class Lingering(asyncio.Protocol):
         """Forget the connection."""
         del exc
         self._connections.discard_lingering(self)
+        self._server_state.connections.discard(self)
+
+    def shutdown(self) -> None:
+        """Give the client a moment to read the response: the server stops."""
+        now = asyncio.get_running_loop().time()
+        self._deadline = min(self._deadline, now + _AT_SHUTDOWN_S)
 
     def check(self, now: float) -> None:
         """End the connection if it has lingered for too long."""

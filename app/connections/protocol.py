@@ -410,10 +410,12 @@ class GuardedProtocol(HttpToolsProtocol):
         self.pipeline.clear()
         # The application receives `http.disconnect`. Without an error, this closes the transport.
         super().connection_lost(ConnectionAbortedError())
+        is_short = self._stopping or problem is not None
         Lingering(
             self.worker,
+            self.server_state,
             transport,
-            seconds=settings.body_timeout_s if problem is None else _LINGER_S,
+            seconds=_LINGER_S if is_short else settings.body_timeout_s,
             max_bytes=max(_DISCARDED_BODIES * settings.max_body_bytes, _MIN_DISCARDED_BYTES),
         )
 

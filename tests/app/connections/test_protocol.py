@@ -488,3 +488,20 @@ def test_a_request_that_begins_to_arrive_is_answered(
             assert answer.status_code == 200
             assert answer.headers["connection"] == "close"
     service.exit_code()
+
+
+def test_a_client_that_still_sends_can_read_its_response(
+    start_service: StartService, made_up: Path
+) -> None:
+    service = start_service(artifacts=made_up, max_body_bytes=MAX_BODY)
+    service.wait_until_ready()
+    with service.connect() as connection:
+        connection.sendall(POST % b"Content-Length: 1000000\r\n")
+        connection.recv(1, socket.MSG_PEEK)  # the response is here
+        service.process.terminate()
+        waiting = "Waiting for connections to close. (CTRL+C to force quit)"
+        service.wait(lambda: any(line["message"] == waiting for line in service.lines()))
+        connection.sendall(b" " * 1_000_000)
+        (answer,) = responses(read_to_end(connection))
+        check_last(answer, 413)
+    service.exit_code()
