@@ -117,7 +117,7 @@ def test_other_signals_end_no_process(
         assert {service.process.pid, *pids(service)} == everyone
 
 
-ROUNDS = 10
+ROUNDS = 4
 MANY_STARTS = f"""
 import os, signal, sys, uvicorn
 from app.__main__ import main
