@@ -93,7 +93,8 @@ class Settings(BaseSettings):
     max_waiting: int = Field(256, ge=0)
     """Requests per worker that wait for capacity; further ones get 429."""
     max_wait_ms: int = Field(2000, ge=0)
-    """Milliseconds that a request waits for capacity before it gets 429."""
+    """Milliseconds that a request waits for capacity before it gets 429: for bytes in flight, and
+    again for texts."""
     request_timeout_ms: int = Field(10_000, ge=1)
     """Milliseconds to respond after the body has arrived; a request that takes longer gets 504."""
 
