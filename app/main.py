@@ -90,15 +90,6 @@ def assemble(
         TextLimits(settings.max_text_chars, settings.max_request_chars),
         Pool(metrics.load, settings.request_timeout_ms),
     )
-    admission = Admission(
-        metrics.load,
-        # Any valid request can be admitted, however small these limits are.
-        max_bytes=max(settings.max_bytes_in_flight, settings.max_body_bytes),
-        max_texts=max(settings.max_texts_in_flight, settings.max_texts),
-        max_waiting=settings.max_waiting,
-        max_wait_ms=settings.max_wait_ms,
-        on_idle=Trimmer().schedule,
-    )
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
@@ -119,7 +110,7 @@ def assemble(
         ResourceMiddleware(app, settings.root_path),
         registry=registry,
         classification=classification,
-        admission=admission,
+        admission=_create_admission(settings, metrics),
         schema=schema,
         max_body_bytes=settings.max_body_bytes,
         max_texts=settings.max_texts,
@@ -132,6 +123,18 @@ def assemble(
     if origins := entries(settings.cors_origins):
         return record(endpoint, wrap=partial(_allow_origins, origins))
     return record(endpoint)
+
+
+def _create_admission(settings: Settings, metrics: Metrics) -> Admission:
+    return Admission(
+        metrics.load,
+        # Any valid request can be admitted, however small these limits are.
+        max_bytes=max(settings.max_bytes_in_flight, settings.max_body_bytes),
+        max_texts=max(settings.max_texts_in_flight, settings.max_texts),
+        max_waiting=settings.max_waiting,
+        max_wait_ms=settings.max_wait_ms,
+        on_idle=Trimmer().schedule,
+    )
 
 
 def _create_framework(

@@ -10,7 +10,7 @@ import math
 import sys
 from contextlib import suppress
 
-from .open_connections import lingering
+from .open_connections import max_lingering
 
 _log = logging.getLogger("dandelion")
 
@@ -46,7 +46,7 @@ def connections_within(limit: float, wanted: int, *, others: int) -> int:
         At least 1.
     """
     possible = wanted
-    while possible > 1 and possible + lingering(possible) + others > limit:
+    while possible > 1 and possible + max_lingering(possible) + others > limit:
         possible = min(possible - 1, int(limit))
     if possible < wanted:
         facts = {"descriptors": limit, "connections": possible, "wanted": wanted}

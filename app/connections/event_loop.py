@@ -17,7 +17,7 @@ _log = logging.getLogger("dandelion.connections")
 _has_uvloop = importlib.util.find_spec("uvloop") is not None  # not on Windows
 _implementation = importlib.import_module("uvloop" if _has_uvloop else "asyncio")
 
-# asyncio's message about it.
+# The message of asyncio's report.
 _CANNOT_ACCEPT: Final = "socket.accept() out of system resource"
 
 

@@ -1,4 +1,4 @@
-"""What a request may hold before its body and around it."""
+"""The limits on a request's URL and headers, and on what frames its body."""
 
 from collections.abc import Sequence
 from typing import Final
@@ -31,7 +31,7 @@ class Refused(Exception):  # noqa: N818 - a decision
 
 
 class Limits:
-    """Checks a request, whose parts are those that the parser has found.
+    """Checks the parts of a request that the parser has found.
 
     Args:
         settings: of the service.
@@ -62,7 +62,7 @@ class Limits:
         Args:
             url: of the request.
             headers: names and values.
-            may_be_large: whether their size is to be computed, with a space after each colon.
+            may_be_large: whether to compute their size, in which each colon is followed by a space.
 
         Raises:
             Refused: 414 or 431.

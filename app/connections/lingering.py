@@ -107,11 +107,11 @@ class Lingering(asyncio.Protocol):
 
 
 class ClosedOtherwise(asyncio.Transport):
-    """What a response is written to that may be the last one.
+    """The transport for a response that may be the connection's last.
 
     Args:
         transport: of the connection.
-        close: is called instead of the transport's.
+        close: called instead of the transport's own method.
     """
 
     def __init__(self, transport: asyncio.Transport, close: Callable[[], None]) -> None:

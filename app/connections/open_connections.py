@@ -23,10 +23,10 @@ _log = logging.getLogger("dandelion.connections")
 
 
 class Timed(Protocol):
-    """Something that may take only so long."""
+    """Something with deadlines."""
 
     def check(self, now: float) -> None:
-        """End what has taken too long by the loop's clock, if anything has."""
+        """End what has taken too long, if anything has; ``now`` is by the loop's clock."""
 
 
 class Lingering(Timed, Protocol):
@@ -71,7 +71,7 @@ class Connections:
         self.limits = Limits(settings)
         self.metrics = metrics
         self.max_connections = max_connections
-        self._max_lingering = lingering(max_connections)
+        self._max_lingering = max_lingering(max_connections)
         self._open: set[Connection] = set()
         self._lingering: dict[Lingering, None] = {}  # oldest first
         timeouts = (settings.header_timeout_s, settings.body_timeout_s, settings.keep_alive_s)
@@ -108,7 +108,7 @@ class Connections:
         self._lingering.pop(closing, None)
 
     def _close_an_idle_one(self) -> bool:
-        """Close the connection that has been idle for longest, new ones last."""
+        """Close the connection that has been idle longest, new ones last."""
         oldest_new = asyncio.get_running_loop().time() - _SILENT_S
         header_timeout_s = self.settings.header_timeout_s
         idle = [
@@ -138,6 +138,6 @@ class Connections:
             self._check_later()
 
 
-def lingering(max_connections: int) -> int:
+def max_lingering(max_connections: int) -> int:
     """Return how many connections may linger after their last response, beyond the open ones."""
     return max(8, max_connections // 8)

@@ -2,10 +2,10 @@
 
 uvicorn's protocol for httptools has no limit on URLs, headers and what frames a chunked body, no
 timeout on reading, and takes ``Upgrade`` for the end of HTTP. `GuardedProtocol` adds them as a
-subclass that overrides the callbacks that httptools documents, and asyncio's. Around uvicorn's
-protocol, a guard would not see where a request begins and ends: it would need a second parser, and
-two that disagree invite request smuggling. In a subclass, one parser decides. What is used of
-uvicorn are attributes without underscore, which `mypy` checks: ``parser``, ``url``, ``headers``,
+subclass that overrides the callbacks that httptools documents, and asyncio's. A guard around
+uvicorn's protocol would not see where a request begins and ends: it would need a second parser, and
+two that disagree invite request smuggling. In a subclass, one parser decides. Of uvicorn, only
+attributes without an underscore are used, which `mypy` checks: ``parser``, ``url``, ``headers``,
 ``scope``, ``flow``, ``pipeline``, and of ``cycle``, a request and its response, ``keep_alive``,
 ``response_started`` and ``transport``.
 
@@ -37,7 +37,7 @@ from .upgrade import head_without_upgrade, new_parser
 _LAST_CHANCE_S: Final = 0.5
 # After an error, for the client to read the response.
 _LINGER_S: Final = 5.0
-# Of a body that is not read, the times that a body may be large.
+# A body that is not read is discarded up to this many times the limit on bodies.
 _DISCARDED_BODIES: Final = 2
 _MIN_DISCARDED_BYTES: Final = 1_000_000
 # More is parsed in portions, between which pipelined requests are answered.
@@ -58,10 +58,10 @@ _NOTHING, _HEADERS, _BODY = _Receiving  # globals are read faster
 
 
 class GuardedProtocol(HttpToolsProtocol):
-    """One connection; `protocol` makes the class complete.
+    """One connection; `protocol` returns the complete class.
 
     Attributes:
-        worker: its open connections.
+        worker: the worker's open connections.
         deadline: of what is received next, or of the end of a connection that is being closed.
     """
 
@@ -113,7 +113,7 @@ class GuardedProtocol(HttpToolsProtocol):
         super().connection_lost(exc)
 
     def pause_writing(self) -> None:
-        """Wait for the client to read, within a time."""
+        """Wait for the client to read, but not for ever."""
         super().pause_writing()
         self._write_deadline = self.loop.time() + self.worker.settings.body_timeout_s
 
@@ -270,7 +270,7 @@ class GuardedProtocol(HttpToolsProtocol):
                 self._count(Refusal.SILENT)
             self.close_idle()
         elif self._receiving is _NOTHING and not self._head_bytes:
-            self.deadline = now + self._keep_alive_s  # the application takes its time
+            self.deadline = now + self._keep_alive_s  # the application has not responded yet
         elif not self.transport.is_reading():  # the client is made to wait
             self.deadline = now + self.worker.settings.body_timeout_s
         elif self._receiving is _BODY:
@@ -345,7 +345,7 @@ class GuardedProtocol(HttpToolsProtocol):
         """
         if begun or (not self._head_bytes and not self.is_new):
             self._wait(self.worker.settings.header_timeout_s)
-        # At least so many bytes.
+        # At least this many.
         self._head_bytes = 0 if begun else self._fed
         self._is_split |= begun
         self._limits.check_url(self.url)

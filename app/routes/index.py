@@ -15,7 +15,7 @@ def router(version: str) -> APIRouter:
 
     @routes.get("/")
     async def index(request: Request) -> ServiceIndex:
-        """Say what this is, and where everything else lies."""
+        """Say what this is, and where everything else is."""
         prefix = request.scope["root_path"]
         return ServiceIndex(
             name="Dandelion",

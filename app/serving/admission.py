@@ -57,12 +57,12 @@ class Queue:
 
 
 class Capacity:
-    """A quantity of which a limit is given out, in order of arrival.
+    """A limited quantity, given out in order of arrival.
 
     For one event loop. Without contention `take` costs a comparison and an addition.
 
     Args:
-        limit: at most this much is given out.
+        limit: the most that is given out at a time.
         queue: of the requests that wait.
         show: reports the amount that is given out, after each change.
         show_waiting: reports the amount that is waited for, after each change.

@@ -1,4 +1,4 @@
-"""Threads for large batches: work that nobody waits for any more ends, and never waits in a queue.
+"""Threads for large batches. Work whose result nobody waits for any more ends.
 
 The queue of an executor cannot be searched, and keeps the arguments of work that was cancelled. So
 work waits for a free thread in the event loop, from which it leaves at once.

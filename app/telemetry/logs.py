@@ -91,13 +91,13 @@ def where(trace: TracebackType | None) -> list[str]:
 
 
 class Throttle:
-    """Lets through one of many log lines about the same trouble.
+    """Limits how often the same problem is logged.
 
     Args:
-        interval_s: between two lines at least.
+        interval_s: seconds between two lines at least.
 
     Attributes:
-        count: times that `is_due` was asked.
+        count: times that the problem has occurred.
     """
 
     def __init__(self, interval_s: float = 10) -> None:
@@ -106,7 +106,7 @@ class Throttle:
         self.count = 0
 
     def is_due(self) -> bool:
-        """Count the trouble; returns whether a line is due."""
+        """Count the problem; returns whether a line is due."""
         self.count += 1
         now = time.monotonic()
         if now < self._next:

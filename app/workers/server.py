@@ -49,17 +49,17 @@ class Server(uvicorn.Server):
     def __init__(self, config: uvicorn.Config, phase: SharedPhase) -> None:
         super().__init__(config)
         self._phase = phase
-        self._announced = False
+        self._sends_close = False
 
     async def on_tick(self, counter: int) -> bool:
         """Follow the phase; called ten times a second."""
         if self._phase.current is not Phase.SERVING:
-            self._announce()
+            self._send_close()
         return await super().on_tick(counter)
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         """Accept what has connected, close the sockets, then finish the requests."""
-        self._announce()
+        self._send_close()
         await self._close_listeners(sockets or [])
         loop = asyncio.get_running_loop()
         deadline = loop.time() + _FIRST_REQUESTS_S
@@ -67,10 +67,10 @@ class Server(uvicorn.Server):
             await asyncio.sleep(_STEP_S)
         await super().shutdown(sockets)
 
-    def _announce(self) -> None:
+    def _send_close(self) -> None:
         """Close each connection with its next response."""
-        if not self._announced:
-            self._announced = True
+        if not self._sends_close:
+            self._sends_close = True
             self.config.encoded_headers = [*self.config.encoded_headers, _CLOSE]
             self.server_state.default_headers = [*self.server_state.default_headers, _CLOSE]
 
@@ -180,7 +180,7 @@ class SingleServer(Server):
         while self._ignored:  # logged here: a signal may have interrupted another log line
             log_ignored(self._ignored.pop())
         if self._drained_at is not None:
-            if not self._announced:
+            if not self._sends_close:
                 log_drain(self._drain_s)
             if time.monotonic() >= self._drained_at:
                 self._drained_at = None

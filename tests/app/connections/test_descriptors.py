@@ -6,16 +6,16 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from app.connections.descriptors import connections_within
-from app.connections.open_connections import lingering
+from app.connections.open_connections import max_lingering
 
 
 @given(st.integers(1, 5000), st.integers(1, 2000), st.integers(0, 500))
 def test_connections_fit_the_descriptors(limit: int, wanted: int, others: int) -> None:
     possible = connections_within(limit, wanted, others=others)
     assert 1 <= possible <= wanted
-    assert possible == 1 or possible + lingering(possible) + others <= limit
+    assert possible == 1 or possible + max_lingering(possible) + others <= limit
     if possible < wanted:  # not fewer than necessary
-        assert possible + 1 + lingering(possible + 1) + others > limit
+        assert possible + 1 + max_lingering(possible + 1) + others > limit
 
 
 def test_without_a_limit_there_are_as_many_as_wanted() -> None:
