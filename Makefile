@@ -2,9 +2,9 @@
 
 PYTHON ?= python3
 VENV ?= .venv
-HOST ?= $(or $(DANDELION_HOST),127.0.0.1)
-PORT ?= $(or $(DANDELION_PORT),8000)
-WORKERS ?= $(or $(DANDELION_WORKERS),1)
+HOST = $(or $(DANDELION_HOST),127.0.0.1)
+PORT = $(or $(DANDELION_PORT),8000)
+WORKERS = $(or $(DANDELION_WORKERS),1)
 # Where pip finds torch. On Linux, https://download.pytorch.org/whl/cpu saves gigabytes of CUDA.
 TORCH_INDEX ?=
 # What `make tune` searches, and for how long at most.

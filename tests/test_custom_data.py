@@ -47,7 +47,7 @@ def test_train_report_evaluate_and_serve(
         *("--seed=1", f"--output={artifacts}", *SMALL),
     )
     assert done.exit_code == 0, done.output
-    assert "1 rows left out" in done.output
+    assert "1 row left out (" in done.output
     expected = f"write {artifacts}/serving.toml with the lines [models] and mood = 'wide', then "
     assert f"Serve it: {expected}DANDELION_ARTIFACTS={artifacts} dandelion serve\n" in done.output
     assert f"line {2 + 2 * 40 * len(labels)}" in done.output

@@ -36,6 +36,8 @@ _console = Console()
 _MODELS = ", ".join(datasets.SOURCES)
 _LISTED_ROWS = 20
 _LISTED_LABELS = 20
+# Of the rows that cannot be used, from which the file is probably read wrongly.
+_NOTABLE_SHARE = 0.05
 
 
 class ProtocolName(StrEnum):
@@ -210,7 +212,10 @@ def _print_custom(found: CustomDataset, remarks: Sequence[str]) -> None:
     labels = ", ".join(shares[:_LISTED_LABELS]) + (f" and {more:,} more labels" if more > 0 else "")
     lines = [f"{len(dataset.texts):,} texts: {labels}", *found.guesses, *found.notes, *remarks]
     if found.bad_rows:
-        lines.append(f"{len(found.bad_rows):,} rows left out:")
+        bad = len(found.bad_rows)
+        share = bad / (bad + len(dataset.texts))
+        warning = "warning: " if share > _NOTABLE_SHARE else ""
+        lines.append(f"{warning}{bad:,} row{'s' * (bad > 1)} left out ({share:.1%}):")
         lines += [f"  {line}" for line in describe_bad_rows(found.bad_rows, _LISTED_ROWS)]
     for line in lines:
         _console.print(line, markup=False, highlight=False, soft_wrap=True)

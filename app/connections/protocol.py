@@ -102,6 +102,8 @@ class GuardedProtocol(HttpToolsProtocol):
         """Begin, unless there are too many connections."""
         if self.worker.admit(self):
             super().connection_made(transport)
+            if self.client is not None:  # on a socket for both families, IPv4 looks like this
+                self.client = (self.client[0].removeprefix("::ffff:"), self.client[1])
             return
         self.transport = transport
         self._count(Refusal.TOO_MANY_CONNECTIONS)

@@ -165,6 +165,13 @@ def test_nobody_else_does(start_service: StartService) -> None:
     assert logged_client(service, "r-1", "203.0.113.9") == "127.0.0.1"
 
 
+def test_a_proxy_is_recognized_where_both_families_are_served(start_service: StartService) -> None:
+    service = start_service(host="::", trusted_proxies="127.0.0.0/8", access_log=True)
+    service.wait_until_ready()
+    assert logged_client(service, "r-1", "203.0.113.9") == "203.0.113.9"
+    assert logged_client(service, "r-2", "") == "127.0.0.1"
+
+
 def test_what_kubernetes_sets_is_logged_once(service: Service) -> None:
     (line,) = (line for line in service.lines() if "Kubernetes" in str(line["message"]))
     assert line["level"] == "DEBUG"

@@ -200,12 +200,17 @@ def _guess_positive(counts: Counter[str]) -> tuple[str, str]:
 
 
 def _is_opposite(positive: str, negative: str) -> bool:
-    bare = re.sub(r"[\W_]", "", positive)
-    return (
-        negative in _OPPOSITES.get(positive, ())
-        or (bool(_HARMFUL.fullmatch(positive)) and bool(_HARMLESS.fullmatch(negative)))
-        or re.sub(r"[\W_]", "", negative) in {f"not{bare}", f"non{bare}", f"no{bare}"}
-    )
+    if _HARMLESS.fullmatch(positive):
+        return False
+    if _HARMLESS.fullmatch(negative):
+        return bool(_HARMFUL.fullmatch(positive)) or _is_negation(positive, negative)
+    return negative in _OPPOSITES.get(positive, ()) or _is_negation(negative, positive)
+
+
+def _is_negation(negation: str, label: str) -> bool:
+    """Return whether one label is another with ``not``, ``non`` or ``no`` before it."""
+    bare_negation, bare = (re.sub(r"[\W_]", "", each) for each in (negation, label))
+    return bare_negation in {f"not{bare}", f"non{bare}", f"no{bare}"}
 
 
 def are_numbers(labels: Sequence[str]) -> bool:

@@ -165,6 +165,7 @@ def test_a_categorical_column_of_parquet(reads: Reads) -> None:
         ("neutral", "toxic", "toxic", "by its name"),
         ("not_abuse", "abuse", "abuse", "by its name"),
         ("Non-Toxic", "Toxic", "Toxic", "by its name"),
+        ("ok", "not ok", "not ok", "by its name"),
         ("cat", "dog", "cat", "the rarer one: 10 of 25 rows"),
         ("zebra", "dog", "zebra", "the rarer one: 10 of 25 rows"),
         ("1", "2", "1", "the rarer one: 10 of 25 rows"),
