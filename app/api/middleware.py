@@ -15,7 +15,8 @@ from ..errors import Problem
 from ..serving.registry import Registry
 from ..telemetry import logs
 from ..telemetry.metrics import UNKNOWN, Metrics
-from . import headers, problems
+from . import problems
+from .headers import REQUEST_ID, SECURITY
 
 _log = logging.getLogger("dandelion.requests")
 
@@ -66,8 +67,8 @@ class RequestMiddleware:
             await self._app(scope, receive, send)
             return
         # Of headers with the same name, the first one counts.
-        first = scope["first_headers"] = dict(reversed(scope["headers"]))
-        request_id = first.get(headers.REQUEST_ID, b"")
+        headers = scope["first_headers"] = dict(reversed(scope["headers"]))
+        request_id = headers.get(REQUEST_ID, b"")
         if not _HARMLESS.fullmatch(request_id):
             request_id = b"%032x" % random.getrandbits(128)
         scope["request_id"] = request_id.decode()
@@ -174,8 +175,8 @@ class _Exchange:
             self.status = message["status"]
             message["headers"] = [
                 *message["headers"],
-                *headers.SECURITY,
-                (headers.REQUEST_ID, self._request_id),
+                *SECURITY,
+                (REQUEST_ID, self._request_id),
             ]
         if message["type"] != "http.response.body" or message.get("more_body", False):
             await self._send(message)

@@ -59,7 +59,7 @@ def complete(app: FastAPI, describe: Callable[[], Description]) -> None:
                 if "application/json" in responses.get("422", {}).get("content", {}):
                     del responses["422"]  # added by FastAPI; these routes never return it
                 for status, problem in _EVERYWHERE.items():
-                    responses.setdefault(str(status), problem)
+                    responses.setdefault(status, problem)
         return description
 
     app.openapi = openapi  # type: ignore[method-assign]

@@ -90,11 +90,11 @@ HANDLERS: Final[
 
 
 def documented(*examples: Problem) -> dict[int | str, dict[str, Any]]:
-    """Return OpenAPI's descriptions of error responses, by status, each with its example."""
+    """Return OpenAPI's descriptions of error responses, by status as a string."""
     described: dict[int | str, dict[str, Any]] = {}
     for problem in examples:
         example = _details(problem, "0f8fad5bd9cb469fa16570867728950e")
-        described[problem.status.value] = {
+        described[str(problem.status.value)] = {
             "description": problem.status.phrase,
             "content": {
                 MEDIA_TYPE: {
