@@ -69,7 +69,8 @@ def test_a_service_that_drains_serves_but_is_not_ready(
             assert response.status_code == 503
             assert response.json()["detail"].startswith("The service is shutting down.")
             assert service.get("/livez").status_code == 200
-        service.wait(lambda: service.get("/livez").headers.get("connection") == "close")
+        for path in ("/livez", "/readyz"):
+            service.wait(lambda path=path: service.get(path).headers.get("connection") == "close")
         kept.sendall(REQUEST)
         response = HTTPResponse(kept)
         response.begin()
