@@ -188,6 +188,7 @@ class Admission:
         self._show = load.requests.set
         self._on_idle = on_idle
         self._used_since_idle = 0
+        self._turn = asyncio.Lock()
 
     def enter(self, receive: Receive) -> "Admitted":
         """Count a request as in flight until it calls `Admitted.leave`.
@@ -198,6 +199,14 @@ class Admission:
         self.requests += 1
         self._show(self.requests)
         return Admitted(self, receive)
+
+    async def turn(self) -> None:
+        """Let the event loop begin with one large body at a time.
+
+        Many that arrive together would otherwise keep it from everything else.
+        """
+        async with self._turn:
+            await asyncio.sleep(0)
 
     def leave(self, bytes_: int, texts: int) -> None:
         """Count a request as answered, and give back what it has taken."""
@@ -236,6 +245,7 @@ class Admitted:
         Raises:
             Problem: 429.
         """
+        await self._admission.turn()
         await self._admission.bytes.take(amount)
         self._bytes = amount
 
