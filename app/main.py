@@ -29,6 +29,7 @@ from .serving.memory import Trimmer
 from .serving.phase import SharedPhase
 from .serving.pool import Pool
 from .serving.registry import Registry
+from .serving.turn import Turn
 from .settings import Settings, SettingsError, entries, source
 from .telemetry.metrics import Metrics
 
@@ -86,9 +87,10 @@ def assemble(
     Raises:
         SettingsError: the prefix of the paths is itself a path of the service.
     """
+    turn = Turn()
     classification = Classification(
         TextLimits(settings.max_text_chars, settings.max_request_chars),
-        Pool(metrics.load, settings.request_timeout_ms),
+        Pool(metrics.load, settings.request_timeout_ms, turn),
     )
 
     @asynccontextmanager
@@ -110,7 +112,7 @@ def assemble(
         ResourceMiddleware(app, settings.root_path),
         registry=registry,
         classification=classification,
-        admission=_create_admission(settings, metrics),
+        admission=_create_admission(settings, metrics, turn),
         schema=schema,
         max_body_bytes=settings.max_body_bytes,
         max_texts=settings.max_texts,
@@ -125,7 +127,7 @@ def assemble(
     return record(endpoint)
 
 
-def _create_admission(settings: Settings, metrics: Metrics) -> Admission:
+def _create_admission(settings: Settings, metrics: Metrics, turn: Turn) -> Admission:
     return Admission(
         metrics.load,
         # Any valid request can be admitted, however small these limits are.
@@ -133,6 +135,7 @@ def _create_admission(settings: Settings, metrics: Metrics) -> Admission:
         max_texts=max(settings.max_texts_in_flight, settings.max_texts),
         max_waiting=settings.max_waiting,
         max_wait_ms=settings.max_wait_ms,
+        turn=turn,
         on_idle=Trimmer().schedule,
     )
 

@@ -20,6 +20,7 @@ from starlette.types import Receive
 
 from .. import errors
 from ..telemetry.metrics import Load, Shed
+from .turn import Turn
 
 # uvicorn stops reading a connection that has this many unread bytes: no body holds less.
 SMALL_BODY: Final = 65_536
@@ -167,6 +168,7 @@ class Admission:
         max_texts: of batches that are classified, or wait for a thread, at a time.
         max_waiting: requests that wait at a time.
         max_wait_ms: milliseconds that a request waits for bytes, and for texts.
+        turn: of requests that begin with a large body.
         on_idle: called when no bytes and no texts are in flight any more, with an estimate of the
             memory in bytes that was used since the last time.
     """
@@ -179,6 +181,7 @@ class Admission:
         max_texts: int,
         max_waiting: int,
         max_wait_ms: int,
+        turn: Turn | None = None,
         on_idle: Callable[[int], None] = lambda _: None,
     ) -> None:
         queue = Queue(load, max_waiting=max_waiting, max_wait_s=max_wait_ms / 1e3)
@@ -186,9 +189,9 @@ class Admission:
         self.texts = Capacity(max_texts, queue, load.texts.set)
         self.requests = 0
         self._show = load.requests.set
+        self.turn = turn or Turn()
         self._on_idle = on_idle
         self._used_since_idle = 0
-        self._turn = asyncio.Lock()
 
     def enter(self, receive: Receive) -> "Admitted":
         """Count a request as in flight until it calls `Admitted.leave`.
@@ -199,14 +202,6 @@ class Admission:
         self.requests += 1
         self._show(self.requests)
         return Admitted(self, receive)
-
-    async def turn(self) -> None:
-        """Let the event loop begin with one large body at a time.
-
-        Many that arrive together would otherwise keep it from everything else.
-        """
-        async with self._turn:
-            await asyncio.sleep(0)
 
     def leave(self, bytes_: int, texts: int) -> None:
         """Count a request as answered, and give back what it has taken."""
@@ -245,7 +240,7 @@ class Admitted:
         Raises:
             Problem: 429.
         """
-        await self._admission.turn()
+        await self._admission.turn.wait()
         await self._admission.bytes.take(amount)
         self._bytes = amount
 

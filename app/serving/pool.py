@@ -17,6 +17,7 @@ from starlette.types import Receive
 from .. import errors
 from ..telemetry.metrics import Load, Shed
 from .admission import Admitted
+from .turn import Turn
 
 T = TypeVar("T")
 
@@ -57,14 +58,15 @@ class Pool:
     Args:
         load: counts what was abandoned.
         timeout_ms: milliseconds from the arrival of a request's body to its response.
+        turn: of requests that keep the event loop busy.
     """
 
-    def __init__(self, load: Load, timeout_ms: int) -> None:
+    def __init__(self, load: Load, timeout_ms: int, turn: Turn | None = None) -> None:
         self._load = load
         self._timeout_ms = timeout_ms
         self._threads = ThreadPoolExecutor(_THREADS, thread_name_prefix="classify")
         self._free = asyncio.Semaphore(_THREADS)
-        self._starting = asyncio.Lock()
+        self._turn = turn or Turn()
 
     def close(self) -> None:
         """Stop the threads; no work may be in flight."""
@@ -111,14 +113,24 @@ class Pool:
             # texts are freed at once.
             del working, gone
 
+    async def wait_for_turn(self, admitted: Admitted) -> None:
+        """Wait for a turn in the event loop, where a small batch is classified.
+
+        Raises:
+            Problem: 504.
+        """
+        await self._turn.wait()
+        if time.monotonic() > admitted.arrived + self._timeout_ms / 1e3:
+            self._load.shed(Shed.DEADLINE)
+            raise errors.deadline_exceeded(self._timeout_ms)
+
     async def _in_turn(
         self, job: _Job, start: Callable[[], Work[T]], texts: int, admitted: Admitted
     ) -> T:
         await admitted.take_texts(texts)
         async with self._free:
-            async with self._starting:
-                await asyncio.sleep(0)
-                work = start()
+            await self._turn.wait()
+            work = start()
             job.is_in_thread = True
             loop = asyncio.get_running_loop()
             return await loop.run_in_executor(self._threads, work, job.check)

@@ -4,6 +4,7 @@ import asyncio
 import json
 from collections.abc import Iterator
 from contextlib import contextmanager
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -82,6 +83,26 @@ class Client:
 
 def filled(size: int) -> bytes:
     return b'{"texts": ["a"]}'.ljust(size)
+
+
+@pytest.mark.parametrize("text", ["a" * 300, "é" * 300])
+def test_the_event_loop_classifies_one_batch_at_a_time(made_up: Path, text: str) -> None:
+    service = Service(made_up)
+    content = json.dumps({"texts": [text]}).encode()
+
+    async def scenario() -> None:
+        clients = [Client(service, len(content)) for _ in range(8)]
+        for client in clients:
+            client.body(content)
+        done = [0]
+        while done[-1] < len(clients):
+            await asyncio.sleep(0)
+            done.append(sum(client.task.done() for client in clients))
+        # What else waits for the loop, such as a health check, waits for one of them at most.
+        assert {later - earlier for earlier, later in pairwise(done)} <= {0, 1}
+        assert {(await client.response())[0] for client in clients} == {200}
+
+    asyncio.run(scenario())
 
 
 def test_bytes_are_reserved_before_a_body_is_read(made_up: Path) -> None:

@@ -146,7 +146,8 @@ def test_a_request_that_waited_for_too_long_is_refused_and_leaves_nothing() -> N
             asyncio.create_task(second.take_bytes(9)),
             asyncio.create_task(third.take_bytes(4)),
         ]
-        await asyncio.sleep(0)
+        while shown(metrics.registry, "waiting_requests") != 2:
+            await asyncio.sleep(0)
         assert shown(metrics.registry, "waiting_body_bytes") == 13
         with pytest.raises(Problem, match="at its capacity") as caught:
             await waiting[0]

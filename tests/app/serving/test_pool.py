@@ -189,3 +189,17 @@ def test_a_server_that_sends_another_message_does_not_end_work() -> None:
 
     assert threads.run(threads.request(lambda _: "done", receive)) == "done"
     threads.assert_empty()
+
+
+def test_a_turn_that_comes_after_the_deadline_is_not_taken() -> None:
+    threads = Threads(timeout_ms=1)
+
+    async def late() -> None:
+        admitted = threads.admission.enter(never)
+        admitted.arrived = time.monotonic() - 1
+        with pytest.raises(Problem) as refused:
+            await threads.pool.wait_for_turn(admitted)
+        assert refused.value.status == 504
+
+    threads.run(late())
+    assert threads.shed("deadline") == 1
