@@ -10,16 +10,19 @@ import json
 import os
 import socket
 import sys
+from collections.abc import Mapping
 from http import HTTPStatus
 from http.client import HTTPConnection, HTTPException
 from ipaddress import ip_address
+from pathlib import Path
 from typing import Final
 
+from .address import DEFAULT_HOST, DEFAULT_PORT, parse_host, parse_port, parse_uds
+from .service_links import is_service_link
 from .workers.announcement import Address, announced
 
-# The settings' names and defaults, restated: importing those takes longer than the whole probe.
+# Restated: importing the settings takes longer than the whole probe.
 _PREFIX: Final = "DANDELION_"
-DEFAULTS: Final = {"HOST": "127.0.0.1", "PORT": "8000", "UDS": ""}
 
 _TIMEOUT_S: Final = 2
 _MAX_BYTES: Final = 4096
@@ -57,16 +60,11 @@ def _address() -> Address:
     """Return where the service listens."""
     for address in announced([1]):
         return address
-    given = {name.upper(): value for name, value in os.environ.items()}
-    host, port, uds = (given.get(_PREFIX + name) or DEFAULTS[name] for name in DEFAULTS)
-    if "://" in port:  # set by Kubernetes for a Service of this name
-        port = DEFAULTS["PORT"]
+    host, port, uds = configured(os.environ)
     if uds:
-        return Address(host, 0, 0, uds)
-    if not port.isdecimal():
-        raise NotReadyError(f"{_PREFIX}PORT is not a port")
-    if int(port):
-        return Address(host, int(port), int(port))
+        return Address(host, 0, 0, str(uds))
+    if port:
+        return Address(host, port, port)
     found = [each for each in announced() if (each.host, each.port) == (host, 0)]
     if len(found) != 1:
         number = len(found) or "no"
@@ -74,6 +72,24 @@ def _address() -> Address:
             f"port 0 is any port, and {number} services run here with it; set {_PREFIX}PORT"
         )
     return found[0]
+
+
+def configured(environ: Mapping[str, str]) -> tuple[str, int, Path | None]:
+    """Return host, port and Unix domain socket, as the settings have them.
+
+    Raises:
+        NotReadyError: one is invalid, so that no service runs with it.
+    """
+    merged = {name.upper(): value for name, value in environ.items()}
+    given = {name: value for name, value in merged.items() if not is_service_link(name, value)}
+    name = ""
+    try:
+        host = parse_host(given.get(name := f"{_PREFIX}HOST", DEFAULT_HOST))
+        port = parse_port(given.get(name := f"{_PREFIX}PORT", str(DEFAULT_PORT)))
+        uds = parse_uds(given.get(name := f"{_PREFIX}UDS", ""))
+    except ValueError as error:
+        raise NotReadyError(f"{name}: {error}") from error
+    return host, port, uds
 
 
 def _check(address: Address) -> None:

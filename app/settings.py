@@ -6,11 +6,11 @@ import logging
 import os
 import re
 import sys
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, Final, Literal
 
-from pydantic import Field, ValidationError, field_validator
+from pydantic import Field, ValidationError, ValidationInfo, field_validator
 from pydantic_settings import (
     BaseSettings,
     EnvSettingsSource,
@@ -21,10 +21,22 @@ from pydantic_settings import SettingsError as NotJSONError
 
 from dandelion.installation import default_artifacts
 
+from . import address
 from .service_links import is_service_link
 
 PREFIX = "DANDELION_"
 _NESTED = "__"
+
+# Every number has an upper bound that everything which computes with it can represent.
+_MAX_COUNT: Final = 2**31 - 1  # of bytes, too
+_MAX_CONNECTIONS: Final = 1_000_000
+_MAX_THREADS: Final = 1024
+_DAY_S: Final = 86_400
+_DAY_MS: Final = 1000 * _DAY_S
+_MIN_TIMEOUT_S: Final = 0.01  # connections are checked several times in it
+_MAX_PROBLEM_CHARS: Final = 500
+
+_NUMBER: Final = re.compile(r"[0-9]+(?:\.[0-9]*)?(?:[eE][+-]?[0-9]+)?")
 
 _log = logging.getLogger("dandelion")
 
@@ -34,6 +46,25 @@ _ORIGIN: Final = re.compile(
 )
 _DEFAULT_PORT: Final = re.compile(r"http://.*:80|https://.*:443")
 _ROOT_PATH: Final = re.compile(r"(?:/(?!\.{1,2}(?:/|$))[A-Za-z0-9._~-]+)*")
+
+
+def _parse_number(value: str) -> float:
+    """Return a number that is written in digits, with or without a fraction and an exponent."""
+    if not _NUMBER.fullmatch(value):
+        raise ValueError("expected a number in the digits 0 to 9, such as 2.5")
+    return float(value)
+
+
+_PARSERS: Final[Mapping[str, Callable[[str], object]]] = {
+    "host": address.parse_host,
+    "port": address.parse_port,
+    "uds": address.parse_uds,
+    "log_level": str.lower,
+}
+_PARSERS_BY_TYPE: Final[Mapping[Any, Callable[[str], object]]] = {
+    int: address.parse_whole,
+    float: _parse_number,
+}
 
 
 class SettingsError(Exception):
@@ -51,14 +82,14 @@ class Settings(BaseSettings):
         use_attribute_docstrings=True,
     )
 
-    host: str = "127.0.0.1"
+    host: str = address.DEFAULT_HOST
     """Address to listen on; `0.0.0.0` for every interface, `::` for every one, by IPv6 and IPv4."""
-    port: int = Field(8000, ge=0, le=65535)
+    port: int = Field(address.DEFAULT_PORT, ge=0, le=address.MAX_PORT)
     """Port to listen on; 0 picks a free one and logs it."""
     uds: Path | None = None
     """Path of a Unix domain socket to listen on; host and port are then ignored."""
     workers: int = Field(1, ge=1, le=1000)
-    """Worker processes, at most 1000; the models are loaded once and shared by them (Linux)."""
+    """Worker processes; the models are loaded once and shared by them (Linux)."""
 
     artifacts: Path = Field(default_factory=default_artifacts)
     """Directory of the artifacts and `serving.toml`; default: `./artifacts` if it has a
@@ -66,50 +97,50 @@ class Settings(BaseSettings):
     models: dict[str, str] = {}
     """Variant to serve a model with, overriding `serving.toml`: `DANDELION_MODELS__SPAM=mse`."""
 
-    max_texts: int = Field(4096, ge=1)
+    max_texts: int = Field(4096, ge=1, le=_MAX_COUNT)
     """Maximum number of texts in a request."""
-    max_text_chars: int = Field(100_000, ge=1)
+    max_text_chars: int = Field(100_000, ge=1, le=_MAX_COUNT)
     """Maximum number of characters in a text, before and after Unicode normalization (NFKC)."""
-    max_request_chars: int = Field(8_000_000, ge=1)
+    max_request_chars: int = Field(8_000_000, ge=1, le=_MAX_COUNT)
     """Maximum number of characters in all texts of a request, after normalization."""
-    max_body_bytes: int = Field(8_000_000, ge=1)
+    max_body_bytes: int = Field(8_000_000, ge=1, le=_MAX_COUNT)
     """Maximum size of a request body in bytes."""
-    max_url_bytes: int = Field(8192, ge=64)
+    max_url_bytes: int = Field(8192, ge=64, le=_MAX_COUNT)
     """Maximum length of a request's URL in bytes."""
-    max_header_bytes: int = Field(32_768, ge=256)
-    """Maximum size of a request's header section in bytes, and of what frames a chunked body:
-    chunk extensions and trailers."""
-    max_headers: int = Field(100, ge=1)
+    max_header_bytes: int = Field(32_768, ge=256, le=_MAX_COUNT)
+    """Maximum size of a request's header section in bytes, and of the chunk extensions and
+    trailers of a chunked body."""
+    max_headers: int = Field(100, ge=1, le=_MAX_COUNT)
     """Maximum number of header fields in a request."""
 
-    max_connections: int = Field(1000, ge=1)
+    max_connections: int = Field(1000, ge=1, le=_MAX_CONNECTIONS)
     """Open connections per worker; at the limit, idle ones are closed first."""
-    max_bytes_in_flight: int = Field(32_000_000, ge=1)
-    """Bytes of request bodies over 64 KiB that a worker reads or classifies at a time; at least
-    `DANDELION_MAX_BODY_BYTES`."""
-    max_texts_in_flight: int = Field(16_384, ge=1)
-    """Texts of large batches that a worker classifies at a time, or that wait for a thread; at
-    least `DANDELION_MAX_TEXTS`."""
-    max_waiting: int = Field(256, ge=0)
+    max_bytes_in_flight: int = Field(32_000_000, ge=1, le=_MAX_COUNT)
+    """Bytes of request bodies over 64 KiB that a worker reads or classifies at a time; a value
+    below `DANDELION_MAX_BODY_BYTES` counts as that."""
+    max_texts_in_flight: int = Field(16_384, ge=1, le=_MAX_COUNT)
+    """Texts of large batches that a worker classifies at a time, or that wait for a thread; a
+    value below `DANDELION_MAX_TEXTS` counts as that."""
+    max_waiting: int = Field(256, ge=0, le=_MAX_COUNT)
     """Requests per worker that wait for capacity; further ones get 429."""
-    max_wait_ms: int = Field(2000, ge=0)
+    max_wait_ms: int = Field(2000, ge=0, le=_DAY_MS)
     """Milliseconds that a request waits for capacity before it gets 429: for bytes in flight, and
     again for texts."""
-    request_timeout_ms: int = Field(10_000, ge=1)
+    request_timeout_ms: int = Field(10_000, ge=1, le=_DAY_MS)
     """Milliseconds to respond after the body has arrived; a request that takes longer gets 504."""
 
-    header_timeout_s: float = Field(10, gt=0)
+    header_timeout_s: float = Field(10, ge=_MIN_TIMEOUT_S, le=_DAY_S, allow_inf_nan=False)
     """Seconds from the start of a connection, or from the first byte of a further request on it,
     to the end of the headers."""
-    body_timeout_s: float = Field(30, gt=0)
-    """Seconds that a request's body may take to arrive, then 408; also those that a client may take
-    to read when a response is more than fits the buffers."""
-    keep_alive_s: float = Field(75, gt=0)
+    body_timeout_s: float = Field(30, ge=_MIN_TIMEOUT_S, le=_DAY_S, allow_inf_nan=False)
+    """Seconds that a request's body may take to arrive, then 408; also the time a client has to
+    read a response too large for the buffers."""
+    keep_alive_s: float = Field(75, ge=_MIN_TIMEOUT_S, le=_DAY_S, allow_inf_nan=False)
     """Seconds that an idle connection stays open; longer than a load balancer's usual 60."""
-    drain_s: float = Field(5, ge=0)
+    drain_s: float = Field(5, ge=0, le=_DAY_S, allow_inf_nan=False)
     """Seconds to keep serving after SIGTERM while `/readyz` responds with 503, so that load
     balancers stop sending requests first; SIGINT skips it, 0 turns it off."""
-    shutdown_grace_s: int = Field(30, ge=0)
+    shutdown_grace_s: int = Field(30, ge=0, le=_DAY_S)
     """Seconds that requests in flight then have to finish."""
 
     cors_origins: str = ""
@@ -125,13 +156,13 @@ class Settings(BaseSettings):
 
     engine: Literal["auto", "compiled", "numpy"] = "auto"
     """What computes the scores; `auto` is `compiled` where a C compiler built it, else `numpy`."""
-    blas_threads: int = Field(1, ge=1)
+    blas_threads: int = Field(1, ge=1, le=_MAX_THREADS)
     """Threads of NumPy's linear algebra; more than one slows down these small networks."""
 
     log_format: Literal["console", "json"] = "console"
     """Format of log lines: `console` or `json`."""
     log_level: Literal["debug", "info", "warning", "error"] = "info"
-    """Lowest level that is logged."""
+    """Lowest level that is logged: `debug`, `info`, `warning` or `error`, in any case."""
     access_log: bool = False
     """Whether every request to a model is logged, not only those that fail with 5xx."""
 
@@ -153,11 +184,13 @@ class Settings(BaseSettings):
         }
         return init_settings, environment
 
-    @field_validator("uds", mode="before")
+    @field_validator("*", mode="before")
     @classmethod
-    def _without_uds(cls, value: object) -> object:
-        """Take an empty variable as none, not as the working directory."""
-        return value or None
+    def _parse(cls, value: object, info: ValidationInfo) -> object:
+        """Read text more strictly than by default, which takes ``+9_420.0`` for a port."""
+        name = info.field_name or ""
+        parse = _PARSERS.get(name) or _PARSERS_BY_TYPE.get(cls.model_fields[name].annotation)
+        return parse(value) if parse and isinstance(value, str) else value
 
     @field_validator("cors_origins")
     @classmethod
@@ -231,19 +264,26 @@ def load(overrides: Mapping[str, Any] | None = None) -> Settings:
             for detail in error.errors(include_url=False)
             for field, *nested in [map(str, detail["loc"])]
         ]
-    except NotJSONError:  # raised for the one field that may be JSON
+    except (NotJSONError, RecursionError):  # raised for the one field that may be JSON
         problems.append(
             f"{variable('models')}: not a JSON object; set one variable per model: "
             f"{variable('models', 'spam')}=mse"
         )
     if problems:
-        raise SettingsError("; ".join(problems))
+        raise SettingsError("; ".join(map(_in_one_line, problems)))
     return settings
+
+
+def _in_one_line(problem: str) -> str:
+    """Shorten a description that may quote whatever was given."""
+    shown = " ".join(problem.split())
+    return shown if len(shown) <= _MAX_PROBLEM_CHARS else f"{shown[:_MAX_PROBLEM_CHARS]}…"
 
 
 def _unknown(environ: Mapping[str, str]) -> list[str]:
     """Describe each variable that has the prefix, but is not a setting."""
     names = list(Settings.model_fields)
+    available = ", ".join(map(variable, names))
     problems = []
     for given in sorted(environ):
         if not given.upper().startswith(PREFIX) or is_service_link(given, environ[given]):
@@ -253,8 +293,8 @@ def _unknown(environ: Mapping[str, str]) -> list[str]:
         if field in names and (not nested or field == "models"):
             continue
         near = difflib.get_close_matches(field, names, n=1)
-        hint = f"did you mean {variable(*near)}?" if near else f"available: {', '.join(names)}"
-        problems.append(f"{given}: no such setting; {hint}")
+        hint = f"did you mean {variable(*near)}?" if near else f"available: {available}"
+        problems.append(f"{_in_one_line(given)}: no such setting; {hint}")
     return problems
 
 
@@ -304,13 +344,21 @@ def source(field: str) -> str:
 
 def table() -> str:
     """Return a Markdown table of every setting."""
-    lines = ["| variable | default | meaning |", "|---|---|---|"]
+    lines = ["| variable | default | range | meaning |", "|---|---|---|---|"]
     for name, field in Settings.model_fields.items():
         default = field.get_default(call_default_factory=True)
         shown = "" if default in (None, "") else f"`{default}`"
         meaning = " ".join((field.description or "").split())
-        lines.append(f"| `{variable(name)}` | {shown} | {meaning} |")
+        lines.append(f"| `{variable(name)}` | {shown} | {_range(name)} | {meaning} |")
     return "\n".join(lines) + "\n"
+
+
+def _range(field: str) -> str:
+    """Return the smallest and the largest value of a number."""
+    metadata = Settings.model_fields[field].metadata
+    smallest = [bound.ge for bound in metadata if hasattr(bound, "ge")]
+    largest = [bound.le for bound in metadata if hasattr(bound, "le")]
+    return f"{smallest[0]} to {largest[0]}" if smallest and largest else ""
 
 
 if __name__ == "__main__":

@@ -149,7 +149,8 @@ class _Supervisor:
         stop_at = math.inf
         while time.monotonic() < stop_at:
             received = self._wait(stop_at)
-            if received == signal.SIGTERM and drain_s and stop_at == math.inf:
+            is_serving = self._phase.current is Phase.SERVING
+            if received == signal.SIGTERM and drain_s and is_serving:
                 stop_at = time.monotonic() + drain_s
                 self._phase.advance(Phase.DRAINING)
                 server.log_drain(drain_s)

@@ -7,9 +7,12 @@ import sys
 from pathlib import Path
 
 import pytest
+from hypothesis import example, given
+from hypothesis import strategies as st
 
-from app import probe
-from app.settings import Settings
+from app import probe, settings
+from app.probe import NotReadyError
+from app.settings import SettingsError
 
 from ..conftest import ROOT, StartService
 
@@ -77,8 +80,13 @@ def test_it_asks_a_unix_domain_socket(
 
 def test_every_failure_has_one_line() -> None:
     assert run(port=9) == (1, "not ready: 127.0.0.1 port 9: [Errno 111] Connection refused")
-    assert run(port="http") == (1, "not ready: DANDELION_PORT is not a port")
+    assert run(port="http") == (
+        1,
+        "not ready: DANDELION_PORT: expected a whole number, of at most 18 digits from 0 to 9",
+    )
     assert run(port=99999)[0] == 1
+    assert run(port="9" * 5000)[0] == 1
+    assert run(host="")[1].startswith("not ready: DANDELION_HOST: expected an address")
     assert run(port=9, host="no such host")[0] == 1
     assert run(port=9, host="a..b")[0] == 1
     assert run(port=9, host="a" * 300)[0] == 1
@@ -105,9 +113,46 @@ def test_what_does_not_speak_http_is_not_ready() -> None:
         assert started.returncode == 1
 
 
-def test_it_knows_the_settings_defaults() -> None:
-    for name, value in probe.DEFAULTS.items():
-        assert str(Settings.model_fields[name.lower()].default or "") == value
+PORTS = (
+    st.integers(-1, 70_000).map(str)
+    | st.integers().map(str)
+    | st.text(st.sampled_from("0123456789+-_. ٣٥"), max_size=6)
+    | st.sampled_from(["", "09420", "0", "9" * 5000, "tcp://10.0.0.1:8000", "http://10.0.0.1:8000"])
+)
+HOSTS = st.sampled_from(["", "::", "localhost", " 127.0.0.1", "\udcff", "é"]) | st.text(
+    st.characters(exclude_characters="\0", exclude_categories=["Cs"]), max_size=5
+)
+SOCKETS = st.sampled_from(["", "/tmp/x.sock/", "x.sock", "./x", "/", ".", "a//b", "\udcff", "é"])
+
+
+@example({"PORT": "+9420"})
+@example({"PORT": "9_420"})
+@example({"PORT": "9420.0"})
+@example({"PORT": " 9420 "})
+@example({"PORT": "٩٤٢٠"})
+@example({"PORT": "9" * 5000})
+@example({"PORT": ""})
+@example({"HOST": ""})
+@example({"UDS": "/tmp/x.sock/"})
+@example({})
+@given(
+    st.fixed_dictionaries(
+        {},
+        optional={"HOST": HOSTS, "PORT": PORTS, "UDS": SOCKETS, "port": PORTS, "uds": SOCKETS},
+    )
+)
+def test_it_reads_the_settings_as_the_service_does(variables: dict[str, str]) -> None:
+    environ = {f"DANDELION_{name}": value for name, value in variables.items()}
+    with pytest.MonkeyPatch.context() as environment:
+        for name, value in environ.items():
+            environment.setenv(name, value)
+        try:
+            loaded = settings.load()
+        except SettingsError:
+            with pytest.raises(NotReadyError):
+                probe.configured(environ)
+        else:
+            assert probe.configured(environ) == (loaded.host, loaded.port, loaded.uds)
 
 
 def test_it_imports_no_library() -> None:

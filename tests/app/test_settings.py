@@ -1,10 +1,13 @@
 """Settings from the environment."""
 
+import math
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
+from hypothesis import settings as settings_of
 from hypothesis import strategies as st
+from pydantic import ValidationError
 
 from app import settings
 from app.settings import Settings, SettingsError
@@ -51,7 +54,7 @@ def test_all_problems_are_listed_at_once(monkeypatch: pytest.MonkeyPatch) -> Non
 
 def test_an_unrecognisable_name_gets_the_list(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("DANDELION_ZZZ", "1")
-    with pytest.raises(SettingsError, match="available: host, port"):
+    with pytest.raises(SettingsError, match="available: DANDELION_HOST, DANDELION_PORT"):
         settings.load()
 
 
@@ -59,6 +62,89 @@ def test_a_models_variable_that_is_not_json(monkeypatch: pytest.MonkeyPatch) -> 
     monkeypatch.setenv("DANDELION_MODELS", "spam=mse")
     with pytest.raises(SettingsError, match="DANDELION_MODELS: not a JSON object"):
         settings.load()
+
+
+@pytest.mark.parametrize("opening", ["[", '{"a":'])
+def test_a_models_variable_that_is_nested_without_end(
+    monkeypatch: pytest.MonkeyPatch, opening: str
+) -> None:
+    monkeypatch.setenv("DANDELION_MODELS", opening * 20_000)
+    with pytest.raises(SettingsError, match="DANDELION_MODELS: not a JSON object"):
+        settings.load()
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("DANDELION_MODELS", '{"a\\nb": 1}'),
+        ("DANDELION_MODELS", f'{{"{"a" * 50_000}": 1}}'),
+        ("DANDELION_CORS_ORIGINS", "a" * 50_000),
+        ("DANDELION_A\nB", "1"),
+        ("DANDELION_" + "A" * 50_000, "1"),
+    ],
+)
+def test_a_problem_is_one_short_line(
+    monkeypatch: pytest.MonkeyPatch, name: str, value: str
+) -> None:
+    monkeypatch.setenv(name, value)
+    with pytest.raises(SettingsError, match=r"^DANDELION_[^\n]*$") as caught:
+        settings.load()
+    assert len(str(caught.value)) < 1000
+
+
+def test_the_log_level_is_read_in_any_case(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("DANDELION_LOG_LEVEL", "Warning")
+    assert settings.load().log_level == "warning"
+
+
+NUMERIC = {
+    name: [bound for bound in field.metadata if hasattr(bound, "ge") or hasattr(bound, "le")]
+    for name, field in Settings.model_fields.items()
+    if field.annotation in {int, float}
+}
+NUMBERS = (
+    st.integers(-2, 10**6).map(str)
+    | st.integers().map(str)
+    | st.integers(0, 80).map(lambda power: str(2**power))
+    | st.floats().map(repr)
+    | st.text(st.sampled_from("0123456789.eE+-_ ٣٥"), max_size=8)
+    | st.sampled_from(["", "inf", "nan", "1e400", "1" + "0" * 30, "9" * 5000, "0x10", "1_000"])
+)
+
+
+@pytest.mark.parametrize("name", NUMERIC)
+@example(number="inf")
+@example(number="nan")
+@example(number="1" + "0" * 30)
+@example(number="9" * 5000)
+@settings_of(max_examples=30)
+@given(number=NUMBERS)
+def test_any_number_is_within_documented_bounds_or_refused(name: str, number: str) -> None:
+    (smallest,) = [bound.ge for bound in NUMERIC[name] if hasattr(bound, "ge")]
+    (largest,) = [bound.le for bound in NUMERIC[name] if hasattr(bound, "le")]
+    assert f"{smallest} to {largest}" in settings.table()
+    with pytest.MonkeyPatch.context() as environment:
+        environment.setenv(settings.variable(name), number)
+        try:
+            found = getattr(settings.load(), name)
+        except SettingsError as refused:
+            message = str(refused)
+        else:
+            assert number.isascii()
+            assert not set(number) & set("_ ")
+            assert not number.startswith("+")
+            assert smallest <= found <= largest
+            assert found == float(number)
+            return
+    assert message.startswith(f"{settings.variable(name)}: ")
+    assert "\n" not in message
+
+
+@pytest.mark.parametrize("name", NUMERIC)
+@pytest.mark.parametrize("number", [math.inf, math.nan, -1, 1e300, 10**30])
+def test_numbers_that_are_given_as_such_are_bounded_too(name: str, number: float) -> None:
+    with pytest.raises(ValidationError):
+        Settings.model_validate({name: number})
 
 
 def test_the_table_has_every_setting() -> None:

@@ -14,6 +14,7 @@ from pathlib import Path
 
 import pytest
 
+from app.settings import Settings
 from app.workers.server import MARGIN_S
 
 from ...conftest import PATIENCE_S, Service, StartService
@@ -79,6 +80,26 @@ def test_a_service_that_drains_serves_but_is_not_ready(
         assert kept.recv(1) == b""
     assert service.post("/classify/spam", json={"texts": ["lunch"]}).status_code == 200
     service.process.terminate()  # the second one ends the drain
+    assert service.exit_code() == -signal.SIGTERM
+    assert "Traceback" not in service.log.read_text()
+
+
+@pytest.mark.parametrize("mode", PROGRAMS)
+def test_a_service_with_the_largest_numbers_starts_serves_and_stops(
+    start_service: StartService, made_up: Path, mode: str
+) -> None:
+    largest = {
+        name: bound.le
+        for name, field in Settings.model_fields.items()
+        for bound in field.metadata
+        if hasattr(bound, "le") and name not in {"workers", "port"}
+    }
+    assert len(largest) > 15
+    service = starts(start_service, made_up, mode, **largest)
+    assert service.post("/classify/spam", json={"texts": ["lunch"]}).status_code == 200
+    service.process.terminate()
+    service.wait(lambda: service.get("/readyz").status_code == 503)
+    service.process.terminate()
     assert service.exit_code() == -signal.SIGTERM
     assert "Traceback" not in service.log.read_text()
 
