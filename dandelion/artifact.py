@@ -23,7 +23,7 @@ from safetensors import SafetensorError
 from safetensors.numpy import load as load_safetensors
 from safetensors.numpy import save as save_safetensors
 
-from .engines.network import Network
+from .engines.network import MAX_MAGNITUDE, Network
 from .json_values import SHARE, STRING, array, is_number, loads
 from .manifest import (
     FORMAT,
@@ -171,7 +171,8 @@ def _check_fit(manifest: Manifest, network: Network) -> None:
     """Check that manifest and network match.
 
     Raises:
-        ValueError: the tables do not match the features, or the logits do not match the labels.
+        ValueError: the tables do not match the features, the logits do not match the labels, or
+            the weights are so large that the score of a text could be no number.
     """
     features = manifest.wide_features
     surface_rows = surface.LEVELS * surface.COUNTS
@@ -185,6 +186,12 @@ def _check_fit(manifest: Manifest, network: Network) -> None:
     outputs = len(network.output_bias)
     if manifest.task == "multiclass" and outputs != len(manifest.labels):
         raise ValueError(f"{outputs} logits for {len(manifest.labels)} labels")
+    magnitude = network.magnitude()
+    if not magnitude <= MAX_MAGNITUDE:
+        raise ValueError(
+            f"the weights are too large: a value could be {magnitude:.3g} in size, more than "
+            f"{MAX_MAGNITUDE:.3g}"
+        )
 
 
 def _golden(data: bytes, manifest: Manifest) -> Golden:

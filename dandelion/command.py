@@ -27,7 +27,7 @@ from .engines.library import KernelError
 from .installation import SERVING_FILE, default_artifacts, install_command
 from .json_values import quoted
 from .lines import LineError, read_lines
-from .manifest import MANIFEST_FILE, ArtifactError, Manifest, load_manifest
+from .manifest import MANIFEST_FILE, ArtifactError, Manifest, check_model, load_manifest
 from .serving import ServingError, read, variants
 
 GROUP: Final = "dandelion.commands"
@@ -185,21 +185,30 @@ def models(
     with _readable_errors():
         _check_output()
         directory = artifacts or default_artifacts()
-        served = set(read(directory, {}).values())
-        listed, damaged = [], []
+        served = {path: model for model, path in read(directory, {}).items()}
+        listed, unusable = [], []
         for path in sorted(file.parent for file in directory.glob(f"*/*/{MANIFEST_FILE}")):
             try:
-                listed.append(_list(path, load_manifest(path), is_served=path in served))
+                manifest = load_manifest(path)
             except ArtifactError as error:
-                damaged.append(str(error))
+                unusable.append(str(error))
+                continue
+            is_served = path in served
+            if is_served:
+                try:
+                    check_model(manifest, served[path], path)
+                except ArtifactError as error:
+                    unusable.append(str(error))
+                    is_served = False
+            listed.append(_list(path, manifest, is_served=is_served))
         if as_json:
             for one in listed:
                 typer.echo(json.dumps(asdict(one)))
         else:
             typer.echo(f"Artifacts: {directory.absolute()}\n")
             typer.echo(f"{_table(listed)}\n\n{_LEGEND}")
-        if damaged:
-            raise ArtifactError("; ".join(damaged))
+        if unusable:
+            raise ArtifactError("; ".join(unusable))
 
 
 def _list(path: Path, manifest: Manifest, *, is_served: bool) -> _Listed:

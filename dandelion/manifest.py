@@ -39,6 +39,11 @@ MANIFEST_FILE: Final = "model.json"
 MAX_JSON_BYTES: Final = 2**26
 _MAX_REASON_CHARS: Final = 400
 _MAX_NAME_BYTES: Final = 200  # a file system's limit is 255, and writing adds to a name
+_MAX_STRING_CHARS: Final = 200  # of what responses and listings show
+
+# Every text of a response has a label, and every text of a multiclass one has all of them.
+MAX_LABELS: Final = 1000
+MAX_LABEL_CHARS: Final = 200
 
 Task = Literal["binary", "multiclass"]
 SCORE_KINDS: Final[dict[Task, tuple[str, ...]]] = {
@@ -62,11 +67,12 @@ class Manifest:
     """The content of ``model.json``.
 
     Attributes:
-        model: the task served, such as ``spam``.
-        variant: the name of the configuration, such as ``dice``.
+        model: the task served, such as ``spam``; of at most 200 bytes in UTF-8.
+        variant: the name of the configuration, such as ``dice``; of at most 200 bytes in UTF-8.
         task: ``binary``, two labels and one score per text; or ``multiclass``, one score per label.
-        labels: the negative label, then the positive one; or all, in the order of the scores.
-        loss: the training loss.
+        labels: the negative label, then the positive one; or all, in the order of the scores. At
+            most `MAX_LABELS`, each of 1 to `MAX_LABEL_CHARS` characters.
+        loss: the training loss; it has 1 to 200 characters.
         threshold: the label is positive at ``score >= threshold``; fitted on validation. None for
             ``multiclass``, which chooses the label with the highest score.
         score_kind: ``sigmoid`` of the logit; ``margin``, the sigmoid of a margin, which is not a
@@ -78,7 +84,7 @@ class Manifest:
             the latter.
         config: the complete configuration of the training run.
         dataset: name, SHA-256 and number of rows of the data set.
-        protocol: how the data set was split.
+        protocol: how the data set was split; at most 200 characters.
         split: rows per fold, and the SHA-256 of the assignment of the rows.
         seed: of split and initialization.
         metrics: by fold (``validation``, ``test``) and by threshold; ``slices``, if there are any,
@@ -139,7 +145,16 @@ def is_name(value: object) -> bool:
     )
 
 
+def _string(at_least: int, at_most: int) -> Check:
+    """Return the check of a string of so many characters."""
+    return is_a(
+        f"a string of {at_least} to {at_most} characters",
+        lambda value: isinstance(value, str) and at_least <= len(value) <= at_most,
+    )
+
+
 _NAME: Final = is_a("a name", is_name)
+_SHORT: Final = _string(0, _MAX_STRING_CHARS)
 _METRICS: Final = record(
     {"per_class_f1": array(NUMBER), "confusion_matrix": array(array(INTEGER))},
     others=optional(NUMBER),
@@ -148,27 +163,27 @@ _TYPES: Final[Mapping[str, Check]] = {
     "model": _NAME,
     "variant": _NAME,
     "task": is_a(f"one of {', '.join(SCORE_KINDS)}", lambda value: value in tuple(SCORE_KINDS)),
-    "labels": array(STRING),
-    "loss": STRING,
+    "labels": array(_string(1, MAX_LABEL_CHARS)),
+    "loss": _string(1, _MAX_STRING_CHARS),
     "threshold": optional(SHARE),
     "score_kind": STRING,
     "precision": is_a(f"one of {', '.join(PRECISIONS)}", lambda value: value in PRECISIONS),
     "config": OBJECT,
     "dataset": record(
-        {"name": STRING, "sha256": STRING, "rows": COUNT, "shares": array(SHARE)}, ANYTHING
+        {"name": _SHORT, "sha256": _SHORT, "rows": COUNT, "shares": array(SHARE)}, ANYTHING
     ),
-    "protocol": STRING,
-    "split": record({"sha256": STRING}, others=COUNT),
+    "protocol": _SHORT,
+    "split": record({"sha256": _SHORT}, others=COUNT),
     "seed": INTEGER,
     "metrics": mapping(mapping(_METRICS)),
-    "library_versions": mapping(STRING),
+    "library_versions": mapping(_SHORT),
     "features": optional(OBJECT),
     "sampling": optional(
-        record({"method": STRING, "prior": array(SHARE), "sampled_prior": array(SHARE)}, ANYTHING)
+        record({"method": _SHORT, "prior": array(SHARE), "sampled_prior": array(SHARE)}, ANYTHING)
     ),
     "files": mapping(STRING),
     "content_hash": STRING,
-    "timings": record({"trained_at": STRING}, others=NUMBER),
+    "timings": record({"trained_at": _SHORT}, others=NUMBER),
     "format": STRING,
     "format_version": INTEGER,
 }
@@ -210,6 +225,19 @@ def load_manifest(directory: Path) -> Manifest:
     except ValueError as error:
         raise damaged(path, error) from error
     return Manifest(**values | {"labels": tuple(values["labels"])})
+
+
+def check_model(manifest: Manifest, model: str, directory: Path) -> None:
+    """Check that an artifact is of the model that it is to serve.
+
+    Raises:
+        ArtifactError: it is of another one.
+    """
+    if manifest.model != model:
+        raise ArtifactError(
+            f"{directory}: is an artifact of {quoted(manifest.model)}, not of {quoted(model)}. "
+            "Choose another one in serving.toml."
+        )
 
 
 def _check_directory(directory: Path) -> None:
@@ -255,6 +283,7 @@ def check(values: Mapping[str, Any]) -> None:
         "'labels' are distinct strings, two for a binary task, more for another": (
             len(set(labels)) == len(labels) and (len(labels) == 2 if is_binary else len(labels) > 2)
         ),
+        f"'labels' are at most {MAX_LABELS}": len(labels) <= MAX_LABELS,
         "'threshold' is a number in [0, 1], or null for more than two labels": (
             (threshold is not None) is is_binary
         ),

@@ -9,7 +9,7 @@ from types import MappingProxyType
 
 from dandelion import ArtifactError, Classifier
 from dandelion.engines.choice import EngineChoice
-from dandelion.manifest import Manifest, load_manifest
+from dandelion.manifest import Manifest, check_model, load_manifest
 
 from ..errors import model_unavailable, not_ready, unknown_model
 from ..telemetry import processes
@@ -158,9 +158,5 @@ class Registry:
 
 def _manifest_of(model: str, directory: Path) -> Manifest:
     manifest = load_manifest(directory)
-    if manifest.model != model:
-        raise ArtifactError(
-            f"{directory}: is an artifact of {manifest.model!r}, not of {model!r}. "
-            "Choose another one in serving.toml."
-        )
+    check_model(manifest, model, directory)
     return manifest

@@ -23,6 +23,10 @@ from ..text.vocabulary import TokenBatch
 Float32 = NDArray[np.float32]
 T = TypeVar("T")
 
+# Below it, sums over 2³² tokens or grams, and differences of logits, are finite in float32.
+MAX_MAGNITUDE: Final = 2.0**90
+_MAX_GRAMS: Final = 2.0**32
+
 # Tokens whose vectors are gathered at a time: these (8,192 × 50 float32, 1.6 MB) stay in the
 # processor's cache, and no batch needs gigabytes.
 BLOCK_TOKENS: Final = 8192
@@ -147,6 +151,27 @@ class Network:
         logits: Float32 = hidden @ self.output_weight.T + wide  # [n, k]
         return logits
 
+    def magnitude(self) -> float:
+        """Return a number that no value of a layer, and no logit, exceeds for any text.
+
+        By the triangle inequality, from the largest absolute value of each table; of grams, which
+        are divided by the root of their number, up to 2³² are counted.
+        """
+        outputs = len(self.output_bias)
+        embedding, surface = _largest(self.embedding), _largest(self.surface)
+        wide = surface + _largest(self.grams) * np.sqrt(_MAX_GRAMS)
+        extra = self.hidden1_weight.shape[1] - self.embedding.shape[1]
+        values = np.repeat([embedding, surface], [self.embedding.shape[1], extra])  # [d + e]
+        reached = max(embedding, wide)
+        for weight, bias in (
+            (self.hidden1_weight, self.hidden1_bias),
+            (self.hidden2_weight, self.hidden2_bias),
+            (self.output_weight, np.abs(self.output_bias) + np.full(outputs, wide)),
+        ):
+            values = np.abs(weight).astype(np.float64) @ values + np.abs(bias)
+            reached = max(reached, values.max(initial=0))
+        return float(reached)
+
     @cached_property
     def _grams(self) -> Float32 | None:
         return None if self.grams is None else _gather_table(self.grams)
@@ -167,6 +192,11 @@ class Network:
                 sums[first - 1 : last] += sum_each(vectors, bounds, np.float32)
         sums /= np.maximum(offsets[1:] - offsets[:-1], 1)[:, None]
         return sums.astype(np.float32, copy=False)
+
+
+def _largest(table: Float32 | None) -> float:
+    """Return the largest absolute value of a table; 0 without one."""
+    return 0.0 if table is None else float(max(table.max(initial=0), -table.min(initial=0)))
 
 
 def _given(part: T | None, name: str) -> T:

@@ -3,14 +3,15 @@
 import json
 import os
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, replace
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import example, given
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 from numpy.typing import NDArray
@@ -18,11 +19,19 @@ from safetensors.numpy import load_file, save_file
 
 from dandelion.artifact import Golden, load, save
 from dandelion.classifier import Classifier
-from dandelion.engines.network import Network
-from dandelion.manifest import ArtifactError, content_hash, sha256
+from dandelion.engines.choice import EngineChoice, scorer
+from dandelion.engines.network import MAX_MAGNITUDE, Network
+from dandelion.manifest import (
+    MAX_LABEL_CHARS,
+    MAX_LABELS,
+    ArtifactError,
+    content_hash,
+    sha256,
+)
 from dandelion.quantization import PRECISIONS, Precision, quantize
 
-from .examples import FEATURES, THREE, make_artifact
+from ..conftest import ROOT
+from .examples import FEATURES, TEXTS, THREE, make_artifact
 
 OLD = Path(__file__).parent / "artifact-v1"
 KINDS: dict[str, dict[str, Any]] = {
@@ -508,6 +517,113 @@ def test_refuses_weights_whose_header_has_another_length(tmp_path: Path, length:
     edit_manifest(tmp_path / "tiny", {"files": files})
     with pytest.raises(ArtifactError, match=r"model\.safetensors: damaged: "):
         load(tmp_path / "tiny")
+
+
+def scaled(network: Network, powers: Mapping[str, int]) -> Network:
+    """Multiply weights of a network by powers of two, as far as float32 has them."""
+    largest = np.finfo(np.float32).max
+    return Network.from_weights(
+        {
+            name: np.clip(
+                weight.astype(np.float64) * 2.0 ** powers.get(name, 0), -largest, largest
+            ).astype(np.float32)
+            for name, weight in network.weights().items()
+        }
+    )
+
+
+POWERS = st.dictionaries(
+    st.sampled_from(list(make_artifact(features=FEATURES).network.weights())), st.integers(0, 127)
+)
+LONG_TEXTS = [*TEXTS, "free prize! " * 1000, "£😂" * 1000]
+
+
+@pytest.mark.parametrize("engine", ["numpy", "compiled"])
+@pytest.mark.parametrize("kind", ["wide", "wide multiclass", "binary of three logits"])
+@example({"embedding": 88}).via("the largest that is accepted, about")
+@example({"grams": 70, "surface": 88})
+@example({"hidden1_weight": 40, "hidden2_weight": 40})
+@example({"output_bias": 127, "output_weight": 127})
+@settings(max_examples=40, deadline=None)
+@given(POWERS)
+def test_scores_are_finite_whatever_the_weights(
+    engine: EngineChoice, kind: str, powers: dict[str, int]
+) -> None:
+    original = make_artifact(**KINDS[kind])
+    network = scaled(original.network, powers)
+    changed = replace(original, network=network)
+    if network.magnitude() > MAX_MAGNITUDE:
+        with TemporaryDirectory() as directory, pytest.raises(ValueError, match="are too large"):
+            save(changed, Path(directory) / "tiny")
+        return
+    scores = Classifier(changed, engine).scores(LONG_TEXTS)
+    assert ((scores >= 0) & (scores <= 1)).all()
+
+
+@given(POWERS)
+def test_no_logit_exceeds_the_magnitude(powers: dict[str, int]) -> None:
+    original = make_artifact(labels=THREE, features=FEATURES)
+    network = scaled(original.network, powers)
+    magnitude = network.magnitude()
+    if magnitude <= MAX_MAGNITUDE:
+        texts = [*original.vocabulary.tokens, *LONG_TEXTS[:3]]
+        numpy = scorer(original.vocabulary, FEATURES, network, is_binary=False, engine="numpy")
+        encoded = numpy.encode(texts)
+        assert np.abs(network.logits(encoded)).max() <= magnitude * 1.001
+
+
+@pytest.mark.parametrize("name", ["embedding", "hidden1_weight", "grams", "output_bias"])
+def test_refuses_weights_whose_scores_could_be_no_numbers(tmp_path: Path, name: str) -> None:
+    manifest = save(make_artifact(features=FEATURES), tmp_path / "tiny")
+    path = tmp_path / "tiny" / "model.safetensors"
+    tensors = load_file(path)
+    tensors[name] = np.full_like(tensors[name], 3e38)
+    save_file(tensors, path)
+    files = dict(manifest.files) | {path.name: sha256(path.read_bytes())}
+    edit_manifest(tmp_path / "tiny", {"files": files})
+    with pytest.raises(ArtifactError, match=r"model\.safetensors: damaged: the weights are too"):
+        load(tmp_path / "tiny")
+
+
+@pytest.mark.parametrize("directory", sorted((ROOT / "artifacts").glob("*/*/")), ids=str)
+def test_the_committed_weights_are_far_below_the_limit(directory: Path) -> None:
+    assert load(directory).network.magnitude() < 1e7 < MAX_MAGNITUDE / 1e15
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"labels": ("ham", "")}, "'labels' → 1 is a string of 1 to 200 characters"),
+        ({"labels": ("ham", "s" * (MAX_LABEL_CHARS + 1))}, "'labels' → 1 is a string of 1 to 200"),
+        ({"labels": ("ham", "s" * 20_000_000)}, "'labels' → 1 is a string of 1 to 200"),
+        ({"loss": ""}, "'loss' is a string of 1 to 200 characters"),
+        ({"loss": "d" * 201}, "'loss' is a string of 1 to 200 characters"),
+        ({"model": "m" * 201}, "'model' is a name"),
+        ({"variant": "v" * 201}, "'variant' is a name"),
+        ({"protocol": "p" * 201}, "'protocol' is a string of 0 to 200 characters"),
+        ({"dataset": {"name": "d" * 201}}, "'dataset' → 'name' is a string of 0 to 200"),
+        ({"library_versions": {"numpy": "1" * 201}}, "'library_versions' → 'numpy' is a string"),
+    ],
+)
+def test_names_are_short_when_saved_and_when_loaded(
+    tmp_path: Path, changes: dict[str, Any], message: str
+) -> None:
+    original = make_artifact()
+    wrong = replace(original, manifest=replace(original.manifest, **changes))
+    with pytest.raises(ValueError, match=message):
+        save(wrong, tmp_path / "tiny")
+    save(original, tmp_path / "tiny")
+    edit_manifest(tmp_path / "tiny", changes)
+    with pytest.raises(ArtifactError, match=message):
+        load(tmp_path / "tiny")
+
+
+def test_the_number_of_labels_is_bounded(tmp_path: Path) -> None:
+    labels = tuple(f"{number:0{MAX_LABEL_CHARS}}" for number in range(MAX_LABELS))
+    save(make_artifact(labels=labels), tmp_path / "tiny")
+    load(tmp_path / "tiny")
+    with pytest.raises(ValueError, match="'labels' are at most 1000"):
+        save(make_artifact(labels=(*labels, "one more")), tmp_path / "tiny")
 
 
 def make_directory(path: Path) -> None:

@@ -347,6 +347,20 @@ def test_a_damaged_artifact_hides_no_other(artifacts: Path, tmp_path: Path) -> N
     assert b"mood/tiny/model.json: not a Dandelion artifact" in done.stderr
 
 
+def test_models_marks_no_artifact_that_the_service_refuses(artifacts: Path, tmp_path: Path) -> None:
+    shutil.copytree(artifacts, tmp_path, dirs_exist_ok=True)
+    (tmp_path / "serving.toml").write_text("[models]\nextra = 'tiny'\nspam = 'dice'\n")
+    done = run(tmp_path, "models")
+    assert done.returncode == 1
+    marked = [line.split()[1:3] for line in done.stdout.decode().splitlines() if line[:1] == "*"]
+    assert marked[:1] == [["spam", "dice"]]
+    assert b"extra/tiny: is an artifact of 'mood', not of 'extra'." in done.stderr
+    lines = run(tmp_path, "models", "--json")
+    assert lines.returncode == 1
+    served = [one["variant"] for one in map(json.loads, lines.stdout.splitlines()) if one["served"]]
+    assert served == ["dice"]
+
+
 @pytest.mark.parametrize("arguments", [["--help"], ["models", "--help"], ["classify", "--help"]])
 def test_help_is_plain_text(arguments: Sequence[str]) -> None:
     done = run(None, *arguments, FORCE_COLOR="1", GITHUB_ACTIONS="true")
