@@ -12,10 +12,15 @@ import re
 import zlib
 from typing import Final
 
+from .table import shortened
+
 MAX_UNPACKED_BYTES: Final = 500_000_000
 """The most bytes that a gzip file may hold: it can unpack to a thousand times its size."""
 
 _CHUNK_BYTES: Final = 2**20
+
+# An encoding of host names, which limits their length, is none of files.
+_PROBE: Final = "More characters than a part of a host name may have, which are sixty-three.\n"
 
 # A longer mark comes before the shorter one that it starts with.
 _BYTE_ORDER_MARKS: Final = (
@@ -61,29 +66,54 @@ def unpack(data: bytes) -> bytes:
     return b"".join(pieces)
 
 
+def check_encoding(name: str) -> None:
+    """Check that an encoding is one of text files.
+
+    In such an encoding, what is encoded piece by piece can be decoded as a whole, and a backslash
+    does not change how the bytes after it are read. Python has others: of host names (``idna``,
+    ``punycode``), of its own source code (``unicode_escape``), and those that are not from bytes
+    to text (``hex``, ``rot13``).
+
+    Raises:
+        DecodingError: there is no such encoding, or it is another one.
+    """
+    try:
+        piece = _PROBE.encode(name)
+        whole = (piece + piece).decode(name).replace("\ufeff", "")
+        escaped, plain = (start + b"u0041.." for start in (b"\\", b"/"))
+        is_fit = whole == _PROBE * 2 and (
+            escaped.decode(name, "replace")[1:] == plain.decode(name, "replace")[1:]
+        )
+    except (LookupError, ValueError):
+        is_fit = False
+    if not is_fit:
+        raise DecodingError(
+            f"{shortened(name)} is not an encoding of text files. Encodings are, for example, "
+            "utf-8, utf-16, cp1252 and gb18030 (--encoding)"
+        )
+
+
 def decode(data: bytes, encoding: str | None = None) -> str:
     """Decode text, without a byte order mark.
 
     Args:
         data: the bytes.
-        encoding: any of Python's text encodings; by default UTF-8.
+        encoding: one that `check_encoding` accepts; by default UTF-8.
 
     Raises:
-        DecodingError: there is no such encoding, or the bytes are not text in it. The message
-            names the first wrong byte, and an encoding that may be the right one.
+        DecodingError: `check_encoding` refuses the encoding, or the bytes are not text in it. The
+            message names the first wrong byte, and an encoding that may be the right one.
     """
     if encoding is None:
         _require_text(data)
-    name = encoding or "utf-8"
+    else:
+        check_encoding(encoding)
     try:
-        text = data.decode(name)
-    except (LookupError, ValueError) as error:
-        if isinstance(error, UnicodeDecodeError):
-            raise _not_decodable(data, error, encoding) from None
-        raise DecodingError(
-            f"cannot be decoded as {name!r}: {error}. Encodings are, for example, utf-8, utf-16, "
-            "cp1252 and gb18030 (--encoding)"
-        ) from None
+        text = data.decode(encoding or "utf-8")
+    except UnicodeDecodeError as error:
+        raise _not_decodable(data, error, encoding) from None
+    except ValueError as error:
+        raise DecodingError(f"not {encoding}: {error}. Give another --encoding") from None
     return text.removeprefix("\ufeff")
 
 
@@ -115,12 +145,12 @@ def _utf_16_or_32(data: bytes) -> str | None:
 
 
 def _not_decodable(data: bytes, error: UnicodeDecodeError, encoding: str | None) -> DecodingError:
-    # Of UTF-8 without its mark, as `error.start` counts the bytes that the decoder was given.
-    before = data[: error.start].decode(error.encoding, "replace")
+    # A decoder may count from where it was given bytes: after the mark of utf-8-sig.
+    position = error.start + len(data) - len(error.object)
+    before = data[:position].decode(encoding or "utf-8", "replace")
     line = 1 + len(re.findall("\r\n|\r|\n", before))
-    where = (
-        f"line {line}, byte {error.start} of the file (counted from 0) is 0x{data[error.start]:02x}"
-    )
+    byte = data[position : position + 1].hex()
+    where = f"line {line}, byte {position} of the file (counted from 0) is 0x{byte}"
     if encoding is not None:
         return DecodingError(f"not {encoding}: {where}. Give another --encoding")
     # Latin scripts are mostly ASCII.

@@ -18,7 +18,10 @@ from .delimited import (
     recognize_delimiter,
     tsv_records,
 )
-from .table import BadRow, Table, TableError
+from .table import BadRow, Table, TableError, shortened
+
+# Of what pyarrow reports; its messages may have several lines.
+_REASON_CHARS: Final = 200
 
 
 @dataclass(frozen=True, slots=True)
@@ -213,23 +216,40 @@ def _read_parquet(file: File) -> Table:
         raise TableError(
             f"{path}: reading Parquet needs pyarrow. Install it: {pip_install('pyarrow>=18')}"
         ) from error
+    # Besides its own exceptions, pyarrow raises those of Python's conversions.
+    failures = (pa.ArrowException, OSError, ValueError, ArithmeticError, LookupError, TypeError)
     try:
-        table = parquet.read_table(pa.BufferReader(file.data))
-    except (pa.ArrowException, OSError) as error:
-        raise TableError(f"{path}: invalid Parquet file: {error}. Write it again.") from error
+        # Unlike `read_table`, it also reads files with several columns of one name.
+        table = parquet.ParquetFile(pa.BufferReader(file.data)).read()
+    except failures as error:
+        raise TableError(
+            f"{path}: invalid Parquet file: {_in_short(error)}. Write it again."
+        ) from error
 
     def values(column: str) -> list[object]:
         try:
             found: list[object] = table.column(column).to_pylist()
         except UnicodeDecodeError:
             raise TableError(
-                f"{path}: the column {column!r} contains strings that are not UTF-8. "
+                f"{path}: the column {shortened(column)} contains strings that are not UTF-8. "
                 "Write it again."
+            ) from None
+        except failures as error:
+            raise TableError(
+                f"{path}: the column {shortened(column)} contains values of the type "
+                f"{str(table.schema.field(column).type)[:_REASON_CHARS]} that cannot be read: "
+                f"{_in_short(error)}. Write it again, as strings or numbers."
             ) from None
         return found
 
     rows = range(1, table.num_rows + 1)
     return file.table(table.column_names, rows, values, unit="row")
+
+
+def _in_short(error: Exception) -> str:
+    """Return the first line of an exception's message, without a point at its end."""
+    first = next(iter(str(error).splitlines()), "") or type(error).__name__
+    return first[:_REASON_CHARS].rstrip(" .")
 
 
 READERS: Final[dict[str, Callable[[File], Table]]] = {

@@ -1,29 +1,36 @@
 """Read a file, or its bytes, as a table: the format follows from the file's extension."""
 
 import codecs
+import errno
 import hashlib
 from pathlib import Path
 from typing import Final
 
-from .decoding import DecodingError, unpack
+from ..files import read_bounded
+from .decoding import DecodingError, check_encoding, unpack
 from .delimited import delimiter_named
 from .formats import READERS, File
 from .table import Table, TableError
+
+MAX_FILE_BYTES: Final = 2_000_000_000
+"""The most bytes that a file may have: its rows are held in memory several times."""
 
 _SPREADSHEETS: Final = (".xlsx", ".xlsm", ".xls", ".ods", ".numbers")
 
 
 def read(path: Path, *, encoding: str | None = None, delimiter: str | None = None) -> Table:
-    """Read a file, see `parse`.
+    """Read a regular file, see `parse`.
 
     Raises:
-        TableError: the file cannot be read, or `parse` refuses it.
+        TableError: the file cannot be read, is a directory, a device or a pipe, or has more than
+            `MAX_FILE_BYTES`; or `parse` refuses it.
     """
     check_options(path, encoding=encoding, delimiter=delimiter)  # before the file is opened
     try:
-        data = path.read_bytes()
+        data = read_bounded(path, MAX_FILE_BYTES)
     except OSError as error:
-        raise TableError(f"{path}: cannot be read: {error.strerror}. Check the path.") from error
+        advice = "Use a part of it" if error.errno == errno.EFBIG else "Check the path"
+        raise TableError(f"{path}: cannot be read: {error.strerror}. {advice}.") from error
     return parse(data, path, encoding=encoding, delimiter=delimiter)
 
 
@@ -83,6 +90,11 @@ def check_options(path: Path, *, encoding: str | None = None, delimiter: str | N
         )
     if encoding is not None and extension == ".parquet":
         raise TableError(f"{path}: Parquet has no text encoding. Omit --encoding.")
+    if encoding is not None:
+        try:
+            check_encoding(encoding)
+        except DecodingError as error:
+            raise TableError(f"{path}: {error}.") from None
     if delimiter is not None:
         if extension not in {".csv", ".tsv"}:
             raise TableError(f"{path}: only CSV and TSV have a delimiter. Omit --delimiter.")
