@@ -36,6 +36,7 @@ from .labels import (
     merged_spellings,
     missing_among,
     number_of,
+    require_names,
     require_single,
 )
 
@@ -71,8 +72,9 @@ class CustomData:
             class. None guesses it for two labels and keeps all classes for more.
         encoding: of the text in the file; None for UTF-8.
         delimiter: of CSV and TSV; None recognizes it.
-        merge_labels: whether labels that differ in case, white space or Unicode form alone become
-            one, spelt as most of them are. They are refused otherwise.
+        merge_labels: whether labels that differ in case, white space or Unicode form alone, or are
+            booleans as words and as numbers, become one, spelt as most of them are. They are
+            refused otherwise.
     """
 
     name: str
@@ -120,7 +122,7 @@ def read(custom: CustomData) -> CustomDataset:
     """Read a file of labelled texts.
 
     Texts stay as they are. Labels become strings without surrounding white space: ``true``, or
-    ``1`` for 1, 1.0, ``"1"`` and ``"1.0"`` (pandas writes integers with gaps as floats).
+    ``1`` for 1, 1.0, ``"1"``, ``"1.0"`` (pandas writes integers with gaps as floats) and ``"1e0"``.
 
     Raises:
         DatasetError: the name, the file, a column or the classes cannot be used; the message says
@@ -155,6 +157,7 @@ def _read(custom: CustomData, table: Table) -> CustomDataset:
     if not rows.texts:
         raise _nothing_usable(custom.path, bad_rows)
     notes = list(table.notes)
+    require_names(custom.path, rows.labels, rows.lines, table.unit)
     require_single(custom.path, rows.labels)
     spellings = _merge(custom, Counter(rows.labels), notes)
     labels = [spellings[label] for label in rows.labels]
@@ -201,8 +204,9 @@ def _merge(custom: CustomData, counts: Counter[str], notes: list[str]) -> dict[s
     several = describe_spellings(counts, merged)
     if several and not custom.merge_labels:
         raise DatasetError(
-            f"{custom.path}: labels that differ in case, white space or Unicode form alone: "
-            f"{'; '.join(several)}. Merge them with --merge-labels, or correct the file."
+            f"{custom.path}: labels that differ in case, white space or Unicode form alone, or are "
+            f"booleans as words and as numbers: {'; '.join(several)}. Merge them with "
+            "--merge-labels, or correct the file."
         )
     notes += [f"merged labels: {one}; the most frequent spelling is kept" for one in several]
     return merged

@@ -1,8 +1,8 @@
 """What labels of custom data mean: which are equal, which is the positive one.
 
 Labels in files are spelt in more than one form: ``1`` and ``1.0``, ``Spam`` and ``spam``. Equal
-numbers are one label. Spellings that differ in case, white space or Unicode form alone are an
-error, unless they are to be merged.
+numbers are one label. Spellings that differ in case, white space or Unicode form alone, and ``1``
+and ``0`` next to ``true`` and ``false``, are an error, unless they are to be merged.
 """
 
 import math
@@ -10,6 +10,7 @@ import re
 import unicodedata
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Sequence
+from decimal import Context
 from typing import Final
 
 from dandelion.tables import listed, shortened, suggestion
@@ -19,8 +20,18 @@ from ..errors import DatasetError
 # How programs write that there is no label.
 _MISSING: Final = frozenset({"", "nan", "null", "na", "n/a", "<na>", "#n/a"})
 
-_NUMBER: Final = re.compile(r"(?P<sign>[+-]?)0*(?P<whole>[0-9]+)(?:\.(?P<fraction>[0-9]*?)0*)?")
+_NUMBER: Final = re.compile(r"[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)(e[+-]?[0-9]{1,4})?", re.IGNORECASE)
 _NUMBER_CHARS: Final = 40
+_DECIMAL: Final = Context(prec=_NUMBER_CHARS)
+
+# Longer ones are texts in the wrong column.
+_LABEL_CHARS: Final = 200
+
+# Unicode's categories of control characters and line breaks.
+_CONTROLS: Final = frozenset({"Cc", "Zl", "Zp"})
+
+# How programs write booleans as numbers.
+_BOOLEANS: Final = {"true": "1", "false": "0"}
 
 # Between the labels of a text that has several.
 _SEPARATORS: Final = "|,;"
@@ -80,28 +91,31 @@ def label_of(value: object, missing: frozenset[str] = _MISSING) -> str:
         case float() if math.isnan(value):
             raise ValueError("no label")
         case float() if value.is_integer():
-            return str(int(value))
+            return number_of(str(value)) or str(int(value))
         case int() | float():
-            return str(value)
+            return number_of(str(value)) or str(value)
         case list() | tuple() | set():
             raise ValueError("its label is a list: a text has one label")
     raise ValueError("its label is not a string, number or boolean")
 
 
 def number_of(label: str) -> str | None:
-    """Return the shortest spelling of a number in decimal notation; None for anything else.
+    """Return the one spelling of a number; None for anything else.
 
-    Codes with leading zeros are not numbers here, nor is anything of more than forty characters.
+    It has no exponent, unless the digits would be more than forty. Codes with leading zeros are not
+    numbers here, nor is anything of more than forty characters.
 
     Example:
-        >>> number_of("1.0"), number_of("+1"), number_of("-0.50"), number_of("007"), number_of("x")
-        ('1', '1', '-0.5', None, None)
+        >>> number_of("1.0"), number_of("+1"), number_of("-.50"), number_of("1e3"), number_of("007")
+        ('1', '1', '-0.5', '1000', None)
     """
     found = _NUMBER.fullmatch(label) if len(label) <= _NUMBER_CHARS else None
     if found is None or re.match(r"[+-]?0[0-9]", label):
         return None
-    number = found["whole"] + (f".{found['fraction']}" if found["fraction"] else "")
-    return f"-{number}" if found["sign"] == "-" and number != "0" else number
+    number = _DECIMAL.create_decimal(label).normalize(_DECIMAL)
+    if not number:
+        return "0"
+    return f"{number:f}" if abs(number.adjusted()) < _NUMBER_CHARS else f"{number:e}"
 
 
 def merged_spellings(counts: Counter[str]) -> dict[str, str]:
@@ -122,7 +136,8 @@ def merged_spellings(counts: Counter[str]) -> dict[str, str]:
 def _form(label: str) -> str:
     """Reduce a label to what its spellings share: no case, white space, invisible characters."""
     plain = unicodedata.normalize("NFKC", unicodedata.normalize("NFKC", label).casefold())
-    return "".join(one for one in plain if not one.isspace() and unicodedata.category(one) != "Cf")
+    form = "".join(one for one in plain if not one.isspace() and unicodedata.category(one) != "Cf")
+    return _BOOLEANS.get(form) or number_of(form) or form
 
 
 def describe_spellings(counts: Counter[str], merged: dict[str, str]) -> list[str]:
@@ -131,6 +146,32 @@ def describe_spellings(counts: Counter[str], merged: dict[str, str]) -> list[str
     for label, kept in sorted(merged.items()):
         groups[kept].append(f"{shortened(label)} ({counts[label]:,})")
     return [", ".join(group) for group in groups.values() if len(group) > 1]
+
+
+def require_names(path: object, labels: Sequence[str], lines: Sequence[int], unit: str) -> None:
+    """Refuse labels that can be no names of classes: probably, the column is one of texts.
+
+    Args:
+        path: of the file.
+        labels: n labels.
+        lines: n numbers, where the row of each starts.
+        unit: what the lines are, ``line`` or ``row``.
+
+    Raises:
+        DatasetError: a label is too long, or contains line breaks or control characters; the
+            message does not quote it.
+    """
+    for label, line in zip(labels, lines, strict=True):
+        if len(label) > _LABEL_CHARS:
+            problem = f"has more than {_LABEL_CHARS} characters"
+        elif any(unicodedata.category(one) in _CONTROLS for one in label):
+            problem = "contains a line break, a tab or another control character"
+        else:
+            continue
+        raise DatasetError(
+            f"{path}: the label on {unit} {line} {problem}, so it is probably a text in the wrong "
+            "column. Choose another one with --label-column, or correct the file."
+        )
 
 
 def require_single(path: object, labels: Iterable[str]) -> None:
@@ -177,10 +218,10 @@ def choose_names(
         if len(counts) > 2:
             return tuple(sorted(counts)), []
         positive, reason = _guess_positive(counts)
-        guess = [f"positive label {positive!r} ({reason})"]
+        guess = [f"positive label {shortened(positive)} ({reason})"]
     if positive not in counts:
         raise DatasetError(
-            f"{path}: no row has the positive label {positive!r}"
+            f"{path}: no row has the positive label {shortened(positive)}"
             f"{suggestion(positive, list(counts))}; available: {listed(sorted(counts))}"
         )
     rest = [label for label in counts if label != positive]

@@ -214,10 +214,46 @@ def test_equal_numbers_are_one_label(reads: Reads, extension: str) -> None:
     assert reads(data, positive="1.0").dataset.label_names == ("0", "1")
 
 
+def test_numbers_with_an_exponent_or_without_a_zero_are_the_same_label(reads: Reads) -> None:
+    data = labelled((".5", 6), ("0.5", 6), ("1e0", 5), ("1", 5), ("5E-1", 1))
+    found = reads(data, positive="10e-1")
+    assert found.dataset.label_names == ("0.5", "1")
+    assert np.bincount(found.dataset.labels).tolist() == [13, 10]
+
+
+def test_booleans_as_words_and_as_numbers_are_refused_or_merged(reads: Reads) -> None:
+    labels = [True] * 9 + [1] * 3 + [False] * 12 + ["False"]
+    data = objects([{"text": "a", "label": label} for label in labels])
+    with pytest.raises(DatasetError, match=r"'1' \(3\), 'true' \(9\); 'False' \(1\), 'false'"):
+        reads(data, ".jsonl")
+    found = reads(data, ".jsonl", merge_labels=True)
+    assert found.dataset.label_names == ("false", "true")
+    assert np.bincount(found.dataset.labels).tolist() == [13, 12]
+
+
+@pytest.mark.parametrize(
+    ("label", "problem"),
+    [
+        ("a very long label " * 20, "has more than 200 characters"),
+        ("two\nlines", "contains a line break"),
+        ("two\u2028lines", "contains a line break"),
+        ("ham\x1b[31m", "contains a line break, a tab or another control character"),
+        ("nul\0", ".* or another control character"),
+    ],
+)
+def test_a_text_as_a_label_is_not_quoted(reads: Reads, label: str, problem: str) -> None:
+    rows = [*TWENTY, ("hello", label)]
+    with pytest.raises(
+        DatasetError, match=rf"the label on line 22 {problem}.*--label-col"
+    ) as error:
+        reads(to_csv(rows))
+    assert label[:8] not in str(error.value)
+
+
 def test_spellings_of_a_label_are_refused(reads: Reads) -> None:
     data = labelled(("Spam", 10), ("spam", 20), ("SPAM", 1), ("not spam", 20), ("Not  Spam", 2))
     with pytest.raises(
-        DatasetError, match=r"alone: 'Not  Spam' \(2\), 'not spam' \(20\); "
+        DatasetError, match=r"numbers: 'Not  Spam' \(2\), 'not spam' \(20\); "
     ) as error:
         reads(data)
     assert "'SPAM' (1), 'Spam' (10), 'spam' (20). Merge them with --merge-labels" in str(

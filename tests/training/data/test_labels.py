@@ -1,5 +1,6 @@
 """Labels as values of a file: equal numbers, spellings, missing ones."""
 
+import re
 from collections import Counter
 from decimal import Decimal
 
@@ -15,12 +16,46 @@ def test_equal_numbers_are_spelt_alike(value: Decimal) -> None:
     shortest = number_of(str(value))
     assert shortest is not None
     assert Decimal(shortest) == value
-    for same in (f"{value}0", f"+{value}".replace("+-", "-"), f"{value:.9f}"):
+    spellings = (
+        f"{value}0",
+        f"+{value}".replace("+-", "-"),
+        f"{value:.9f}",
+        f"{value:e}",
+        f"{value:.9E}",
+        re.sub(r"^(-?)0\.", r"\1.", str(value)),
+        str(float(value)),
+    )
+    for same in spellings:
+        assert Decimal(same) == value
         assert number_of(same) == shortest
 
 
+def test_numbers_of_any_size_are_spelt_alike() -> None:
+    assert number_of("1e300") == number_of("10E299") == number_of("+.1e301") == label_of(1e300)
+    assert number_of("1e-7") == number_of(".0000001") == label_of(1e-7) == "0.0000001"
+    assert number_of("1e9999") is not None  # beyond any float
+    assert number_of("1e22") == label_of(1e22) == label_of(10**22) == "1" + "0" * 22
+
+
 @pytest.mark.parametrize(
-    "text", ["", "x", "1e3", "007", "-01", "1.2.3", "１", "1,0", "+", ".", "1" * 41, "inf", "0x1"]
+    "text",
+    [
+        "",
+        "x",
+        "1e",
+        "e3",
+        "1e12345",
+        "007",
+        "-01",
+        "1.2.3",
+        "１",
+        "1,0",
+        "+",
+        ".",
+        "1" * 41,
+        "inf",
+        "0x1",
+    ],
 )
 def test_what_is_not_a_number(text: str) -> None:
     assert number_of(text) is None
@@ -75,6 +110,8 @@ def test_none_among_numbers_is_no_label() -> None:
         ("é", "e\u0301"),
         ("１", "1"),
         ("spam", "spam\u200b"),
+        ("1", "true"),
+        ("False", "0"),
     ],
 )
 def test_spellings_of_one_label(first: str, second: str) -> None:
