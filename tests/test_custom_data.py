@@ -79,6 +79,24 @@ def test_train_report_evaluate_and_serve(
     assert all(("scores" in one) == (len(labels) > 2) for one in results)
 
 
+def test_near_copies_count_as_one_text(tmp_path: Path) -> None:
+    with (tmp_path / "mine.csv").open("w", newline="", encoding="utf-8") as file:
+        rows = csv.writer(file)
+        rows.writerow(["text", "label"])
+        rows.writerows([f"note {chr(97 + n % 26) * (1 + n // 26)}", "ham"] for n in range(200))
+        rows.writerows([f"Win {'abcdefg'[n % 7]} now, code {n}!", "spam"] for n in range(97))
+    arguments = ["--name=mood", f"--data={tmp_path / 'mine.csv'}", f"--output={tmp_path}", *SMALL]
+    done = train(*arguments)
+    assert done.exit_code == 1
+    assert "Training" not in done.output
+    assert (
+        "error: 'spam': 97 texts in 7 groups of near copies; at least 10 groups are needed, as near"
+        " copies stay in one fold. Add different texts, or split at random with --protocol paper"
+    ) in done.output
+    done = train(*arguments, "--protocol=paper")
+    assert done.exit_code == 0, done.output
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [

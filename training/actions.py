@@ -25,7 +25,8 @@ from .data import datasets
 from .data.balance import LossChoice
 from .data.custom_data import CustomDataset
 from .data.datasets import Dataset
-from .data.splits import Protocol
+from .data.near_copies import require_groups
+from .data.splits import Protocol, split
 from .destination import ARTIFACTS, require_writable
 from .evaluation import majority_metrics, read_test_fold
 from .experiment import Result, Run, train
@@ -77,13 +78,17 @@ def train_custom(found: CustomDataset, loss: LossChoice, options: Options) -> No
     """Train on custom data, and write the report.
 
     Raises:
-        TrainingError: word vectors or configuration are missing or wrong.
+        TrainingError: word vectors or configuration are missing or wrong, or the data cannot be
+            split.
     """
     recipe = configuration.wide_recipe(
         found.dataset.name, options.variant or "wide", loss.name, loss.options
     )
     config = configuration.override(recipe, options.settings)
     run = _run_of(config, options, found.dataset)
+    if run.protocol is Protocol.GROUPED:
+        require_groups(found.dataset)
+    split(found.dataset, run.protocol, run.seed)  # cached; its errors come before the fit
     manifest, result = _train_and_print(run, options.output)
     page = (options.output / config.model / config.variant).with_suffix(".md")
     majority = majority_metrics(manifest, found.dataset)
