@@ -140,9 +140,10 @@ def _rows_as_table(
 
     if spans:
         notes = [*notes, describe_spans(spans)]
+    positions = {name: position for position, name in enumerate(columns)}
 
     def values(column: str) -> list[object]:
-        position = columns.index(column)
+        position = positions[column]
         return [row[position] for row in rows]
 
     return file.table(columns, starts, values, bad_rows, notes=notes)

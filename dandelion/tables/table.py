@@ -1,8 +1,9 @@
 """A table, what is wrong with it, and how its names and bad rows are shown to people."""
 
 import difflib
+from collections import Counter
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final, Literal
 
@@ -58,6 +59,11 @@ class Table:
     bad_rows: tuple[BadRow, ...] = ()
     unit: Literal["line", "row"] = "line"
     notes: tuple[str, ...] = ()
+    _counts: Counter[str] = field(init=False, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        # Counted once, as a file may have many columns; object.__setattr__, as this is frozen.
+        object.__setattr__(self, "_counts", Counter(self.columns))
 
     def column(self, name: str) -> list[object]:
         """Return a column's values, one per row.
@@ -70,15 +76,19 @@ class Table:
         self.check_column(name)
         return self._values(name)
 
+    def single_columns(self) -> tuple[str, ...]:
+        """Return the names that only one column has, in the order of the file."""
+        return tuple(name for name in self.columns if self._counts[name] == 1)
+
     def check_column(self, name: str) -> None:
         """Check that there is exactly one column of a name.
 
         Raises:
             TableError: there is none or more than one; suggests a similar name.
         """
-        if self.columns.count(name) == 1:
+        if self._counts[name] == 1:
             return
-        problem = "more than one column" if name in self.columns else "no column"
+        problem = "more than one column" if self._counts[name] else "no column"
         raise TableError(
             f"{self.path}: {problem} {name!r}{suggestion(name, self.columns)}; "
             f"available: {listed(self.columns)}"

@@ -10,6 +10,7 @@ import os
 import pkgutil
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pyarrow as pa
@@ -222,6 +223,23 @@ def test_a_column_that_does_not_occur_exactly_once(name: str, message: str) -> N
         table.column(name)
     with pytest.raises(TableError, match=message):
         table.check_column(name)
+
+
+@pytest.mark.parametrize("extension", [".csv", ".tsv", ".jsonl"])
+def test_many_columns_take_linear_time(extension: str) -> None:
+    """With a search for each column they took minutes; a second is enough."""
+    names = [f"c{number}" for number in range(100_000)]
+    if extension == ".jsonl":
+        data = json.dumps(dict.fromkeys(names, "1")).encode()
+    else:
+        delimiter = "," if extension == ".csv" else "\t"
+        data = "\n".join([delimiter.join(names), delimiter.join(["1"] * 100_000)]).encode()
+    start = time.monotonic()
+    table = parsed(data, extension)
+    for name in table.single_columns():
+        assert table.column(name) == ["1"]
+        assert time.monotonic() - start < 20
+    assert table.single_columns() == tuple(names)
 
 
 def test_names_in_messages_are_short_and_few() -> None:

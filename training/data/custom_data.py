@@ -290,9 +290,7 @@ def _named(columns: Sequence[str], known: re.Pattern[str], other: str | None) ->
 def _with_few_values(table: Table, other: str | None) -> str | None:
     """Return the column that looks like labels, if there is exactly one."""
     found = []
-    for column in table.columns:
-        if table.columns.count(column) > 1:
-            continue
+    for column in table.single_columns():
         values = Counter(str(value).strip() for value in table.column(column))
         few = len(values) <= min(_FEW_VALUES, values.total() // 2)
         # A column that contains its own name: the file has no header.
@@ -304,8 +302,8 @@ def _with_few_values(table: Table, other: str | None) -> str | None:
 def _flags(table: Table, other: str | None) -> list[str]:
     """Return the columns that contain two values, as 0 and 1 or true and false, and no others."""
     found = []
-    for column in table.columns:
-        if column == other or table.columns.count(column) > 1:
+    for column in table.single_columns():
+        if column == other:
             continue
         values = {str(value).strip().casefold() for value in table.column(column)}
         if {number_of(value) or value for value in values} in ({"0", "1"}, {"false", "true"}):

@@ -4,6 +4,7 @@ import csv
 import hashlib
 import io
 import json
+import time
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -473,6 +474,17 @@ def test_two_columns_of_few_values(reads: Reads) -> None:
     rows = [{"v1": "a", "v2": "b"}, {"v1": "c", "v2": "d"}] * 10
     with pytest.raises(DatasetError, match="cannot guess"):
         reads(objects(rows), ".jsonl")
+
+
+def test_columns_cannot_be_guessed_among_a_hundred_thousand(reads: Reads) -> None:
+    names = ",".join(f"c{number}" for number in range(100_000))
+    row = ",".join(["x"] * 100_000)
+    start = time.monotonic()
+    with pytest.raises(DatasetError, match=r"cannot guess .* and 99,980 more"):
+        reads("\n".join([names, row, row, row]).encode())
+    with pytest.raises(DatasetError, match=r"no column 'c100000', did you mean"):
+        reads("\n".join([names, row, row, row]).encode(), text_column="c100000")
+    assert time.monotonic() - start < 30
 
 
 def test_a_file_without_a_header(reads: Reads) -> None:
