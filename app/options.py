@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Final, get_args
 
-from .settings import Settings, option, variable
+from .settings import Settings, bounds, option, variable
 
 _METAVARS: Final[dict[Any, str]] = {
     int: "INTEGER",
@@ -39,6 +39,8 @@ def parse(arguments: Sequence[str] | None, program: str) -> dict[str, Any]:
         text = f"{field.description}"
         if field.default_factory is None and default not in (None, ""):
             text = f"{text} Default: {default}."
+        if limits := bounds(name):
+            text = f"{text} From {limits}."
         text = text.replace("%", "%%")
         if field.annotation is bool:
             parser.add_argument(option(name), action=argparse.BooleanOptionalAction, help=text)

@@ -349,12 +349,17 @@ def table() -> str:
         default = field.get_default(call_default_factory=True)
         shown = "" if default in (None, "") else f"`{default}`"
         meaning = " ".join((field.description or "").split())
-        lines.append(f"| `{variable(name)}` | {shown} | {_range(name)} | {meaning} |")
+        lines.append(f"| `{variable(name)}` | {shown} | {bounds(name)} | {meaning} |")
     return "\n".join(lines) + "\n"
 
 
-def _range(field: str) -> str:
-    """Return the smallest and the largest value of a number."""
+def bounds(field: str) -> str:
+    """Return the smallest and the largest value of a number; nothing for other fields.
+
+    Example:
+        >>> bounds("port")
+        '0 to 65535'
+    """
     metadata = Settings.model_fields[field].metadata
     smallest = [bound.ge for bound in metadata if hasattr(bound, "ge")]
     largest = [bound.le for bound in metadata if hasattr(bound, "le")]

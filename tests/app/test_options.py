@@ -22,6 +22,7 @@ def test_every_setting_has_an_option(capsys: pytest.CaptureFixture[str]) -> None
     for name, field in Settings.model_fields.items():
         assert f" {option(name)}" in written
         assert name == "models" or " ".join(field.description.split()) in written
+    assert "(Linux). Default: 1. From 1 to 1000." in written
     assert "overriding `serving.toml`: `--models spam=mse`" in written
     assert written.lower().count("./artifacts`") == written.lower().count("default: `./artifacts`")
     assert "Default: artifacts" not in written
