@@ -79,6 +79,37 @@ def test_train_report_evaluate_and_serve(
     assert all(("scores" in one) == (len(labels) > 2) for one in results)
 
 
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--loss=nope"], "unknown loss 'nope'"),
+        (["--loss=tversky", "--set=loss_options={alpha=9}"], "loss_options of 'tversky'"),
+        (["--set=nope=1"], "nope: unknown field"),
+        (["--set=loss_options={nope=1}"], "loss_options of 'bce'"),
+        (["--set=epochs"], "expected FIELD=VALUE"),
+        (["--data=none.csv", "--loss=nope"], "none.csv: cannot be read: No such file"),
+    ],
+)
+def test_the_configuration_is_checked_before_data_is_read(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, arguments: list[str], message: str
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "mine.csv").write_text("never read: it has no rows")
+    done = train("--name=mood", "--data=mine.csv", *arguments)
+    assert done.exit_code == 1
+    assert done.output.startswith("error: ")
+    assert message in done.output
+
+
+def test_options_of_a_default_loss_are_accepted_before_data_is_read(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "mine.csv").write_text("text,label")
+    done = train("--name=mood", "--data=mine.csv", '--set=loss_options={classes="both"}')
+    assert "mine.csv: has no rows" in done.output
+
+
 def test_near_copies_count_as_one_text(tmp_path: Path) -> None:
     with (tmp_path / "mine.csv").open("w", newline="", encoding="utf-8") as file:
         rows = csv.writer(file)

@@ -18,7 +18,7 @@ from dandelion.manifest import Manifest
 from dandelion.tables import describe_bad_rows, listed
 
 from .data import custom_data, datasets
-from .data.balance import LossChoice, choose_loss
+from .data.balance import DEFAULTS, LossChoice, choose_loss
 from .data.custom_data import CustomData, CustomDataset
 from .data.datasets import Dataset
 from .destination import ARTIFACTS, require_writable
@@ -159,7 +159,10 @@ def train_one(  # noqa: PLR0913, PLR0917
         if name is not None and data is not None and model is None:
             columns = (text_column, label_column, positive)
             request = CustomData(name, data, *columns, encoding, delimiter, merge_labels)
-            custom = _read_custom(request, loss, output, variant or "wide")
+            custom_data.check(request)
+            require_writable(output, name, variant or "wide")
+            _check_configuration(name, variant or "wide", loss, settings or [])
+            custom = _read_custom(request, loss)
         else:
             _check_builtin(model, name, data, output, variant or loss or "wide")
         with interruptible():
@@ -187,16 +190,37 @@ def _check_builtin(
     require_writable(output, model, variant)
 
 
-def _read_custom(
-    request: CustomData, loss: str | None, output: Path, variant: str
-) -> tuple[CustomDataset, LossChoice]:
+def _check_configuration(
+    name: str, variant: str, loss: str | None, settings: Sequence[str]
+) -> None:
+    """Check loss and settings before any data is read; without either, torch is not imported.
+
+    Raises:
+        ConfigurationError: the loss is unknown, or a setting suits neither it nor, if none is
+            given, any default loss.
+    """
+    if loss is None and not settings:
+        return
+    with interruptible():
+        from . import configuration  # noqa: PLC0415
+    losses = DEFAULTS if loss is None else {loss: {}}
+    problems = []
+    for one, options in losses.items():
+        try:
+            recipe = configuration.wide_recipe(name, variant, one, options)
+            configuration.override(recipe, settings)
+        except ConfigurationError as error:
+            problems.append(error)
+    if len(problems) == len(losses):
+        raise problems[0]
+
+
+def _read_custom(request: CustomData, loss: str | None) -> tuple[CustomDataset, LossChoice]:
     """Read custom data, choose the loss, and print what was read and chosen.
 
     Raises:
-        TrainingError: the data cannot be used, or the artifact could not be written.
+        TrainingError: the data cannot be used.
     """
-    custom_data.check(request)
-    require_writable(output, request.name, variant)
     found = custom_data.read(request)
     choice = choose_loss(found.dataset, loss)
     _print_custom(found, choice.notes)

@@ -12,8 +12,6 @@ import re
 import zlib
 from typing import Final
 
-from .table import shortened
-
 MAX_UNPACKED_BYTES: Final = 500_000_000
 """The most bytes that a gzip file may hold: it can unpack to a thousand times its size."""
 
@@ -21,6 +19,9 @@ _CHUNK_BYTES: Final = 2**20
 
 # An encoding of host names, which limits their length, is none of files.
 _PROBE: Final = "More characters than a part of a host name may have, which are sixty-three.\n"
+
+# The most that is quoted of an encoding's name.
+_NAME_CHARS: Final = 40
 
 # A longer mark comes before the shorter one that it starts with.
 _BYTE_ORDER_MARKS: Final = (
@@ -88,7 +89,7 @@ def check_encoding(name: str) -> None:
         is_fit = False
     if not is_fit:
         raise DecodingError(
-            f"{shortened(name)} is not an encoding of text files. Encodings are, for example, "
+            f"{name[:_NAME_CHARS]!r} is not an encoding of text files. Encodings are, for example, "
             "utf-8, utf-16, cp1252 and gb18030 (--encoding)"
         )
 

@@ -22,6 +22,13 @@ RARE_LOSS: Final = "dice_bce"
 RARE_OPTIONS: Final[Mapping[str, str]] = {"classes": "both"}
 """Its options."""
 
+DEFAULTS: Final[Mapping[str, Mapping[str, str]]] = {
+    "bce": {},
+    "cross_entropy": {},
+    RARE_LOSS: RARE_OPTIONS,
+}
+"""Every loss that may be chosen without being asked for, and its options."""
+
 # With fewer texts of a class, quality depends on them more than on the loss.
 _FEW_TEXTS: Final = 50
 

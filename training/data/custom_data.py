@@ -137,7 +137,7 @@ def read(custom: CustomData) -> CustomDataset:
 
 
 def check(custom: CustomData) -> None:
-    """Check a request as far as that takes no time: the name, the path, the options.
+    """Check a request as far as that takes no time: the name, the options, whether there is a file.
 
     Raises:
         DatasetError: one of them is wrong.
@@ -145,8 +145,12 @@ def check(custom: CustomData) -> None:
     _check_name(custom.name)
     try:
         tables.check_options(custom.path, encoding=custom.encoding, delimiter=custom.delimiter)
+        custom.path.stat()
     except TableError as error:
         raise DatasetError(str(error)) from error
+    except (OSError, ValueError) as error:  # ValueError: a null character
+        reason = error.strerror if isinstance(error, OSError) else error
+        raise DatasetError(f"{custom.path}: cannot be read: {reason}. Check the path.") from error
 
 
 def _read(custom: CustomData, table: Table) -> CustomDataset:
