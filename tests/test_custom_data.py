@@ -52,7 +52,12 @@ def test_train_report_evaluate_and_serve(
     assert f"Serve it: {expected}DANDELION_ARTIFACTS={artifacts} dandelion serve\n" in done.output
     assert f"line {2 + 2 * 40 * len(labels)}" in done.output
     report = (artifacts / "mood" / "wide.md").read_text(encoding="utf-8")
-    for part in ("# mood/wide", "| majority |", "## Rows left out", *labels):
+    for part in (
+        "# mood/wide",
+        "| majority |",
+        "## Rows left out\n\n1 row, for this reason:\n\n- line",
+        *labels,
+    ):
         assert part in report
     assert "without a label" not in report + done.output
 

@@ -46,7 +46,9 @@ def write(
         lines = "\n".join(
             f"- {as_markdown(line)}" for line in describe_bad_rows(found.bad_rows, _LISTED_ROWS)
         )
-        parts.append(f"## Rows left out\n\n{len(found.bad_rows)}, for these reasons:\n\n{lines}\n")
+        bad = len(found.bad_rows)
+        count = "1 row, for this reason" if bad == 1 else f"{bad:,} rows, for these reasons"
+        parts.append(f"## Rows left out\n\n{count}:\n\n{lines}\n")
     write_atomically(page, "\n".join(parts).encode())
 
 
