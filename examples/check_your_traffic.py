@@ -4,23 +4,23 @@ Shows: what a threshold means on your traffic. If a model was trained on other t
 share of positives, few of its alerts may be correct; measure it, then move the threshold or train
 on your own texts.
 
-Run, from the root of a checkout (the base install is enough)::
+Run (the base install is enough)::
 
     python examples/check_your_traffic.py                # a few texts made up by this program
-    python examples/check_your_traffic.py mine.csv       # a CSV file with columns text,label
+    python examples/check_your_traffic.py mine.csv       # a file with columns text and label
     python examples/check_your_traffic.py mine.csv cyberbullying/dice-wide
 
 Prints a table: at each threshold, how many texts raise an alert, the share of alerts that are
 correct (precision) and the share of positives that are found (recall).
 """
 
-import csv
 import sys
 from pathlib import Path
 
 import numpy as np
 
-from dandelion import Classifier
+from dandelion import Classifier, TableError, tables
+from dandelion.installation import default_artifacts
 
 MADE_UP = [
     ("Are you coming to practice tomorrow?", "ham"),
@@ -33,23 +33,29 @@ MADE_UP = [
 
 
 def read(path: Path) -> list[tuple[str, str]]:
-    """Read (text, label) pairs from a CSV file with these two columns."""
-    # Excel writes a byte order mark, which utf-8-sig skips.
-    with path.open(newline="", encoding="utf-8-sig") as file:
-        rows = csv.DictReader(file)
-        columns = rows.fieldnames or []
-        if not {"text", "label"} <= set(columns):
-            sys.exit(f"{path}: needs the columns text and label, but has: {', '.join(columns)}")
-        return [(row["text"], row["label"]) for row in rows]
+    """Read (text, label) pairs from a file with these two columns: CSV, JSON Lines, Parquet, …"""
+    try:
+        # encoding="cp1252" and delimiter=";", for example, if they are not recognized.
+        table = tables.read(path)
+        texts, labels = table.column("text"), table.column("label")
+    except TableError as error:
+        sys.exit(str(error))
+    if table.bad_rows:
+        left_out = "; ".join(tables.describe_bad_rows(table.bad_rows, limit=3))
+        print(f"left out: {left_out}", file=sys.stderr)
+    return [(str(text), str(label).strip()) for text, label in zip(texts, labels, strict=True)]
 
 
 def main(rows: list[tuple[str, str]], artifact: str) -> None:
     """Print precision and recall at a few thresholds, the model's own among them."""
-    classifier = Classifier.load(Path("artifacts") / artifact)
+    classifier = Classifier.load(default_artifacts() / artifact)
     own = classifier.manifest.threshold
     if own is None:
         sys.exit(f"{artifact} has more than two labels, so there is no threshold to choose")
-    positive = classifier.manifest.labels[1]
+    negative, positive = classifier.manifest.labels
+    unknown = {label for _, label in rows} - {negative, positive}
+    if unknown:
+        sys.exit(f"labels are {negative!r} and {positive!r}, not {tables.listed(sorted(unknown))}")
     scores = classifier.scores([text for text, _ in rows])
     is_positive = np.array([label == positive for _, label in rows])
     if not is_positive.any():

@@ -17,7 +17,15 @@ SPAM_AND_HAM = [r"spam +0\.737 +WINNER!!.*", r"ham +0\.252 +Lunch at 12\?"]
 
 def run(name: str, *arguments: str, cache: Path | None = None) -> list[str]:
     """Run an example as its docstring says, and return the lines that it printed."""
-    done = subprocess.run(
+    done = start(name, *arguments, cache=cache)
+    assert done.returncode == 0, done.stderr
+    return done.stdout.splitlines()
+
+
+def start(
+    name: str, *arguments: str, cache: Path | None = None
+) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
         [sys.executable, str(EXAMPLES / name), *arguments],
         cwd=ROOT,
         env=os.environ | {"PYTHONPATH": str(ROOT), "TRAINING_CACHE": str(cache or ".cache")},
@@ -26,8 +34,6 @@ def run(name: str, *arguments: str, cache: Path | None = None) -> list[str]:
         timeout=PATIENCE_S,
         check=False,
     )
-    assert done.returncode == 0, done.stderr
-    return done.stdout.splitlines()
 
 
 def matches(lines: list[str], patterns: list[str]) -> bool:
@@ -86,6 +92,26 @@ def test_check_your_traffic(tmp_path: Path) -> None:
     data.write_text("text,label\nnobody likes you,cyberbullying\nhello,not_cyberbullying\n")
     lines = run("check_your_traffic.py", str(data), "cyberbullying/dice-wide")
     assert lines[0] == "cyberbullying/dice-wide: 2 texts, 1 of them cyberbullying"
+
+    data.write_text("text;label\nWIN a prize!;spam\nhello;ham\n", encoding="utf-8-sig")
+    assert run("check_your_traffic.py", str(data))[0].endswith(": 2 texts, 1 of them spam")
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        ("text,label\nWIN,spam\nhello,Ham\nhi,1\n", "labels are 'ham' and 'spam', not '1', 'Ham'"),
+        ("text,class\nWIN,spam\n", "no column 'label'"),
+        ("text,label\nhello,ham\n", "no row has the label 'spam'"),
+    ],
+)
+def test_check_your_traffic_refuses(tmp_path: Path, content: str, message: str) -> None:
+    data = tmp_path / "mine.csv"
+    data.write_text(content)
+    done = start("check_your_traffic.py", str(data))
+    assert done.returncode == 1
+    assert message in done.stderr
+    assert done.stderr.count("\n") == 1
 
 
 def test_train_on_csv(tmp_path: Path) -> None:
