@@ -118,9 +118,10 @@ def _serve(chosen: Settings, bound: list[socket.socket]) -> int:
     """Load the models, then listen; returns the exit code, or a signal's number, negative."""
     metrics = Metrics(workers=chosen.workers if supervisor.CAN_FORK else 0)
     phase = SharedPhase()
+    http = _protocol(chosen, metrics, len(bound) or 1)  # first: it may refuse the start
     config = uvicorn.Config(
         create_app(chosen, metrics, phase),
-        http=_protocol(chosen, metrics, len(bound) or 1),
+        http=http,
         ws="none",
         loop=f"{event_loop.__name__}:{event_loop.create.__name__}",
         workers=1,  # of uvicorn's; by default it reads a variable of other programs
@@ -148,7 +149,11 @@ def _serve(chosen: Settings, bound: list[socket.socket]) -> int:
 def _protocol(
     chosen: Settings, metrics: Metrics, addresses: int
 ) -> type[asyncio.Protocol] | Literal["auto"]:
-    """Return what reads requests from connections."""
+    """Return what reads requests from connections.
+
+    Raises:
+        SettingsError: too few file descriptors.
+    """
     if importlib.util.find_spec("httptools") is None:  # Windows
         _log.warning("without httptools: no limits on connections, URLs and headers, no timeouts")
         return "auto"

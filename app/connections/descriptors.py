@@ -9,8 +9,13 @@ import logging
 import math
 import sys
 from contextlib import suppress
+from typing import Final
 
+from ..settings import SettingsError
 from .open_connections import max_lingering
+
+# Connections with which a worker is of use: probes, a scraper, and a few clients.
+_FEWEST: Final = 8
 
 _log = logging.getLogger("dandelion")
 
@@ -42,11 +47,21 @@ def connections_within(limit: float, wanted: int, *, others: int) -> int:
         others: descriptors that are used for something else.
 
     Returns:
-        Fewer than ``wanted``, with a warning in the log, where the limit does not suffice for them.
-        At least 1.
+        Fewer than ``wanted``, with a warning in the log, where the limit does not suffice for them;
+        but at least 8, if that many are wanted.
+
+    Raises:
+        SettingsError: it does not suffice for 8.
     """
+    fewest = min(wanted, _FEWEST)
+    needed = fewest + max_lingering(fewest) + others
+    if limit < needed:
+        raise SettingsError(
+            f"the system allows {limit:.0f} open files (ulimit -n), and the service needs "
+            f"{needed} at least; raise the limit"
+        )
     possible = wanted
-    while possible > 1 and possible + max_lingering(possible) + others > limit:
+    while possible + max_lingering(possible) + others > limit:
         possible = min(possible - 1, int(limit))
     if possible < wanted:
         facts = {"descriptors": limit, "connections": possible, "wanted": wanted}

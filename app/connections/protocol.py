@@ -5,9 +5,7 @@ timeout on reading, and takes ``Upgrade`` for the end of HTTP. `GuardedProtocol`
 subclass that overrides the callbacks that httptools documents, and asyncio's. A guard around
 uvicorn's protocol would not see where a request begins and ends: it would need a second parser, and
 two that disagree invite request smuggling. In a subclass, one parser decides. Of uvicorn, only
-attributes without an underscore are used, which `mypy` checks: ``parser``, ``url``, ``headers``,
-``scope``, ``flow``, ``pipeline``, and of ``cycle``, a request and its response, ``keep_alive``,
-``response_started`` and ``transport``.
+attributes without an underscore are used, which `mypy` checks.
 
 The limits are checked when a request's headers are complete. Until then the parser is given no more
 bytes than they allow, so a header that never ends costs no more than one that does.
@@ -177,7 +175,7 @@ class GuardedProtocol(HttpToolsProtocol):
         if hosts != 1 and (hosts or self.parser.get_http_version() != "1.0"):
             raise malformed()
         super().on_headers_complete()
-        self.headers = []  # trailers would be added to the headers
+        self.headers = []  # from here on, of trailers, which would be added to the headers
         self._receiving = _BODY
         self._heads += 1
         self._unanswered += 1
@@ -197,6 +195,9 @@ class GuardedProtocol(HttpToolsProtocol):
             return
         super().on_message_complete()
         self._receiving = _NOTHING
+        # Trailers may say `Connection: close`; then the parser discards everything that follows.
+        if self.headers and not self.parser.should_keep_alive():
+            self._may_keep_alive = self.cycle.keep_alive = False
         if self._unfinished is not None:
             if not self._unfinished.response_started and not self._stopping:
                 self._unfinished.keep_alive = self._may_keep_alive

@@ -130,10 +130,13 @@ def test_head_leaves_a_connection_usable(service: Service) -> None:
             assert client.get(f"{service.url}/livez").json() == {"status": "alive"}
 
 
-def logged_client(service: Service, request_id: str, forwarded_for: str) -> object:
-    """Return the client's address in the log line of a request."""
+def logged_client(
+    service: Service, request_id: str, forwarded_for: str, host: str = "127.0.0.1"
+) -> object:
+    """Return the client's address in the log line of a request, sent to the host."""
     headers = {"X-Request-ID": request_id, "X-Forwarded-For": forwarded_for}
-    service.post("/classify/spam", json=TEXTS, headers=headers).raise_for_status()
+    url = f"http://{host}:{service.port}/classify/spam"
+    httpx2.post(url, json=TEXTS, headers=headers, timeout=PATIENCE_S).raise_for_status()
 
     def found() -> list[dict[str, object]]:
         return [line for line in service.lines() if line.get("request_id") == request_id]
@@ -170,6 +173,7 @@ def test_a_proxy_is_recognized_where_both_families_are_served(start_service: Sta
     service.wait_until_ready()
     assert logged_client(service, "r-1", "203.0.113.9") == "203.0.113.9"
     assert logged_client(service, "r-2", "") == "127.0.0.1"
+    assert logged_client(service, "r-3", "203.0.113.9", "[::1]") == "::1"  # not trusted
 
 
 def test_what_kubernetes_sets_is_logged_once(service: Service) -> None:

@@ -192,6 +192,40 @@ def test_trailers_are_no_headers(service: Service) -> None:
         assert found[0].headers["x-request-id"] != "from-a-trailer"
 
 
+@pytest.mark.parametrize("name", [b"Connection", b"Proxy-Connection"])
+@pytest.mark.parametrize("before", [b"", WHOLE])
+def test_a_connection_ends_with_trailers_that_say_so(
+    service: Service, name: bytes, before: bytes
+) -> None:
+    # The parser discards what follows, so the client must not be left waiting for an answer.
+    body = chunk(BODY) + b"0\r\n%s: close\r\n\r\n" % name
+    for pieces in ([CHUNKED + body], [CHUNKED, body], [CHUNKED + body[:-1], body[-1:]]):
+        found = send(service, before + pieces[0], *pieces[1:], WHOLE)
+        assert statuses(found) == [200] * (2 if before else 1)
+        assert found[-1].headers["connection"] == "close"
+
+
+@pytest.mark.parametrize(
+    "trailers",
+    [
+        *(b"Connection: keep-alive", b"Connection: upgrade\r\nUpgrade: h2c", b"Upgrade: h2c"),
+        *(b"Expect: 100-continue", b"Host: b"),
+    ],
+)
+def test_a_connection_outlives_other_trailers(service: Service, trailers: bytes) -> None:
+    body = chunk(BODY) + b"0\r\n%s\r\n\r\n" % trailers
+    for pieces in ([CHUNKED + body + WHOLE], [CHUNKED, body, WHOLE]):
+        assert statuses(send(service, *pieces, LAST)) == [200, 200, 200]
+
+
+@pytest.mark.parametrize("trailer", [b"Content-Length: 5", b"Transfer-Encoding: chunked"])
+def test_trailers_that_frame_a_body_are_refused(service: Service, trailer: bytes) -> None:
+    body = chunk(BODY) + b"0\r\n%s\r\n\r\n" % trailer
+    for pieces in ([CHUNKED + body], [CHUNKED, body]):
+        (answer,) = send(service, *pieces, WHOLE)
+        check_last(answer, 400)
+
+
 @pytest.mark.parametrize(
     "request_",
     [
@@ -451,6 +485,19 @@ def test_probes_pass_with_few_file_descriptors(
     service.wait(lambda: service.get("/livez").status_code == 200)
     assert statuses(send(service, WHOLE, LAST)) == [200, 200]
     assert "Traceback" not in service.log.read_text()
+
+
+@pytest.mark.parametrize("limit", [12, 20, 50])
+def test_too_few_file_descriptors_are_refused(
+    start_service: StartService, made_up: Path, limit: int
+) -> None:
+    code = FEW_DESCRIPTORS.replace("56", str(limit)).format(asyncio=False)
+    service = start_service(["-c", code], artifacts=made_up)
+    assert service.exit_code() == 2
+    assert service.log.read_text() == (
+        f"error: the system allows {limit} open files (ulimit -n), and the service needs 51 at "
+        "least; raise the limit\n"
+    )
 
 
 def test_the_descriptor_limit_is_raised(start_service: StartService, made_up: Path) -> None:
