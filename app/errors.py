@@ -62,6 +62,11 @@ def malformed() -> Problem:
     return Problem(HTTPStatus.BAD_REQUEST, "The request is not valid HTTP/1.1 (RFC 9112).")
 
 
+def unsupported_coding() -> Problem:
+    """400: the body is encoded for the transfer by more than ``chunked``."""
+    return Problem(HTTPStatus.BAD_REQUEST, "The only supported Transfer-Encoding is chunked.")
+
+
 def framing_too_large(max_bytes: int) -> Problem:
     """400: what frames a chunked body is out of proportion to it."""
     return Problem(

@@ -7,6 +7,7 @@ import re
 import time
 from collections.abc import Callable
 from http import HTTPStatus
+from ipaddress import ip_address
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
@@ -127,9 +128,18 @@ class RequestMiddleware:
 
 
 def _address(scope: Scope) -> str:
-    """Return the client's address; "" where it has none, on a Unix domain socket."""
+    """Return the client's IP address; "" where none is known, as on a Unix domain socket.
+
+    What a trusted proxy passes on may be anything that its client has sent.
+    """
     client = scope.get("client")
-    return client[0] if client else ""
+    if not client:
+        return ""
+    try:
+        address = ip_address(client[0].partition("%")[0])  # a zone may be any text
+    except ValueError:
+        return ""
+    return str(getattr(address, "ipv4_mapped", None) or address)
 
 
 class _Exchange:

@@ -15,6 +15,11 @@ from ..api import headers, problems
 from ..errors import Problem
 from .open_connections import Connections
 
+# For a client to read an error.
+_AFTER_ERROR_S: Final = 5.0
+# A body is discarded up to this many times the limit on bodies.
+_BODIES: Final = 2
+_MIN_BYTES: Final = 1_000_000
 # For a client to read its last response when the server stops.
 _AT_SHUTDOWN_S: Final = 2.0
 _CLOSE: Final = (b"connection", b"close")
@@ -57,8 +62,7 @@ class Lingering(asyncio.Protocol):
         connections: of the worker.
         server_state: of the server, which waits for its connections when it stops.
         transport: whose protocol it becomes; the response has been written.
-        seconds: to wait for the client's end at most.
-        max_bytes: to discard at most.
+        is_short: whether the client gets only the time to read an error, not to send its body.
     """
 
     def __init__(
@@ -67,14 +71,15 @@ class Lingering(asyncio.Protocol):
         server_state: ServerState,
         transport: asyncio.Transport,
         *,
-        seconds: float,
-        max_bytes: int,
+        is_short: bool,
     ) -> None:
+        settings = connections.settings
         self._connections = connections
         self._server_state = server_state
         self._transport = transport
-        self._bytes_left = max_bytes
+        self._bytes_left = max(_BODIES * settings.max_body_bytes, _MIN_BYTES)
         self._loop = asyncio.get_running_loop()
+        seconds = _AFTER_ERROR_S if is_short else settings.body_timeout_s
         self._deadline = self._loop.time() + seconds
         connections.linger(self)
         server_state.connections.add(self)  # type: ignore[arg-type]

@@ -15,7 +15,6 @@ import asyncio
 import logging
 import math
 import random
-from enum import Enum, auto
 from typing import Any, ClassVar, Final
 
 import httptools
@@ -26,33 +25,19 @@ from uvicorn.server import ServerState
 from .. import errors
 from ..errors import Problem
 from ..telemetry.metrics import Refusal
+from .fields import check_fields, with_path
 from .limits import Refused, malformed
 from .lingering import ClosedOtherwise, Lingering, encode
 from .open_connections import Connections
+from .parts import BODY, HEADERS, NOTHING
 from .upgrade import head_without_upgrade, new_parser
 
 # A new connection is closed this long after shutdown began, if it sends nothing.
 _LAST_CHANCE_S: Final = 0.5
-# After an error, for the client to read the response.
-_LINGER_S: Final = 5.0
-# A body that is not read is discarded up to this many times the limit on bodies.
-_DISCARDED_BODIES: Final = 2
-_MIN_DISCARDED_BYTES: Final = 1_000_000
 # More is parsed in portions, between which pipelined requests are answered.
 _PORTION_BYTES: Final = 8192
 
 _log = logging.getLogger("dandelion.connections")
-
-
-class _Receiving(Enum):
-    """The part of a request that is received next."""
-
-    NOTHING = auto()
-    HEADERS = auto()
-    BODY = auto()
-
-
-_NOTHING, _HEADERS, _BODY = _Receiving  # globals are read faster
 
 
 class GuardedProtocol(HttpToolsProtocol):
@@ -77,9 +62,10 @@ class GuardedProtocol(HttpToolsProtocol):
         self.url = b""
         self._limits = self.worker.limits
         self._keep_alive_s = self.worker.settings.keep_alive_s
-        self._receiving = _NOTHING
+        self._receiving = NOTHING
         self._heads = 0  # requests whose headers are complete
         self._unanswered = 0  # of those, the ones without a complete response
+        self._answered: RequestResponseCycle | None = None  # the first one of these
         self._head_bytes = 0  # of headers that are not complete, up to the last call
         self._fed = 0  # the same, this call's bytes among them
         self._is_split = False  # those headers began in the middle of a call's bytes
@@ -110,6 +96,7 @@ class GuardedProtocol(HttpToolsProtocol):
     def connection_lost(self, exc: Exception | None) -> None:
         """End: the application receives ``http.disconnect``."""
         self.worker.discard(self)
+        self._drop_response()
         super().connection_lost(exc)
 
     def pause_writing(self) -> None:
@@ -127,7 +114,7 @@ class GuardedProtocol(HttpToolsProtocol):
         if self._refused is not None:
             return
         heads, body_bytes = self._heads, self._body_bytes
-        in_body = self._receiving is _BODY
+        in_body = self._receiving is BODY
         self._fed = self._head_bytes + len(data)
         if len(data) > _PORTION_BYTES and len(data) > self._portion_bytes():
             self._receive_in_portions(memoryview(data))
@@ -141,9 +128,9 @@ class GuardedProtocol(HttpToolsProtocol):
             if self.pipeline:
                 self._pause()
             receiving = self._receiving
-            if receiving is _NOTHING and (in_body or heads != self._heads):
+            if receiving is NOTHING and (in_body or heads != self._heads):
                 return
-            if receiving is not _BODY:
+            if receiving is not BODY:
                 self._wait_for_headers(begun=in_body or heads != self._heads)
             elif heads != self._heads:
                 self._wait_for_body()
@@ -157,7 +144,7 @@ class GuardedProtocol(HttpToolsProtocol):
 
     def on_message_begin(self) -> None:
         """Begin a request, at its first byte."""
-        self._receiving = _HEADERS
+        self._receiving = HEADERS
         super().on_message_begin()
 
     def on_headers_complete(self) -> None:
@@ -167,17 +154,17 @@ class GuardedProtocol(HttpToolsProtocol):
             return
         may_be_large = self._is_split or self._fed > self._limits.max_header_bytes
         self._limits.check_head(self.url, self.headers, may_be_large=may_be_large)
-        hosts = 0
-        for name, _ in self.headers:
-            if name == b"host":
-                hosts += 1
-        # One is required (RFC 9112, section 3.2).
-        if hosts != 1 and (hosts or self.parser.get_http_version() != "1.0"):
-            raise malformed()
+        is_current = check_fields(self.headers, self.parser)
+        if self.url[:1] != b"/":
+            self.url = with_path(self.url)
+        if not is_current:
+            self.expect_100_continue = False  # HTTP/1.0 has no such response
         super().on_headers_complete()
         self.headers = []  # from here on, of trailers, which would be added to the headers
-        self._receiving = _BODY
+        self._receiving = BODY
         self._heads += 1
+        if not self._unanswered:
+            self._answered = self.cycle
         self._unanswered += 1
         self._is_split = False
         self._head_bytes = self._body_bytes = self._declared_bytes = self._framing_bytes = 0
@@ -194,10 +181,11 @@ class GuardedProtocol(HttpToolsProtocol):
         if self._without_upgrade:
             return
         super().on_message_complete()
-        self._receiving = _NOTHING
+        self._receiving = NOTHING
         # Trailers may say `Connection: close`; then the parser discards everything that follows.
         if self.headers and not self.parser.should_keep_alive():
             self._may_keep_alive = self.cycle.keep_alive = False
+            self.cycle.transport = ClosedOtherwise(self.transport, self._linger)
         if self._unfinished is not None:
             if not self._unfinished.response_started and not self._stopping:
                 self._unfinished.keep_alive = self._may_keep_alive
@@ -209,6 +197,8 @@ class GuardedProtocol(HttpToolsProtocol):
         """Go on with the next request."""
         self._unanswered -= 1
         if self._refused is not None or self.pipeline:
+            if self.pipeline:
+                self._answered = self.pipeline[-1][0]
             super().on_response_complete()
             if self._refused is not None:
                 self._respond_to_refused(self._refused)
@@ -222,7 +212,7 @@ class GuardedProtocol(HttpToolsProtocol):
             self._wait(self.worker.settings.body_timeout_s)
             return
         self.flow.resume_reading()
-        if self._receiving is _NOTHING and not self._head_bytes:
+        if self._receiving is NOTHING and not self._head_bytes:
             self.deadline = self.loop.time() + self._keep_alive_s
 
     def timeout_keep_alive_handler(self) -> None:
@@ -243,7 +233,7 @@ class GuardedProtocol(HttpToolsProtocol):
     @property
     def is_idle(self) -> bool:
         """Whether it waits for the first byte of a request."""
-        begun = self._receiving is not _NOTHING or self._head_bytes
+        begun = self._receiving is not NOTHING or self._head_bytes
         return not begun and not self._unanswered and not self.transport.is_closing()
 
     @property
@@ -254,7 +244,7 @@ class GuardedProtocol(HttpToolsProtocol):
     def close_idle(self) -> None:
         """Close it; no response is due."""
         if self.transport.get_write_buffer_size():
-            self.transport.abort()
+            self._abort()
         else:
             self.transport.close()
 
@@ -262,7 +252,7 @@ class GuardedProtocol(HttpToolsProtocol):
         """End what has taken too long."""
         if self._write_deadline <= now or (self.deadline <= now and self.transport.is_closing()):
             self._count(Refusal.UNREAD_RESPONSE)
-            self.transport.abort()
+            self._abort()
         elif self.deadline <= now:
             self.deadline = math.inf
             self._expire(now)
@@ -272,11 +262,11 @@ class GuardedProtocol(HttpToolsProtocol):
             if self.is_new:
                 self._count(Refusal.SILENT)
             self.close_idle()
-        elif self._receiving is _NOTHING and not self._head_bytes:
+        elif self._receiving is NOTHING and not self._head_bytes:
             self.deadline = now + self._keep_alive_s  # the application has not responded yet
         elif not self.transport.is_reading():  # the client is made to wait
             self.deadline = now + self.worker.settings.body_timeout_s
-        elif self._receiving is _BODY:
+        elif self._receiving is BODY:
             self._refuse(Refusal.BODY_TIMEOUT, errors.request_timeout())
         else:
             self._refuse(Refusal.HEADER_TIMEOUT, errors.request_timeout())
@@ -307,7 +297,7 @@ class GuardedProtocol(HttpToolsProtocol):
 
     def _portion_bytes(self) -> int:
         """Return how much may be parsed at once: all of a body whose size is declared."""
-        if self._receiving is _BODY:
+        if self._receiving is BODY:
             return max(self._declared_bytes - self._body_bytes, _PORTION_BYTES)
         return min(_PORTION_BYTES, self._limits.max_head_bytes - self._head_bytes)
 
@@ -388,24 +378,24 @@ class GuardedProtocol(HttpToolsProtocol):
         self._respond_to_refused(problem)
 
     def _respond_to_refused(self, problem: Problem) -> None:
-        in_body = self._receiving is _BODY
+        in_body = self._receiving is BODY
         if self._unanswered > in_body or self.transport.is_closing():
             return
         if in_body and self.cycle.response_started:
-            self.transport.abort()
+            self._abort()
         else:
             self._linger(problem)
 
     def _close_after_response(self) -> None:
         """Close after a response, so that the client can read it even if it is still sending."""
-        if self._receiving is _BODY:
+        if self._receiving is BODY:
             self._linger()
         else:
             self.transport.close()
 
     def _linger(self, problem: Problem | None = None) -> None:
         """Write the last response, unless it has been, and leave the connection to `Lingering`."""
-        transport, settings = self.transport, self.worker.settings
+        transport = self.transport
         if problem is not None:
             headers = self.server_state.default_headers
             transport.write(encode(problem, self._request_id(), headers))
@@ -414,16 +404,23 @@ class GuardedProtocol(HttpToolsProtocol):
         # The application receives `http.disconnect`. Without an error, this closes the transport.
         super().connection_lost(ConnectionAbortedError())
         is_short = self._stopping or problem is not None
-        Lingering(
-            self.worker,
-            self.server_state,
-            transport,
-            seconds=_LINGER_S if is_short else settings.body_timeout_s,
-            max_bytes=max(_DISCARDED_BODIES * settings.max_body_bytes, _MIN_DISCARDED_BYTES),
-        )
+        Lingering(self.worker, self.server_state, transport, is_short=is_short)
+
+    def _abort(self) -> None:
+        self._drop_response()
+        self.transport.abort()
+
+    def _drop_response(self) -> None:
+        """Let the response to the first unanswered request, which is not complete, have no effect.
+
+        uvicorn does so for the last request alone.
+        """
+        if self._unanswered and self._answered is not None:
+            self._answered.disconnected = True
+            self._answered.message_event.set()
 
     def _request_id(self) -> str:
-        in_body = self._receiving is _BODY  # the application may have logged its id
+        in_body = self._receiving is BODY  # the application may have logged its id
         known = {**self.scope}.get("request_id") if in_body else None
         return str(known or f"{random.getrandbits(128):032x}")
 

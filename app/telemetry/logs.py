@@ -4,12 +4,14 @@ So a traceback, whoever logs it, is written as the types and places of its error
 and the lines of code may quote a text.
 """
 
+import json
 import logging
 import logging.config
+import re
 import time
 import traceback
 from types import TracebackType
-from typing import Literal
+from typing import Final, Literal
 
 from pythonjsonlogger.core import RESERVED_ATTRS
 from pythonjsonlogger.json import JsonFormatter
@@ -17,6 +19,8 @@ from pythonjsonlogger.json import JsonFormatter
 # `color_message`: uvicorn's second copy of a message.
 _NOT_EXTRAS = [*RESERVED_ATTRS, "color_message"]
 
+# What could end a value, begin another field or begin a quoted value.
+_NEEDS_QUOTES: Final = re.compile(r"[\s=\"'\\]")
 
 ErrorInfo = tuple[type[BaseException], BaseException, TracebackType | None]
 
@@ -37,12 +41,27 @@ class _Discreet(logging.Formatter):
 
 
 class ConsoleFormatter(_Discreet):
-    """Formats a line for people: time, level, message, then each extra as ``key=value``."""
+    """Formats a line for people: time, level, message, then each extra as ``key=value``.
+
+    A value that could be taken for several fields is quoted, as a JSON string.
+    """
 
     def format(self, record: logging.LogRecord) -> str:
         """Format ``record``."""
-        extras = [f"{key}={value}" for key, value in vars(record).items() if key not in _NOT_EXTRAS]
+        extras = [
+            f"{key}={_quoted_if_necessary(str(value))}"
+            for key, value in vars(record).items()
+            if key not in _NOT_EXTRAS
+        ]
         return " ".join([super().format(record), *extras])
+
+
+def _quoted_if_necessary(value: str) -> str:
+    if not value.isprintable():  # control characters, line separators, surrogates
+        return json.dumps(value)
+    if not value or _NEEDS_QUOTES.search(value):
+        return json.dumps(value, ensure_ascii=False)
+    return value
 
 
 class DiscreetJsonFormatter(_Discreet, JsonFormatter):

@@ -162,6 +162,25 @@ def test_a_trusted_proxy_names_the_client(
     assert logged_client(service, f"{client}-{len(forwarded_for)}", forwarded_for) == client
 
 
+@pytest.mark.parametrize(
+    ("forwarded_for", "client"),
+    [
+        ("9.9.9.9 status=500 model=evil request_id=forged", ""),
+        ("9.9.9.9:443", "9.9.9.9"),
+        ("[2001:DB8::7]:443", "2001:db8::7"),
+        ("::ffff:9.9.9.9", "9.9.9.9"),
+        ("fe80::1%25 status=500", "fe80::1"),
+        *(("unknown", ""), ("_hidden", ""), ("9.9.9.999", ""), ("[::1", "")),
+    ],
+)
+def test_a_client_is_an_address_or_unknown(
+    service: Service, forwarded_for: str, client: str
+) -> None:
+    # Of a request that the trusted proxy 10.1.2.3 has passed on.
+    request_id = forwarded_for.encode().hex()
+    assert logged_client(service, request_id, f"{forwarded_for}, 10.1.2.3") == client
+
+
 def test_nobody_else_does(start_service: StartService) -> None:
     service = start_service(trusted_proxies="10.0.0.0/8", access_log=True)
     service.wait_until_ready()

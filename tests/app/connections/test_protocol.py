@@ -248,6 +248,12 @@ def test_trailers_that_frame_a_body_are_refused(service: Service, trailer: bytes
         pytest.param(b"GET / HTTP/1.1\r\n\r\n", id="no host"),
         pytest.param(b"GET / HTTP/1.1\r\nHost: a\r\nHost: b\r\n\r\n", id="two hosts"),
         pytest.param(b"GET /\r\n\r\n", id="HTTP/0.9"),
+        pytest.param(b"GET / HTTP/0.9\r\nHost: a\r\n\r\n", id="HTTP/0.9 in words"),
+        pytest.param(b"GET / HTTP/2.0\r\nHost: a\r\n\r\n", id="HTTP/2 like HTTP/1"),
+        pytest.param(
+            b"GET / HTTP/2.0\r\nHost: a\r\nConnection: keep-alive\r\n\r\n", id="HTTP/2 kept alive"
+        ),
+        pytest.param(get(b"/", H2C).replace(b"1.1", b"2.0"), id="HTTP/2 with Upgrade"),
         pytest.param(b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" + bytes(9), id="HTTP/2"),
         pytest.param(b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03" + bytes(500), id="TLS"),
     ],
@@ -260,6 +266,41 @@ def test_what_is_not_http_gets_400(service: Service, request_: bytes) -> None:
     assert CANARY not in log
     assert "WARNING" not in log
     assert "ERROR" not in log
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [
+        *(b"Transfer-Encoding: gzip, chunked\r\n", b"Transfer-Encoding: gzip\r\n"),
+        b"Transfer-Encoding: gzip\r\nTransfer-Encoding: chunked\r\n",
+    ],
+)
+def test_other_transfer_codings_are_refused(service: Service, fields: bytes) -> None:
+    (answer,) = send(service, POST % fields + chunk(BODY) + END)
+    check_last(answer, 400, "Transfer-Encoding")
+
+
+def test_chunked_in_capitals_is_chunked(service: Service) -> None:
+    found = send(service, CHUNKED.replace(b"chunked", b"Chunked") + chunk(BODY) + END + LAST)
+    assert statuses(found) == [200, 200]
+
+
+@pytest.mark.parametrize(
+    ("target", "status"),
+    [
+        *((b"http://a", 200), (b"http://a?b=c", 200), (b"HTTP://a:80/livez?b", 200)),
+        *((b"http://a/nothing", 404), (b"*", 404), (b"http://", 400), (b"http:///livez", 400)),
+    ],
+)
+def test_a_target_may_be_absolute(service: Service, target: bytes, status: int) -> None:
+    assert statuses(send(service, get(target))) == [status]
+
+
+def test_http_1_0_gets_no_100(service: Service) -> None:
+    fields = b"Expect: 100-continue\r\n" + LENGTH
+    old = (POST % fields).replace(b"HTTP/1.1", b"HTTP/1.0")
+    assert statuses(send(service, old, BODY)) == [200]
+    assert statuses(send(service, POST % fields, BODY + LAST)) == [100, 200, 200]
 
 
 def test_http_1_0_needs_no_host(service: Service) -> None:
@@ -425,6 +466,15 @@ def test_a_client_that_does_not_read_is_disconnected(hasty: Service) -> None:
         connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
         with pytest.raises((ConnectionResetError, BrokenPipeError)):
             connection.sendall(request * 1000)
+
+
+def test_pipelining_and_not_reading_is_not_logged(hasty: Service) -> None:
+    with counted(hasty, "unread_response"), hasty.connect() as connection:
+        connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+        connection.sendall(b"GET /metrics HTTP/1.1\r\nHost: a\r\n\r\n" * 3000)
+        before = refused(hasty, "unread_response")
+        hasty.wait(lambda: refused(hasty, "unread_response") > before)
+    assert "ERROR" not in hasty.log.read_text()
 
 
 # The limit of connections.

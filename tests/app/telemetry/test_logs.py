@@ -1,8 +1,12 @@
 """Log lines hold no text, even if somebody else logs a traceback."""
 
+import json
 import logging
+import re
 
 import pytest
+from hypothesis import example, given
+from hypothesis import strategies as st
 
 from app.telemetry import logs
 
@@ -34,3 +38,26 @@ def test_a_traceback_is_written_without_messages(formatter: type[logging.Formatt
     assert "ValueError" in line
     assert "LookupError" in line
     assert "test_logs.py" in line
+
+
+def console(**extras: object) -> str:
+    record = logging.LogRecord("dandelion", logging.INFO, __file__, 1, "request", (), None)
+    vars(record).update(extras)
+    return logs.ConsoleFormatter("%(message)s").format(record)
+
+
+@given(st.text() | st.text("ab=\"'\\ \n"), st.text())
+@example("9.9.9.9 status=500 model=evil", "")
+@example("a\nERROR forged", "\u2028\ud800\x1b[31m")
+def test_no_value_in_the_console_looks_like_another_field(one: str, other: str) -> None:
+    line = console(one=one, other=other)
+    assert line.isprintable()
+    found = re.fullmatch(r'request one=("(?:[^"\\]|\\.)*"|[^\s="]+) other=(.*)', line)
+    assert found is not None
+    for written, value in zip(found.groups(), (one, other), strict=True):
+        assert (json.loads(written) if written.startswith('"') else written) == value
+
+
+def test_plain_values_in_the_console_are_not_quoted() -> None:
+    line = console(model="spam", status=200, duration_ms=0.25, client="2001:db8::7", path="/a,b")
+    assert line == "request model=spam status=200 duration_ms=0.25 client=2001:db8::7 path=/a,b"
