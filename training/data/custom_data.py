@@ -7,7 +7,8 @@ listed with its line and the reason, which never quotes the text.
 import math
 import re
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final, Literal, NamedTuple
@@ -294,8 +295,8 @@ def _named(columns: Sequence[str], known: re.Pattern[str], other: str | None) ->
 def _with_few_values(table: Table, other: str | None) -> str | None:
     """Return the column that looks like labels, if there is exactly one."""
     found = []
-    for column in table.single_columns():
-        values = Counter(str(value).strip() for value in table.column(column))
+    for column, cells in _readable(table):
+        values = Counter(cells)
         few = len(values) <= min(_FEW_VALUES, values.total() // 2)
         # A column that contains its own name: the file has no header.
         if column != other and few and column not in values:
@@ -306,13 +307,20 @@ def _with_few_values(table: Table, other: str | None) -> str | None:
 def _flags(table: Table, other: str | None) -> list[str]:
     """Return the columns that contain two values, as 0 and 1 or true and false, and no others."""
     found = []
-    for column in table.single_columns():
+    for column, cells in _readable(table):
         if column == other:
             continue
-        values = {str(value).strip().casefold() for value in table.column(column)}
+        values = {cell.casefold() for cell in cells}
         if {number_of(value) or value for value in values} in ({"0", "1"}, {"false", "true"}):
             found.append(column)
     return found
+
+
+def _readable(table: Table) -> Iterator[tuple[str, list[str]]]:
+    """Yield the columns among which can be guessed, and their values, stripped."""
+    for column in table.single_columns():
+        with suppress(TableError):  # such as dates in Parquet that Python lacks
+            yield column, [str(value).strip() for value in table.column(column)]
 
 
 def _as_name(column: str) -> str:

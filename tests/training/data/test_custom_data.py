@@ -487,6 +487,17 @@ def test_columns_cannot_be_guessed_among_a_hundred_thousand(reads: Reads) -> Non
     assert time.monotonic() - start < 30
 
 
+def test_a_column_that_cannot_be_read_is_not_guessed(reads: Reads) -> None:
+    far = pa.array([2**62] * 20, pa.timestamp("us"))
+    columns = {"text": ["a", "b"] * 10, "at": far}
+    with pytest.raises(DatasetError, match="cannot guess which column contains the labels"):
+        reads(columns_to_parquet(columns), ".parquet")
+    with pytest.raises(DatasetError, match="the column 'at' contains values of the type timestamp"):
+        reads(columns_to_parquet(columns), ".parquet", label_column="at")
+    columns |= {"label": ["x", "y"] * 10}
+    assert reads(columns_to_parquet(columns), ".parquet").dataset.label_names == ("x", "y")
+
+
 def test_a_file_without_a_header(reads: Reads) -> None:
     """A label on the first line is not taken for the name of a column, white space or not."""
     lines = [f"text {number}, {'ham' if number % 2 else 'spam'}" for number in range(20)]
