@@ -13,9 +13,11 @@ from typing import Any
 import pytest
 from typer.testing import CliRunner
 
+import dandelion.tables
 from dandelion import Classifier
 from dandelion.installation import install_command
 from dandelion.manifest import load_manifest
+from dandelion.tables import Table
 from training import actions, cli, configuration, tables, tuning
 from training.data.datasets import Source
 from training.data.splits import Protocol
@@ -147,14 +149,13 @@ def test_a_custom_model(
     (tmp_path / "out" / "serving.toml").touch()
     settings = ["--set=hidden=8", "--set=wide.bits=10", "--set=wide.rate=0.05"]
     reads: list[Path] = []
-    read_bytes = Path.read_bytes
+    read = dandelion.tables.read
 
-    def count(path: Path) -> bytes:
-        if path.name == "mine.csv":
-            reads.append(path)
-        return read_bytes(path)
+    def count(path: Path, **options: str | None) -> Table:
+        reads.append(path)
+        return read(path, **options)
 
-    monkeypatch.setattr(Path, "read_bytes", count)
+    monkeypatch.setattr(dandelion.tables, "read", count)
     done = command.invoke(cli.app, [*CUSTOM, *settings])
     assert done.exit_code == 0, done.output
     assert len(reads) == 1
@@ -241,7 +242,7 @@ def test_a_loss_that_is_asked_for_is_taken_with_a_warning(
 ) -> None:
     write_hostile(tmp_path)
     options = ["--encoding=cp1252", "--merge-labels", f"--positive={HOSTILE}", "--loss=bce"]
-    wrong = ["--set=wide.bits=99"]  # it is not trained
+    wrong = ["--glove=none.txt"]  # it is not trained
     done = command.invoke(cli.app, ["train", "--name=mine", "--data=mine.csv.gz", *options, *wrong])
     assert done.exit_code == 1
     notes = "loss bce, as asked for\nwarning: for labels this rare, dice_bce was mostly better"
