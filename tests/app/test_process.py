@@ -48,6 +48,32 @@ def test_it_responds_and_stops(start_service: StartService) -> None:
     assert "ready" in [line["message"] for line in service.lines()]
 
 
+SIGNALLED = """
+import os, runpy, sys
+
+class Finder:
+    def find_spec(self, name, *_):
+        if name == "app.settings":
+            os.kill(os.getpid(), {number})
+
+sys.meta_path.insert(0, Finder())
+runpy.run_module("app", run_name="__main__", alter_sys=True)
+"""
+
+
+def test_a_hangup_during_the_imports_has_no_effect(start_service: StartService) -> None:
+    service = start_service(["-c", SIGNALLED.format(number=int(signal.SIGHUP))])
+    service.wait_until_ready()
+
+
+def test_ctrl_c_during_the_imports_ends_them_without_a_traceback(
+    start_service: StartService,
+) -> None:
+    service = start_service(["-c", SIGNALLED.format(number=int(signal.SIGINT))])
+    assert service.exit_code() == -signal.SIGINT
+    assert service.log.read_text() == ""
+
+
 def test_ctrl_c_ends_it_without_a_traceback(start_service: StartService) -> None:
     service = start_service()
     service.wait_until_ready()
@@ -60,7 +86,7 @@ WITHOUT_FORK = """
 import multiprocessing.context, os, signal, sys
 del os.fork, signal.SIGCHLD, multiprocessing.context.ForkProcess  # as on Windows
 os.environ["WEB_CONCURRENCY"] = "auto"  # of other servers
-from app.__main__ import main
+from app.command import main
 sys.exit(main())
 """
 
@@ -89,7 +115,7 @@ def test_several_workers_need_fork(start_service: StartService) -> None:
 
 LIMITED = """
 import os, resource, sys
-from app.__main__ import main
+from app.command import main
 os.sched_setaffinity(0, {min(os.sched_getaffinity(0))})
 kind, maximum = getattr(resource, sys.argv[1]), int(sys.argv[2])
 if kind == resource.RLIMIT_AS:  # in addition to what it has
@@ -141,7 +167,7 @@ def test_many_labels_are_served(start_service: StartService, made_up: Path) -> N
 
 def test_serving_imports_neither_torch_nor_pandas() -> None:
     code = (
-        "import sys, app.__main__, app.main; "
+        "import sys, app.__main__, app.command, app.main; "
         "print(*sorted({'torch', 'pandas', 'sklearn', 'training', 'scipy'} & set(sys.modules)))"
     )
     found = subprocess.run(

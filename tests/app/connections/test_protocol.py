@@ -513,7 +513,7 @@ FEW_DESCRIPTORS = """
 import resource, sys
 resource.setrlimit(resource.RLIMIT_NOFILE, (56, 56))
 if {asyncio}: sys.modules["uvloop"] = None
-from app.__main__ import main
+from app.command import main
 sys.exit(main([]))
 """
 

@@ -142,7 +142,7 @@ def test_other_signals_end_no_process(
 ROUNDS = 4
 MANY_STARTS = f"""
 import os, signal, sys, uvicorn
-from app.__main__ import main
+from app.command import main
 
 for _ in range({ROUNDS}):
     pid = os.fork()

@@ -401,7 +401,7 @@ def test_workers_are_replaced_where_their_deaths_were_ignored(
 
 LIMITED = """
 import errno, os, sys
-from app.__main__ import main
+from app.command import main
 
 fork, calls = os.fork, 0
 

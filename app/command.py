@@ -1,0 +1,167 @@
+"""The command: from its arguments to a service that listens, and to its exit code."""
+
+import asyncio
+import gc
+import importlib.util
+import logging
+import signal
+import socket
+import sys
+from collections.abc import Sequence
+from typing import Final, Literal
+
+import uvicorn
+
+from dandelion import ArtifactError, KernelError
+from dandelion.serving import ServingError
+
+from . import options, settings
+from .connections import descriptors, event_loop
+from .connections.open_connections import Connections
+from .main import create_app
+from .serving.phase import SharedPhase
+from .settings import Settings, SettingsError
+from .telemetry import logs
+from .telemetry.metrics import Metrics
+from .telemetry.shared_map import MetricsError
+from .workers import signals, sockets, supervisor, unix_socket
+from .workers.announcement import Address, announce
+from .workers.processors import available
+from .workers.server import SingleServer
+from .workers.sockets import Listener
+
+# Workers for each processor from which a warning is due.
+_MANY: Final = 2
+
+_log = logging.getLogger("dandelion")
+
+
+def main(arguments: Sequence[str] | None = None, program: str = "") -> int:
+    """Serve until a signal stops it.
+
+    Args:
+        arguments: of the command line, see `options`; None for this process's.
+        program: the name of the command, for its help; "" for ``python -m app``.
+
+    Returns:
+        The exit code: 2 for wrong settings, 1 for artifacts that cannot be served. After a signal
+        the process ends by that signal instead.
+    """
+    signals.ignore()  # what does not end the service later does not end its start either
+    try:
+        chosen = settings.load(options.parse(arguments, program or f"python -m {__package__}"))
+        bound = _bind(chosen)
+        logs.configure(chosen.log_format, chosen.log_level)
+        _check_workers(chosen, len(bound) or 1)
+        settings.log_service_links()
+        code = _serve(chosen, bound)
+    except SettingsError as error:
+        sys.stderr.write(f"error: {error}\n")
+        return 2
+    except (ServingError, ArtifactError, KernelError, MetricsError) as error:
+        _log.critical("%s", error)
+        return 1
+    except KeyboardInterrupt:  # uvicorn re-raises SIGINT when all is done
+        code = -signal.SIGINT
+    if code < 0:  # end by the signal that was sent, without Python's traceback for SIGINT
+        signal.signal(signal.SIGINT, signal.SIG_DFL)
+        signal.raise_signal(-code)
+    return max(code, 0)
+
+
+def _check_workers(chosen: Settings, addresses: int) -> None:
+    """Refuse workers that the system cannot run; warn of more than its processors can use."""
+    if chosen.workers == 1:
+        return
+    name = settings.source("workers")
+    if not supervisor.CAN_FORK:
+        raise SettingsError(
+            f"{name}: {chosen.workers} is not possible on this system, whose processes cannot be "
+            "forked; set it to 1"
+        )
+    needed = supervisor.open_files(chosen.workers, addresses)
+    allowed = descriptors.raise_limit()
+    if needed > allowed:
+        raise SettingsError(
+            f"{name}: {chosen.workers} need {needed} open files, and the system allows {allowed} "
+            "(ulimit -n); set fewer"
+        )
+    processors = available()
+    if chosen.workers > _MANY * processors:
+        facts = {"workers": chosen.workers, "processors": processors}
+        _log.warning("many more workers than processors; each takes memory", extra=facts)
+
+
+def _bind(chosen: Settings) -> list[socket.socket]:
+    """Take the address before the models are loaded; a Unix domain socket is only checked."""
+    if chosen.uds is None:
+        return sockets.bind(chosen.host, chosen.port)
+    if not hasattr(socket, "AF_UNIX"):
+        raise SettingsError(f"{settings.source('uds')}: this system has no Unix domain sockets")
+    unix_socket.check(chosen.uds)
+    return []
+
+
+def _listen(chosen: Settings, bound: list[socket.socket]) -> Listener:
+    if chosen.uds is None:
+        listener = sockets.listen(bound, chosen.host, chosen.workers)
+        listens = bound[0].getsockname()[1]
+    else:
+        listener = unix_socket.listen(chosen.uds, chosen.workers)
+        listens = 0
+    uds = str(chosen.uds.absolute()) if chosen.uds else None
+    announce(Address(chosen.host, chosen.port, listens, uds))
+    return listener
+
+
+def _serve(chosen: Settings, bound: list[socket.socket]) -> int:
+    """Load the models, then listen; returns the exit code, or a signal's number, negative."""
+    metrics = Metrics(workers=chosen.workers if supervisor.CAN_FORK else 0)
+    phase = SharedPhase()
+    http = _protocol(chosen, metrics, len(bound) or 1)  # first: it may refuse the start
+    config = uvicorn.Config(
+        create_app(chosen, metrics, phase),
+        http=http,
+        ws="none",
+        loop=f"{event_loop.__name__}:{event_loop.create.__name__}",
+        workers=1,  # of uvicorn's; by default it reads a variable of other programs
+        log_config=None,
+        access_log=False,
+        server_header=False,
+        # Only the access log has the client's address.
+        proxy_headers=bool(chosen.trusted_proxies),
+        forwarded_allow_ips=chosen.trusted_proxies,
+        timeout_keep_alive=chosen.keep_alive_s,  # type: ignore[arg-type] # of a timer, not whole
+        timeout_graceful_shutdown=chosen.shutdown_grace_s,
+    )
+    listener = _listen(chosen, bound)
+    try:
+        if supervisor.CAN_FORK:
+            return supervisor.run(config, listener, metrics, phase, chosen.drain_s)
+        gc.freeze()  # the models stay, so the collector need not traverse them
+        server = SingleServer(config, phase, chosen.drain_s, listener.withdraw)
+        server.run(list(listener.sockets[0]))
+    finally:  # where a start fails
+        listener.withdraw()
+    return 0
+
+
+def _protocol(
+    chosen: Settings, metrics: Metrics, addresses: int
+) -> type[asyncio.Protocol] | Literal["auto"]:
+    """Return what reads requests from connections.
+
+    Raises:
+        SettingsError: too few file descriptors.
+    """
+    if importlib.util.find_spec("httptools") is None:  # Windows
+        _log.warning("without httptools: no limits on connections, URLs and headers, no timeouts")
+        return "auto"
+    from .connections.protocol import protocol  # noqa: PLC0415
+
+    possible = descriptors.connections_within(
+        descriptors.raise_limit(),
+        chosen.max_connections,
+        others=supervisor.open_files(chosen.workers, addresses),
+    )
+    return protocol(Connections(chosen, metrics, possible))
