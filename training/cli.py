@@ -84,6 +84,10 @@ _Delimiter = Annotated[
     str | None,
     typer.Option(help="The delimiter of a CSV or TSV file, or 'tab'. Default: recognized."),
 ]
+_Settings = Annotated[
+    list[str] | None,
+    typer.Option("--set", help="Override a field, such as layer_rate=0.003. Repeatable."),
+]
 _MergeLabels = Annotated[
     bool,
     typer.Option(
@@ -141,10 +145,7 @@ def train_one(  # noqa: PLR0913, PLR0917
     seed: Annotated[
         int, typer.Option(min=0, max=2**32 - 1, help="The seed of split and initialisation.")
     ] = 0,
-    settings: Annotated[
-        list[str] | None,
-        typer.Option("--set", help="Override a field, such as layer_rate=0.003. Repeatable."),
-    ] = None,
+    settings: _Settings = None,
     output: _Output = ARTIFACTS,
     glove: _Glove = None,
 ) -> None:

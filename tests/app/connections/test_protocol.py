@@ -480,15 +480,18 @@ def test_pipelining_and_not_reading_is_not_logged(hasty: Service) -> None:
 # The limit of connections.
 
 
-def test_an_idle_connection_makes_room(hasty: Service) -> None:
+def test_an_idle_connection_makes_room(start_service: StartService, made_up: Path) -> None:
+    service = start_service(artifacts=made_up, max_connections=4)
+    service.wait_until_ready()
+    time.sleep(0.2)  # until the connections that have asked for it are closed
     with contextlib.ExitStack() as opened:
         kept = []
         for _ in range(4):
-            connection = opened.enter_context(hasty.connect())
+            connection = opened.enter_context(service.connect())
             assert ask(connection, WHOLE).status_code == 200
             kept.append(connection)
         ask(kept[0], WHOLE)  # so that the second one has been idle for longest
-        newest = opened.enter_context(hasty.connect())
+        newest = opened.enter_context(service.connect())
         assert ask(newest, WHOLE).status_code == 200
         assert kept[1].recv(1) == b""
         assert ask(kept[0], WHOLE).status_code == 200

@@ -137,7 +137,7 @@ TestAnyOrder.settings = settings(max_examples=60, stateful_step_count=25, deadli
 
 def test_a_request_that_waited_for_too_long_is_refused_and_leaves_nothing() -> None:
     metrics = Metrics()
-    found = admission(metrics.load, max_wait_ms=20)
+    found = admission(metrics.load, max_wait_ms=200)
 
     async def arrive() -> None:
         first, second, third = (found.enter(never) for _ in range(3))
@@ -146,7 +146,7 @@ def test_a_request_that_waited_for_too_long_is_refused_and_leaves_nothing() -> N
             asyncio.create_task(second.take_bytes(9)),
             asyncio.create_task(third.take_bytes(4)),
         ]
-        while shown(metrics.registry, "waiting_requests") != 2:
+        for _ in range(10):  # each has its turn
             await asyncio.sleep(0)
         assert shown(metrics.registry, "waiting_body_bytes") == 13
         with pytest.raises(Problem, match="at its capacity") as caught:

@@ -202,4 +202,6 @@ def test_a_turn_that_comes_after_the_deadline_is_not_taken() -> None:
         assert refused.value.status == 504
 
     threads.run(late())
+    threads.pool.close()
+    threads.runner.close()
     assert threads.shed("deadline") == 1
