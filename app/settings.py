@@ -114,7 +114,8 @@ class Settings(BaseSettings):
     """Maximum number of header fields in a request."""
 
     max_connections: int = Field(1000, ge=1, le=_MAX_CONNECTIONS)
-    """Open connections per worker; at the limit, idle ones are closed first."""
+    """Open connections per worker; at the limit, the one that waits longest for its client to send
+    headers is closed for a new one."""
     max_bytes_in_flight: int = Field(32_000_000, ge=1, le=_MAX_COUNT)
     """Bytes of request bodies over 64 KiB that a worker reads or classifies at a time; a value
     below `DANDELION_MAX_BODY_BYTES` counts as that."""

@@ -14,8 +14,8 @@ from ..telemetry.logs import Throttle
 from ..telemetry.metrics import Metrics
 from .limits import Limits
 
-# A new connection that has sent nothing for this long counts as idle.
-_SILENT_S: Final = 1.0
+# At the limit, a connection that has waited this long for its client is closed for a new one.
+_PATIENCE_S: Final = 0.1
 _LONGEST_INTERVAL_S: Final = 1.0
 _CHECKS_PER_TIMEOUT: Final = 4
 
@@ -37,24 +37,14 @@ class Lingering(Timed, Protocol):
 
 
 class Connection(Timed, Protocol):
-    """A connection that sends requests.
-
-    Attributes:
-        deadline: of what it waits for, by the loop's clock.
-    """
-
-    deadline: float
+    """A connection that sends requests."""
 
     @property
-    def is_idle(self) -> bool:
-        """Whether it waits for the first byte of a request."""
+    def waiting_since(self) -> float:
+        """When it began to wait for headers, by the loop's clock; infinity while it does not."""
 
-    @property
-    def is_new(self) -> bool:
-        """Whether it has not sent a request yet."""
-
-    def close_idle(self) -> None:
-        """Close it, as it is idle."""
+    def close_waiting(self) -> None:
+        """Close it while it waits."""
 
 
 class Connections:
@@ -80,8 +70,8 @@ class Connections:
         self._full = Throttle()
 
     def admit(self, connection: Connection) -> bool:
-        """Add a connection, for which an idle one may be closed; returns whether there was room."""
-        if len(self._open) >= self.max_connections and not self._close_an_idle_one():
+        """Add a connection, for which another may be closed; returns whether there was room."""
+        if len(self._open) >= self.max_connections and not self._make_room():
             if self._full.is_due():
                 facts = {"connections": len(self._open), "refused": self._full.count}
                 _log.warning("no room for more connections; refusing them", extra=facts)
@@ -107,21 +97,15 @@ class Connections:
         """Remove a connection that lingered."""
         self._lingering.pop(closing, None)
 
-    def _close_an_idle_one(self) -> bool:
-        """Close the connection that has been idle longest, new ones last."""
-        oldest_new = asyncio.get_running_loop().time() - _SILENT_S
-        header_timeout_s = self.settings.header_timeout_s
-        idle = [
-            connection
-            for connection in self._open
-            if connection.is_idle
-            and (not connection.is_new or connection.deadline - header_timeout_s <= oldest_new)
-        ]
-        if not idle:
+    def _make_room(self) -> bool:
+        """Close the connection that has waited longest for its client's headers."""
+        latest = asyncio.get_running_loop().time() - _PATIENCE_S
+        waiting = [(each.waiting_since, each) for each in self._open]
+        since, longest = min(waiting, key=lambda pair: pair[0])
+        if since > latest:
             return False
-        longest = min(idle, key=lambda each: (each.is_new, each.deadline))
         self._open.discard(longest)
-        longest.close_idle()
+        longest.close_waiting()
         return True
 
     def _check_later(self) -> None:

@@ -209,7 +209,7 @@ class GuardedProtocol(HttpToolsProtocol):
         # longer than everything else here.
         self.server_state.total_requests += 1
         if self.transport.is_closing():
-            self._wait(self.worker.settings.body_timeout_s)
+            self.deadline = self.loop.time() + self.worker.settings.body_timeout_s
             return
         self.flow.resume_reading()
         if self._receiving is NOTHING and not self._head_bytes:
@@ -231,22 +231,18 @@ class GuardedProtocol(HttpToolsProtocol):
     # What `Connections` calls.
 
     @property
-    def is_idle(self) -> bool:
-        """Whether it waits for the first byte of a request."""
-        begun = self._receiving is not NOTHING or self._head_bytes
-        return not begun and not self._unanswered and not self.transport.is_closing()
+    def waiting_since(self) -> float:
+        """When it began to wait for the headers of a request; infinity while it does not."""
+        if self._unanswered or self._receiving is BODY or self.transport.is_closing():
+            return math.inf
+        kept = self.is_idle and not self.is_new
+        timeout_s = self._keep_alive_s if kept else self.worker.settings.header_timeout_s
+        return self.deadline - timeout_s
 
-    @property
-    def is_new(self) -> bool:
-        """Whether it has not sent a request yet."""
-        return not self._heads
-
-    def close_idle(self) -> None:
+    def close_waiting(self) -> None:
         """Close it; no response is due."""
-        if self.transport.get_write_buffer_size():
-            self._abort()
-        else:
-            self.transport.close()
+        kept = self.is_idle and not self.is_new
+        self._close(None if kept else Refusal.TOO_MANY_CONNECTIONS)
 
     def check(self, now: float) -> None:
         """End what has taken too long."""
@@ -259,9 +255,7 @@ class GuardedProtocol(HttpToolsProtocol):
 
     def _expire(self, now: float) -> None:
         if self.is_idle:
-            if self.is_new:
-                self._count(Refusal.SILENT)
-            self.close_idle()
+            self._close(Refusal.SILENT if self.is_new else None)
         elif self._receiving is NOTHING and not self._head_bytes:
             self.deadline = now + self._keep_alive_s  # the application has not responded yet
         elif not self.transport.is_reading():  # the client is made to wait
@@ -270,6 +264,25 @@ class GuardedProtocol(HttpToolsProtocol):
             self._refuse(Refusal.BODY_TIMEOUT, errors.request_timeout())
         else:
             self._refuse(Refusal.HEADER_TIMEOUT, errors.request_timeout())
+
+    @property
+    def is_idle(self) -> bool:
+        """Whether it waits for the first byte of a request."""
+        begun = self._receiving is not NOTHING or self._head_bytes
+        return not begun and not self._unanswered and not self.transport.is_closing()
+
+    @property
+    def is_new(self) -> bool:
+        """Whether it has not sent a request yet."""
+        return not self._heads
+
+    def _close(self, reason: Refusal | None) -> None:
+        if reason is not None:
+            self._count(reason)
+        if self.transport.get_write_buffer_size():
+            self._abort()
+        else:
+            self.transport.close()
 
     # Parsing.
 
@@ -337,7 +350,7 @@ class GuardedProtocol(HttpToolsProtocol):
             Refused: the URL or the headers are too large.
         """
         if begun or (not self._head_bytes and not self.is_new):
-            self._wait(self.worker.settings.header_timeout_s)
+            self.deadline = self.loop.time() + self.worker.settings.header_timeout_s
         # At least this many.
         self._head_bytes = 0 if begun else self._fed
         self._is_split |= begun
@@ -347,7 +360,7 @@ class GuardedProtocol(HttpToolsProtocol):
 
     def _wait_for_body(self) -> None:
         """Wait for the rest of a body."""
-        self._wait(self.worker.settings.body_timeout_s)
+        self.deadline = self.loop.time() + self.worker.settings.body_timeout_s
         for name, value in self.cycle.scope["headers"]:
             if name == b"content-length":
                 self._declared_bytes = int(value)
@@ -356,9 +369,6 @@ class GuardedProtocol(HttpToolsProtocol):
         self._may_keep_alive = cycle.keep_alive
         cycle.keep_alive = False
         cycle.transport = ClosedOtherwise(self.transport, self._close_after_response)
-
-    def _wait(self, seconds: float) -> None:
-        self.deadline = self.loop.time() + seconds
 
     # Ending.
 
@@ -434,14 +444,5 @@ class GuardedProtocol(HttpToolsProtocol):
 
 
 def protocol(connections: Connections) -> type[GuardedProtocol]:
-    """Return the protocol of a worker, for ``uvicorn.Config(http=…)``.
-
-    Args:
-        connections: empty; each process that is forked has a copy of it.
-    """
-
-    class WorkerProtocol(GuardedProtocol):
-        """One connection of a worker."""
-
-    WorkerProtocol.worker = connections
-    return WorkerProtocol
+    """Return the protocol of a worker; each process that is forked has a copy of `connections`."""
+    return type("WorkerProtocol", (GuardedProtocol,), {"worker": connections})

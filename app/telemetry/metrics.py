@@ -161,7 +161,7 @@ class Refusal(StrEnum):
     HEADERS_TOO_LARGE = "headers_too_large"
     """431: their size or number."""
     TOO_MANY_CONNECTIONS = "too_many_connections"
-    """503."""
+    """503; or closed for a new one before its first headers were complete."""
     SILENT = "silent"
     """No response: a new connection sent nothing."""
     UNREAD_RESPONSE = "unread_response"

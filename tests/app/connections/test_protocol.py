@@ -491,6 +491,7 @@ def test_an_idle_connection_makes_room(start_service: StartService, made_up: Pat
             assert ask(connection, WHOLE).status_code == 200
             kept.append(connection)
         ask(kept[0], WHOLE)  # so that the second one has been idle for longest
+        time.sleep(0.2)  # no connection is closed at once
         newest = opened.enter_context(service.connect())
         assert ask(newest, WHOLE).status_code == 200
         assert kept[1].recv(1) == b""
@@ -533,8 +534,8 @@ def test_probes_pass_with_few_file_descriptors(
         for _ in range(100):
             with contextlib.suppress(ConnectionError):
                 opened.enter_context(service.connect()).sendall(b"GET /")
-        (answer,) = send(service, LAST)
-        check_last(answer, 503)
+        time.sleep(0.2)  # no connection is closed at once
+        assert statuses(send(service, LAST)) == [200]
     service.wait(lambda: service.get("/livez").status_code == 200)
     assert statuses(send(service, WHOLE, LAST)) == [200, 200]
     assert "Traceback" not in service.log.read_text()
