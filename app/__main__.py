@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from .workers import signals
 
 
-def main(arguments: Sequence[str] | None = None, program: str = "") -> int:
+def main(arguments: Sequence[str] | None = None, program: str = f"python -m {__package__}") -> int:
     """Handle signals, then import and run `command.main`, which see."""
     signals.ignore()
     raises = signal.getsignal(signal.SIGINT) is signal.default_int_handler

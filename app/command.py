@@ -36,12 +36,12 @@ _MANY: Final = 2
 _log = logging.getLogger("dandelion")
 
 
-def main(arguments: Sequence[str] | None = None, program: str = "") -> int:
+def main(arguments: Sequence[str] | None = None, program: str = f"python -m {__package__}") -> int:
     """Serve until a signal stops it.
 
     Args:
         arguments: of the command line, see `options`; None for this process's.
-        program: the name of the command, for its help; "" for ``python -m app``.
+        program: the name of the command, for its help.
 
     Returns:
         The exit code: 2 for wrong settings, 1 for artifacts that cannot be served. After a signal
@@ -49,7 +49,7 @@ def main(arguments: Sequence[str] | None = None, program: str = "") -> int:
     """
     signals.ignore()  # what does not end the service later does not end its start either
     try:
-        chosen = settings.load(options.parse(arguments, program or f"python -m {__package__}"))
+        chosen = settings.load(options.parse(arguments, program))
         bound = _bind(chosen)
         logs.configure(chosen.log_format, chosen.log_level)
         _check_workers(chosen, len(bound) or 1)
