@@ -65,6 +65,7 @@ class Classifier:
             manifest.wide_features,
             network,
             packed_tables(network.weights(), manifest.precision),
+            windows=manifest.cut,
             is_binary=self._decision.is_binary,
             engine=engine,
         )

@@ -30,9 +30,10 @@ from .json_values import (
 )
 from .quantization import PRECISIONS, Precision
 from .text.grams import Features
+from .text.windows import Windows
 
 FORMAT: Final = "dandelion"
-FORMAT_VERSION: Final = 2
+FORMAT_VERSION: Final = 3
 MANIFEST_FILE: Final = "model.json"
 
 # Far more than a thousand labels need, whose confusion matrices are the largest part.
@@ -52,7 +53,11 @@ SCORE_KINDS: Final[dict[Task, tuple[str, ...]]] = {
 }
 
 # The fields that version 1 did not have, and the values that it implied.
-_ADDED_IN_2: Final[Mapping[str, Any]] = {"features": None, "sampling": None}
+# Version → the fields that it added, with the values that they have in older artifacts.
+_ADDED: Final[Mapping[int, Mapping[str, Any]]] = {
+    2: {"features": None, "sampling": None},
+    3: {"windows": None},
+}
 
 
 class ArtifactError(Exception):
@@ -82,6 +87,8 @@ class Manifest:
         sampling: how training changed the shares of the classes, if it did: ``method``, and the
             share of each label before (``prior``) and after it (``sampled_prior``); scores follow
             the latter.
+        windows: how long texts are cut, see `dandelion.text.windows.Windows`; None for not at all.
+            Only for two labels.
         config: the complete configuration of the training run.
         dataset: name, SHA-256 and number of rows of the data set.
         protocol: how the data set was split; at most 200 characters.
@@ -112,6 +119,7 @@ class Manifest:
     library_versions: Mapping[str, str]
     features: Mapping[str, Any] | None = None
     sampling: Mapping[str, Any] | None = None
+    windows: Mapping[str, Any] | None = None
     files: Mapping[str, str] = field(default_factory=dict)
     content_hash: str = ""
     timings: Mapping[str, Any] = field(default_factory=dict)
@@ -127,6 +135,11 @@ class Manifest:
     def decision(self) -> Decision:
         """How scores become labels, at the threshold of the artifact."""
         return Decision(self.labels, self.threshold)
+
+    @property
+    def cut(self) -> Windows | None:
+        """How long texts are cut into windows; None for not at all."""
+        return None if self.windows is None else Windows(**self.windows)
 
     @property
     def wide_features(self) -> Features | None:
@@ -181,6 +194,7 @@ _TYPES: Final[Mapping[str, Check]] = {
     "sampling": optional(
         record({"method": _SHORT, "prior": array(SHARE), "sampled_prior": array(SHARE)}, ANYTHING)
     ),
+    "windows": optional(record({"words": COUNT, "stride": COUNT}, others=NUMBER)),
     "files": mapping(STRING),
     "content_hash": STRING,
     "timings": record({"trained_at": _SHORT}, others=NUMBER),
@@ -212,14 +226,18 @@ def load_manifest(directory: Path) -> Manifest:
             f"{path}: format version {quoted(version)}, but this Dandelion reads 1 to "
             f"{FORMAT_VERSION}. Upgrade Dandelion, or train the artifact again: {ADVICE.train}"
         )
-    names = {field.name for field in fields(Manifest)}
-    if version == 1:
-        names -= set(_ADDED_IN_2)
+    missing = {
+        name: value
+        for added, values_before in _ADDED.items()
+        if version < added
+        for name, value in values_before.items()
+    }
+    names = {field.name for field in fields(Manifest)} - set(missing)
     if set(values) != names:
         raise damaged(path, f"its fields differ in {quoted(sorted(set(values) ^ names))}")
     if values["content_hash"] != content_hash(values):
         raise damaged(path, "its content hash does not match its content")
-    values = {**_ADDED_IN_2, **values}
+    values = {**missing, **values}
     try:
         check(values)
     except ValueError as error:
@@ -296,6 +314,13 @@ def check(values: Mapping[str, Any]) -> None:
             Features.from_json(values["features"])
         except ValueError as error:
             raise ValueError(f"invalid 'features': {error}") from error
+    if values["windows"] is not None:
+        if not is_binary:
+            raise ValueError("expected that 'windows' is null for more than two labels")
+        try:
+            Windows(**values["windows"])
+        except (TypeError, ValueError) as error:
+            raise ValueError(f"invalid 'windows': {error}") from error
 
 
 def content_hash(values: Mapping[str, Any]) -> str:

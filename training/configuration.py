@@ -55,6 +55,8 @@ class Wide(BaseModel):
     """Whether the shapes of words are grams."""
     surface: bool = True
     """Whether counts over the whole text are read."""
+    length: bool = True
+    """Whether the surface's numbers that grow with any text are read: letters, spaces, words."""
     surface_dimensions: int = Field(0, ge=0)
     """Numbers of the surface that the hidden layers read next to the average of embeddings."""
     idf: bool = True
@@ -77,6 +79,32 @@ class Wide(BaseModel):
         return Features(**{field.name: values[field.name] for field in fields(Features)})
 
 
+class SourceChoice(BaseModel):
+    """A source that a variant learns from, and how much of it an epoch draws."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True)
+
+    name: _Name
+    """A name in `training.data.sources`."""
+    weight: float = Field(1.0, gt=0)
+    """How often a text is drawn, compared with one of weight 1."""
+    balanced: bool = False
+    """Whether both classes are drawn equally often, where the source has both."""
+    rows: int | None = Field(None, ge=1)
+    """Texts at most, chosen by whole groups of near copies; None for all."""
+
+
+class WindowChoice(BaseModel):
+    """How long texts are cut, see `dandelion.text.windows`; the penalty is fitted."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True)
+
+    words: int = Field(30, ge=1, le=1000)
+    """Words of a window."""
+    stride: int = Field(15, ge=1, le=1000)
+    """Words from the start of a window to that of the next."""
+
+
 class Configuration(BaseModel):
     """Everything that decides how a variant is trained, except data and seed."""
 
@@ -88,6 +116,11 @@ class Configuration(BaseModel):
     """The name of this configuration."""
     shipped: bool = True
     """Whether `train-all` trains it; if not, only the report shows it."""
+
+    sources: tuple[SourceChoice, ...] = ()
+    """What is learnt from; by default the data set of the model's name."""
+    windows: WindowChoice | None = None
+    """How long texts are cut; None for not at all."""
 
     loss: str
     """A name in `training.losses.registry`."""

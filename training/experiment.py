@@ -4,7 +4,6 @@
 """
 
 import platform
-from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
 from functools import lru_cache
@@ -13,30 +12,23 @@ from pathlib import Path
 from typing import Final, NotRequired, TypedDict, TypeVar
 
 import numpy as np
-from numpy.typing import NDArray
 
 from dandelion import artifact as artifacts
 from dandelion.artifact import Artifact, Golden
-from dandelion.classifier import chunks
-from dandelion.engines.choice import scorer
-from dandelion.engines.network import Network
 from dandelion.manifest import Manifest
-from dandelion.quantization import quantize
-from dandelion.text.grams import Features
-from dandelion.text.tokenizer import tokenize
-from dandelion.text.vocabulary import Vocabulary
 
 from .configuration import Configuration
 from .data import datasets
 from .data.datasets import Dataset
 from .data.splits import Protocol, Split, sample, split, subsample
 from .errors import ConfigurationError
-from .fitting.batches import Fold, sampling_record
-from .fitting.trainer import Epoch, Fit, OnEpoch, fit, ignore_epoch
+from .fitting.batches import sampling_record
+from .fitting.trainer import Epoch, OnEpoch, ignore_epoch
+from .learning import Encoded, Learned, encode, fit_encoded
 from .losses.registry import LOSSES
-from .model import bags, embeddings, vocabulary
+from .model import embeddings
 from .quality.judgement import FoldName, Judgement, Scored, judge
-from .quality.metrics import ByCut, Labels, Scores
+from .quality.metrics import ByCut, Labels
 from .quality.slices import Rates, Slice, slices
 
 # Made up and harmless; an empty text and unknown words are among them on purpose.
@@ -92,22 +84,12 @@ class Prepared:
     Attributes:
         dataset: the run's texts and labels.
         split: its folds.
-        vocabulary: of v − 1 known tokens, from the training fold and the word vectors.
-        embedding: float32[v, d], the initial word vectors.
-        embeddings: the name of the word vectors.
-        features: what the wide path reads; None without one.
-        train: the training fold.
-        validation: the validation fold.
+        encoded: training and validation fold.
     """
 
     dataset: Dataset
     split: Split
-    vocabulary: Vocabulary
-    embedding: NDArray[np.float32]
-    embeddings: str
-    features: Features | None
-    train: Fold
-    validation: Fold
+    encoded: Encoded
 
 
 @dataclass(frozen=True, slots=True)
@@ -160,27 +142,20 @@ def train(run: Run, directory: Path, on_epoch: OnEpoch = ignore_epoch) -> tuple[
         TrainingError: data set, word vectors or configuration are missing or wrong.
     """
     prepared = prepare(run)
-    fitted = fit(
-        run.config,
-        prepared.train,
-        prepared.validation,
-        embedding=prepared.embedding,
-        classes=len(prepared.dataset.label_names),
-        seed=run.seed,
-        on_epoch=on_epoch,
+    learned = fit_encoded(
+        run.config, prepared.dataset, prepared.encoded, seed=run.seed, on_epoch=on_epoch
     )
-    network = quantize(fitted.network, run.config.precision)
-    judgement, found_slices = judge_network(run, prepared, network)
-    manifest = describe(run, prepared, fitted, judgement, found_slices)
-    golden = Golden(GOLDEN_TEXTS, tuple(_scores(prepared, network, GOLDEN_TEXTS).tolist()))
-    artifact = Artifact(manifest, prepared.vocabulary, network, golden)
+    judgement, found_slices = judge_network(run, prepared, learned)
+    manifest = describe(run, prepared, learned, judgement, found_slices)
+    golden = Golden(GOLDEN_TEXTS, tuple(learned.scores(GOLDEN_TEXTS).tolist()))
+    artifact = Artifact(manifest, learned.vocabulary, learned.network, golden)
     return artifacts.save(artifact, directory), Result(
         metrics=judgement.metrics,
         threshold=judgement.threshold,
         collapsed=judgement.collapsed,
-        history=list(fitted.history),
-        kept_epoch=fitted.kept_epoch,
-        train_seconds=fitted.seconds,
+        history=list(learned.fit.history),
+        kept_epoch=learned.fit.kept_epoch,
+        train_seconds=learned.fit.seconds,
         bytes=sum(file.stat().st_size for file in directory.iterdir()),
         rows=_rows(prepared),
         slices=found_slices,
@@ -197,34 +172,13 @@ def prepare(run: Run) -> Prepared:
     dataset = _dataset(run)
     _require_fitting_loss(config, dataset)
     types = _types(run, dataset) if config.types_weight else None
-    vectors = _load_vectors(run.glove, config.dimensions)
     folds = _subsampled(run, dataset, split(dataset, run.protocol, run.seed))
-    features = None if config.wide is None else config.wide.features()
-    tokens = _tokens(dataset)
-    words, embedding = vocabulary.build(_pick(tokens, folds.train), vectors, config)
-
-    def fold(rows: Labels) -> Fold:
-        return Fold(
-            words.look_up(_pick(tokens, rows)),
-            dataset.labels[rows],
-            None if features is None else _bags(dataset, features).take(rows),
-            None if types is None else types[rows],
-        )
-
-    return Prepared(
-        dataset=dataset,
-        split=folds,
-        vocabulary=words,
-        embedding=embedding,
-        embeddings=vectors.name,
-        features=features,
-        train=fold(folds.train),
-        validation=fold(folds.validation),
-    )
+    encoded = encode(config, dataset, folds.train, folds.validation, types=types, glove=run.glove)
+    return Prepared(dataset, folds, encoded)
 
 
 def judge_network(
-    run: Run, prepared: Prepared, network: Network
+    run: Run, prepared: Prepared, learned: Learned
 ) -> tuple[Judgement, dict[Slice, Rates] | None]:
     """Score the folds that a run may read, from raw text, as they will be served.
 
@@ -236,7 +190,7 @@ def judge_network(
 
     def scored(rows: Labels) -> Scored:
         texts, labels = dataset.take(rows)
-        return Scored(labels, _scores(prepared, network, texts))
+        return Scored(labels, learned.scores(texts))
 
     test = scored(folds.test) if run.read_test else None
     judgement = judge(
@@ -254,7 +208,7 @@ def judge_network(
 def describe(
     run: Run,
     prepared: Prepared,
-    fitted: Fit,
+    learned: Learned,
     judgement: Judgement,
     found_slices: dict[Slice, Rates] | None,
 ) -> Manifest:
@@ -275,18 +229,19 @@ def describe(
         score_kind=LOSSES[config.loss].score_kind,
         precision=config.precision,
         config=config.model_dump(mode="json", exclude={"shipped"})
-        | {"embeddings": prepared.embeddings},
+        | {"embeddings": prepared.encoded.embeddings},
         dataset=dataset.record(),
         protocol=str(run.protocol),
         split=prepared.split.record(),
         seed=run.seed,
         metrics=metrics,
         library_versions=library_versions(),
-        features=None if prepared.features is None else asdict(prepared.features),
-        sampling=sampling_record(prepared.train.labels, config),
+        features=None if learned.features is None else asdict(learned.features),
+        sampling=sampling_record(prepared.encoded.train.labels, config),
+        windows=None if learned.windows is None else asdict(learned.windows),
         timings=Timings(
             trained_at=datetime.now(UTC).isoformat(timespec="seconds"),
-            train_seconds=round(fitted.seconds, 2),
+            train_seconds=round(learned.fit.seconds, 2),
         ),
     )
 
@@ -307,16 +262,6 @@ def _sampled(dataset: Dataset, sample_rows: int) -> Dataset:
     rows = sample(dataset, sample_rows)
     texts, labels = dataset.take(rows)
     return replace(dataset, texts=texts, labels=labels)
-
-
-@lru_cache(maxsize=2)
-def _tokens(dataset: Dataset) -> tuple[list[str], ...]:
-    return tuple(map(tokenize, dataset.texts))
-
-
-@lru_cache(maxsize=2)
-def _bags(dataset: Dataset, features: Features) -> bags.Bags:
-    return bags.count(dataset.texts, features)
 
 
 def _require_fitting_loss(config: Configuration, dataset: Dataset) -> None:
@@ -362,18 +307,6 @@ def _subsampled(run: Run, dataset: Dataset, folds: Split) -> Split:
     return replace(folds, train=train_rows, validation=validation_rows)
 
 
-def _scores(prepared: Prepared, network: Network, texts: Sequence[str]) -> Scores:
-    """Score raw texts as the artifact will, by the engine that is the same on every machine."""
-    engine = scorer(
-        prepared.vocabulary,
-        prepared.features,
-        network,
-        is_binary=prepared.dataset.task == "binary",
-        engine="numpy",
-    )
-    return np.concatenate([engine.infer(engine.encode(piece)) for piece in chunks(texts)])
-
-
 def _rows(prepared: Prepared) -> dict[FoldName, list[int]]:
     labels, folds = prepared.dataset.labels, prepared.split
     return {
@@ -381,7 +314,3 @@ def _rows(prepared: Prepared) -> dict[FoldName, list[int]]:
         "validation": np.bincount(labels[folds.validation]).tolist(),
         "test": np.bincount(labels[folds.test]).tolist(),
     }
-
-
-def _pick(items: Sequence[T], rows: Labels) -> tuple[T, ...]:
-    return tuple(items[row] for row in rows.tolist())

@@ -11,6 +11,7 @@ from ..text import grams, surface
 from ..text.characters import TextBatch
 from ..text.grams import Features
 from ..text.vocabulary import Vocabulary
+from ..text.windows import Windows
 from . import library
 from .compiled import CompiledScorer, Packed
 from .network import Encoded, Network, binary_logits, sigmoid, softmax
@@ -45,25 +46,43 @@ class NumPyScorer:
         vocabulary: Vocabulary,
         features: Features | None,
         network: Network,
+        windows: Windows | None = None,
         *,
         is_binary: bool,
     ) -> None:
         self._vocabulary = vocabulary
         self._features = features
         self._network = network
+        self._windows = windows
         self._is_binary = is_binary
 
     def encode(self, texts: Sequence[str], *, is_clean: bool = False) -> Encoded:
         """Find tokens, grams and surface of texts, which may be clean already."""
         batch = TextBatch(texts, is_clean=is_clean)
+        counts = None
+        if self._windows is not None:
+            cut = [self._windows.cut(text) for text in batch.texts]
+            counts = [len(windows) for windows in cut]
+            batch = TextBatch([window for windows in cut for window in windows], is_clean=True)
         tokens = self._vocabulary.encode_batch(batch)
         if self._features is None:
-            return Encoded(tokens)
+            return Encoded(tokens, windows=counts)
         return Encoded(
             tokens,
             grams.encode(batch, self._features),
             surface.encode(batch) if self._features.surface else None,
+            counts,
         )
+
+    def logits(self, batch: Encoded) -> NDArray[np.float32]:
+        """Return the log-odds of the positive label, float32[n]; or the logits, float32[n, k]."""
+        logits = self._network.logits(batch)
+        if not self._is_binary:
+            return logits
+        logits = binary_logits(logits)
+        if self._windows is None or batch.windows is None:
+            return logits
+        return self._windows.combine(logits, batch.windows)
 
     def infer(self, batch: Encoded) -> NDArray[np.float32]:
         """Score what `encode` found: float32[n], or float32[n, k] for more than two labels.
@@ -75,8 +94,8 @@ class NumPyScorer:
             raise ValueError(  # noqa: TRY004 - the same as the compiled engine's
                 "the batch was encoded by another classifier; expected this one's"
             )
-        logits = self._network.logits(batch)
-        return sigmoid(binary_logits(logits)) if self._is_binary else softmax(logits)
+        logits = self.logits(batch)
+        return sigmoid(logits) if self._is_binary else softmax(logits)
 
 
 def scorer(  # noqa: PLR0913
@@ -85,6 +104,7 @@ def scorer(  # noqa: PLR0913
     network: Network,
     packed: Mapping[str, Packed] = MappingProxyType({}),
     *,
+    windows: Windows | None = None,
     is_binary: bool,
     engine: EngineChoice = "auto",
 ) -> Scorer:
@@ -95,6 +115,7 @@ def scorer(  # noqa: PLR0913
         features: of the wide path; None without one.
         network: the weights.
         packed: the tables that int8 represents exactly, see `CompiledScorer`; NumPy needs none.
+        windows: how long texts are cut; None for not at all.
         is_binary: whether there are two labels.
         engine: which engine to use.
 
@@ -104,6 +125,10 @@ def scorer(  # noqa: PLR0913
     """
     if engine not in ENGINES:
         raise ValueError(f"unknown engine {engine!r}; expected one of {', '.join(ENGINES)}")
-    if engine == "numpy" or (engine == "auto" and not library.is_available()):
-        return NumPyScorer(vocabulary, features, network, is_binary=is_binary)
+    if (
+        windows is not None
+        or engine == "numpy"
+        or (engine == "auto" and not library.is_available())
+    ):
+        return NumPyScorer(vocabulary, features, network, windows, is_binary=is_binary)
     return CompiledScorer(vocabulary, features, network, packed, is_binary=is_binary)

@@ -158,8 +158,8 @@ class CompiledScorer:
         """
         texts = tuple(texts)
         joined = "".join(texts)
-        if not is_clean and not joined.isascii():
-            texts = [text if text.isascii() else clean(text) for text in texts]
+        if not is_clean:
+            texts = [clean(text) for text in texts]
             joined = "".join(texts)
         is_brief = len(joined) < _BRIEF_CHARS
         library = self._brief if is_brief else self._long

@@ -8,7 +8,7 @@
 A plain deep averaging network has neither a wide path nor a surface.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields
 from functools import cached_property
 from typing import Final, NamedTuple, TypeVar
@@ -39,11 +39,13 @@ class Encoded(NamedTuple):
         tokens: for the deep path.
         grams: for the wide path; None if the network has none.
         surface: int32[n, counts], rows of the surface table; None if the network has none.
+        windows: if these n are windows, their number for each text, see `dandelion.text.windows`.
     """
 
     tokens: TokenBatch
     grams: GramBatch | None = None
     surface: NDArray[np.int32] | None = None
+    windows: Sequence[int] | None = None
 
 
 @dataclass(frozen=True)

@@ -31,6 +31,9 @@ _WORDS, _LINKS, _LENGTHS = range(_COUNTED, _COUNTED + 3)
 # After the counts: words, links, length (coarse, fine), share of capitals, first, last character.
 COUNTS: Final = _COUNTED + 7
 
+# The numbers that grow with any text: small letters, spaces, words, length (coarse, fine).
+LENGTH_COLUMNS: Final = (_LOWERS, _SPACES, _WORDS, _LENGTHS, COUNTS - 4)
+
 # The smallest count of each level: half powers of two, 1, 2, 3, 4, 6, 8, 11, 16 …
 STEPS: Final = np.unique(np.rint(2 ** (np.arange(1, 63) / 2)).astype(np.int64))
 _LOW_LEVELS: Final = np.searchsorted(STEPS, np.arange(4096), side="right")

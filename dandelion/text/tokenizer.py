@@ -20,6 +20,7 @@ from collections.abc import Iterator
 from typing import Final
 
 from .default_ignorable import RANGES
+from .folding import fold
 
 URL = "<url>"
 MENTION = "<mention>"
@@ -95,7 +96,7 @@ def clean(text: str, max_chars: int | None = None) -> str:
         text = "".join(blocks)
     elif max_chars is not None and len(text) > max_chars:
         raise TextTooLongError
-    return text
+    return fold(text)
 
 
 def _limited(blocks: Iterator[str], max_chars: int) -> Iterator[str]:

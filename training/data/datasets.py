@@ -45,6 +45,11 @@ class Dataset:
         labels: int64[n], each the index of its name, 0 … k − 1; of two, 1 is the positive class.
         label_names: of the k ≥ 2 classes; of two, the negative one's comes first.
         sha256: of the source file.
+        origins: int64[n], the position of each text's source in ``source_names``; None for a single
+            source.
+        source_names: of the sources; empty for a single one.
+        weights: float64[n], how often training draws each text, relative to the others; None for
+            equally often.
     """
 
     name: str
@@ -52,6 +57,9 @@ class Dataset:
     labels: NDArray[np.int64]
     label_names: tuple[str, ...]
     sha256: str
+    origins: NDArray[np.int64] | None = None
+    source_names: tuple[str, ...] = ()
+    weights: NDArray[np.float64] | None = None
 
     @cached_property
     def content_sha256(self) -> str:

@@ -27,12 +27,15 @@ class Fold:
         labels: int64[n].
         bags: what the wide path reads, each gram counting 1; None without a wide path.
         types: int64[n], the finer classes; None if they are not learnt.
+        weights: float64[n], how often each text is drawn, relative to the others; None for
+            equally often.
     """
 
     tokens: TokenBatch
     labels: Labels
     bags: Bags | None = None
     types: Labels | None = None
+    weights: NDArray[np.float64] | None = None
 
 
 def sampled_priors(labels: Labels, config: Configuration) -> NDArray[np.float64]:
@@ -80,10 +83,20 @@ def batches_per_epoch(labels: Labels, config: Configuration) -> int:
 
 
 def draw(
-    labels: Labels, config: Configuration, rng: np.random.Generator
+    labels: Labels,
+    config: Configuration,
+    rng: np.random.Generator,
+    weights: NDArray[np.float64] | None = None,
 ) -> Iterator[NDArray[np.int64]]:
-    """Draw an epoch's texts and cut them into batches: their rows, int64[≤ batch_size] each."""
-    order = _order(labels, config, rng)
+    """Draw an epoch's texts and cut them into batches: their rows, int64[≤ batch_size] each.
+
+    Args:
+        labels: int64[n].
+        config: how they are drawn.
+        rng: of the draw.
+        weights: float64[n], see `Fold`; with them, ``config.sampling`` must be none.
+    """
+    order = _order(labels, config, rng) if weights is None else _systematic(weights, rng)
     if config.stratified:
         # Each class is spread evenly: the i-th of its m texts is placed at (i + jitter) / m of the
         # epoch. Without the jitter the first batch would always have too many of a rare class.
@@ -138,6 +151,18 @@ def _class_size(labels: Labels, config: Configuration) -> int:
     """Return the number of texts of each class that an over- or undersampled epoch draws."""
     sizes = np.bincount(labels)
     return int(sizes.max() if config.sampling is Sampling.OVERSAMPLE else sizes.min())
+
+
+def _systematic(weights: NDArray[np.float64], rng: np.random.Generator) -> NDArray[np.int64]:
+    """Draw n of n texts, each as often as its weight demands, rounded up or down at random.
+
+    Systematic sampling (Madow & Madow 1944) of the texts in a random order.
+    """
+    order = rng.permutation(len(weights))
+    reached = np.cumsum(weights[order])
+    points = (np.arange(len(weights)) + rng.random()) * (reached[-1] / len(weights))
+    drawn = order[np.minimum(np.searchsorted(reached, points, side="right"), len(weights) - 1)]
+    return rng.permutation(drawn)
 
 
 def _order(labels: Labels, config: Configuration, rng: np.random.Generator) -> NDArray[np.int64]:

@@ -123,7 +123,7 @@ def fit(  # noqa: PLR0913
         for number in range(1, config.epochs + 1):
             loss = _cross_entropy if number <= config.warm_up_epochs else objective
             module.train()
-            for rows in draw(train.labels, config, rng):
+            for rows in draw(train.labels, config, rng, train.weights):
                 module.zero_grad()
                 logits = module(take_batch(train, rows, config.word_dropout, rng))
                 types = None if train.types is None else train.types[rows]
@@ -256,6 +256,7 @@ def _module(
         buckets=0 if wide is None else 2**wide.bits,
         surface_rows=surface.COUNTS * surface.LEVELS if wide and wide.surface else 0,
         surface_dimensions=0 if wide is None else wide.surface_dimensions,
+        unread_rows=_length_rows() if wide and wide.surface and not wide.length else (),
     )
     if config.prior_bias:
         shares = np.bincount(learnt) / len(learnt)
@@ -263,6 +264,15 @@ def _module(
         with torch.no_grad():
             module.output.bias.copy_(torch.from_numpy(logs.astype(np.float32)))
     return module
+
+
+def _length_rows() -> list[int]:
+    """Return the rows of the surface table for the numbers that grow with any text."""
+    return [
+        row
+        for column in surface.LENGTH_COLUMNS
+        for row in range(column * surface.LEVELS, (column + 1) * surface.LEVELS)
+    ]
 
 
 def _optimizers(config: Configuration, module: WideAndDeep) -> list[torch.optim.Optimizer]:

@@ -3,6 +3,7 @@
 `dandelion.engines.network` is the same network for serving; a test proves that they are equal.
 """
 
+from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -59,6 +60,7 @@ class WideAndDeep(nn.Module):
         surface_rows: of the surface table; 0 for none.
         surface_dimensions: e, numbers of the surface that the hidden layers read next to the
             average of embeddings.
+        unread_rows: of the surface table that stay zero.
     """
 
     def __init__(  # noqa: PLR0913
@@ -71,6 +73,7 @@ class WideAndDeep(nn.Module):
         buckets: int = 0,
         surface_rows: int = 0,
         surface_dimensions: int = 0,
+        unread_rows: Sequence[int] = (),
     ) -> None:
         super().__init__()
         self.outputs = outputs
@@ -90,6 +93,14 @@ class WideAndDeep(nn.Module):
         if surface_rows:
             self.surface = nn.EmbeddingBag(surface_rows, outputs + extra, mode="mean")
             nn.init.zeros_(self.surface.weight[:, :outputs])
+            if unread_rows:
+                read = torch.ones(surface_rows, 1)
+                read[list(unread_rows)] = 0
+                with torch.no_grad():
+                    self.surface.weight *= read
+                self.surface.weight.register_hook(  # type: ignore[no-untyped-call]
+                    lambda gradient: gradient * read
+                )
 
     def forward(self, batch: Batch) -> Tensor:
         """Compute float32[n, k] logits."""
