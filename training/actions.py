@@ -21,7 +21,6 @@ from dandelion.manifest import Manifest
 from . import configuration, model_card, tables
 from . import tuning as search
 from .configuration import Configuration
-from .data import datasets
 from .data.balance import LossChoice
 from .data.custom_data import CustomDataset
 from .data.datasets import Dataset
@@ -29,7 +28,7 @@ from .data.near_copies import require_groups
 from .data.splits import Protocol, split
 from .destination import ARTIFACTS, require_writable
 from .evaluation import majority_metrics, read_test_fold
-from .experiment import Result, Run, train
+from .experiment import Result, Run, texts_of, train
 from .fitting.trainer import Epoch
 from .parallel import run_parallel
 from .quality.metrics import ARGMAX, FITTED, METRICS, Metric, Metrics, evaluate, evaluate_classes
@@ -157,9 +156,9 @@ def train_shipped(model: str | None, output: Path, glove: Path | None, workers: 
         for config in configuration.load_all()
         if config.shipped and model in {None, config.model}
     ]
-    # A missing data set is reported before the first fit, not after the last.
-    for name in {run.config.model for run, _ in jobs}:
-        datasets.load(name)
+    # A missing source is reported before the first fit, not after the last.
+    for run, _ in jobs:
+        texts_of(run)
     workers = workers or os.cpu_count() or 1
     _console.print(
         f"Training {len(jobs)} variants, {workers} at a time. All of them take 1 to 3 minutes "

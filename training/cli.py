@@ -17,7 +17,7 @@ from dandelion import ArtifactError, Classifier
 from dandelion.manifest import Manifest
 from dandelion.tables import describe_bad_rows, listed
 
-from .data import custom_data, datasets
+from .data import custom_data, sources
 from .data.balance import DEFAULTS, LossChoice, choose_loss
 from .data.custom_data import CustomData, CustomDataset
 from .data.datasets import Dataset
@@ -33,7 +33,7 @@ app = typer.Typer(
 )
 _console = Console()
 
-_MODELS = ", ".join(datasets.SOURCES)
+_MODELS = ", ".join(sources.models())
 _LISTED_ROWS = 20
 _LISTED_LABELS = 20
 # Of the rows that cannot be used, from which the file is probably read wrongly.
@@ -187,7 +187,7 @@ def _check_builtin(
         raise ConfigurationError(
             "give either --model, for a built-in model, or --name and --data, for a new one"
         )
-    datasets.source_of(model)
+    sources.require_model(model)
     require_writable(output, model, variant)
 
 
@@ -256,7 +256,7 @@ def train_all(
     """Train every shipped variant of configs/ with seed 0, and print their test metrics."""
     with readable_errors():
         if model is not None:
-            datasets.source_of(model)
+            sources.require_model(model)
         require_writable(output)
         with interruptible():
             from . import actions  # noqa: PLC0415
@@ -289,7 +289,7 @@ def evaluate_artifact(  # noqa: PLR0913, PLR0917
             columns = (text_column, label_column, positive)
             custom = CustomData(manifest.model, data, *columns, encoding, delimiter, merge_labels)
             dataset = _read_again(path, manifest, custom)
-        elif manifest.model not in datasets.SOURCES:
+        elif manifest.model not in sources.models():
             raise ConfigurationError(
                 f"{path} was trained on custom data: give the file with --data, and the options "
                 "that it was trained with"
@@ -337,7 +337,7 @@ def tune(  # noqa: PLR0913, PLR0917
     Every trial is written to docs/results.
     """
     with readable_errors():
-        datasets.source_of(model)
+        sources.require_model(model)
         with interruptible():
             from . import actions  # noqa: PLC0415
         actions.tune(
@@ -346,13 +346,29 @@ def tune(  # noqa: PLR0913, PLR0917
 
 
 @app.command()
-def download(model: _OneModel = None) -> None:
-    """Download the data sets into DATA_DIR (default: data/), resuming what was interrupted."""
+def download(
+    model: _OneModel = None,
+    source: Annotated[
+        str | None, typer.Option(help=f"One source only: {', '.join(sources.SOURCES)}.")
+    ] = None,
+) -> None:
+    """Download what models learn from into DATA_DIR (default: data/).
+
+    That is the benchmark of each model, and all sources that shipped variants of configs/ learn
+    from. What was interrupted is resumed.
+    """
     with readable_errors():
+        if model is not None and source is not None:
+            raise ConfigurationError("give either --model or --source")
         with interruptible():
-            from .data.download import download as download_archive  # noqa: PLC0415
-        for name in [model] if model else datasets.SOURCES:
-            path = download_archive(name)
-            _console.print(
-                f"{path}: {datasets.source_of(name).licence}", markup=False, soft_wrap=True
-            )
+            from .data.download import download as download_file  # noqa: PLC0415
+        if source is not None:
+            wanted = [sources.source_named(source)]
+        else:
+            if model is not None:
+                sources.require_model(model)
+            with interruptible():
+                from . import configuration  # noqa: PLC0415
+            wanted = configuration.sources_of(model)
+        for path, licence in {download_file(one): one.licence for one in wanted}.items():
+            _console.print(f"{path}: {licence}", markup=False, soft_wrap=True)

@@ -14,7 +14,9 @@ from pydantic_core import ErrorDetails
 from dandelion.quantization import Precision
 from dandelion.text.grams import Features
 
-from .errors import ConfigurationError
+from .data.datasets import SOURCES, Source
+from .data.sources import source_named
+from .errors import ConfigurationError, DatasetError
 from .losses import options
 from .losses.options import Option
 from .losses.registry import LOSSES
@@ -93,6 +95,17 @@ class SourceChoice(BaseModel):
     rows: int | None = Field(None, ge=1)
     """Texts at most, chosen by whole groups of near copies; None for all."""
 
+    @field_validator("name")
+    @classmethod
+    def _may_be_learnt(cls, name: str) -> str:
+        try:
+            source = source_named(name)
+        except DatasetError as error:
+            raise ValueError(str(error)) from None
+        if source.use != "train":
+            raise ValueError(f"{name!r} ({source.licence}) is for measuring alone")
+        return name
+
 
 class WindowChoice(BaseModel):
     """How long texts are cut, see `dandelion.text.windows`; the penalty is fitted."""
@@ -118,7 +131,9 @@ class Configuration(BaseModel):
     """Whether `train-all` trains it; if not, only the report shows it."""
 
     sources: tuple[SourceChoice, ...] = ()
-    """What is learnt from; by default the data set of the model's name."""
+    """What is learnt from; by default the model's benchmark, see `training.data.datasets`."""
+    match_length: bool = False
+    """Whether texts are drawn so that their length says nothing, see `training.data.length`."""
     windows: WindowChoice | None = None
     """How long texts are cut; None for not at all."""
 
@@ -328,6 +343,23 @@ def load_all(directory: Path = CONFIGS) -> list[Configuration]:
     if not paths:
         raise ConfigurationError(f"{directory}: contains no configuration (<model>/<variant>.toml)")
     return [load(path.parent.name, path.stem, directory) for path in paths]
+
+
+def sources_of(model: str | None, directory: Path = CONFIGS) -> list[Source]:
+    """Return what shipped variants learn from, of one model or of all, the benchmarks first.
+
+    Raises:
+        ConfigurationError: a configuration is wrong.
+    """
+    found = [source for name, source in SOURCES.items() if model in {None, name}]
+    if directory.is_dir():
+        found += [
+            source_named(choice.name)
+            for config in load_all(directory)
+            if config.shipped and model in {None, config.model}
+            for choice in config.sources
+        ]
+    return list(dict.fromkeys(found))
 
 
 def _problem(detail: ErrorDetails) -> str:

@@ -2,7 +2,8 @@
 
 from dandelion.manifest import Manifest
 
-from .data import datasets
+from . import configuration
+from .data import sources
 from .data.datasets import Dataset
 from .data.splits import Protocol, Split, split
 from .errors import DatasetError
@@ -36,9 +37,22 @@ def majority_metrics(manifest: Manifest, dataset: Dataset | None = None) -> Metr
     return majority(train, test, len(dataset.label_names))
 
 
+def _texts_of(manifest: Manifest) -> Dataset:
+    """Read the sources that an artifact was trained on.
+
+    Raises:
+        TrainingError: they are missing, or the manifest does not describe them.
+    """
+    values = {name: manifest.config.get(name) for name in ("sources", "match_length")}
+    described = {name: value for name, value in values.items() if value is not None}
+    recipe = {"model": manifest.model, "variant": manifest.variant, "loss": manifest.loss}
+    config = configuration.parse(recipe | described, f"{manifest.model}/{manifest.variant}")
+    return sources.dataset_of(config.model, config.sources, match_length=config.match_length)
+
+
 def _split_again(manifest: Manifest, dataset: Dataset | None) -> tuple[Dataset, Split]:
     if dataset is None:
-        dataset = datasets.load(manifest.model)
+        dataset = _texts_of(manifest)
     if manifest.protocol not in set(Protocol):
         raise DatasetError(
             f"{manifest.model}/{manifest.variant}: its protocol is {manifest.protocol!r}; expected "

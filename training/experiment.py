@@ -17,10 +17,11 @@ from dandelion import artifact as artifacts
 from dandelion.artifact import Artifact, Golden
 from dandelion.manifest import Manifest
 
-from .configuration import Configuration
-from .data import datasets
+from .configuration import Configuration, Sampling
+from .data import datasets, sources
 from .data.datasets import Dataset
-from .data.splits import Protocol, Split, sample, split, subsample
+from .data.near_copies import sample
+from .data.splits import Protocol, Split, split, subsample
 from .errors import ConfigurationError
 from .fitting.batches import sampling_record
 from .fitting.trainer import Epoch, OnEpoch, ignore_epoch
@@ -59,7 +60,7 @@ class Run:
         seed: of split and initialisation.
         read_test: whether the test fold is read; a run that serves to choose something must not.
         glove: a file of word vectors; by default the pip package's.
-        dataset: custom data to learn from; by default the data set of the configuration's model.
+        dataset: custom data to learn from; by default the configuration's sources.
         sample_rows: how many rows to learn from, chosen by whole groups; None for all.
         minority_share: leave out texts of the smaller class until it has this share of training
             and validation; the test fold stays whole, its texts weighted to the same share.
@@ -162,6 +163,18 @@ def train(run: Run, directory: Path, on_epoch: OnEpoch = ignore_epoch) -> tuple[
     )
 
 
+def texts_of(run: Run) -> Dataset:
+    """Return the texts of a run, before any are sampled.
+
+    Raises:
+        DatasetError: a file is missing or damaged, or the configuration's sources do not fit.
+    """
+    if run.dataset is not None:
+        return run.dataset
+    config = run.config
+    return sources.dataset_of(config.model, config.sources, match_length=config.match_length)
+
+
 def prepare(run: Run) -> Prepared:
     """Read, split and encode the texts of a run.
 
@@ -171,6 +184,7 @@ def prepare(run: Run) -> Prepared:
     config = run.config
     dataset = _dataset(run)
     _require_fitting_loss(config, dataset)
+    _require_one_draw(config, dataset)
     types = _types(run, dataset) if config.types_weight else None
     folds = _subsampled(run, dataset, split(dataset, run.protocol, run.seed))
     encoded = encode(config, dataset, folds.train, folds.validation, types=types, glove=run.glove)
@@ -237,7 +251,7 @@ def describe(
         metrics=metrics,
         library_versions=library_versions(),
         features=None if learned.features is None else asdict(learned.features),
-        sampling=sampling_record(prepared.encoded.train.labels, config),
+        sampling=sampling_record(prepared.encoded.train, config),
         windows=None if learned.windows is None else asdict(learned.windows),
         timings=Timings(
             trained_at=datetime.now(UTC).isoformat(timespec="seconds"),
@@ -253,15 +267,13 @@ def library_versions() -> dict[str, str]:
 
 
 def _dataset(run: Run) -> Dataset:
-    dataset = datasets.load(run.config.model) if run.dataset is None else run.dataset
+    dataset = texts_of(run)
     return dataset if run.sample_rows is None else _sampled(dataset, run.sample_rows)
 
 
 @lru_cache(maxsize=4)
 def _sampled(dataset: Dataset, sample_rows: int) -> Dataset:
-    rows = sample(dataset, sample_rows)
-    texts, labels = dataset.take(rows)
-    return replace(dataset, texts=texts, labels=labels)
+    return dataset.subset(sample(dataset, sample_rows))
 
 
 def _require_fitting_loss(config: Configuration, dataset: Dataset) -> None:
@@ -279,6 +291,19 @@ def _require_fitting_loss(config: Configuration, dataset: Dataset) -> None:
         )
 
 
+def _require_one_draw(config: Configuration, dataset: Dataset) -> None:
+    """Refuse to draw texts by weights and by classes at once.
+
+    Raises:
+        ConfigurationError: that is asked for.
+    """
+    if dataset.weights is not None and config.sampling is not Sampling.NONE:
+        raise ConfigurationError(
+            f"sampling is {str(config.sampling)!r}, but weights, of sources or of lengths, decide "
+            'how often a text is drawn; set sampling = "none"'
+        )
+
+
 def _types(run: Run, dataset: Dataset) -> Labels:
     """Return the finer classes of a data set's texts, int64[n].
 
@@ -286,7 +311,7 @@ def _types(run: Run, dataset: Dataset) -> Labels:
         ConfigurationError: the data set has none.
     """
     finer = datasets.FINER.get(run.config.model)
-    if finer is None or run.dataset is not None:
+    if finer is None or run.dataset is not None or run.config.sources:
         raise ConfigurationError(
             f"types_weight is {run.config.types_weight}, but {dataset.name} has no finer classes; "
             "set it to 0"

@@ -34,7 +34,11 @@ WITHOUT_NUMBERS: Final = frozenset(
             for name in (
                 "cache",
                 "configuration",  # its values and features are in the key
-                "data.datasets",  # so are texts and labels
+                "data.datasets",  # so are texts, labels, origins and weights
+                "data.length",
+                "data.readers",
+                "data.source_files",
+                "data.sources",
                 "errors",
             )
         ),
@@ -105,7 +109,7 @@ def directory_of(run: Run) -> Path:
     Raises:
         TrainingError: data set or word vectors are missing or wrong.
     """
-    dataset = datasets.load(run.config.model) if run.dataset is None else run.dataset
+    dataset = experiment.texts_of(run)
     wide = run.config.wide
     key = cache.key(
         # Neither its name nor whether it is shipped changes what is fitted.

@@ -3,6 +3,7 @@
 import hashlib
 import os
 import zipfile
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 
@@ -76,10 +77,10 @@ def tiny(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Source:
     source = Source(
         name="Tiny",
         title="Tiny",
-        archive="tiny.zip",
-        member="tiny.tsv",
+        file="tiny.zip",
+        members=("tiny.tsv",),
         sha256=hashlib.sha256(data).hexdigest(),
-        url="http://127.0.0.1:9/tiny.zip",
+        urls=("http://127.0.0.1:9/tiny.zip",),
         licence="none",
         label_names=("ham", "spam"),
         read=datasets.SOURCES["spam"].read,
@@ -92,8 +93,8 @@ def tiny(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Source:
     return source
 
 
-def _read_types(data: bytes) -> tuple[list[str], NDArray[np.int64]]:
-    texts, labels = datasets.SOURCES["spam"].read(data)
+def _read_types(members: Mapping[str, bytes]) -> tuple[list[str], NDArray[np.int64]]:
+    texts, labels = datasets.SOURCES["spam"].read(members)
     prizes = np.array(["prize" in text for text in texts])
     return texts, np.where(labels == 1, 2 - prizes, 0)
 

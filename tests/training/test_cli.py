@@ -100,7 +100,7 @@ def test_evaluate_refuses_another_data_set(
     command: CliRunner, tmp_path: Path, tiny: Source
 ) -> None:
     command.invoke(cli.app, [*TRAIN, "--output=out"])
-    write_archive(tmp_path / "data" / "tiny.zip", tiny.member, tiny_lines()[:-1])
+    write_archive(tmp_path / "data" / "tiny.zip", tiny.members[0], tiny_lines()[:-1])
     with pytest.warns(UserWarning, match="not the known file"):
         done = command.invoke(cli.app, ["evaluate", "out/tiny/dice"])
     assert done.exit_code == 1
@@ -334,7 +334,7 @@ def test_a_missing_data_set_is_reported_before_the_first_fit(
     shutil.rmtree(tmp_path / "data")
     done = command.invoke(cli.app, ["train-all"])
     assert done.exit_code == 1
-    assert f"{tiny.archive}: no such file" in done.output
+    assert f"{tiny.file}: no such file" in done.output
 
 
 def test_tune_prints_its_budget_and_writes_what_it_found(

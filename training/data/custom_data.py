@@ -26,7 +26,7 @@ from dandelion.tables import (
 )
 
 from ..errors import DatasetError
-from .datasets import SOURCES, Dataset
+from .datasets import Dataset
 from .duplicates import Duplicates
 from .duplicates import find as find_duplicates
 from .labels import (
@@ -40,6 +40,7 @@ from .labels import (
     require_names,
     require_single,
 )
+from .sources import models
 
 # There are ten folds, and each needs a row of every class.
 LEAST_ROWS: Final = 10
@@ -223,9 +224,9 @@ def _check_name(name: str) -> None:
             f"invalid model name {shortened(name)}: use only a to z, 0 to 9 and _, at most "
             f"{_NAME_CHARS} of them, such as my_messages"
         )
-    if name in SOURCES:
+    if name in models():
         raise DatasetError(
-            f"the name {name!r} is taken by a built-in model ({', '.join(SOURCES)}); "
+            f"the name {name!r} is taken by a built-in model ({', '.join(models())}); "
             f"choose another, such as my_{name}"
         )
 

@@ -6,7 +6,6 @@
 
 import hashlib
 import io
-import re
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import TypedDict
@@ -18,7 +17,21 @@ from sklearn.model_selection import StratifiedGroupKFold, train_test_split
 
 from .. import cache
 from ..errors import DatasetError
+from . import near_copies
 from .datasets import Dataset
+from .near_copies import group_key, groups, sample
+
+__all__ = [
+    "Protocol",
+    "Split",
+    "SplitRecord",
+    "group_key",
+    "groups",
+    "sample",
+    "split",
+    "strata",
+    "subsample",
+]
 
 
 class Protocol(StrEnum):
@@ -70,24 +83,21 @@ class Split:
         )
 
 
-def group_key(text: str) -> str:
-    """Reduce a text to the form that its near copies share.
-
-    Case-folded, each run of digits → ``0``, each run of non-word characters → one space, stripped.
-    """
-    return re.sub(r"\W+", " ", re.sub(r"\d+", "0", text.casefold())).strip()
-
-
 def split(dataset: Dataset, protocol: Protocol, seed: int) -> Split:
     """Split a data set; equal arguments give equal folds.
 
-    Grouping tens of thousands of texts takes seconds, so the folds are cached.
+    Folds are stratified by label and, if there are several sources, by source. For tens of
+    thousands of texts that takes seconds, so they are cached.
 
     Raises:
         DatasetError: the data set is too small for every fold to have every class.
     """
     key = cache.key(
-        dataset.content_sha256, protocol, seed, sklearn.__version__, cache.code(__name__)
+        dataset.content_sha256,
+        protocol,
+        seed,
+        sklearn.__version__,
+        cache.code(__name__, near_copies.__name__),
     )
     cached = cache.directory("splits", key) / "rows.npz"
     if not cached.exists():
@@ -106,17 +116,6 @@ def split(dataset: Dataset, protocol: Protocol, seed: int) -> Split:
         folds = Split(arrays["train"], arrays["validation"], arrays["test"])
     _require_every_class(dataset, folds, seed)
     return folds
-
-
-def sample(dataset: Dataset, rows: int, seed: int = 0) -> NDArray[np.int64]:
-    """Choose at least ``rows`` rows of a data set by whole groups, int64, ascending; or all.
-
-    Equal arguments choose equal rows.
-    """
-    groups = _groups(dataset)
-    order = np.random.default_rng(seed).permutation(groups.max() + 1)
-    reached = np.searchsorted(np.cumsum(np.bincount(groups)[order]), rows)
-    return np.flatnonzero(np.isin(groups, order[: reached + 1]))
 
 
 def subsample(  # noqa: PLR0913
@@ -159,28 +158,30 @@ def _require_every_class(dataset: Dataset, folds: Split, seed: int) -> None:
             )
 
 
+def strata(dataset: Dataset) -> NDArray[np.int64]:
+    """Number what folds are stratified by, int64[n]: the label or, of sources, source and label."""
+    if dataset.origins is None:
+        return dataset.labels
+    pairs = dataset.origins * len(dataset.label_names) + dataset.labels
+    numbers: NDArray[np.int64] = np.unique(pairs, return_inverse=True)[1]
+    return numbers
+
+
 def _paper(dataset: Dataset, seed: int) -> Split:
-    rows = np.arange(len(dataset.texts))
-    train, rest = train_test_split(rows, test_size=0.2, stratify=dataset.labels, random_state=seed)
+    rows, kinds = np.arange(len(dataset.texts)), strata(dataset)
+    train, rest = train_test_split(rows, test_size=0.2, stratify=kinds, random_state=seed)
     validation, test = train_test_split(
-        rest, test_size=0.5, stratify=dataset.labels[rest], random_state=seed
+        rest, test_size=0.5, stratify=kinds[rest], random_state=seed
     )
     return Split(np.sort(train), np.sort(validation), np.sort(test))
 
 
 def _grouped(dataset: Dataset, seed: int) -> Split:
-    groups = _groups(dataset)
+    found = groups(dataset)
     folds = StratifiedGroupKFold(10, shuffle=True, random_state=seed).split(
-        np.zeros(len(groups)), dataset.labels, groups
+        np.zeros(len(found)), strata(dataset), found
     )
     test = next(folds)[1]
     validation = next(folds)[1]
-    train = np.setdiff1d(np.arange(len(groups)), np.concatenate([validation, test]))
+    train = np.setdiff1d(np.arange(len(found)), np.concatenate([validation, test]))
     return Split(train, np.sort(validation), np.sort(test))
-
-
-def _groups(dataset: Dataset) -> NDArray[np.int64]:
-    """Number the groups of near copies, int64[n]."""
-    keys = [group_key(text) for text in dataset.texts]
-    numbers: NDArray[np.int64] = np.unique(keys, return_inverse=True)[1]
-    return numbers

@@ -38,9 +38,17 @@ class Fold:
     weights: NDArray[np.float64] | None = None
 
 
-def sampled_priors(labels: Labels, config: Configuration) -> NDArray[np.float64]:
-    """Return each class's share of the texts that training draws, float64[k]."""
-    counts = np.bincount(labels).astype(np.float64)
+def sampled_priors(
+    labels: Labels, config: Configuration, weights: NDArray[np.float64] | None = None
+) -> NDArray[np.float64]:
+    """Return each class's share of the texts that training draws, float64[k].
+
+    Args:
+        labels: int64[n].
+        config: how they are drawn.
+        weights: float64[n], see `Fold`; with them, ``config.sampling`` must be none.
+    """
+    counts = np.bincount(labels, weights).astype(np.float64)
     if config.sampling is Sampling.EFFECTIVE_NUMBER:
         counts /= 1 - _EFFECTIVE_BETA**counts
     elif config.sampling is not Sampling.NONE:
@@ -53,7 +61,7 @@ class SamplingRecord(TypedDict):
     """What an artifact's manifest has as its ``sampling``.
 
     Attributes:
-        method: a `Sampling`.
+        method: a `Sampling`, or ``weights``.
         prior: each class's share of the training fold.
         sampled_prior: each class's share of the texts that training draws; scores follow it.
     """
@@ -63,15 +71,15 @@ class SamplingRecord(TypedDict):
     sampled_prior: list[float]
 
 
-def sampling_record(labels: Labels, config: Configuration) -> SamplingRecord | None:
+def sampling_record(train: Fold, config: Configuration) -> SamplingRecord | None:
     """Return how training changes the classes' shares, as calibration needs it; None if not."""
-    if config.sampling is Sampling.NONE:
+    if config.sampling is Sampling.NONE and train.weights is None:
         return None
-    prior: list[float] = (np.bincount(labels) / len(labels)).tolist()
+    prior: list[float] = (np.bincount(train.labels) / len(train.labels)).tolist()
     return SamplingRecord(
-        method=str(config.sampling),
+        method="weights" if train.weights is not None else str(config.sampling),
         prior=prior,
-        sampled_prior=sampled_priors(labels, config).tolist(),
+        sampled_prior=sampled_priors(train.labels, config, train.weights).tolist(),
     )
 
 

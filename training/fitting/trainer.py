@@ -214,7 +214,7 @@ def _weighted(
 
 def _objective(config: Configuration, train: Fold, classes: int) -> Objective:
     """Return what is minimised: the loss, and what the configuration adds to it."""
-    priors = sampled_priors(train.labels, config)
+    priors = sampled_priors(train.labels, config, train.weights)
     loss = loss_named(config.loss, **config.loss_options)
 
     def objective(logits: Tensor, labels: Labels, types: Labels | None) -> Tensor:

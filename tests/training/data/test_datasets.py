@@ -46,14 +46,14 @@ def test_real_sets(data_dir: Path, model: str, task: str, counts: dict[str, int]
 
 def test_cyberbullying_keeps_every_text_a_text() -> None:
     data = b'tweet_text,cyberbullying_type\nnull,age\nNA,not_cyberbullying\n"a\nb",religion\n'
-    texts, labels = SOURCES["cyberbullying"].read(data)
+    texts, labels = SOURCES["cyberbullying"].read({"data": data})
     assert texts == ["null", "NA", "a\nb"]
     assert labels.tolist() == [1, 0, 1]
 
 
 def test_quotation_marks_in_messages_are_part_of_them() -> None:
     data = b'ham\t"one\nspam\ttwo\nham\tthree"\nham\t"four"\r\n'
-    texts, labels = SOURCES["spam"].read(data)
+    texts, labels = SOURCES["spam"].read({"data": data})
     assert texts == ['"one', "two", 'three"', '"four"']
     assert labels.tolist() == [0, 1, 0, 0]
 
@@ -61,12 +61,12 @@ def test_quotation_marks_in_messages_are_part_of_them() -> None:
 def test_types_of_cyberbullying() -> None:
     header = b"tweet_text,cyberbullying_type\n"
     rows = b"a,religion\nnull,not_cyberbullying\nb,other_cyberbullying\nc,age\n"
-    texts, labels = SOURCES["cyberbullying_type"].read(header + rows)
+    texts, labels = SOURCES["cyberbullying_type"].read({"data": header + rows})
     assert texts == ["a", "null", "b", "c"]
     assert labels.tolist() == [5, 0, 4, 1]
     assert labels.dtype == np.int64
     with pytest.raises(ValueError, match=r"the type of tweet 2 is none of not_cyberbullying, age"):
-        SOURCES["cyberbullying_type"].read(header + b"a,age\nb,Age\nc,gender\n")
+        SOURCES["cyberbullying_type"].read({"data": header + b"a,age\nb,Age\nc,gender\n"})
 
 
 def test_both_cyberbullying_models_read_one_archive(data_dir: Path) -> None:
@@ -82,8 +82,8 @@ def test_every_class_must_be_there(tmp_path: Path) -> None:
     present = [name for name in source.label_names if name not in {"gender", "religion"}]
     rows = "".join(f"text,{name}\n" for name in present)
     write_archive(
-        tmp_path / source.archive,
-        source.member,
+        tmp_path / source.file,
+        source.members[0],
         f"tweet_text,cyberbullying_type\n{rows}".encode(),
     )
     with pytest.raises(DatasetError, match=r"no text of the class gender, religion;.*download"):
@@ -92,11 +92,11 @@ def test_every_class_must_be_there(tmp_path: Path) -> None:
 
 
 def test_sms_keeps_tabs_and_refuses_other_lines() -> None:
-    texts, labels = SOURCES["spam"].read("ham\ta\tb\r\nspam\t£5\n".encode())
+    texts, labels = SOURCES["spam"].read({"data": "ham\ta\tb\r\nspam\t£5\n".encode()})
     assert texts == ["a\tb", "£5"]
     assert labels.tolist() == [0, 1]
     with pytest.raises(ValueError, match="line 2 is not 'ham' or 'spam'"):
-        SOURCES["spam"].read(b"ham\ta\neggs\tb\n")
+        SOURCES["spam"].read({"data": b"ham\ta\neggs\tb\n"})
 
 
 def test_unknown_model() -> None:
@@ -113,7 +113,7 @@ def test_a_missing_file_names_itself_and_the_command(tmp_path: Path) -> None:
 
 
 def test_an_unknown_file_is_used_with_a_warning(tiny: Source, tmp_path: Path) -> None:
-    write_archive(tmp_path / "tiny.zip", tiny.member, b"ham\ta\nspam\tb\n")
+    write_archive(tmp_path / "tiny.zip", tiny.members[0], b"ham\ta\nspam\tb\n")
     with pytest.warns(UserWarning, match="not the known file .*Figures will differ"):
         dataset = datasets.load("tiny", tmp_path)
     assert dataset.texts == ("a", "b")
@@ -155,6 +155,6 @@ def test_a_flipped_byte_is_told(tiny: Source, tmp_path: Path) -> None:
 
 def test_sources_are_described() -> None:
     for source in datasets.SOURCES.values():
-        assert source.url.startswith("https://")
+        assert all(url.startswith("https://") for url in source.urls)
         assert "CC BY 4.0" in source.licence
         assert len(source.sha256) == len(hashlib.sha256().hexdigest())

@@ -8,7 +8,6 @@ from pathlib import Path
 
 import pytest
 
-from training.data import datasets
 from training.data.datasets import Source
 from training.data.download import download
 from training.errors import DatasetError
@@ -61,48 +60,52 @@ def home(tiny: Source, tmp_path: Path) -> Iterator[Home]:
     thread.join()
 
 
-def test_download(home: Home, tmp_path: Path) -> None:
-    path = download("tiny", tmp_path, home.url)
+@pytest.fixture
+def published(home: Home, tiny: Source) -> Source:
+    return replace(tiny, urls=(home.url,))
+
+
+def test_download(home: Home, published: Source, tmp_path: Path) -> None:
+    path = download(published, tmp_path)
     assert path == tmp_path / "tiny.zip"
     assert path.read_bytes() == home.content
-    assert download("tiny", tmp_path, home.url) == path
+    assert download(published, tmp_path) == path
     assert home.ranges == [None]  # an existing one is kept
 
 
 def test_models_of_one_archive_share_its_download(
-    home: Home, tiny: Source, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    home: Home, published: Source, tmp_path: Path
 ) -> None:
-    monkeypatch.setitem(datasets.SOURCES, "tiny_type", replace(tiny, title="Tiny type"))
-    path = download("tiny", tmp_path, home.url)
-    assert download("tiny_type", tmp_path, home.url) == path
+    path = download(published, tmp_path)
+    assert download(replace(published, title="Tiny type"), tmp_path) == path
     assert len(home.ranges) == 1
 
 
-def test_an_interrupted_download_is_resumed(home: Home, tmp_path: Path) -> None:
+def test_an_interrupted_download_is_resumed(home: Home, published: Source, tmp_path: Path) -> None:
     home.break_off_after = 100
     with pytest.raises(DatasetError, match="Run the command again to resume"):
-        download("tiny", tmp_path, home.url)
+        download(published, tmp_path)
     assert not (tmp_path / "tiny.zip").exists()
     home.break_off_after = None
-    path = download("tiny", tmp_path, home.url)
+    path = download(published, tmp_path)
     assert home.ranges == [None, "bytes=100-"]
     assert path.read_bytes() == home.content
     assert [file.name for file in tmp_path.glob("*.part")] == []
 
 
-def test_download_of_a_part_that_was_whole(home: Home, tmp_path: Path) -> None:
+def test_download_of_a_part_that_was_whole(home: Home, published: Source, tmp_path: Path) -> None:
     (tmp_path / "tiny.part").write_bytes(home.content)
-    assert download("tiny", tmp_path, home.url).read_bytes() == home.content
+    assert download(published, tmp_path).read_bytes() == home.content
 
 
-def test_download_refuses_another_file(home: Home, tmp_path: Path) -> None:
+def test_download_refuses_another_file(home: Home, published: Source, tmp_path: Path) -> None:
     write_archive(tmp_path / "other.zip", "tiny.tsv", tiny_lines() + b"ham\tmore\n")
     home.content = (tmp_path / "other.zip").read_bytes()
     with pytest.raises(DatasetError, match=r"not the known file.*deleted"):
-        download("tiny", tmp_path, home.url)
+        download(published, tmp_path)
     assert not list(tmp_path.glob("tiny*"))
 
 
 def test_download_without_a_response(tiny: Source, tmp_path: Path) -> None:
-    with pytest.raises(DatasetError, match=r"127\.0\.0\.1:9/tiny\.zip.*archive by hand"):
-        download("tiny", tmp_path)
+    with pytest.raises(DatasetError, match=r"127\.0\.0\.1:9/tiny\.zip.*file by hand"):
+        download(tiny, tmp_path)

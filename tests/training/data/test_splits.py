@@ -36,7 +36,7 @@ def make_small(groups: dict[str, int], rows: int = 30) -> Dataset:
 def copies() -> Dataset:
     """200 texts in 50 groups of four near copies."""
     texts = [
-        f"Call {number} now{'!' * copy} group{'x' * (number % 50)}"
+        f"Call {number} now{'!' * copy} group{'x' * (number % 50)} over"
         for copy in range(4)
         for number in range(50)
     ]

@@ -1,5 +1,7 @@
 """Which texts an epoch draws, and the batches they form."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -8,6 +10,7 @@ from hypothesis import strategies as st
 from dandelion.text.vocabulary import TokenBatch
 from training.configuration import Configuration, Sampling
 from training.fitting.batches import (
+    Fold,
     batches_per_epoch,
     draw,
     drop_words,
@@ -15,6 +18,7 @@ from training.fitting.batches import (
     sampling_record,
     take_tokens,
 )
+from training.quality.metrics import Labels
 
 CONFIG = Configuration(model="spam", variant="test", loss="bce", batch_size=16)
 
@@ -111,10 +115,26 @@ def test_the_batches_of_an_epoch_are_counted_in_advance(
 
 
 def test_what_sampling_changes_is_recorded() -> None:
-    assert sampling_record(OF_TWO, CONFIG) is None
+    fold = fold_of(OF_TWO)
+    assert sampling_record(fold, CONFIG) is None
     config = CONFIG.model_copy(update={"sampling": Sampling.OVERSAMPLE})
-    assert sampling_record(OF_TWO, config) == {
+    assert sampling_record(fold, config) == {
         "method": "oversample",
         "prior": [0.75, 0.25],
         "sampled_prior": [0.5, 0.5],
     }
+
+
+def test_what_weights_change_is_recorded() -> None:
+    weights = np.where(OF_TWO == 1, 9.0, 1.0)
+    assert sampling_record(replace(fold_of(OF_TWO), weights=weights), CONFIG) == {
+        "method": "weights",
+        "prior": [0.75, 0.25],
+        "sampled_prior": [0.25, 0.75],
+    }
+
+
+def fold_of(labels: Labels) -> Fold:
+    """A fold of empty texts."""
+    empty = TokenBatch(np.array([], np.int64), np.zeros(len(labels) + 1, np.int64))
+    return Fold(empty, labels)
