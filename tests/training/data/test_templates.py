@@ -1,0 +1,90 @@
+"""Texts from templates."""
+
+import re
+from collections import Counter
+
+import pytest
+
+from training.data.splits import group_key
+from training.data.templates import NAMES, Name, Part, templates, texts
+
+PARTS: tuple[Part, ...] = ("train", "held_out")
+
+
+@pytest.mark.parametrize(
+    ("name", "least"),
+    [("service_messages", 60), ("scam_messages", 40), ("profanity", 36), ("insults", 24)],
+)
+def test_there_are_enough_templates_and_about_a_third_is_held_out(name: Name, least: int) -> None:
+    counts = {part: len(templates(name, part)) for part in PARTS}
+
+    assert sum(counts.values()) >= least
+    assert 0.28 <= counts["held_out"] / sum(counts.values()) <= 0.38
+
+
+def test_no_template_stands_twice() -> None:
+    counts = Counter(
+        group_key(template)
+        for name in NAMES
+        for part in PARTS
+        for template in templates(name, part)
+    )
+
+    assert max(counts.values()) == 1
+
+
+@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("part", PARTS)
+def test_every_slot_is_filled(name: Name, part: Part) -> None:
+    found = texts(name, part, per_template=40)
+
+    assert not [text for text in found if re.search(r"[][{}|]|##|\s\s|^\s|\s$|[^<]#", text)]
+
+
+@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("part", PARTS)
+def test_equal_arguments_give_equal_texts_and_another_seed_gives_others(
+    name: Name, part: Part
+) -> None:
+    first = texts(name, part, seed=1, per_template=5)
+
+    assert first == texts(name, part, seed=1, per_template=5)
+    assert first != texts(name, part, seed=2, per_template=5)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_texts_are_different_and_as_many_as_asked_for(name: Name) -> None:
+    found = texts(name, "train", per_template=3)
+
+    assert len(set(found)) == len(found)
+    assert 2 * len(templates(name, "train")) < len(found) <= 3 * len(templates(name, "train"))
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_what_is_held_out_shares_no_text_with_training(name: Name) -> None:
+    train, held_out = ({group_key(text) for text in texts(name, part)} for part in PARTS)
+
+    assert not train & held_out
+
+
+def test_lower_case_and_no_last_stop_occur() -> None:
+    found = texts("service_messages", "train")
+
+    assert 0.05 < sum(text == text.lower() for text in found) / len(found) < 0.25
+    assert 0.1 < sum(text.endswith(".") for text in found) / len(found) < 0.6
+
+
+@pytest.mark.parametrize("word", ["damn", "crap", "hell", "shit"])
+def test_a_swear_word_alone_decides_nothing(word: str) -> None:
+    for name in ("profanity", "insults"):
+        found = [text for text in texts(name, "train") if re.search(rf"\b{word}\b", text.lower())]
+        assert len(found) > 5, name
+
+
+def test_senders_of_frauds_are_those_of_services() -> None:
+    banks = re.compile("Northvale Bank|Kestrel Money|Wren Express|PayNest")
+
+    for name in ("service_messages", "scam_messages"):
+        assert {match[0] for text in texts(name, "train") for match in banks.finditer(text)} == set(
+            banks.pattern.split("|")
+        ), name
