@@ -81,6 +81,19 @@ class Wide(BaseModel):
         return Features(**{field.name: values[field.name] for field in fields(Features)})
 
 
+class StaticVectors(BaseModel):
+    """Static sentence vectors behind the word vectors, see `training.model.static_vectors`."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True)
+
+    dimensions: int = Field(64, ge=1, le=384)
+    """Numbers in a static vector."""
+    scale: float = Field(1.0, gt=0)
+    """What every number is multiplied by."""
+    fine_tune: bool = False
+    """Whether they are trained along with the word vectors, or stay as they are."""
+
+
 class SourceChoice(BaseModel):
     """A source that a variant learns from, and how much of it an epoch draws."""
 
@@ -147,6 +160,8 @@ class Configuration(BaseModel):
 
     dimensions: int = Field(50, ge=1)
     """Numbers in a word vector."""
+    static: StaticVectors | None = None
+    """Static sentence vectors, which a token's row has behind its word vector; None for none."""
     hidden: int = Field(128, ge=1)
     """Units in each of the two hidden layers."""
     word_dropout: float = Field(0.3, ge=0, lt=1)
@@ -367,7 +382,9 @@ def _problem(detail: ErrorDetails) -> str:
     *outer, field = detail["loc"] or ("",)
     message = detail["msg"].removeprefix("Value error, ")
     if detail["type"] == "extra_forbidden":
-        known = list((Wide if outer == ["wide"] else Configuration).model_fields)
+        tables: dict[object, type[BaseModel]] = {"wide": Wide, "static": StaticVectors}
+        table = tables.get(outer[0], Configuration) if len(outer) == 1 else Configuration
+        known = list(table.model_fields)
         near = difflib.get_close_matches(str(field), known, n=1)
         hint = f"did you mean {near[0]}?" if near else f"available: {', '.join(known)}"
         message = f"unknown field; {hint}"

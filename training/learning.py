@@ -25,12 +25,13 @@ from .configuration import Configuration
 from .data.datasets import Dataset
 from .fitting.batches import Fold
 from .fitting.trainer import Fit, OnEpoch, fit, ignore_epoch
-from .model import bags, embeddings, vocabulary
+from .model import bags, embeddings, static_vectors, vocabulary
 from .quality.metrics import Labels, Scores
 
 T = TypeVar("T")
 
 _load_vectors = lru_cache(maxsize=1)(embeddings.load)
+_load_static = lru_cache(maxsize=1)(static_vectors.load)
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,8 +40,8 @@ class Encoded:
 
     Attributes:
         vocabulary: of v − 1 known tokens, from the training texts and the word vectors.
-        embedding: float32[v, d], the initial word vectors.
-        embeddings: the name of the word vectors.
+        embedding: float32[v, d], the initial word vectors, with the static ones behind them.
+        embeddings: the names of the word vectors.
         features: what the wide path reads; None without one.
         train: what is learnt.
         validation: what early stopping looks at.
@@ -142,6 +143,11 @@ def encode(  # noqa: PLR0913
     features = None if config.wide is None else config.wide.features()
     tokens = _tokens(dataset)
     words, embedding = vocabulary.build(_pick(tokens, train), vectors, config)
+    name = vectors.name
+    if config.static is not None:
+        static = _load_static(vectors.words, config.static.dimensions)
+        embedding = vocabulary.append(words, embedding, static, config.static.scale)
+        name = f"{name}, {static.name}"
 
     def fold(rows: Labels) -> Fold:
         return Fold(
@@ -152,7 +158,7 @@ def encode(  # noqa: PLR0913
             None if dataset.weights is None else dataset.weights[rows],
         )
 
-    return Encoded(words, embedding, vectors.name, features, fold(train), fold(validation))
+    return Encoded(words, embedding, name, features, fold(train), fold(validation))
 
 
 def fit_encoded(

@@ -122,6 +122,8 @@ def test_the_recipe_for_new_data() -> None:
         ('loss = "dice"\n[wide]\nbits = 99', "wide: .*bits is 99; expected 1 to 22"),
         ('loss = "dice"\n[wide]\nchars = [5, 2]', r"wide: .*chars is \[5, 2\]"),
         ('loss = "dice"\n[wide]\nrate = 2', "wide.rate: Input should be less than or equal to 1"),
+        ('loss = "dice"\n[static]\ndimensions = 385', "static.dimensions: .* less than or equal"),
+        ('loss = "dice"\n[static]\nscal = 2', r"static.scal: unknown field; did you mean scale\?"),
         (
             'loss = "dice"\n[wide]\nbit = 9\nsurface_dimensions = -1',
             "wide.surf.*wide.bit: unknown",

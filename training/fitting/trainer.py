@@ -247,11 +247,12 @@ def _module(
 ) -> WideAndDeep:
     learnt = train.labels if train.types is None else train.types
     outputs = 1 if classes == 2 and train.types is None else int(learnt.max()) + 1
-    wide = config.wide
+    wide, static = config.wide, config.static
     module = WideAndDeep(
         embedding,
         config.hidden,
         fine_tune=config.fine_tune,
+        frozen=0 if static is None or static.fine_tune else static.dimensions,
         outputs=outputs,
         buckets=0 if wide is None else 2**wide.bits,
         surface_rows=surface.COUNTS * surface.LEVELS if wide and wide.surface else 0,

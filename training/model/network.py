@@ -55,6 +55,7 @@ class WideAndDeep(nn.Module):
         embedding: float32[v, d], the initial word vectors.
         hidden: units in each hidden layer.
         fine_tune: whether the embedding is trained.
+        frozen: its last columns, which are never trained.
         outputs: k.
         buckets: of the grams; 0 for no wide path, which gives the plain DAN.
         surface_rows: of the surface table; 0 for none.
@@ -69,6 +70,7 @@ class WideAndDeep(nn.Module):
         hidden: int,
         *,
         fine_tune: bool,
+        frozen: int = 0,
         outputs: int = 1,
         buckets: int = 0,
         surface_rows: int = 0,
@@ -77,13 +79,9 @@ class WideAndDeep(nn.Module):
     ) -> None:
         super().__init__()
         self.outputs = outputs
-        self.embedding = nn.EmbeddingBag.from_pretrained(
-            torch.tensor(embedding),
-            freeze=not fine_tune,
-            mode="mean",
-            sparse=True,
-            include_last_offset=True,
-        )
+        first, last = np.split(embedding, [embedding.shape[1] - frozen], axis=1)
+        self.embedding = _mean_of(first, freeze=not fine_tune)
+        self.frozen = _mean_of(last, freeze=True) if frozen else None
         extra = surface_dimensions if surface_rows else 0
         self.hidden1 = nn.Linear(embedding.shape[1] + extra, hidden)
         self.hidden2 = nn.Linear(hidden, hidden)
@@ -105,6 +103,8 @@ class WideAndDeep(nn.Module):
     def forward(self, batch: Batch) -> Tensor:
         """Compute float32[n, k] logits."""
         hidden = self.embedding(batch.ids, batch.offsets)  # [n, d]
+        if self.frozen is not None:
+            hidden = torch.cat([hidden, self.frozen(batch.ids, batch.offsets)], dim=1)
         wide = torch.zeros(())
         if self.grams is not None:
             wide = _SparseProduct.apply(batch.grams, self.grams)  # type: ignore[no-untyped-call]
@@ -138,8 +138,11 @@ class WideAndDeep(nn.Module):
         grams = None if self.grams is None else copy(self.grams)
         if grams is not None and weights is not None:
             grams *= weights[:, None]
+        embedding = copy(self.embedding.weight)
+        if self.frozen is not None:
+            embedding = np.concatenate([embedding, copy(self.frozen.weight)], axis=1)
         return Network(
-            embedding=copy(self.embedding.weight),
+            embedding=embedding,
             hidden1_weight=copy(self.hidden1.weight),
             hidden1_bias=copy(self.hidden1.bias),
             hidden2_weight=copy(self.hidden2.weight),
@@ -149,6 +152,12 @@ class WideAndDeep(nn.Module):
             grams=grams,
             surface=None if self.surface is None else copy(self.surface.weight),
         )
+
+
+def _mean_of(vectors: NDArray[np.float32], *, freeze: bool) -> nn.EmbeddingBag:
+    return nn.EmbeddingBag.from_pretrained(
+        torch.tensor(vectors), freeze=freeze, mode="mean", sparse=True, include_last_offset=True
+    )
 
 
 def binary_logits(logits: Tensor) -> Tensor:

@@ -37,14 +37,39 @@ def build(
     beyond = (word for word in vectors.words if word not in counts and tokenize(word) == [word])
     extra = [word for word, _ in zip(beyond, range(config.extra_words), strict=False)]
     vocabulary = Vocabulary(seen + extra)
-    embedding = np.tile(vectors.average(), (len(vocabulary), 1))
+    return vocabulary, _rows(vocabulary, vectors, vectors.average())
+
+
+def append(
+    vocabulary: Vocabulary, embedding: NDArray[np.float32], static: WordVectors, scale: float
+) -> NDArray[np.float32]:
+    """Append static vectors to the rows of an embedding: float32[v, d + e] from float32[v, d].
+
+    Args:
+        vocabulary: of v - 1 known tokens.
+        embedding: float32[v, d].
+        static: their vectors, see `training.model.static_vectors`. The unknown token, and any other
+            that has none, gets zeros: they say nothing.
+        scale: what the static vectors are multiplied by.
+    """
+    nothing = np.zeros(static.dimensions, dtype=np.float32)
+    rows = _rows(vocabulary, static, nothing) * np.float32(scale)
+    return np.concatenate([embedding, rows], axis=1)
+
+
+def _rows(
+    vocabulary: Vocabulary, vectors: WordVectors, other: NDArray[np.float32]
+) -> NDArray[np.float32]:
+    """Return the vector of each token, float32[v, d]; ``other`` for those that have none."""
+    rows = _rows_of(vectors.words)
+    table = np.tile(other, (len(vocabulary), 1))
     known = [(row, rows[token]) for row, token in enumerate(vocabulary.tokens, 1) if token in rows]
     ours, theirs = np.array(known, dtype=np.int64).reshape(-1, 2).T
-    embedding[ours] = vectors.vectors[theirs]
-    return vocabulary, embedding
+    table[ours] = vectors.vectors[theirs]
+    return table
 
 
-@lru_cache(maxsize=1)
+@lru_cache(maxsize=2)
 def _rows_of(words: tuple[str, ...]) -> dict[str, int]:
     """Return the row of each word; fits in one process share this table."""
     return {word: row for row, word in enumerate(words)}

@@ -191,6 +191,29 @@ def test_frozen_embedding_is_not_trained() -> None:
     assert not random_module(fine_tune=False).embedding.weight.requires_grad
 
 
+def test_frozen_columns_stay_and_change_no_score() -> None:
+    embedding = np.random.default_rng(0).normal(size=(30, 5)).astype(np.float32)
+    batch = Batch(torch.tensor([1, 2, 3, 1]), torch.tensor([0, 2, 2, 4]))
+
+    def fitted(frozen: int) -> WideAndDeep:
+        torch.manual_seed(0)
+        module = WideAndDeep(embedding, hidden=8, fine_tune=True, frozen=frozen)
+        module(batch).square().sum().backward()
+        trained = [one for one in module.parameters() if one.grad is not None]
+        torch.optim.SGD(trained, lr=0.1).step()
+        return module
+
+    moved, held = fitted(0).export(), fitted(2).export()
+    np.testing.assert_array_equal(held.embedding[:, 3:], embedding[:, 3:])
+    np.testing.assert_allclose(held.embedding[:, :3], moved.embedding[:, :3], rtol=1e-6)
+    assert (moved.embedding[1:4, 3:] != embedding[1:4, 3:]).any()
+    torch.manual_seed(0)
+    whole = WideAndDeep(embedding, hidden=8, fine_tune=False)
+    torch.manual_seed(0)
+    parted = WideAndDeep(embedding, hidden=8, fine_tune=False, frozen=2)
+    torch.testing.assert_close(parted(batch), whole(batch))
+
+
 def test_gradients_of_the_wide_path_are_those_of_dense_matrices() -> None:
     rng = np.random.default_rng(0)
     counts = rng.integers(0, 3, (6, WIDE.buckets)).astype(np.float32)

@@ -29,6 +29,16 @@ def test_seen_tokens_come_first_then_the_most_frequent_words_beyond() -> None:
     np.testing.assert_array_equal(embedding, expected)
 
 
+def test_static_vectors_stand_behind_the_word_vectors() -> None:
+    words, embedding = build(min_count=2, extra_words=0)  # free, zzz, lunch
+    static = WordVectors("made up", ("lunch", "free"), np.array([[1, 2, 3], [4, 5, 6]], np.float32))
+    appended = vocabulary.append(words, embedding, static, 0.5)
+    np.testing.assert_array_equal(appended[:, :2], embedding)
+    expected = [[0, 0, 0], [2, 2.5, 3], [0, 0, 0], [0.5, 1, 1.5]]
+    np.testing.assert_array_equal(appended[:, 2:], expected)
+    assert appended.dtype == np.float32
+
+
 def test_limits() -> None:
     assert build(min_count=1, extra_words=0)[0].tokens == ("free", "zzz", "lunch", "rare", "xyz")
     assert build(min_count=3, extra_words=1)[0].tokens == ("free", "lunch", "the")
