@@ -212,8 +212,7 @@ def models(
 
 
 def _list(path: Path, manifest: Manifest, *, is_served: bool) -> _Listed:
-    threshold = "argmax" if manifest.threshold is None else "fitted"
-    metrics = manifest.metrics.get("test", {}).get(threshold, {})
+    metrics = manifest.metrics.get("test", {}).get(manifest.default_cut, {})
     return _Listed(
         manifest.model,
         manifest.variant,

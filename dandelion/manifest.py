@@ -56,7 +56,7 @@ SCORE_KINDS: Final[dict[Task, tuple[str, ...]]] = {
 # Version → the fields that it added, with the values that they have in older artifacts.
 _ADDED: Final[Mapping[int, Mapping[str, Any]]] = {
     2: {"features": None, "sampling": None},
-    3: {"windows": None},
+    3: {"windows": None, "threshold_rule": None, "by_source": None},
 }
 
 
@@ -78,8 +78,9 @@ class Manifest:
         labels: the negative label, then the positive one; or all, in the order of the scores. At
             most `MAX_LABELS`, each of 1 to `MAX_LABEL_CHARS` characters.
         loss: the training loss; it has 1 to 200 characters.
-        threshold: the label is positive at ``score >= threshold``; fitted on validation. None for
-            ``multiclass``, which chooses the label with the highest score.
+        threshold: the label is positive at ``score >= threshold``; fitted, see
+            ``threshold_rule``. None for ``multiclass``, which chooses the label with the highest
+            score.
         score_kind: ``sigmoid`` of the logit; ``margin``, the sigmoid of a margin, which is not a
             probability (0.5 is margin 0); or ``softmax`` of the logits.
         precision: in which embedding, grams and surface are stored.
@@ -94,8 +95,13 @@ class Manifest:
         protocol: how the data set was split; at most 200 characters.
         split: rows per fold, and the SHA-256 of the assignment of the rows.
         seed: of split and initialization.
-        metrics: by fold (``validation``, ``test``) and by threshold; ``slices``, if there are any,
-            by slice of the test fold.
+        metrics: by fold (``validation`` or ``out_of_fold``, ``test``) and by threshold;
+            ``slices``, if there are any, by slice of the test fold.
+        threshold_rule: ``criterion``, ``macro_f1`` or ``limits``, and what it was ``fitted_on``,
+            ``validation`` or ``out_of_fold``, with the details of either; None for ``multiclass``,
+            and for older artifacts, whose criterion was macro-F1 on validation.
+        by_source: false alarms and recall at the threshold, by fold and source, with the numbers of
+            texts; None if they were not measured.
         library_versions: of the libraries used in training.
         files: SHA-256 of each other file.
         content_hash: SHA-256 over all other fields but ``timings``.
@@ -120,6 +126,8 @@ class Manifest:
     features: Mapping[str, Any] | None = None
     sampling: Mapping[str, Any] | None = None
     windows: Mapping[str, Any] | None = None
+    threshold_rule: Mapping[str, Any] | None = None
+    by_source: Mapping[str, Any] | None = None
     files: Mapping[str, str] = field(default_factory=dict)
     content_hash: str = ""
     timings: Mapping[str, Any] = field(default_factory=dict)
@@ -135,6 +143,14 @@ class Manifest:
     def decision(self) -> Decision:
         """How scores become labels, at the threshold of the artifact."""
         return Decision(self.labels, self.threshold)
+
+    @property
+    def default_cut(self) -> str:
+        """The name of the metrics, in each fold, that were computed at ``threshold``."""
+        if self.threshold is None:
+            return "argmax"
+        rule = self.threshold_rule or {}
+        return "limits" if rule.get("criterion") == "limits" else "fitted"
 
     @property
     def cut(self) -> Windows | None:
@@ -195,6 +211,8 @@ _TYPES: Final[Mapping[str, Check]] = {
         record({"method": _SHORT, "prior": array(SHARE), "sampled_prior": array(SHARE)}, ANYTHING)
     ),
     "windows": optional(record({"words": COUNT, "stride": COUNT}, others=NUMBER)),
+    "threshold_rule": optional(record({"criterion": _SHORT, "fitted_on": _SHORT}, ANYTHING)),
+    "by_source": optional(mapping(mapping(mapping(optional(NUMBER))))),
     "files": mapping(STRING),
     "content_hash": STRING,
     "timings": record({"trained_at": _SHORT}, others=NUMBER),

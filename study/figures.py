@@ -14,8 +14,13 @@ Fold = Literal["validation", "test"]
 
 
 def metrics_of(run: CachedRun, fold: Fold, threshold: str | None = FITTED) -> Metrics:
-    """Return the metrics of a run; beyond two labels there is no threshold."""
-    at = run.result.metrics[fold]
+    """Return the metrics of a run; beyond two labels there is no threshold.
+
+    If a run fitted its threshold out of fold, it learnt from validation, and the out-of-fold
+    metrics take its place.
+    """
+    result = run.result
+    at = result.held_out if fold == "validation" else result.metrics[fold]
     return at[threshold if threshold in at else ARGMAX]
 
 

@@ -31,7 +31,7 @@ from .evaluation import majority_metrics, read_test_fold
 from .experiment import Result, Run, texts_of, train
 from .fitting.trainer import Epoch
 from .parallel import run_parallel
-from .quality.metrics import ARGMAX, FITTED, METRICS, Metric, Metrics, evaluate, evaluate_classes
+from .quality.metrics import METRICS, Metric, Metrics, evaluate, evaluate_classes
 
 _TABLE_WIDTH = 120
 _SHOWN: tuple[Metric, ...] = ("accuracy", "f1", "macro_f1", "mcc", "auroc", "average_precision")
@@ -214,7 +214,7 @@ def _print_evaluation(
     manifest: Manifest, texts: int, cut: float | None, found: Metrics, constant: Metrics
 ) -> None:
     tested = manifest.metrics.get("test", {})  # training can leave it out
-    recorded: Mapping[str, Any] = tested.get(ARGMAX if cut is None else FITTED, {})
+    recorded: Mapping[str, Any] = tested.get(manifest.default_cut, {})
     table = Table(title=f"{manifest.model}/{manifest.variant}, test fold, {texts} texts")
     table.add_column("metric")
     table.add_column("at the highest score" if cut is None else f"at {cut:.4f}", justify="right")
@@ -258,7 +258,7 @@ def _print_test_metrics(
     trained: Sequence[tuple[Manifest, Result]], dataset: Dataset | None = None
 ) -> None:
     """Print a line per artifact, and one per model for the majority class."""
-    title = "Test fold, at the fitted threshold; with more than two labels, at the highest score"
+    title = "Test fold, at the default threshold; with more than two labels, at the highest score"
     table = Table(title=title, box=None, padding=(0, 1, 0, 0))
     for column in ("", "threshold", *(tables.COLUMNS[metric] for metric in _SHOWN)):
         table.add_column(column, no_wrap=True)
@@ -274,7 +274,7 @@ def _print_test_metrics(
             table.add_row(
                 f"{model}/{manifest.variant}{' (collapsed)' if result.collapsed else ''}",
                 tables.figure(manifest.threshold),
-                *figures(result.metrics["test"][ARGMAX if manifest.threshold is None else FITTED]),
+                *figures(manifest.metrics["test"][manifest.default_cut]),
             )
     # Every figure is shown in full, also where there is no terminal, which rich takes for a narrow
     # one.

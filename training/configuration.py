@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import fields
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated, Literal, Self
+from typing import Annotated, Final, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 from pydantic_core import ErrorDetails
@@ -22,6 +22,9 @@ from .losses.options import Option
 from .losses.registry import LOSSES
 
 CONFIGS = Path("configs")
+
+WITHOUT_EFFECT: Final = frozenset({"variant", "shipped", "about", "not_for"})
+"""Fields of a configuration that change nothing in what is fitted."""
 
 _Rate = Annotated[float, Field(gt=0, le=1)]
 _Name = Annotated[str, Field(pattern=r"^[a-z0-9_][a-z0-9_-]*$", max_length=64)]
@@ -131,6 +134,18 @@ class WindowChoice(BaseModel):
     """Words from the start of a window to that of the next."""
 
 
+class LimitChoice(BaseModel):
+    """A limit on the false alarms of a variant at its default threshold."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True)
+
+    sources: tuple[_Name, ...] = Field(min_length=1)
+    """Sources that the variant learns from. Their harmless texts count together: give each its own
+    limit if it has to hold for each."""
+    max_fpr: float = Field(gt=0, lt=1)
+    """Largest share of these texts that may be flagged, out of fold."""
+
+
 class Configuration(BaseModel):
     """Everything that decides how a variant is trained, except data and seed."""
 
@@ -149,6 +164,18 @@ class Configuration(BaseModel):
     """Whether texts are drawn so that their length says nothing, see `training.data.length`."""
     windows: WindowChoice | None = None
     """How long texts are cut; None for not at all."""
+    out_of_fold: bool = False
+    """Whether the threshold and the windows' penalty are fitted on out-of-fold scores of training
+    and validation, and the network on both. Otherwise they are fitted on validation, and the
+    penalty is 0."""
+    limits: tuple[LimitChoice, ...] = ()
+    """The default threshold is the lowest one within these limits, out of fold; without any, the
+    one that maximises macro-F1."""
+    about: str = ""
+    """What the variant is for, one sentence or more in Markdown; with it, `train-all` writes a
+    model card when the variant is served."""
+    not_for: str = ""
+    """What it is not for."""
 
     loss: str
     """A name in `training.losses.registry`."""
@@ -207,6 +234,15 @@ class Configuration(BaseModel):
     """Epochs without a better validation macro-F1 before the run stops."""
     restore: Literal["best", "last"] = "best"
     """Which epoch's weights are kept."""
+
+    @property
+    def folded(self) -> bool:
+        """Whether anything is fitted on out-of-fold scores."""
+        return self.out_of_fold or bool(self.limits)
+
+    def without_folds(self) -> Self:
+        """Return the same with a threshold fitted on validation: five fits less."""
+        return self.model_copy(update={"out_of_fold": False, "limits": ()})
 
     @field_validator("loss")
     @classmethod
@@ -377,14 +413,22 @@ def sources_of(model: str | None, directory: Path = CONFIGS) -> list[Source]:
     return list(dict.fromkeys(found))
 
 
+_TABLES: Final[Mapping[str, type[BaseModel]]] = {
+    "static": StaticVectors,
+    "wide": Wide,
+    "sources": SourceChoice,
+    "windows": WindowChoice,
+    "limits": LimitChoice,
+}
+
+
 def _problem(detail: ErrorDetails) -> str:
     """Describe one of pydantic's errors."""
     *outer, field = detail["loc"] or ("",)
     message = detail["msg"].removeprefix("Value error, ")
     if detail["type"] == "extra_forbidden":
-        tables: dict[object, type[BaseModel]] = {"wide": Wide, "static": StaticVectors}
-        table = tables.get(outer[0], Configuration) if len(outer) == 1 else Configuration
-        known = list(table.model_fields)
+        table = _TABLES.get(str(outer[0])) if outer else None
+        known = list((table or Configuration).model_fields)
         near = difflib.get_close_matches(str(field), known, n=1)
         hint = f"did you mean {near[0]}?" if near else f"available: {', '.join(known)}"
         message = f"unknown field; {hint}"

@@ -3,13 +3,11 @@
 `train` carries out a `Run`. What is judged is the network as it is stored, not as it was fitted.
 """
 
-import platform
 from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
 from functools import lru_cache
-from importlib import metadata
 from pathlib import Path
-from typing import Final, NotRequired, TypedDict, TypeVar
+from typing import Final, NotRequired, TypedDict
 
 import numpy as np
 
@@ -20,17 +18,20 @@ from dandelion.manifest import Manifest
 from .configuration import Configuration, Sampling
 from .data import datasets, sources
 from .data.datasets import Dataset
-from .data.near_copies import sample
+from .data.near_copies import groups, sample
 from .data.splits import Protocol, Split, split, subsample
 from .errors import ConfigurationError
 from .fitting.batches import sampling_record
 from .fitting.trainer import Epoch, OnEpoch, ignore_epoch
 from .learning import Encoded, Learned, encode, fit_encoded
 from .losses.registry import LOSSES
-from .model import embeddings
-from .quality.judgement import FoldName, Judgement, Scored, judge
+from .out_of_fold import FoldFit, OutOfFold, fold_fits, origins_of, out_of_fold
+from .provenance import library_versions
+from .quality.by_source import SourceRates, by_source
+from .quality.judgement import FoldName, HeldOut, Judgement, Scored, judge
 from .quality.metrics import ByCut, Labels
 from .quality.slices import Rates, Slice, slices
+from .thresholds import Choice, ThresholdRule, choose, out_of_fold_scores, require_possible
 
 # Made up and harmless; an empty text and unknown words are among them on purpose.
 GOLDEN_TEXTS: Final = (
@@ -42,12 +43,6 @@ GOLDEN_TEXTS: Final = (
     "Nobody wants you on this team, just leave",
     "zzxqj qqwv",
 )
-
-_LIBRARIES = ("numpy", "safetensors", "scikit-learn", "torch")
-
-T = TypeVar("T")
-
-_load_vectors = lru_cache(maxsize=1)(embeddings.load)
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,12 +80,35 @@ class Prepared:
     Attributes:
         dataset: the run's texts and labels.
         split: its folds.
-        encoded: training and validation fold.
+        config: of the fit; the run's, but with the epochs that were found out of fold.
+        encoded: training and validation fold; the former contains the latter if out-of-fold logits
+            take its place.
+        out_of_fold: logits of both; None if the run's configuration asks for none.
     """
 
     dataset: Dataset
     split: Split
+    config: Configuration
     encoded: Encoded
+    out_of_fold: OutOfFold | None
+
+
+@dataclass(frozen=True, slots=True)
+class Judged:
+    """How good a network is, and at which threshold.
+
+    Attributes:
+        judgement: the metrics of every fold that was read.
+        slices: error rates on slices of the test fold; None if it was not read, and with more than
+            two labels.
+        threshold_rule: how the threshold was chosen; None with more than two labels.
+        by_source: fold → source → rates at the threshold; None with more than two labels.
+    """
+
+    judgement: Judgement
+    slices: dict[Slice, Rates] | None
+    threshold_rule: ThresholdRule | None
+    by_source: dict[str, dict[str, SourceRates]] | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,7 +116,8 @@ class Result:
     """The figures of a run, all of them JSON.
 
     Attributes:
-        metrics: fold → cut → metrics, of the folds that were read.
+        metrics: fold → cut → metrics, of the folds that were read; ``out_of_fold`` stands in for
+            ``validation`` where the threshold was fitted out of fold.
         threshold: fitted on validation; None with more than two labels.
         collapsed: whether it decides like a constant, on the last fold that was read.
         history: an entry per epoch.
@@ -120,11 +139,17 @@ class Result:
     rows: dict[FoldName, list[int]]
     slices: dict[Slice, Rates] | None
 
+    @property
+    def held_out(self) -> ByCut:
+        """The metrics on the texts that thresholds were fitted on."""
+        return self.metrics["out_of_fold" if "out_of_fold" in self.metrics else "validation"]
+
 
 class MetricsRecord(TypedDict):
-    """What an artifact's manifest has as its ``metrics``."""
+    """What an artifact's manifest has as its ``metrics``: one of the first two, and the others."""
 
-    validation: ByCut
+    validation: NotRequired[ByCut]
+    out_of_fold: NotRequired[ByCut]
     test: NotRequired[ByCut]
     slices: NotRequired[dict[Slice, Rates]]
 
@@ -144,10 +169,15 @@ def train(run: Run, directory: Path, on_epoch: OnEpoch = ignore_epoch) -> tuple[
     """
     prepared = prepare(run)
     learned = fit_encoded(
-        run.config, prepared.dataset, prepared.encoded, seed=run.seed, on_epoch=on_epoch
+        prepared.config, prepared.dataset, prepared.encoded, seed=run.seed, on_epoch=on_epoch
     )
-    judgement, found_slices = judge_network(run, prepared, learned)
-    manifest = describe(run, prepared, learned, judgement, found_slices)
+    choice = None
+    if prepared.out_of_fold is not None and prepared.dataset.task == "binary":
+        choice = choose(run.config, prepared.out_of_fold)
+        learned = learned.with_penalty(choice.penalty)
+    judged = judge_network(run, prepared, learned, choice)
+    judgement = judged.judgement
+    manifest = describe(run, prepared, learned, judged)
     golden = Golden(GOLDEN_TEXTS, tuple(learned.scores(GOLDEN_TEXTS).tolist()))
     artifact = Artifact(manifest, learned.vocabulary, learned.network, golden)
     return artifacts.save(artifact, directory), Result(
@@ -159,7 +189,33 @@ def train(run: Run, directory: Path, on_epoch: OnEpoch = ignore_epoch) -> tuple[
         train_seconds=learned.fit.seconds,
         bytes=sum(file.stat().st_size for file in directory.iterdir()),
         rows=_rows(prepared),
-        slices=found_slices,
+        slices=judged.slices,
+    )
+
+
+def fits_of_folds(run: Run) -> list[FoldFit]:
+    """Return the fits whose logits a run's threshold is fitted on; none if it needs none.
+
+    `train` carries them out one after the other, unless they are in the cache.
+
+    Raises:
+        TrainingError: data set or configuration are missing or wrong.
+    """
+    if not run.config.folded:
+        return []
+    dataset = _dataset(run)
+    _require_fitting_loss(run.config, dataset)
+    _require_one_draw(run.config, dataset)
+    rows = _learnt(_subsampled(run, dataset, split(dataset, run.protocol, run.seed)))
+    require_possible(run.config, dataset, rows)
+    return fold_fits(
+        run.config,
+        dataset,
+        rows,
+        _groups(run, dataset),
+        seed=run.seed,
+        types=_types(run, dataset) if run.config.types_weight else None,
+        glove=run.glove,
     )
 
 
@@ -176,7 +232,7 @@ def texts_of(run: Run) -> Dataset:
 
 
 def prepare(run: Run) -> Prepared:
-    """Read, split and encode the texts of a run.
+    """Read, split and encode the texts of a run, and find its out-of-fold logits.
 
     Raises:
         TrainingError: data set, word vectors or configuration are missing or wrong.
@@ -187,18 +243,35 @@ def prepare(run: Run) -> Prepared:
     _require_one_draw(config, dataset)
     types = _types(run, dataset) if config.types_weight else None
     folds = _subsampled(run, dataset, split(dataset, run.protocol, run.seed))
-    encoded = encode(config, dataset, folds.train, folds.validation, types=types, glove=run.glove)
-    return Prepared(dataset, folds, encoded)
+    found, rows = None, folds.train
+    if config.folded:
+        rows = _learnt(folds)
+        require_possible(config, dataset, rows)
+        found = out_of_fold(
+            config,
+            dataset,
+            rows,
+            _groups(run, dataset),
+            seed=run.seed,
+            types=types,
+            glove=run.glove,
+        )
+        # Nothing is left to stop early by.
+        config = config.model_copy(update={"epochs": found.median_epochs, "restore": "last"})
+    encoded = encode(config, dataset, rows, folds.validation, types=types, glove=run.glove)
+    return Prepared(dataset, folds, config, encoded, found)
 
 
 def judge_network(
-    run: Run, prepared: Prepared, learned: Learned
-) -> tuple[Judgement, dict[Slice, Rates] | None]:
+    run: Run, prepared: Prepared, learned: Learned, choice: Choice | None = None
+) -> Judged:
     """Score the folds that a run may read, from raw text, as they will be served.
 
-    Returns:
-        The judgement; and the error rates on slices of the test fold, if it was read and there are
-        two labels.
+    Args:
+        run: what was trained.
+        prepared: from what.
+        learned: the network.
+        choice: the threshold that was chosen out of fold; None if it is fitted on validation.
     """
     dataset, folds = prepared.dataset, prepared.split
 
@@ -207,32 +280,53 @@ def judge_network(
         return Scored(labels, learned.scores(texts))
 
     test = scored(folds.test) if run.read_test else None
+    found = prepared.out_of_fold
+    name: HeldOut = "validation" if found is None else "out_of_fold"
+    if found is None:
+        rows, held_out = folds.validation, scored(folds.validation)
+    else:
+        rows = found.rows
+        held_out = Scored(
+            found.labels, out_of_fold_scores(found) if choice is None else choice.scores
+        )
     judgement = judge(
         LOSSES[run.config.loss].score_kind,
-        scored(folds.validation),
+        held_out,
         test,
+        held_out=name,
+        limited=choice.threshold if choice is not None and run.config.limits else None,
         reweight_test=run.minority_share is not None,
     )
-    if test is None or judgement.threshold is None:
-        return judgement, None
+    threshold = judgement.threshold
+    if threshold is None:
+        return Judged(judgement, None, None, None)
+    origins, names = origins_of(dataset)
+    measured: list[tuple[FoldName, Labels, Scored | None]] = [
+        (name, rows, held_out),
+        ("test", folds.test, test),
+    ]
     texts, _ = dataset.take(folds.test)
-    return judgement, slices(texts, test.labels, test.scores, judgement.threshold)
+    return Judged(
+        judgement,
+        None if test is None else slices(texts, test.labels, test.scores, threshold),
+        ThresholdRule(criterion="macro_f1", fitted_on=name) if choice is None else choice.rule,
+        {
+            fold: by_source(one.labels, origins[its], names, one.scores, threshold)
+            for fold, its, one in measured
+            if one is not None
+        },
+    )
 
 
-def describe(
-    run: Run,
-    prepared: Prepared,
-    learned: Learned,
-    judgement: Judgement,
-    found_slices: dict[Slice, Rates] | None,
-) -> Manifest:
+def describe(run: Run, prepared: Prepared, learned: Learned, judged: Judged) -> Manifest:
     """Write down what there is to know about a run's artifact."""
-    config, dataset = run.config, prepared.dataset
-    metrics = MetricsRecord(validation=judgement.metrics["validation"])
-    if "test" in judgement.metrics:
-        metrics["test"] = judgement.metrics["test"]
-    if found_slices is not None:
-        metrics["slices"] = found_slices
+    config, dataset, judgement = run.config, prepared.dataset, judged.judgement
+    metrics = MetricsRecord()
+    for fold in ("validation", "out_of_fold", "test"):
+        if fold in judgement.metrics:
+            metrics[fold] = judgement.metrics[fold]
+    if judged.slices is not None:
+        metrics["slices"] = judged.slices
     return Manifest(
         model=config.model,
         variant=config.variant,
@@ -253,6 +347,8 @@ def describe(
         features=None if learned.features is None else asdict(learned.features),
         sampling=sampling_record(prepared.encoded.train, config),
         windows=None if learned.windows is None else asdict(learned.windows),
+        threshold_rule=judged.threshold_rule,
+        by_source=judged.by_source,
         timings=Timings(
             trained_at=datetime.now(UTC).isoformat(timespec="seconds"),
             train_seconds=round(learned.fit.seconds, 2),
@@ -260,10 +356,16 @@ def describe(
     )
 
 
-def library_versions() -> dict[str, str]:
-    """Return the versions of what a run's numbers depend on."""
-    versions = {name: metadata.version(name) for name in _LIBRARIES}
-    return {"python": platform.python_version()} | versions
+def _learnt(folds: Split) -> Labels:
+    """Return the rows that the final network learns from if its threshold is fitted out of fold."""
+    return np.sort(np.concatenate([folds.train, folds.validation]))
+
+
+def _groups(run: Run, dataset: Dataset) -> Labels:
+    """Number what must stay in one fold, int64[n]: near copies; under ``paper`` single texts."""
+    if run.protocol is Protocol.PAPER:
+        return np.arange(len(dataset.texts))
+    return groups(dataset)
 
 
 def _dataset(run: Run) -> Dataset:

@@ -17,7 +17,7 @@ from dandelion.engines.choice import NumPyScorer
 from dandelion.engines.network import Network
 from dandelion.quantization import quantize
 from dandelion.text.grams import Features
-from dandelion.text.tokenizer import tokenize
+from dandelion.text.tokenizer import clean, tokenize
 from dandelion.text.vocabulary import Vocabulary
 from dandelion.text.windows import Windows
 
@@ -90,6 +90,13 @@ class Learned:
         """Score raw texts as an artifact will: float32[n], or float32[n, k]."""
         engine = self._engine()
         return np.concatenate([engine.infer(engine.encode(piece)) for piece in chunks(texts)])
+
+    def window_counts(self, texts: Sequence[str]) -> Labels:
+        """Return into how many windows each raw text is cut, int64[n]."""
+        if self.windows is None:
+            return np.ones(len(texts), dtype=np.int64)
+        cut = self.windows.cut
+        return np.array([len(cut(clean(text))) for text in texts], dtype=np.int64)
 
     def _engine(self) -> NumPyScorer:
         # The engine that is the same on every machine.

@@ -11,7 +11,7 @@ from dandelion.tables import describe_bad_rows
 from .cache import write_atomically
 from .data.custom_data import CustomDataset
 from .experiment import Result
-from .quality.metrics import ARGMAX, FITTED, HALF, METRICS, Cut, Metrics
+from .quality.metrics import ARGMAX, FITTED, HALF, LIMITS, METRICS, Cut, Metrics
 from .tables import COLUMNS, as_markdown, figure, markdown_table
 
 _LISTED_ROWS = 1000
@@ -73,17 +73,21 @@ Version {manifest.version}, trained on {len(dataset.texts)} texts under {manifes
 
 
 def _quality(result: Result, majority: Metrics) -> str:
-    test, validation = result.metrics["test"], result.metrics["validation"]
+    test, held_out = result.metrics["test"], result.held_out
+    name = "out of fold" if "out_of_fold" in result.metrics else "validation"
     cuts: list[Cut] = [ARGMAX] if result.threshold is None else [HALF, FITTED]
+    cuts += [LIMITS] * (LIMITS in test)
     lines = [["majority", "", *_figures(majority)]]
-    lines += [["validation", cut, *_figures(validation[cut])] for cut in cuts]
+    lines += [[name, cut, *_figures(held_out[cut])] for cut in cuts]
     lines += [["test", cut, *_figures(test[cut])] for cut in cuts]
     header = ["", "threshold", *(COLUMNS[metric] for metric in METRICS)]
-    rule = (
-        "The label with the highest score is chosen."
-        if result.threshold is None
-        else f"The fitted threshold, {result.threshold:.4f}, maximises macro-F1 on validation."
-    )
+    if result.threshold is None:
+        rule = "The label with the highest score is chosen."
+    elif LIMITS in test:
+        rule = f"The threshold, {result.threshold:.4f}, is the lowest within the limits, {name}."
+    else:
+        place = "on validation" if name == "validation" else name
+        rule = f"The fitted threshold, {result.threshold:.4f}, maximises macro-F1 {place}."
     return f"""\
 ## Quality
 

@@ -6,44 +6,15 @@ import tempfile
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Final
 
 from . import cache, experiment
+from .configuration import WITHOUT_EFFECT
 from .data import datasets
-from .experiment import Result, Run, library_versions, train
+from .experiment import Result, Run, train
 from .model import embeddings
 from .parallel import run_parallel
-
-# Of what a run imports, these do not decide its numbers.
-WITHOUT_NUMBERS: Final = frozenset(
-    {
-        "dandelion",  # re-exports
-        "dandelion.classifier",  # runs take from it how long batches are cut, worth 1e-6 of a score
-        "dandelion.engines.compiled",  # runs use NumPy's engine
-        "dandelion.engines.library",
-        "dandelion.installation",  # part of messages
-        "dandelion.serving",  # names the variants in messages
-        "dandelion.tables",  # texts and labels are in the key
-        "dandelion.tables.decoding",
-        "dandelion.tables.delimited",
-        "dandelion.tables.formats",
-        "dandelion.tables.reading",
-        "dandelion.tables.table",
-        *(
-            f"{__name__.rpartition('.')[0]}.{name}"
-            for name in (
-                "cache",
-                "configuration",  # its values and features are in the key
-                "data.datasets",  # so are texts, labels, origins and weights
-                "data.length",
-                "data.readers",
-                "data.source_files",
-                "data.sources",
-                "errors",
-            )
-        ),
-    }
-)
+from .provenance import library_versions
+from .provenance import watched_modules as modules_of
 
 _RESULT_FILE = "result.json"
 _ARTIFACT_DIRECTORY = "artifact"
@@ -112,8 +83,7 @@ def directory_of(run: Run) -> Path:
     dataset = experiment.texts_of(run)
     wide = run.config.wide
     key = cache.key(
-        # Neither its name nor whether it is shipped changes what is fitted.
-        run.config.model_dump(mode="json", exclude={"variant", "shipped"}),
+        run.config.model_dump(mode="json", exclude=set(WITHOUT_EFFECT)),
         # What the wide path reads follows from the configuration by code that is not watched.
         None if wide is None else asdict(wide.features()),
         run.protocol,
@@ -133,7 +103,7 @@ def directory_of(run: Run) -> Path:
 
 def watched_modules() -> tuple[str, ...]:
     """Return the modules whose code decides the numbers of a run."""
-    return cache.imported_by(experiment.__name__, without=WITHOUT_NUMBERS)
+    return modules_of(experiment.__name__)
 
 
 def _types_sha256(run: Run) -> str | None:

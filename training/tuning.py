@@ -182,7 +182,13 @@ def _objective(base: Configuration, pool: Executor) -> Callable[[Trial], float]:
         done: list[CachedRun] = []
         seeds = seeds_of(base.model)
         for step, seed in enumerate(seeds, start=1):
-            run = Run(config, Protocol.GROUPED, seed, read_test=False, keep_artifact=False)
+            run = Run(
+                config.without_folds(),
+                Protocol.GROUPED,
+                seed,
+                read_test=False,
+                keep_artifact=False,
+            )
             done.append(pool.submit(run_cached, run).result())
             judged = statistics.fmean(judge(one.result.metrics["validation"]) for one in done)
             trial.report(judged, step)

@@ -12,15 +12,18 @@ import pytest
 
 from dandelion import Classifier, artifact
 from dandelion.decision.threshold import fit_threshold
-from training import evaluation
+from dandelion.engines.network import sigmoid
+from training import evaluation, experiment
 from training.configuration import Configuration, Sampling, Wide, wide_recipe
 from training.data import datasets
 from training.data.custom_data import CustomData
 from training.data.custom_data import read as read_custom
 from training.data.datasets import Dataset, Source
-from training.data.splits import Protocol, split
+from training.data.splits import Protocol, groups, split
 from training.errors import ConfigurationError, DatasetError
-from training.experiment import Result, Run, train
+from training.experiment import Result, Run, fits_of_folds, train
+from training.learning import learn
+from training.out_of_fold import out_of_fold
 from training.quality import slices
 from training.quality.metrics import evaluate, evaluate_classes, prevalence_weights
 
@@ -416,3 +419,112 @@ def test_an_artifact_of_another_split_is_refused(tmp_path: Path, read: Any) -> N
     manifest, _ = train(run, tmp_path / "artifact")
     with pytest.raises(DatasetError, match="its split has SHA-256"):
         read(manifest)
+
+
+# Thresholds fitted out of fold
+
+FOLDED = changed(WIDE, restore="last", loss="bce", out_of_fold=True, **EAGER)
+
+
+def test_a_threshold_fitted_out_of_fold(tmp_path: Path) -> None:
+    run = Run(FOLDED, Protocol.GROUPED, seed=0)
+    classifier, result = carry_out(run, tmp_path)
+    manifest = classifier.manifest
+    assert set(result.metrics) == {"out_of_fold", "test"}
+    assert set(manifest.metrics) == {"out_of_fold", "test", "slices"}
+    assert result.held_out == result.metrics["out_of_fold"]
+    dataset = datasets.load("tiny")
+    folds = split(dataset, Protocol.GROUPED, 0)
+    rows = np.sort(np.concatenate([folds.train, folds.validation]))
+    found = out_of_fold(FOLDED, dataset, rows, groups(dataset), seed=0)
+    assert result.threshold == fit_threshold(found.labels, sigmoid(found.logits))[0]
+    assert manifest.threshold_rule == {
+        "criterion": "macro_f1",
+        "fitted_on": "out_of_fold",
+        "folds": 5,
+        "epochs": [4] * 5,
+    }
+    assert manifest.default_cut == "fitted"
+    assert manifest.by_source is not None
+    negatives = {fold: rates["Tiny"]["negatives"] for fold, rates in manifest.by_source.items()}
+    assert negatives == {"out_of_fold": 216, "test": 24}
+    # The network is that of training and validation, for as many epochs as the folds.
+    learned = learn(FOLDED, dataset, rows, folds.validation, seed=0)
+    texts, _ = dataset.take(folds.test)
+    np.testing.assert_allclose(classifier.scores(texts), learned.scores(texts), atol=1e-6)
+
+
+def test_a_network_is_fitted_for_the_median_of_the_epochs(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def with_epochs(*arguments: Any, **options: Any) -> Any:
+        return replace(out_of_fold(*arguments, **options), epochs=(3, 1, 2, 4, 1))
+
+    monkeypatch.setattr(experiment, "out_of_fold", with_epochs)
+    config = changed(FOLDED, restore="best")
+    _, result = carry_out(Run(config, Protocol.GROUPED, seed=0), tmp_path)
+    assert len(result.history) == result.kept_epoch == 2
+
+
+def test_limits_decide_and_the_test_fold_is_read_at_their_threshold(tmp_path: Path) -> None:
+    path = write_custom(tmp_path, {"fine": 260, "rude": 140})
+    limits = [{"sources": ["mine"], "max_fpr": 0.03}]
+    run = custom_run(path, changed(FOLDED, limits=limits, windows={}), "rude")
+    classifier, result = carry_out(run, tmp_path)
+    manifest = classifier.manifest
+    assert manifest.default_cut == "limits"
+    assert manifest.threshold_rule is not None
+    (limit,) = manifest.threshold_rule["limits"]
+    assert limit["false_positive_rate"] <= 0.03
+    assert manifest.by_source is not None
+    rates = manifest.by_source["out_of_fold"]["mine"]
+    assert rates["false_positive_rate"] == limit["false_positive_rate"]
+    assert rates["negatives"] == limit["negatives"]
+    assert set(result.metrics["test"]) == {"0.5", "fitted", "fitted to accuracy", "limits"}
+    texts, labels = evaluation.read_test_fold(manifest, run.dataset)
+    scores = classifier.scores(texts)
+    assert manifest.threshold is not None
+    found = evaluate(labels, scores, manifest.threshold)
+    assert result.metrics["test"]["limits"] == pytest.approx(found)
+    test = manifest.by_source["test"]["mine"]
+    assert test["recall"] == pytest.approx((scores[labels == 1] >= manifest.threshold).mean())
+    assert test["positives"] == (labels == 1).sum()
+    assert manifest.windows is not None
+    assert {one["words"] for one in manifest.threshold_rule["long_texts"]} <= {60, 150, 300}
+
+
+def test_a_wrong_limit_is_reported_before_any_fit(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delattr(experiment, "out_of_fold")
+    config = changed(FOLDED, limits=[{"sources": ["mail"], "max_fpr": 0.1}])
+    for act in (fits_of_folds, lambda run: train(run, tmp_path / "artifact")):
+        with pytest.raises(ConfigurationError, match="'mail' is not among the sources of tiny"):
+            act(Run(config, Protocol.GROUPED, seed=0))
+
+
+@pytest.mark.usefixtures("tiny_type")
+def test_more_than_two_labels_out_of_fold(tmp_path: Path) -> None:
+    config = changed(CLASSES, out_of_fold=True, restore="last")
+    classifier, result = carry_out(Run(config, Protocol.GROUPED, seed=0), tmp_path)
+    assert set(result.metrics) == {"out_of_fold", "test"}
+    assert classifier.manifest.threshold_rule is classifier.manifest.by_source is None
+    assert result.held_out["argmax"]["macro_f1"] > 0.5
+
+
+def test_the_fits_of_folds_are_those_that_training_needs(tmp_path: Path) -> None:
+    config = changed(FOLDED, epochs=1, layer_rate=0.0123)
+    run = Run(config, Protocol.PAPER, seed=4)
+    fits = fits_of_folds(run)
+    assert [fit.path().exists() for fit in fits] == [False] * 5
+    carry_out(run, tmp_path)
+    assert [fit.path().exists() for fit in fits] == [True] * 5
+    assert fits_of_folds(replace(run, config=changed(config, out_of_fold=False))) == []
+
+
+def test_a_rule_on_validation_is_recorded_too(tmp_path: Path) -> None:
+    classifier, _ = carry_out(Run(changed(epochs=1), Protocol.GROUPED, seed=0), tmp_path)
+    manifest = classifier.manifest
+    assert manifest.threshold_rule == {"criterion": "macro_f1", "fitted_on": "validation"}
+    assert manifest.by_source is not None
+    assert set(manifest.by_source) == {"validation", "test"}

@@ -17,6 +17,7 @@ from training.data.datasets import Dataset, Source
 from training.data.splits import Protocol
 from training.errors import TrainingError
 from training.experiment import Run
+from training.provenance import WITHOUT_NUMBERS
 from training.runs import directory_of, run_all, run_cached, run_cells, watched_modules
 
 from ..conftest import ROOT
@@ -206,8 +207,8 @@ def test_all_that_a_run_imports_is_watched() -> None:
         files = (ROOT / "training" / room).glob("[!_]*.py")
         assert {f"training.{room}.{file.stem}" for file in files} <= watched
     assert {"training.experiment", "training.data.splits", "dandelion.engines.network"} <= watched
-    assert modules - runs.WITHOUT_NUMBERS <= watched
-    assert modules | packages >= runs.WITHOUT_NUMBERS  # none of them is gone
+    assert modules - WITHOUT_NUMBERS <= watched
+    assert modules | packages >= WITHOUT_NUMBERS  # none of them is gone
 
 
 def test_an_unknown_data_set_is_reported(tiny: Source) -> None:

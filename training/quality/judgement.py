@@ -1,8 +1,10 @@
 """The evaluation of a classifier: the thresholds that are fitted, and the metrics at them.
 
-Thresholds are fitted on validation alone. The test fold is only measured.
+Thresholds are fitted on validation alone, or on out-of-fold scores of training and validation. The
+test fold is only measured.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal
 
@@ -13,9 +15,10 @@ from .metrics import (
     FITTED,
     FITTED_TO_ACCURACY,
     HALF,
+    LIMITS,
     ByCut,
+    Cut,
     Labels,
-    Metrics,
     Scores,
     evaluate,
     evaluate_classes,
@@ -23,7 +26,8 @@ from .metrics import (
     prevalence_weights,
 )
 
-FoldName = Literal["train", "validation", "test"]
+FoldName = Literal["train", "validation", "out_of_fold", "test"]
+HeldOut = Literal["validation", "out_of_fold"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,7 +48,8 @@ class Judgement:
     """How good a classifier is.
 
     Attributes:
-        threshold: maximises macro-F1 on validation; None with more than two labels.
+        threshold: maximises macro-F1 on the held-out texts, if no other was chosen; None with more
+            than two labels.
         metrics: fold → cut → metrics.
         collapsed: see `is_collapsed`, on the last fold that was measured.
     """
@@ -54,11 +59,13 @@ class Judgement:
     collapsed: bool
 
 
-def judge(
+def judge(  # noqa: PLR0913
     score_kind: str,
     validation: Scored,
     test: Scored | None = None,
     *,
+    held_out: HeldOut = "validation",
+    limited: float | None = None,
     reweight_test: bool = False,
 ) -> Judgement:
     """Fit the thresholds on validation, and measure every fold.
@@ -67,10 +74,13 @@ def judge(
         score_kind: ``sigmoid`` or ``margin`` of two labels, ``softmax`` of more.
         validation: on which thresholds are fitted.
         test: never used to fit anything; None if it must not be read.
+        held_out: what ``validation`` is.
+        limited: the threshold within limits on false alarms, if one was chosen on ``validation``;
+            it becomes the default.
         reweight_test: whether the test fold's texts are weighted so that the positives have the
             share that they have on validation. Only with two labels.
     """
-    folds: dict[FoldName, Scored] = {"validation": validation}
+    folds: dict[FoldName, Scored] = {held_out: validation}
     if test is not None:
         folds["test"] = test
     last = validation if test is None or reweight_test else test
@@ -79,28 +89,29 @@ def judge(
             name: {ARGMAX: evaluate_classes(fold.labels, fold.scores)}
             for name, fold in folds.items()
         }
-        threshold = None
+        threshold: float | None = None
     else:
-        threshold, _ = fit_threshold(validation.labels, validation.scores)
+        fitted, _ = fit_threshold(validation.labels, validation.scores)
         accurate, _ = fit_threshold(validation.labels, validation.scores, "accuracy")
+        cuts: dict[Cut, float] = {HALF: 0.5, FITTED: fitted, FITTED_TO_ACCURACY: accurate}
+        if limited is not None:
+            cuts[LIMITS] = limited
+        threshold = fitted if limited is None else limited
         positive_share = float(validation.labels.mean()) if reweight_test else None
         metrics = {
-            name: _at_cuts(
-                fold, score_kind, threshold, accurate, positive_share if name == "test" else None
-            )
+            name: _at_cuts(fold, score_kind, cuts, positive_share if name == "test" else None)
             for name, fold in folds.items()
         }
-    measured = metrics["validation" if test is None else "test"]
+    measured = metrics[held_out if test is None else "test"]
     # A test fold weighted to validation's shares has the constants of validation.
     return Judgement(threshold, metrics, is_collapsed(last.labels, measured))
 
 
 def _at_cuts(
-    fold: Scored, score_kind: str, fitted: float, accurate: float, positive_share: float | None
+    fold: Scored, score_kind: str, cuts: Mapping[Cut, float], positive_share: float | None
 ) -> ByCut:
     weights = None if positive_share is None else prevalence_weights(fold.labels, positive_share)
-
-    def at(threshold: float) -> Metrics:
-        return evaluate(fold.labels, fold.scores, threshold, score_kind=score_kind, weights=weights)
-
-    return {HALF: at(0.5), FITTED: at(fitted), FITTED_TO_ACCURACY: at(accurate)}
+    return {
+        cut: evaluate(fold.labels, fold.scores, threshold, score_kind=score_kind, weights=weights)
+        for cut, threshold in cuts.items()
+    }

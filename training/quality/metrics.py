@@ -33,15 +33,17 @@ AT_THRESHOLD: Final[tuple[Metric, ...]] = (
 OF_SCORES: Final[tuple[Metric, ...]] = ("auroc", "average_precision", "brier", "ece")
 METRICS: Final[tuple[Metric, ...]] = AT_THRESHOLD + OF_SCORES
 
-Cut = Literal["0.5", "fitted", "fitted to accuracy", "argmax"]
+Cut = Literal["0.5", "fitted", "fitted to accuracy", "limits", "argmax"]
 """How scores became labels, as tables and artifacts name it."""
 
 HALF: Final = "0.5"
 """At threshold 0.5."""
 FITTED: Final = "fitted"
-"""At the threshold that maximises macro-F1 on validation."""
+"""At the threshold that maximises macro-F1 on validation, or on out-of-fold scores."""
 FITTED_TO_ACCURACY: Final = "fitted to accuracy"
 """At the threshold that maximises accuracy there, to compare with the paper, which names none."""
+LIMITS: Final = "limits"
+"""At the default threshold of a variant with limits on false alarms."""
 ARGMAX: Final = "argmax"
 """With more than two labels: the label with the highest score."""
 

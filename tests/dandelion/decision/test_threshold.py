@@ -1,5 +1,6 @@
 """Fitted thresholds."""
 
+from fractions import Fraction
 from typing import Literal
 
 import numpy as np
@@ -9,7 +10,12 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from dandelion.decision.rule import Decision
-from dandelion.decision.threshold import fit_threshold
+from dandelion.decision.threshold import (
+    FalseAlarmLimit,
+    LimitError,
+    fit_limited_threshold,
+    fit_threshold,
+)
 
 Labels = NDArray[np.int64]
 Scores = NDArray[np.float32]
@@ -94,3 +100,93 @@ def test_the_criterion_decides() -> None:
 def test_refuses_a_score_that_is_nan() -> None:
     with pytest.raises(ValueError, match="a score is NaN"):
         fit_threshold(np.array([1, 0]), np.array([0.5, np.nan]))
+
+
+# Within limits on false alarms
+
+
+@st.composite
+def limited(draw: st.DrawFn) -> tuple[Labels, Scores, list[FalseAlarmLimit]]:
+    labels, scores = draw(scored())
+    limits = []
+    for _ in range(draw(st.integers(1, 3))):
+        rows = np.array(draw(st.lists(st.booleans(), min_size=len(labels), max_size=len(labels))))
+        assume((rows & (labels == 0)).any())
+        limits.append(FalseAlarmLimit(rows, draw(st.integers(0, 9)) / 10))
+    return labels, scores, limits
+
+
+def are_held(
+    labels: Labels, scores: Scores, limits: list[FalseAlarmLimit], threshold: float
+) -> bool:
+    flagged = np.array(Decision.binary(threshold).decide(scores).positions)
+    return all(
+        Fraction(int((flagged & rows & (labels == 0)).sum()), int((rows & (labels == 0)).sum()))
+        <= Fraction(str(max_rate))
+        for rows, max_rate in limits
+    )
+
+
+@given(limited())
+def test_limits_hold_at_the_threshold_and_at_no_lower_one(
+    data: tuple[Labels, Scores, list[FalseAlarmLimit]],
+) -> None:
+    labels, scores, limits = data
+    positive = scores[labels == 1]
+    # These separate the scores, multiples of 1/16, in every possible place.
+    held = [cut for cut in np.linspace(0, 1, 65).tolist() if are_held(*data, cut)]
+    try:
+        threshold = fit_limited_threshold(labels, scores, limits)
+    except LimitError:
+        assert not held or min(held) > positive.max()
+        return
+    assert are_held(labels, scores, limits, threshold)
+    flagged = (scores >= threshold).sum()
+    assert flagged == max((scores >= cut).sum() for cut in held)
+    assert (positive >= threshold).any()
+    above, below = scores[scores >= threshold], scores[scores < threshold]
+    if threshold > 0:
+        assert threshold == pytest.approx((above.min() + below.max(initial=0)) / 2)
+
+
+def everywhere(count: int, max_rate: float) -> list[FalseAlarmLimit]:
+    return [FalseAlarmLimit(np.ones(count, dtype=np.bool_), max_rate)]
+
+
+def test_every_limit_counts_and_the_strictest_decides() -> None:
+    labels, scores = np.array([1, 0, 1, 0, 1]), np.array([0.9, 0.8, 0.6, 0.4, 0.2])
+    first, second = (np.arange(5) == row for row in (1, 3))
+    loose = [FalseAlarmLimit(first, 0.99), FalseAlarmLimit(second, 0.0)]
+    assert fit_limited_threshold(labels, scores, loose[1:]) == pytest.approx(0.5)
+    assert fit_limited_threshold(labels, scores, loose) == pytest.approx(0.85)
+    # Together they are two texts, and half of them may be flagged.
+    together = [FalseAlarmLimit(first | second, 0.5)]
+    assert fit_limited_threshold(labels, scores, together) == pytest.approx(0.5)
+
+
+def test_a_share_that_binary_numbers_miss_is_still_reached() -> None:
+    labels = np.array([1] + [0] * 100)
+    scores = np.linspace(1, 0, 101)
+    threshold = fit_limited_threshold(labels, scores, everywhere(101, 0.07))
+    assert (scores[labels == 0] >= threshold).sum() == 7
+
+
+def test_no_text_is_flagged_together_with_a_harmless_one_of_the_same_score() -> None:
+    labels, scores = np.array([1, 1, 0, 0]), np.array([1.0, 0.5, 0.5, 0.25])
+    assert fit_limited_threshold(labels, scores, everywhere(4, 0.0)) == 0.75
+
+
+@pytest.mark.parametrize(
+    ("scores", "limits", "message"),
+    [
+        ([0.9, 0.5], [], "there is no limit"),
+        ([0.9, 0.5], [FalseAlarmLimit(np.array([True, False]), 0.5)], "limit 1 is about no harm"),
+        ([0.4, 0.5], everywhere(2, 0.5), "is above the score of any positive text"),
+        ([1.0, 1.0], everywhere(2, 0.5), "is above the score of any positive text"),
+    ],
+)
+def test_limits_that_cannot_be_met(
+    scores: list[float], limits: list[FalseAlarmLimit], message: str
+) -> None:
+    with pytest.raises(LimitError, match=message):
+        fit_limited_threshold(np.array([1, 0]), np.array(scores), limits)
