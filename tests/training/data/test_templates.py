@@ -6,7 +6,7 @@ from collections import Counter
 import pytest
 
 from training.data.splits import group_key
-from training.data.templates import NAMES, Name, Part, templates, texts
+from training.data.templates import NAMES, Name, Part, templates, texts, texts_by_template
 
 PARTS: tuple[Part, ...] = ("train", "held_out")
 
@@ -58,6 +58,14 @@ def test_texts_are_different_and_as_many_as_asked_for(name: Name) -> None:
 
     assert len(set(found)) == len(found)
     assert 2 * len(templates(name, "train")) < len(found) <= 3 * len(templates(name, "train"))
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_by_template_the_texts_are_the_same(name: Name) -> None:
+    found = texts_by_template(name, "held_out", seed=3, per_template=4)
+
+    assert list(found) == templates(name, "held_out")
+    assert [text for some in found.values() for text in some] == texts(name, "held_out", 3, 4)
 
 
 @pytest.mark.parametrize("name", NAMES)

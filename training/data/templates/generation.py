@@ -53,16 +53,28 @@ def texts(name: Name, part: Part, seed: int = 0, per_template: int = 20) -> list
         >>> len(texts("profanity", "held_out", per_template=1))
         15
     """
+    by_template = texts_by_template(name, part, seed, per_template)
+    return [text for found in by_template.values() for text in found]
+
+
+def texts_by_template(
+    name: Name, part: Part, seed: int = 0, per_template: int = 20
+) -> dict[str, list[str]]:
+    """Return what `texts` returns by template: texts of one template are near copies."""
     values = _slots(name)
-    found: dict[str, None] = {}
+    known: set[str] = set()
+    found: dict[str, list[str]] = {}
     for number, template in enumerate(templates(name, part)):
         rng = random.Random(f"{name} {part} {seed} {number}")  # noqa: S311
-        most = len(found) + per_template
+        chosen = found.setdefault(template, [])
         for _ in range(_TRIES * per_template):
-            if len(found) == most:
+            if len(chosen) == per_template:
                 break
-            found.setdefault(_spelled(_filled(template, values, rng), rng))
-    return list(found)
+            text = _spelled(_filled(template, values, rng), rng)
+            if text not in known:
+                known.add(text)
+                chosen.append(text)
+    return found
 
 
 @cache
