@@ -91,7 +91,7 @@ class Manifest:
         windows: how long texts are cut, see `dandelion.text.windows.Windows`; None for not at all.
             Only for two labels.
         config: the complete configuration of the training run.
-        dataset: name, SHA-256 and number of rows of the data set.
+        dataset: name, SHA-256 and number of rows of the data set; of several ``sources`` as well.
         protocol: how the data set was split; at most 200 characters.
         split: rows per fold, and the SHA-256 of the assignment of the rows.
         seed: of split and initialization.
@@ -188,6 +188,12 @@ _METRICS: Final = record(
     {"per_class_f1": array(NUMBER), "confusion_matrix": array(array(INTEGER))},
     others=optional(NUMBER),
 )
+_SOURCE: Final[Mapping[str, Check]] = {
+    "name": _SHORT,
+    "sha256": _SHORT,
+    "rows": COUNT,
+    "shares": array(SHARE),
+}
 _TYPES: Final[Mapping[str, Check]] = {
     "model": _NAME,
     "variant": _NAME,
@@ -198,9 +204,7 @@ _TYPES: Final[Mapping[str, Check]] = {
     "score_kind": STRING,
     "precision": is_a(f"one of {', '.join(PRECISIONS)}", lambda value: value in PRECISIONS),
     "config": OBJECT,
-    "dataset": record(
-        {"name": _SHORT, "sha256": _SHORT, "rows": COUNT, "shares": array(SHARE)}, ANYTHING
-    ),
+    "dataset": record({**_SOURCE, "sources": array(record(_SOURCE, ANYTHING))}, ANYTHING),
     "protocol": _SHORT,
     "split": record({"sha256": _SHORT}, others=COUNT),
     "seed": INTEGER,

@@ -157,3 +157,28 @@ def test_errors_end_in_one_line(
     last = " ".join(done.output[done.output.index("error: ") :].split())
     assert message in last
     assert not (tmp_path / "artifacts").exists()
+
+
+def test_several_files(tmp_path: Path) -> None:
+    first = write(tmp_path / "first.csv", ["calm", "glad"])
+    second = tmp_path / "second.jsonl"
+    second.write_text(
+        "".join(
+            f'{{"body": "tea, {"abcde"[n % 5] * (n // 5 + 1)}", "label": "calm"}}\n'
+            for n in range(40)
+        ),
+        encoding="utf-8",
+    )
+    options = (f"--data={first}", f"--data={second}", "--text-column=body", "--label-column=label")
+    done = train("--name=mood", *options, f"--output={tmp_path}", *SMALL)
+    assert done.exit_code == 0, done.output
+    assert "  first.csv, line" in done.output
+    report = (tmp_path / "mood" / "wide.md").read_text(encoding="utf-8")
+    assert "| source | file | calm | glad | rows left out |" in report
+    assert "| first | first.csv | 40 | 40 | 1 |\n| second | second.jsonl | 40 | 0 | 0 |" in report
+    artifact = str(tmp_path / "mood" / "wide")
+    again = CliRunner().invoke(cli.app, ["evaluate", artifact, *options])
+    assert again.exit_code == 0, again.output
+    alone = CliRunner().invoke(cli.app, ["evaluate", artifact, f"--data={first}", *options[2:]])
+    assert alone.exit_code == 1
+    assert "its data set has SHA-256" in alone.output

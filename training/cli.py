@@ -15,7 +15,7 @@ from rich.console import Console
 
 from dandelion import ArtifactError, Classifier
 from dandelion.manifest import Manifest
-from dandelion.tables import describe_bad_rows, listed
+from dandelion.tables import listed
 
 from .data import custom_data, sources
 from .data.balance import DEFAULTS, LossChoice, choose_loss
@@ -60,10 +60,10 @@ _Workers = Annotated[
     int | None, typer.Option(min=1, help="Parallel fits. Default: one per processor.")
 ]
 _Data = Annotated[
-    Path | None,
+    list[Path] | None,
     typer.Option(
         help="A file with labelled texts: .csv, .tsv, .jsonl, .ndjson or .json, also compressed "
-        "with .gz, or .parquet."
+        "with .gz, or .parquet. Repeatable; the other options are for all of the files."
     ),
 ]
 _TextColumn = Annotated[
@@ -157,13 +157,15 @@ def train_one(  # noqa: PLR0913, PLR0917
     """
     with readable_errors():
         custom = None
-        if name is not None and data is not None and model is None:
+        if name is not None and data and model is None:
             columns = (text_column, label_column, positive)
-            request = CustomData(name, data, *columns, encoding, delimiter, merge_labels)
-            custom_data.check(request)
+            requests = [
+                CustomData(name, path, *columns, encoding, delimiter, merge_labels) for path in data
+            ]
+            custom_data.check(*requests)
             require_writable(output, name, variant or "wide")
             _check_configuration(name, variant or "wide", loss, settings or [])
-            custom = _read_custom(request, loss)
+            custom = _read_custom(requests, loss)
         else:
             _check_builtin(model, name, data, output, variant or loss or "wide")
         with interruptible():
@@ -176,14 +178,14 @@ def train_one(  # noqa: PLR0913, PLR0917
 
 
 def _check_builtin(
-    model: str | None, name: str | None, data: Path | None, output: Path, variant: str
+    model: str | None, name: str | None, data: Sequence[Path] | None, output: Path, variant: str
 ) -> None:
     """Check, without torch, that a built-in model and nothing else is to be trained.
 
     Raises:
         TrainingError: it is not, there is no such model, or its artifact could not be written.
     """
-    if model is None or name is not None or data is not None:
+    if model is None or name is not None or data:
         raise ConfigurationError(
             "give either --model, for a built-in model, or --name and --data, for a new one"
         )
@@ -216,13 +218,15 @@ def _check_configuration(
         raise problems[0]
 
 
-def _read_custom(request: CustomData, loss: str | None) -> tuple[CustomDataset, LossChoice]:
+def _read_custom(
+    requests: Sequence[CustomData], loss: str | None
+) -> tuple[CustomDataset, LossChoice]:
     """Read custom data, choose the loss, and print what was read and chosen.
 
     Raises:
         TrainingError: the data cannot be used.
     """
-    found = custom_data.read(request)
+    found = custom_data.read(*requests)
     choice = choose_loss(found.dataset, loss)
     _print_custom(found, choice.notes)
     return found, choice
@@ -241,7 +245,7 @@ def _print_custom(found: CustomDataset, remarks: Sequence[str]) -> None:
         share = bad / (bad + len(dataset.texts))
         warning = "warning: " if share > _NOTABLE_SHARE else ""
         lines.append(f"{warning}{bad:,} row{'s' * (bad > 1)} left out ({share:.1%}):")
-        lines += [f"  {line}" for line in describe_bad_rows(found.bad_rows, _LISTED_ROWS)]
+        lines += [f"  {line}" for line in found.describe_bad_rows(_LISTED_ROWS)]
     for line in lines:
         _console.print(line, markup=False, highlight=False, soft_wrap=True)
 
@@ -279,16 +283,23 @@ def evaluate_artifact(  # noqa: PLR0913, PLR0917
 ) -> None:
     """Score an artifact's test fold again, and compare the metrics with the recorded ones.
 
-    If it was trained on custom data, give --data and the options that it was trained with.
+    If it was trained on custom data, give --data, several in the same order, and the options that
+    it was trained with.
     """
     with readable_errors():
         classifier = Classifier.load(path)
         manifest = classifier.manifest
         dataset = None
-        if data is not None:
+        if data:
             columns = (text_column, label_column, positive)
-            custom = CustomData(manifest.model, data, *columns, encoding, delimiter, merge_labels)
-            dataset = _read_again(path, manifest, custom)
+            dataset = _read_again(
+                path,
+                manifest,
+                [
+                    CustomData(manifest.model, file, *columns, encoding, delimiter, merge_labels)
+                    for file in data
+                ],
+            )
         elif manifest.model not in sources.models():
             raise ConfigurationError(
                 f"{path} was trained on custom data: give the file with --data, and the options "
@@ -301,16 +312,17 @@ def evaluate_artifact(  # noqa: PLR0913, PLR0917
         actions.evaluate_artifact(classifier, threshold, dataset)
 
 
-def _read_again(path: Path, manifest: Manifest, custom: CustomData) -> Dataset:
+def _read_again(path: Path, manifest: Manifest, requests: Sequence[CustomData]) -> Dataset:
     """Read the custom data that an artifact was trained on.
 
     Raises:
         ConfigurationError: its labels are not the artifact's.
     """
-    dataset = custom_data.read(custom).dataset
+    dataset = custom_data.read(*requests).dataset
     if dataset.label_names != manifest.labels:
         raise ConfigurationError(
-            f"{custom.path}: its labels are {listed(dataset.label_names)}, but those of {path} "
+            f"{', '.join(str(one.path) for one in requests)}: the labels are "
+            f"{listed(dataset.label_names)}, but those of {path} "
             f"are {listed(manifest.labels)}; give --positive as in training"
         )
     return dataset

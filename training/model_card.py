@@ -6,7 +6,6 @@ from pathlib import Path
 import numpy as np
 
 from dandelion.manifest import Manifest
-from dandelion.tables import describe_bad_rows
 
 from .cache import write_atomically
 from .data.custom_data import CustomDataset
@@ -35,6 +34,8 @@ def write(
     """
     manifest, result = trained
     parts = [_heading(manifest, found, remarks), _quality(result, majority)]
+    if len(found.files) > 1:
+        parts.insert(1, _files(found))
     if result.threshold is None:
         parts.append(_by_class(manifest, result))
     parts.append(_run(manifest, result))
@@ -44,7 +45,7 @@ def write(
         parts.append(f"## Texts under more than one label\n\nAll of them were kept:\n\n{lines}\n")
     if found.bad_rows:
         lines = "\n".join(
-            f"- {as_markdown(line)}" for line in describe_bad_rows(found.bad_rows, _LISTED_ROWS)
+            f"- {as_markdown(line)}" for line in found.describe_bad_rows(_LISTED_ROWS)
         )
         bad = len(found.bad_rows)
         count = "1 row, for this reason" if bad == 1 else f"{bad:,} rows, for these reasons"
@@ -70,6 +71,19 @@ Version {manifest.version}, trained on {len(dataset.texts)} texts under {manifes
 
 {markdown_table(["label", "texts"], lines)}
 {remarks_list}"""
+
+
+def _files(found: CustomDataset) -> str:
+    dataset = found.dataset
+    lines = []
+    for origin, file in enumerate(found.files):
+        labels = dataset.labels[dataset.origins == origin]
+        counts = np.bincount(labels, minlength=len(dataset.label_names)).tolist()
+        place = as_markdown(file.resolved.path.name)
+        lines.append([file.name, place, *map(str, counts), str(len(file.bad_rows))])
+    labelled = [f"{as_markdown(name)}" for name in dataset.label_names]
+    table = markdown_table(["source", "file", *labelled, "rows left out"], lines)
+    return f"## Files\n\nEach file is a source, and each of its texts counts as much.\n\n{table}"
 
 
 def _quality(result: Result, majority: Metrics) -> str:

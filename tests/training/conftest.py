@@ -6,13 +6,15 @@ import zipfile
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
+from typing import cast
 
 import numpy as np
 import pytest
 from numpy.typing import NDArray
 from sklearn.model_selection import StratifiedGroupKFold
 
-from training.data import datasets, splits
+from training.configuration import SourceChoice
+from training.data import datasets, readers, sources, splits
 from training.data.datasets import Source
 
 
@@ -83,6 +85,7 @@ def tiny(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Source:
         urls=("http://127.0.0.1:9/tiny.zip",),
         licence="none",
         label_names=("ham", "spam"),
+        topic="spam",
         read=datasets.SOURCES["spam"].read,
     )
     directory = tmp_path / "data"
@@ -106,3 +109,12 @@ def tiny_type(tiny: Source, monkeypatch: pytest.MonkeyPatch) -> Source:
     monkeypatch.setitem(datasets.SOURCES, "tiny_type", source)
     monkeypatch.setitem(datasets.FINER, "tiny", "tiny_type")
     return source
+
+
+@pytest.fixture
+def tiny_sources(tiny: Source, monkeypatch: pytest.MonkeyPatch) -> list[SourceChoice]:
+    """Two sources, ``tiny`` and its harmless texts, in the DATA_DIR of ``tiny``."""
+    ham = replace(tiny, read=readers.only(0, tiny.read), has=(0,), topic=None)
+    monkeypatch.setitem(cast("dict[str, Source]", sources.SOURCES), "tiny", tiny)
+    monkeypatch.setitem(cast("dict[str, Source]", sources.SOURCES), "tiny_ham", ham)
+    return [SourceChoice(name="tiny"), SourceChoice(name="tiny_ham")]

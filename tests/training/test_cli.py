@@ -182,15 +182,20 @@ def test_a_custom_model(
 HOSTILE = "<script>|`x`"
 
 
+def syllables(number: int) -> str:
+    """Write a number so that a text with it is no near copy of one with another."""
+    return f"{number:b}".translate({ord("0"): "lo", ord("1"): "la"})
+
+
 def write_hostile(directory: Path) -> None:
     """Semicolons, cp1252, several spellings, a rare label that is markup, contradictions."""
     rows = [
-        (f"£ {'awful' if number % 60 == 0 else 'lovely'} {number:b}".replace("0", "o"), label)
+        (f"£ {'awful' if number % 60 == 0 else 'lovely'} {syllables(number)}", label)
         for number in range(1200)
         for label in [HOSTILE if number % 60 == 0 else "Fine" if number % 7 == 0 else "fine"]
     ]
-    rows += [("£ awful o", "fine"), ("£ lovely 1", "fine")]
-    lines = [f'"{text.replace("1", "l")}";"{label}"' for text, label in rows]
+    rows += [("£ awful lo", "fine"), ("£ lovely la", "fine")]
+    lines = [f'"{text}";"{label}"' for text, label in rows]
     data = "\r\n".join(["text;label", *lines]).encode("cp1252")
     (directory / "mine.csv.gz").write_bytes(gzip.compress(data))
 

@@ -14,7 +14,7 @@ from dandelion import Classifier, artifact
 from dandelion.decision.threshold import fit_threshold
 from dandelion.engines.network import sigmoid
 from training import evaluation, experiment
-from training.configuration import Configuration, Sampling, Wide, wide_recipe
+from training.configuration import Configuration, Sampling, SourceChoice, Wide, wide_recipe
 from training.data import datasets
 from training.data.custom_data import CustomData
 from training.data.custom_data import read as read_custom
@@ -403,9 +403,33 @@ def test_custom_data_has_no_finer_classes(tmp_path: Path, tiny_type: Source) -> 
         train(run, tmp_path / "artifact")
 
 
+def test_several_sources_make_an_artifact(tmp_path: Path, tiny_sources: list[SourceChoice]) -> None:
+    config = changed(model="mixed", epochs=1, sources=tuple(tiny_sources), match_length=True)
+    run = Run(config, Protocol.GROUPED, seed=0)
+    classifier, result = carry_out(run, tmp_path)
+    manifest = classifier.manifest
+    assert [one["name"] for one in manifest.dataset["sources"]] == ["tiny", "tiny_ham"]
+    assert [one["rows"] for one in manifest.dataset["sources"]] == [300, 240]
+    assert manifest.dataset["sources"][1]["shares"] == [1.0, 0.0]
+    assert manifest.dataset["rows"] == 540
+    assert manifest.sampling is not None
+    assert manifest.sampling["method"] == "weights"
+    assert manifest.sampling["prior"] == pytest.approx([480 / 540, 60 / 540], abs=0.01)
+    assert manifest.sampling["sampled_prior"] == pytest.approx([0.5, 0.5], abs=0.05)
+    texts, _ = evaluation.read_test_fold(manifest)
+    assert len(texts) == sum(result.rows["test"])
+
+
+def test_weights_and_sampling_are_not_combined(tmp_path: Path, tiny: Source) -> None:
+    config = changed(match_length=True, sampling=Sampling.OVERSAMPLE)
+    with pytest.raises(ConfigurationError, match='set sampling = "none"'):
+        train(Run(config, Protocol.GROUPED, seed=0), tmp_path / "artifact")
+    assert tiny.label_names == ("ham", "spam")
+
+
 def test_an_artifact_of_another_file_is_refused(tmp_path: Path, tiny: Source) -> None:
     classifier, _ = carry_out(Run(changed(epochs=1), Protocol.GROUPED, seed=0), tmp_path)
-    write_archive(tmp_path / "data" / tiny.archive, tiny.member, tiny_lines()[:-1])
+    write_archive(tmp_path / "data" / tiny.file, tiny.members[0], tiny_lines()[:-1])
     with (
         pytest.warns(UserWarning, match="not the known file"),
         pytest.raises(DatasetError, match=r"its data set has SHA-256 .* may contain texts that it"),

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from training import runs
-from training.configuration import Configuration, Wide
+from training.configuration import Configuration, SourceChoice, Wide
 from training.data import custom_data
 from training.data.custom_data import CustomData
 from training.data.datasets import Dataset, Source
@@ -116,11 +116,17 @@ ROWS = "".join(f"text {'x' * number},{number % 2}\n" for number in range(40))
 MINE = CONFIG.model_copy(update={"model": "mine"})
 
 
-def test_what_changes_a_number_changes_the_directory(tmp_path: Path, tiny_type: Source) -> None:
+def test_what_changes_a_number_changes_the_directory(
+    tmp_path: Path, tiny_type: Source, tiny_sources: list[SourceChoice]
+) -> None:
     mine, swapped = (
         read(tmp_path / "mine.csv", f"text,label\n{ROWS}", positive=positive)
         for positive in ("1", "0")
     )
+    first, second = tiny_sources
+    heavier = second.model_copy(update={"weight": 2.0})
+    fewer = second.model_copy(update={"rows": 100})
+    choices = [(first,), (second, first), *((first, one) for one in (second, heavier, fewer))]
     changes: list[dict[str, Any]] = [
         {},
         {"seed": 2},
@@ -131,6 +137,8 @@ def test_what_changes_a_number_changes_the_directory(tmp_path: Path, tiny_type: 
         {"keep_artifact": False},
         {"config": CONFIG.model_copy(update={"layer_rate": 0.5})},
         {"config": CONFIG.model_copy(update={"types_weight": 0.5})},
+        {"config": CONFIG.model_copy(update={"match_length": True})},
+        *({"config": CONFIG.model_copy(update={"sources": chosen})} for chosen in choices),
         {"config": MINE, "dataset": mine},
         {"config": MINE, "dataset": swapped},
     ]

@@ -1,19 +1,19 @@
-"""Custom data: a table of labelled texts becomes a data set.
+"""Custom data: tables of labelled texts become a data set.
 
-Two columns of the table, named or guessed, become texts and labels. A row that cannot be used is
-listed with its line and the reason, which never quotes the text.
+Two columns of each, named or guessed, become texts and labels. A row that cannot be used is listed
+with its line and the reason, which never quotes the text. Each of several files is a source.
 """
 
 import math
 import re
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final, Literal, NamedTuple
 
 import numpy as np
+from numpy.typing import NDArray
 
 from dandelion import tables
 from dandelion.tables import (
@@ -26,7 +26,8 @@ from dandelion.tables import (
 )
 
 from ..errors import DatasetError
-from .datasets import Dataset
+from .columns import NAME_CHARS, as_name, choose_columns
+from .datasets import Dataset, identify
 from .duplicates import Duplicates
 from .duplicates import find as find_duplicates
 from .labels import (
@@ -45,17 +46,8 @@ from .sources import models
 # There are ten folds, and each needs a row of every class.
 LEAST_ROWS: Final = 10
 
-# It becomes the name of a directory, of a metric's label and of an environment variable.
-_NAME_CHARS = 64
-
-# A column is recognized if every word of its name matches: "tweet_text".
-_TEXT_WORD = re.compile(
-    "texts?|body|messages?|msg|tweets?|content|comments?|sms|sentence|post|review|email"
-)
-_LABEL_WORD = re.compile("labels?|class|target|category|type|sentiment")
-
-# Without such a name, the label column is one with at most this many distinct values.
-_FEW_VALUES = 20
+# More classes than that are not listed in a message.
+_FEW_CLASSES = 20
 
 # JSON can contain half of a surrogate pair, which UTF-8 cannot encode.
 _LONE_SURROGATE = re.compile("[\ud800-\udfff]")
@@ -98,109 +90,259 @@ class _Rows(NamedTuple):
 
 
 @dataclass(frozen=True, slots=True)
-class CustomDataset:
-    """A file's usable rows as a data set, and the rows left out.
+class CustomFile:
+    """What was read of a file.
 
     Attributes:
-        dataset: the usable rows, in the order of the file.
-        bad_rows: the others, in the order of the file.
-        guesses: each guess with its reason, for people.
-        notes: what else is worth knowing about the file, a sentence each.
-        duplicates: texts that occur more than once; they are part of the data set.
-        unit: what the lines of bad rows and duplicates are.
+        name: of the file as a source: its stem as a name, made unique.
         resolved: the request with the guesses filled in; reading it gives the same data set.
+        rows: how many can be used.
+        bad_rows: the others, in the order of the file.
+        unit: what the lines of bad rows are.
+    """
+
+    name: str
+    resolved: CustomData
+    rows: int
+    bad_rows: tuple[BadRow, ...]
+    unit: Literal["line", "row"]
+
+
+@dataclass(frozen=True, slots=True)
+class CustomDataset:
+    """The usable rows of one or more files as a data set, and the rows left out.
+
+    Attributes:
+        dataset: the usable rows, in the order of the files.
+        files: what was read of each.
+        guesses: each guess with its reason, for people.
+        notes: what else is worth knowing about the files, a sentence each.
+        duplicates: texts that occur more than once; they are part of the data set.
     """
 
     dataset: Dataset
-    bad_rows: tuple[BadRow, ...]
+    files: tuple[CustomFile, ...]
     guesses: tuple[str, ...]
     notes: tuple[str, ...]
     duplicates: Duplicates
+
+    @property
+    def bad_rows(self) -> tuple[BadRow, ...]:
+        """The rows of all files that are left out."""
+        return tuple(bad for file in self.files for bad in file.bad_rows)
+
+    @property
+    def unit(self) -> Literal["line", "row"]:
+        """What the lines of duplicates are; of several files they name the file as well."""
+        return self.files[0].unit if len(self.files) == 1 else "line"
+
+    @property
+    def resolved(self) -> CustomData:
+        """The request for the first file, see `CustomFile`."""
+        return self.files[0].resolved
+
+    def describe_bad_rows(self, limit: int) -> list[str]:
+        """Describe the first ``limit`` bad rows, one line each, and count the others."""
+        if len(self.files) == 1:
+            return describe_bad_rows(self.bad_rows, limit)
+        lines = [
+            f"{file.resolved.path.name}, {line}"
+            for file in self.files
+            for line in describe_bad_rows(file.bad_rows, len(file.bad_rows))
+        ]
+        more = len(lines) - limit
+        return [*lines[:limit], f"and {more:,} more"] if more > 0 else lines
+
+
+@dataclass(frozen=True, slots=True)
+class _Read:
+    """A file on its way to a data set: its usable rows, and what `CustomFile` has."""
+
+    custom: CustomData
+    sha256: str
+    rows: _Rows
+    bad_rows: tuple[BadRow, ...]
     unit: Literal["line", "row"]
-    resolved: CustomData
+    guesses: tuple[str, ...]
+    notes: tuple[str, ...]
 
 
-def read(custom: CustomData) -> CustomDataset:
-    """Read a file of labelled texts.
+def read(*requests: CustomData) -> CustomDataset:
+    """Read files of labelled texts; several become one data set with a source each.
 
     Texts stay as they are. Labels become strings without surrounding white space: ``true``, or
     ``1`` for 1, 1.0, ``"1"``, ``"1.0"`` (pandas writes integers with gaps as floats) and ``"1e0"``.
 
+    Args:
+        requests: one for each file, equal in name, positive label and ``merge_labels``.
+
     Raises:
-        DatasetError: the name, the file, a column or the classes cannot be used; the message says
-            what can.
+        DatasetError: the name, a file, a column or the classes cannot be used, or files have other
+            labels than the rest; the message says what can.
     """
-    check(custom)
+    check(*requests)
     try:
-        table = tables.read(custom.path, encoding=custom.encoding, delimiter=custom.delimiter)
-        return _read(custom, table)
+        files = [
+            _read(one, tables.read(one.path, encoding=one.encoding, delimiter=one.delimiter))
+            for one in requests
+        ]
+        return _as_dataset(files)
     except TableError as error:
         raise DatasetError(str(error)) from error
 
 
-def check(custom: CustomData) -> None:
-    """Check a request as far as that takes no time: the name, the options, whether there is a file.
+def check(*requests: CustomData) -> None:
+    """Check requests as far as that takes no time: names, options, whether there are the files.
 
     Raises:
         DatasetError: one of them is wrong.
     """
-    _check_name(custom.name)
-    try:
-        tables.check_options(custom.path, encoding=custom.encoding, delimiter=custom.delimiter)
-        custom.path.stat()
-    except TableError as error:
-        raise DatasetError(str(error)) from error
-    except (OSError, ValueError) as error:  # ValueError: a null character
-        reason = error.strerror if isinstance(error, OSError) else error
-        raise DatasetError(f"{custom.path}: cannot be read: {reason}. Check the path.") from error
+    for number, custom in enumerate(requests):
+        _check_name(custom.name)
+        try:
+            tables.check_options(custom.path, encoding=custom.encoding, delimiter=custom.delimiter)
+            custom.path.stat()
+        except TableError as error:
+            raise DatasetError(str(error)) from error
+        except (OSError, ValueError) as error:  # ValueError: a null character
+            reason = error.strerror if isinstance(error, OSError) else error
+            raise DatasetError(
+                f"{custom.path}: cannot be read: {reason}. Check the path."
+            ) from error
+        if any(custom.path.samefile(other.path) for other in requests[:number]):
+            raise DatasetError(f"{custom.path}: given twice. Give each file once.")
 
 
-def _read(custom: CustomData, table: Table) -> CustomDataset:
+def _read(custom: CustomData, table: Table) -> _Read:
+    """Read a file, as far as that is possible without the others."""
     if not table.lines:
         raise _nothing_usable(custom.path, table.bad_rows)
-    text_column, label_column, guesses = _choose_columns(custom, table)
-    rows, bad_rows = _usable(table, text_column, label_column)
+    columns = choose_columns(custom.path, table, custom.text_column, custom.label_column)
+    rows, bad_rows = _usable(table, columns.text, columns.label)
     if not rows.texts:
         raise _nothing_usable(custom.path, bad_rows)
-    notes = list(table.notes)
     require_names(custom.path, rows.labels, rows.lines, table.unit)
-    require_single(custom.path, rows.labels)
-    spellings = _merge(custom, Counter(rows.labels), notes)
-    labels = [spellings[label] for label in rows.labels]
+    resolved = replace(custom, text_column=columns.text, label_column=columns.label)
+    return _Read(
+        resolved, table.sha256, rows, bad_rows, table.unit, columns.guesses, tuple(table.notes)
+    )
+
+
+def _as_dataset(files: Sequence[_Read]) -> CustomDataset:
+    custom = files[0].custom
+    path = ", ".join(str(file.custom.path) for file in files)
+    found = [label for file in files for label in file.rows.labels]
+    require_single(path, found)
+    notes = list(_of_each(files, [file.notes for file in files]))
+    spellings = _merge(path, custom, Counter(found), notes)
+    _require_agreement(files, spellings)
+    labels = [spellings[label] for label in found]
     counts = Counter(labels)
     if len(counts) == 1:
         raise DatasetError(
-            f"{custom.path}: only one class in {label_column!r}: all {len(labels):,} rows have the "
+            f"{path}: only one class in {custom.label_column!r}: all {len(labels):,} rows have the "
             "same label. Add rows of another class, or choose another column with --label-column."
         )
     positive = custom.positive and (number_of(custom.positive) or custom.positive)
     if positive is not None:
         positive = spellings.get(positive, positive)
-    names, guess = choose_names(custom.path, counts, positive)
+    names, guess = choose_names(path, counts, positive)
     index = {name: label for label, name in enumerate(names)}
     # One against the rest: every label without a name of its own is negative.
     numbers = np.array([index.get(label, 0) for label in labels], dtype=np.int64)
-    _require_rows(custom.path, names, np.bincount(numbers, minlength=len(names)).tolist())
-    if len(names) > _FEW_VALUES and are_numbers(names):
+    _require_rows(path, names, np.bincount(numbers, minlength=len(names)).tolist())
+    if len(names) > _FEW_CLASSES and are_numbers(names):
         notes.append(f"the {len(names):,} labels are numbers; they are learnt without their order")
-    duplicates = find_duplicates(rows.texts, [names[number] for number in numbers], rows.lines)
+    dataset = _joined(files, numbers, names)
+    duplicates = find_duplicates(
+        dataset.texts, [names[number] for number in numbers], _places(files)
+    )
+    read_files = [
+        CustomFile(
+            name=name,
+            resolved=replace(file.custom, positive=names[1] if len(names) == 2 else None),
+            rows=len(file.rows.texts),
+            bad_rows=file.bad_rows,
+            unit=file.unit,
+        )
+        for name, file in zip(_source_names(files), files, strict=True)
+    ]
+    unit = files[0].unit if len(files) == 1 else "line"
     return CustomDataset(
-        dataset=Dataset(custom.name, rows.texts, numbers, names, table.sha256),
-        bad_rows=bad_rows,
-        guesses=(*guesses, *guess),
-        notes=(*notes, *duplicates.describe(table.unit)),
+        dataset=dataset,
+        files=tuple(read_files),
+        guesses=(*_of_each(files, [file.guesses for file in files]), *guess),
+        notes=(*notes, *duplicates.describe(unit)),
         duplicates=duplicates,
-        unit=table.unit,
-        resolved=replace(
-            custom,
-            text_column=text_column,
-            label_column=label_column,
-            positive=names[1] if len(names) == 2 else None,
-        ),
     )
 
 
-def _merge(custom: CustomData, counts: Counter[str], notes: list[str]) -> dict[str, str]:
+def _joined(files: Sequence[_Read], labels: NDArray[np.int64], names: tuple[str, ...]) -> Dataset:
+    """Return the rows of all files, each a source if there are several."""
+    texts = tuple(text for file in files for text in file.rows.texts)
+    digests = tuple(file.sha256 for file in files)
+    if len(files) == 1:
+        return Dataset(files[0].custom.name, texts, labels, names, digests[0])
+    sources = _source_names(files)
+    return Dataset(
+        files[0].custom.name,
+        texts,
+        labels,
+        names,
+        identify(sources, digests),
+        origins=np.repeat(np.arange(len(files)), [len(file.rows.texts) for file in files]),
+        source_names=sources,
+        source_sha256=digests,
+    )
+
+
+def _source_names(files: Sequence[_Read]) -> tuple[str, ...]:
+    """Name each file by its stem, followed by a number where an earlier one has that name."""
+    names: list[str] = []
+    for file in files:
+        path = file.custom.path
+        base = as_name(path.with_suffix("").stem if path.suffix == ".gz" else path.stem)
+        name, number = base, 1
+        while name in names:
+            number += 1
+            name = f"{base}_{number}"
+        names.append(name)
+    return tuple(names)
+
+
+def _places(files: Sequence[_Read]) -> list[int | str]:
+    """Return where each row starts: its line, and of several files their name with it."""
+    if len(files) == 1:
+        return list(files[0].rows.lines)
+    return [f"{file.custom.path.name}:{line}" for file in files for line in file.rows.lines]
+
+
+def _of_each(files: Sequence[_Read], sentences: Sequence[Sequence[str]]) -> Iterator[str]:
+    """Yield the sentences on each file, after its name if there are several."""
+    for file, found in zip(files, sentences, strict=True):
+        for one in found:
+            yield one if len(files) == 1 else f"{file.custom.path.name}: {one}"
+
+
+def _require_agreement(files: Sequence[_Read], spellings: dict[str, str]) -> None:
+    """Check that one file has all the labels, so that none means the same by another name.
+
+    Raises:
+        DatasetError: a file has labels that the file with most of them lacks.
+    """
+    labels = [{spellings[label] for label in file.rows.labels} for file in files]
+    most = max(range(len(files)), key=lambda number: len(labels[number]))
+    for file, found in zip(files, labels, strict=True):
+        if not found <= labels[most]:
+            raise DatasetError(
+                f"{file.custom.path}: its labels ({file.custom.label_column!r}) are "
+                f"{listed(sorted(found))}, but those of {files[most].custom.path} "
+                f"({files[most].custom.label_column!r}) are {listed(sorted(labels[most]))}. Use "
+                "the same labels in every file; one of them must have all that there are."
+            )
+
+
+def _merge(path: str, custom: CustomData, counts: Counter[str], notes: list[str]) -> dict[str, str]:
     """Map each label to the spelling that is kept, and add a note on each that is merged.
 
     Raises:
@@ -210,7 +352,7 @@ def _merge(custom: CustomData, counts: Counter[str], notes: list[str]) -> dict[s
     several = describe_spellings(counts, merged)
     if several and not custom.merge_labels:
         raise DatasetError(
-            f"{custom.path}: labels that differ in case, white space or Unicode form alone, or are "
+            f"{path}: labels that differ in case, white space or Unicode form alone, or are "
             f"booleans as words and as numbers: {'; '.join(several)}. Merge them with "
             "--merge-labels, or correct the file."
         )
@@ -219,10 +361,10 @@ def _merge(custom: CustomData, counts: Counter[str], notes: list[str]) -> dict[s
 
 
 def _check_name(name: str) -> None:
-    if not re.fullmatch("[a-z0-9_]+", name) or len(name) > _NAME_CHARS:
+    if not re.fullmatch("[a-z0-9_]+", name) or len(name) > NAME_CHARS:
         raise DatasetError(
             f"invalid model name {shortened(name)}: use only a to z, 0 to 9 and _, at most "
-            f"{_NAME_CHARS} of them, such as my_messages"
+            f"{NAME_CHARS} of them, such as my_messages"
         )
     if name in models():
         raise DatasetError(
@@ -240,92 +382,6 @@ def _nothing_usable(path: Path, bad_rows: Sequence[BadRow]) -> DatasetError:
         f"{path}: no row can be used: {'; '.join(describe_bad_rows(bad_rows, 3))}. "
         "Check the columns and the format."
     )
-
-
-def _choose_columns(custom: CustomData, table: Table) -> tuple[str, str, list[str]]:
-    """Return the text column, the label column and the guesses, see `CustomDataset`."""
-    text, label, columns = custom.text_column, custom.label_column, table.columns
-    for column in (text, label):
-        if column is not None:
-            table.check_column(column)
-    if text is not None and text == label:
-        raise DatasetError(
-            f"{custom.path}: {text!r} cannot be both the text and the label column. "
-            f"Available: {listed(columns)}."
-        )
-    guesses = []
-    if text is None and (text := _named(columns, _TEXT_WORD, label)) is not None:
-        guesses.append(f"text column {text!r} (by its name)")
-    if label is None and (label := _named(columns, _LABEL_WORD, text)) is not None:
-        guesses.append(f"label column {label!r} (by its name)")
-    if len(columns) == 2:
-        if label is None and (label := _with_few_values(table, text)) is not None:
-            guesses.append(f"label column {label!r} (by its few distinct values)")
-        if text is None and label is not None:
-            text = columns[1 - columns.index(label)]
-            guesses.append(f"text column {text!r} (the other one)")
-    if text is None or label is None:
-        which = " and ".join(
-            f"the {what}s (--{what}-column)"
-            for what, column in (("text", text), ("label", label))
-            if column is None
-        )
-        if label is None and len(flags := _flags(table, text)) > 1:
-            raise DatasetError(
-                f"{custom.path}: more than one column of 0 and 1: {listed(flags)}. Train a model "
-                f"for each, such as --name {_as_name(flags[0])} --label-column {flags[0][:20]} "
-                "--positive 1; for the texts --text-column."
-            )
-        raise DatasetError(
-            f"{custom.path}: cannot guess which column contains {which}. "
-            f"The columns, named by the first row of a CSV: {listed(columns)}."
-        )
-    return text, label, guesses
-
-
-def _named(columns: Sequence[str], known: re.Pattern[str], other: str | None) -> str | None:
-    """Return the column whose name consists of known words, if there is exactly one."""
-    found = []
-    for column in columns:
-        words = re.findall(r"[^\W_]+", column.casefold())
-        if column != other and words and all(map(known.fullmatch, words)):
-            found.append(column)
-    return found[0] if len(found) == 1 else None
-
-
-def _with_few_values(table: Table, other: str | None) -> str | None:
-    """Return the column that looks like labels, if there is exactly one."""
-    found = []
-    for column, cells in _readable(table):
-        values = Counter(cells)
-        few = len(values) <= min(_FEW_VALUES, values.total() // 2)
-        # A column that contains its own name: the file has no header.
-        if column != other and few and column not in values:
-            found.append(column)
-    return found[0] if len(found) == 1 else None
-
-
-def _flags(table: Table, other: str | None) -> list[str]:
-    """Return the columns that contain two values, as 0 and 1 or true and false, and no others."""
-    found = []
-    for column, cells in _readable(table):
-        if column == other:
-            continue
-        values = {cell.casefold() for cell in cells}
-        if {number_of(value) or value for value in values} in ({"0", "1"}, {"false", "true"}):
-            found.append(column)
-    return found
-
-
-def _readable(table: Table) -> Iterator[tuple[str, list[str]]]:
-    """Yield the columns among which can be guessed, and their values, stripped."""
-    for column in table.single_columns():
-        with suppress(TableError):  # such as dates in Parquet that Python lacks
-            yield column, [str(value).strip() for value in table.column(column)]
-
-
-def _as_name(column: str) -> str:
-    return re.sub("[^a-z0-9_]+", "_", column.casefold())[:_NAME_CHARS]
 
 
 def _usable(table: Table, text_column: str, label_column: str) -> tuple[_Rows, tuple[BadRow, ...]]:
@@ -363,11 +419,11 @@ def _require_whole(value: object, what: str) -> None:
         raise ValueError(f"its {what} contains half a character (a lone surrogate)")
 
 
-def _require_rows(path: Path, names: Sequence[str], counts: Sequence[int]) -> None:
+def _require_rows(path: str, names: Sequence[str], counts: Sequence[int]) -> None:
     rare = [(name, count) for name, count in zip(names, counts, strict=True) if count < LEAST_ROWS]
     if not rare:
         return
-    if len(rare) > _FEW_VALUES:
+    if len(rare) > _FEW_CLASSES:
         found = f"{len(rare):,} of {len(names):,} classes have fewer"
         if are_numbers(names):
             found += "; they are numbers, and a number to be estimated is not a class"

@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property, lru_cache
 from pathlib import Path
@@ -14,7 +15,16 @@ from ..errors import DatasetError
 from . import readers
 from .source_files import Content, Source, data_directory, read_source
 
-__all__ = ["FINER", "SOURCES", "Dataset", "Source", "data_directory", "load", "source_of"]
+__all__ = [
+    "FINER",
+    "SOURCES",
+    "Dataset",
+    "Source",
+    "data_directory",
+    "identify",
+    "load",
+    "source_of",
+]
 
 
 class SourceRecord(TypedDict):
@@ -183,6 +193,12 @@ SOURCES = {
 
 # The same texts with finer classes, the first of which is the model's negative one.
 FINER = {"cyberbullying": "cyberbullying_type"}
+
+
+def identify(names: Sequence[str], digests: Sequence[str]) -> str:
+    """Return the SHA-256 of several sources: of their names and theirs, in order."""
+    pairs = list(zip(names, digests, strict=True))
+    return hashlib.sha256(json.dumps(pairs).encode()).hexdigest()
 
 
 def source_of(model: str) -> Source:

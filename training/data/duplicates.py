@@ -12,21 +12,21 @@ class Contradiction:
     """A text that has more than one label.
 
     Attributes:
-        lines: of its rows, in the order of the file.
+        lines: of its rows, in the order of the files.
         labels: of its rows, each once, in the same order.
     """
 
-    lines: tuple[int, ...]
+    lines: tuple[int | str, ...]
     labels: tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True)
 class Duplicates:
-    """The texts of a file that occur more than once. None of them is left out.
+    """The texts of files that occur more than once. None of them is left out.
 
     Attributes:
         repeated: rows whose text occurs in an earlier row.
-        contradictions: texts with more than one label, in the order of the file.
+        contradictions: texts with more than one label, in the order of the files.
     """
 
     repeated: int = 0
@@ -62,7 +62,7 @@ class Duplicates:
         return [*lines, f"and {more:,} more"] if more > 0 else lines
 
 
-def find(texts: Sequence[str], labels: Sequence[str], lines: Sequence[int]) -> Duplicates:
+def find(texts: Sequence[str], labels: Sequence[str], lines: Sequence[int | str]) -> Duplicates:
     """Find texts that occur more than once.
 
     Two texts are the same if they are equal for a model: in Unicode form NFKC, without invisible
@@ -72,7 +72,7 @@ def find(texts: Sequence[str], labels: Sequence[str], lines: Sequence[int]) -> D
     Args:
         texts: n texts.
         labels: n labels.
-        lines: n numbers, where each text starts.
+        lines: n, where each text starts: the line, or ``file:line``.
     """
     rows = defaultdict(list)
     for row, text in enumerate(texts):
@@ -85,7 +85,7 @@ def find(texts: Sequence[str], labels: Sequence[str], lines: Sequence[int]) -> D
     return Duplicates(len(texts) - len(rows), tuple(contradictions))
 
 
-def _joined(lines: Sequence[int], unit: str) -> str:
+def _joined(lines: Sequence[int | str], unit: str) -> str:
     shown = [str(line) for line in lines[:4]]
     if len(lines) > 4:
         return f"{unit}s {', '.join(shown)} and {len(lines) - 4:,} more"

@@ -4,8 +4,6 @@ A new one is an entry of `SOURCES`, with a reader in `training.data.readers`.
 """
 
 import difflib
-import hashlib
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from functools import lru_cache
@@ -17,7 +15,7 @@ from numpy.typing import NDArray
 
 from ..errors import DatasetError
 from . import datasets, readers
-from .datasets import Dataset
+from .datasets import Dataset, identify
 from .length import matched_weights
 from .near_copies import sample
 from .source_files import Content, Source, combined, read_source
@@ -345,7 +343,7 @@ def _mixed(
         texts=tuple(text for part in parts for text in part.texts),
         labels=np.concatenate([part.labels for part in parts]),
         label_names=label_names,
-        sha256=_identify(names, [part.sha256 for part in parts]),
+        sha256=identify(names, [part.sha256 for part in parts]),
         origins=np.repeat(np.arange(len(parts)), [len(part.texts) for part in parts]),
         source_names=names,
         weights=None if np.ptp(weights) == 0 else weights,
@@ -417,11 +415,6 @@ def _weights(labels: NDArray[np.int64], weight: float, balanced: bool) -> NDArra
     if not balanced or not counts.all():
         return np.full(len(labels), weight)
     return (weight * len(labels) / 2 / counts)[labels]
-
-
-def _identify(names: Sequence[str], digests: Sequence[str]) -> str:
-    pairs = list(zip(names, digests, strict=True))
-    return hashlib.sha256(json.dumps(pairs).encode()).hexdigest()
 
 
 _HARMLESS: Final = tuple(name for name, source in SOURCES.items() if source.topic is None)

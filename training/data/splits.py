@@ -6,7 +6,7 @@
 
 import hashlib
 import io
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import TypedDict
 
@@ -87,13 +87,13 @@ def split(dataset: Dataset, protocol: Protocol, seed: int) -> Split:
     """Split a data set; equal arguments give equal folds.
 
     Folds are stratified by label and, if there are several sources, by source. For tens of
-    thousands of texts that takes seconds, so they are cached.
+    thousands of texts that takes up to a minute, so they are cached. Weights do not change them.
 
     Raises:
         DatasetError: the data set is too small for every fold to have every class.
     """
     key = cache.key(
-        dataset.content_sha256,
+        replace(dataset, weights=None).content_sha256,
         protocol,
         seed,
         sklearn.__version__,

@@ -733,3 +733,76 @@ def test_the_name_is_the_data_sets(reads: Reads, tmp_path: Path) -> None:
     found = reads(to_csv(TWENTY))
     assert found.dataset.name == "mine"
     assert read(replace(found.resolved, name="other_2")).dataset.name == "other_2"
+
+
+# --- several files ---
+
+
+def several(directory: Path, *, names: Sequence[str] = (), **files: bytes) -> CustomDataset:
+    """Write files and read them as one data set; ``a_csv`` is the name ``a.csv``."""
+    paths = [directory / name for name in names or [key.replace("_", ".") for key in files]]
+    for path, data in zip(paths, files.values(), strict=True):
+        path.parent.mkdir(exist_ok=True)
+        path.write_bytes(data)
+    return read(*(CustomData("mine", path) for path in paths))
+
+
+def test_each_file_is_a_source(tmp_path: Path) -> None:
+    more = [("one more", "ham"), ("and another", "ham")]
+    found = several(tmp_path, a_csv=to_csv(TWENTY), b_jsonl=to_json_lines(more))
+    dataset = found.dataset
+    assert rows_of(found) == [*TWENTY, *more]
+    assert dataset.origins is not None
+    assert dataset.origins.tolist() == [0] * 20 + [1] * 2
+    assert dataset.source_names == ("a", "b")
+    assert dataset.weights is None
+    alone = read(CustomData("mine", tmp_path / "a.csv"))
+    assert dataset.source_sha256[0] == alone.dataset.sha256
+    assert alone.dataset.origins is None
+    assert [file.rows for file in found.files] == [20, 2]
+    assert found.guesses[0].startswith("a.csv: text column ")
+    assert found.guesses[-1] == "positive label 'spam' (by its name)"
+    assert [one["rows"] for one in dataset.record()["sources"]] == [20, 2]
+
+
+def test_files_of_one_name_are_told_apart(tmp_path: Path) -> None:
+    names = ("mail.csv", "new/mail.csv", "old mail.2024.csv", "MAIL.tsv")
+    data = to_csv(TWENTY)
+    found = several(tmp_path, names=names, a=data, b=data, c=data, d=data.replace(b",", b"\t"))
+    assert found.dataset.source_names == ("mail", "mail_2", "old_mail_2024", "mail_3")
+
+
+def test_bad_rows_and_contradictions_name_their_file(tmp_path: Path) -> None:
+    first = to_csv([*TWENTY, ("a text without a label", "")])
+    second = to_csv([("", "ham"), ("text 0", "ham"), ("text 1", "ham")])
+    found = several(tmp_path, a_csv=first, b_csv=second)
+    assert found.describe_bad_rows(9) == ["a.csv, line 22: no label", "b.csv, line 2: no text"]
+    assert found.describe_bad_rows(1) == ["a.csv, line 22: no label", "and 1 more"]
+    assert found.duplicates.listed("line", 9) == ["lines a.csv:2 and b.csv:3: spam, ham"]
+    assert any("(first: lines a.csv:2 and b.csv:3)" in note for note in found.notes)
+
+
+def test_labels_must_agree(tmp_path: Path) -> None:
+    numbers = to_csv([(text, "1" if label == "spam" else "0") for text, label in TWENTY])
+    message = (
+        r"b\.csv: its labels \('label'\) are '0', '1', but those of .*a\.csv \('label'\) are "
+        r"'ham', 'spam'\. Use the same labels in every file"
+    )
+    with pytest.raises(DatasetError, match=message):
+        several(tmp_path, a_csv=to_csv(TWENTY), b_csv=numbers)
+
+
+def test_a_file_is_given_once(tmp_path: Path) -> None:
+    path = tmp_path / "a.csv"
+    path.write_bytes(to_csv(TWENTY))
+    with pytest.raises(DatasetError, match=r"a\.csv: given twice"):
+        read(CustomData("mine", path), CustomData("mine", tmp_path / "." / "a.csv"))
+
+
+def test_classes_are_counted_over_all_files(tmp_path: Path) -> None:
+    ham, spam = (to_csv([row for row in TWENTY if row[1] == label]) for label in ("ham", "spam"))
+    with pytest.raises(DatasetError, match="its labels"):
+        several(tmp_path, a_csv=ham, b_csv=spam)
+    mixed = to_csv([*TWENTY[:3], *(row for row in TWENTY if row[1] == "spam")])
+    found = several(tmp_path, a_csv=mixed, b_csv=ham)
+    assert np.bincount(found.dataset.labels).tolist() == [11, 12]

@@ -5,10 +5,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from training.configuration import SourceChoice
+from training.configuration import SourceChoice, parse
 from training.data import sources
+from training.data.near_copies import group_key, groups
 from training.data.sources import SOURCES
-from training.errors import DatasetError
+from training.data.splits import Protocol, split
+from training.errors import ConfigurationError, DatasetError
 
 # Source → harmless and flagged texts, as published.
 COUNTS = {
@@ -68,3 +70,124 @@ def test_every_source_says_where_it_is_from() -> None:
 def test_an_unknown_source_gets_a_suggestion() -> None:
     with pytest.raises(DatasetError, match=r"unknown source 'davison'; did you mean davidson\?"):
         sources.source_named("davison")
+
+
+# Mixtures, of made-up sources
+
+
+def test_sources_become_one_data_set(tiny_sources: list[SourceChoice]) -> None:
+    mixed = sources.load(tiny_sources, "mixed")
+    assert len(mixed.texts) == 540
+    assert mixed.label_names == ("ham", "spam")
+    assert mixed.origins is not None
+    assert np.bincount(mixed.origins).tolist() == [300, 240]
+    assert mixed.texts[300:] == tuple(
+        mixed.texts[row] for row in np.flatnonzero(mixed.labels[:300] == 0)
+    )
+    assert mixed.weights is None
+    assert mixed is sources.load(tiny_sources, "mixed")
+    assert mixed.record()["name"] == "mixed"
+    assert mixed.record()["sources"][0] == {
+        "name": "tiny",
+        "sha256": SOURCES["tiny"].sha256,
+        "rows": 300,
+        "shares": [0.8, 0.2],
+    }
+
+
+def test_weights_and_balance(tiny_sources: list[SourceChoice]) -> None:
+    first, second = tiny_sources
+    mixed = sources.load(
+        [
+            first.model_copy(update={"balanced": True, "weight": 3.0}),
+            second.model_copy(update={"balanced": True}),
+        ],
+        "mixed",
+    )
+    assert mixed.weights is not None
+    assert mixed.origins is not None
+    totals = np.bincount(mixed.origins * 2 + mixed.labels, mixed.weights, 4)
+    # Half of the first each, as it counts 3 × 300; the second has harmless texts alone.
+    assert totals.tolist() == pytest.approx([450, 450, 240, 0])
+    assert len(set(mixed.weights.tolist())) == 3
+
+
+@pytest.mark.parametrize("rows", [1, 100, 239])
+def test_a_part_of_a_source_is_at_most_so_many_rows(
+    tiny_sources: list[SourceChoice], rows: int
+) -> None:
+    first, second = tiny_sources
+    whole = sources.load(tiny_sources, "mixed")
+    mixed = sources.load([first, second.model_copy(update={"rows": rows})], "mixed")
+    kept = mixed.texts[300:]
+    assert rows / 2 <= len(kept) <= rows
+    assert whole.texts[:300] == mixed.texts[:300]
+    # By whole groups of near copies.
+    inside = {group_key(text) for text in kept}
+    assert kept == tuple(text for text in whole.texts[300:] if group_key(text) in inside)
+
+
+def test_what_identifies_a_mixture(tiny_sources: list[SourceChoice]) -> None:
+    first, second = tiny_sources
+    heavy = second.model_copy(update={"weight": 2.0})
+    mixtures = [
+        sources.load(choices, "mixed")
+        for choices in ([first], [first, second], [second, first], [first, heavy])
+    ]
+    assert len({one.content_sha256 for one in mixtures}) == 4
+    assert len({one.sha256 for one in mixtures}) == 3  # the files, not how they are drawn
+
+
+def test_folds_have_their_share_of_each_source(tiny_sources: list[SourceChoice]) -> None:
+    mixed = sources.load(tiny_sources, "mixed")
+    assert mixed.origins is not None
+    folds = split(mixed, Protocol.GROUPED, 0)
+    pairs = mixed.origins * 2 + mixed.labels
+    assert np.bincount(pairs[folds.test]).tolist() == [24, 6, 24]
+    # Each harmless text is in both sources: both copies are in one fold.
+    for rows in folds.rows().values():
+        texts = [mixed.texts[row] for row in rows[mixed.labels[rows] == 0].tolist()]
+        assert len(set(texts)) == len(texts) / 2
+
+
+@pytest.mark.parametrize(
+    ("names", "model", "message"),
+    [
+        ([], "mixed", "mixed: no sources"),
+        (["tiny", "tiny"], "mixed", "the source 'tiny' is named twice"),
+        (["tiny_ham", "tiny"], "abuse", "the source 'tiny' labels spam, not abuse; take its harm"),
+        (["sms_spam"], "mixed", r"sms_spam_collection\.zip: no such file .*--source sms_spam"),
+    ],
+)
+@pytest.mark.usefixtures("tiny_sources")
+def test_unusable_mixtures(names: list[str], model: str, message: str) -> None:
+    with pytest.raises(DatasetError, match=message):
+        sources.load([SourceChoice(name=name) for name in names], model)
+
+
+def test_a_model_without_a_benchmark_needs_sources() -> None:
+    with pytest.raises(DatasetError, match="abuse: has no data set of its own name"):
+        sources.dataset_of("abuse", (), match_length=False)
+
+
+@pytest.mark.parametrize(
+    ("name", "message"),
+    [("stormfront", "'stormfront' .*measuring alone"), ("davison", "did you mean davidson")],
+)
+def test_a_configuration_names_what_may_be_learnt(name: str, message: str) -> None:
+    with pytest.raises(ConfigurationError, match=rf"here: sources\.0\.name: .*{message}"):
+        parse(
+            {"model": "abuse", "variant": "x", "loss": "bce", "sources": [{"name": name}]}, "here"
+        )
+
+
+def test_swapped_identities_stay_together(data_dir: Path) -> None:
+    (choice,) = available(data_dir, "madlibs")
+    dataset = sources.load([choice.model_copy(update={"rows": 12_000})], "abuse", data_dir)
+    assert 11_900 < len(dataset.texts) <= 12_000
+    found = groups(dataset)
+    assert found.max() + 1 < 400
+    assert 0.4 < dataset.labels.mean() < 0.6
+    sizes = np.bincount(found)
+    mixed = [len(set(dataset.labels[found == group].tolist())) for group in np.argsort(-sizes)[:50]]
+    assert max(mixed) == 1  # the adjective decides, and is of the group

@@ -92,6 +92,16 @@ def test_folds_belong_to_the_texts_not_to_their_file(copies: Dataset) -> None:
     assert first != second
 
 
+def test_weights_do_not_change_folds(
+    copies: Dataset, cache: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("TRAINING_CACHE", str(cache / "weights"))
+    first = split(copies, Protocol.GROUPED, 0)
+    monkeypatch.setattr(splits, "StratifiedGroupKFold", None)  # it comes from the cache
+    weighted = replace(copies, weights=np.arange(200.0))
+    assert split(weighted, Protocol.GROUPED, 0).sha256() == first.sha256()
+
+
 def test_the_paper_protocol_parts_copies(copies: Dataset) -> None:
     assert crossing_groups(copies, Protocol.PAPER, 0)
 
