@@ -11,13 +11,13 @@ import json
 import os
 import re
 import sys
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from functools import lru_cache
 from importlib.metadata import EntryPoint, entry_points, version
 from pathlib import Path
-from typing import Annotated, Final, NamedTuple
+from typing import Annotated, Any, Final, NamedTuple
 
 import typer
 
@@ -168,6 +168,8 @@ class _Listed:
     macro_f1: float | None
     mcc: float | None
     auroc: float | None
+    threshold_rule: Mapping[str, Any] | None
+    by_source: Mapping[str, Any] | None
 
 
 @app.command()
@@ -224,6 +226,8 @@ def _list(path: Path, manifest: Manifest, *, is_served: bool) -> _Listed:
         metrics.get("macro_f1"),
         metrics.get("mcc"),
         metrics.get("auroc"),
+        manifest.threshold_rule,
+        manifest.by_source,
     )
 
 

@@ -14,11 +14,11 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
-from dandelion import Classifier
+from dandelion import Classifier, serving
 from dandelion.installation import SERVING_FILE
 from dandelion.manifest import Manifest
 
-from . import configuration, model_card, tables
+from . import builtin_card, configuration, model_card, tables
 from . import tuning as search
 from .configuration import Configuration
 from .data.balance import LossChoice
@@ -27,14 +27,18 @@ from .data.datasets import Dataset
 from .data.near_copies import require_groups
 from .data.splits import Protocol, split
 from .destination import ARTIFACTS, require_writable
+from .errors import ConfigurationError
 from .evaluation import majority_metrics, read_test_fold
-from .experiment import Result, Run, texts_of, train
+from .experiment import Result, Run, fits_of_folds, texts_of, train
 from .fitting.trainer import Epoch
+from .out_of_fold import FoldFit, carry_out, fit_fold
 from .parallel import run_parallel
 from .quality.metrics import METRICS, Metric, Metrics, evaluate, evaluate_classes
 
 _TABLE_WIDTH = 120
 _SHOWN: tuple[Metric, ...] = ("accuracy", "f1", "macro_f1", "mcc", "auroc", "average_precision")
+
+_Job = FoldFit | tuple[Run, Path]
 
 _console = Console()
 
@@ -109,6 +113,9 @@ def _train_and_print(run: Run, output: Path) -> tuple[Manifest, Result]:
     config = run.config
     title = f"{config.model}/{config.variant}"
     directory = output / config.model / config.variant
+    if folds := fits_of_folds(run):
+        _console.print(f"Fitting {len(folds)} folds of {title} first.", soft_wrap=True)
+        carry_out(folds, workers=None)
     _console.print(
         f"Training {title} for at most {config.epochs} epochs; this takes seconds to minutes.",
         soft_wrap=True,
@@ -118,7 +125,9 @@ def _train_and_print(run: Run, output: Path) -> tuple[Manifest, Result]:
         bar = progress.add_task(title, total=config.epochs)
 
         def show(number: int, epoch: Epoch) -> None:
-            found = f"macro-F1 {epoch['macro_f1']:.4f} on validation"
+            # Where the threshold is fitted out of fold, validation is learnt from.
+            where = "texts learnt from" if config.folded else "validation"
+            found = f"macro-F1 {epoch['macro_f1']:.4f} on {where}"
             progress.update(bar, completed=number, description=f"{title}: {found}")
             if not _console.is_terminal:
                 line = f"{title}: epoch {number} of {config.epochs}, {found}"
@@ -148,6 +157,8 @@ def _how_to_serve(config: Configuration, output: Path) -> str:
 def train_shipped(model: str | None, output: Path, glove: Path | None, workers: int | None) -> None:
     """Train every shipped variant, or those of one model, and print their test metrics.
 
+    The cards of those that are served are written if the artifacts are the project's own.
+
     Raises:
         TrainingError: data sets, word vectors or configurations are missing or wrong.
     """
@@ -156,18 +167,11 @@ def train_shipped(model: str | None, output: Path, glove: Path | None, workers: 
         for config in configuration.load_all()
         if config.shipped and model in {None, config.model}
     ]
-    # A missing source is reported before the first fit, not after the last.
+    _require_penalties([run.config for run, _ in jobs])
+    # A missing data set is reported before the first fit, not after the last.
     for run, _ in jobs:
         texts_of(run)
-    workers = workers or os.cpu_count() or 1
-    _console.print(
-        f"Training {len(jobs)} variants, {workers} at a time. All of them take 1 to 3 minutes "
-        "on two processors.",
-        soft_wrap=True,
-    )
-    trained = run_parallel(
-        _train_job, jobs, "Training", _name_of_job, workers=workers, announce=True
-    )
+    trained = _train_all(jobs, workers or os.cpu_count() or 1)
     _print_test_metrics(trained)
     size = sum(file.stat().st_size for _, directory in jobs for file in directory.iterdir())
     _console.print(
@@ -175,15 +179,69 @@ def train_shipped(model: str | None, output: Path, glove: Path | None, workers: 
         markup=False,
         soft_wrap=True,
     )
+    if output == ARTIFACTS:
+        _write_cards([manifest for manifest, _ in trained], output)
 
 
-def _train_job(job: tuple[Run, Path]) -> tuple[Manifest, Result]:
+def _train_all(jobs: Sequence[tuple[Run, Path]], workers: int) -> list[tuple[Manifest, Result]]:
+    """Train variants in parallel, in two rounds: folds and what needs none, then the rest."""
+    folds = [fit for run, _ in jobs for fit in fits_of_folds(run) if not fit.path().exists()]
+    last: list[_Job] = [job for job in jobs if job[0].config.folded]
+    first: list[_Job] = [*folds, *(job for job in jobs if not job[0].config.folded)]
+    duration = "up to 40" if last else "1 to 3"
+    _console.print(
+        f"Training {len(jobs)} variants{f' and {len(folds)} folds' if folds else ''}, {workers} at "
+        f"a time. All of them take {duration} minutes on two processors.",
+        soft_wrap=True,
+    )
+    trained: dict[str, tuple[Manifest, Result]] = {}
+    for part in (first, last):
+        found = run_parallel(
+            _carry_out, part, "Training", _name_of_job, workers=workers, announce=True
+        )
+        trained |= {_name_of_job(job): one for job, one in zip(part, found, strict=True) if one}
+    return [trained[_name_of_job(job)] for job in jobs]
+
+
+def _require_penalties(configs: Sequence[Configuration]) -> None:
+    """Check that no variant is shipped whose windows have no fitted penalty.
+
+    Raises:
+        ConfigurationError: one is.
+    """
+    for config in configs:
+        if config.windows is not None and not config.folded:
+            raise ConfigurationError(
+                f"{config.model}/{config.variant}: the penalty of its windows is fitted out of "
+                "fold; set out_of_fold = true"
+            )
+
+
+def _carry_out(job: _Job) -> tuple[Manifest, Result] | None:
+    if isinstance(job, FoldFit):
+        fit_fold(job)
+        return None
     return train(*job)
 
 
-def _name_of_job(job: tuple[Run, Path]) -> str:
+def _name_of_job(job: _Job) -> str:
+    if isinstance(job, FoldFit):
+        return job.name
     run, _ = job
     return f"{run.config.model}/{run.config.variant}"
+
+
+def _write_cards(trained: Sequence[Manifest], output: Path) -> None:
+    """Write the cards of the artifacts that are served."""
+    try:
+        served = set(serving.read(output, {}).values())
+    except serving.ServingError as error:
+        _console.print(f"No model cards: {error}", markup=False, soft_wrap=True)
+        return
+    for manifest in trained:
+        is_served = output / manifest.model / manifest.variant in served
+        if is_served and builtin_card.has_card(manifest):
+            _console.print(f"Card: {builtin_card.write(manifest)}", markup=False, soft_wrap=True)
 
 
 def evaluate_artifact(
@@ -266,7 +324,7 @@ def _print_test_metrics(
     def figures(metrics: Metrics) -> list[str]:
         return [tables.figure(metrics.get(metric)) for metric in _SHOWN]
 
-    for model, group in groupby(trained, key=lambda pair: pair[0].model):
+    for (model, _), group in groupby(trained, key=_test_fold_of):
         artifacts = list(group)
         constant = majority_metrics(artifacts[0][0], dataset)
         table.add_row(f"{model}: majority", "", *figures(constant))
@@ -279,3 +337,9 @@ def _print_test_metrics(
     # Every figure is shown in full, also where there is no terminal, which rich takes for a narrow
     # one.
     Console(width=max(_console.width, _TABLE_WIDTH)).print(table)
+
+
+def _test_fold_of(trained: tuple[Manifest, Result]) -> tuple[str, str]:
+    """Identify the test fold of an artifact: variants of a model may have other sources."""
+    manifest, _ = trained
+    return manifest.model, manifest.split["sha256"]

@@ -139,9 +139,9 @@ class LimitChoice(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True)
 
-    sources: tuple[_Name, ...] = Field(min_length=1)
-    """Sources that the variant learns from. Their harmless texts count together: give each its own
-    limit if it has to hold for each."""
+    sources: tuple[str, ...] = Field(min_length=1)
+    """Sources that the variant learns from, or its data set's name. Their harmless texts count
+    together: give each its own limit if it has to hold for each."""
     max_fpr: float = Field(gt=0, lt=1)
     """Largest share of these texts that may be flagged, out of fold."""
 

@@ -136,6 +136,14 @@ class ModelDetails(ModelSummary):
     precision: str = Field(description="The number format of the stored tables.")
     content_hash: str
     metrics: dict[str, Any] = Field(description="Fold → threshold → metric.")
+    threshold_rule: dict[str, Any] | None = Field(
+        description="How the default threshold was chosen; null for more than two labels, and for "
+        "older artifacts, whose threshold maximises macro-F1 on validation."
+    )
+    by_source: dict[str, Any] | None = Field(
+        description="Fold → source → false alarms and recall at the default threshold, with the "
+        "numbers of texts; null where they were not measured."
+    )
     dataset: dict[str, Any]
     protocol: str = Field(description="How the data set was split.")
     split: dict[str, Any]

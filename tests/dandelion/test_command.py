@@ -16,6 +16,7 @@ from typer.testing import CliRunner
 from dandelion import Classifier
 from dandelion.artifact import save
 from dandelion.command import app
+from dandelion.manifest import load_manifest
 
 from ..conftest import PATIENCE_S, ROOT
 from .examples import THREE, make_artifact
@@ -336,6 +337,10 @@ def test_models_lists_every_variant_and_marks_the_served(artifacts: Path) -> Non
         ("spam", "dice", False),
         ("spam", "squared_hinge-wide", True),
     ]
+    for one in listed:
+        manifest = load_manifest(artifacts / one["model"] / one["variant"])
+        assert one["threshold_rule"] == manifest.threshold_rule
+        assert one["by_source"] == manifest.by_source
 
 
 def test_a_damaged_artifact_hides_no_other(artifacts: Path, tmp_path: Path) -> None:

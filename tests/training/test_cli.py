@@ -18,7 +18,7 @@ from dandelion import Classifier
 from dandelion.installation import install_command
 from dandelion.manifest import load_manifest
 from dandelion.tables import Table
-from training import actions, cli, configuration, tables, tuning
+from training import actions, builtin_card, cli, configuration, out_of_fold, tables, tuning
 from training.data.datasets import Source
 from training.data.splits import Protocol
 from training.parallel import progress
@@ -388,10 +388,83 @@ def test_train_all_prints_what_it_does_and_a_line_per_fit(
     assert done.exit_code == 0, done.output
     lines = done.output.splitlines()
     assert lines[0].startswith("Training 2 variants, 1 at a time. All of them take ")
+    assert "Card: " not in done.output
     assert [line.partition(" (")[0] for line in lines[1:3]] == [
         "Training: 1 of 2, tiny/a",
         "Training: 2 of 2, tiny/b",
     ]
+
+
+FOLDED = """
+loss = "bce"
+hidden = 4
+epochs = 1
+extra_words = 9
+restore = "last"
+about = "Tests."
+windows = {}
+limits = [{ sources = ["Tiny"], max_fpr = 0.5 }]
+"""
+
+
+def test_train_all_fits_folds_before_the_variants_that_need_them(
+    command: CliRunner, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write_config(tmp_path, "folded", FOLDED)
+    write_config(tmp_path, "plain", 'loss = "mse"\nhidden = 4\nepochs = 1\nextra_words = 9\n')
+    rounds: list[list[str]] = []
+
+    def here(job: Any, jobs: Any, title: str, name_of: Any, **_: Any) -> list[Any]:
+        rounds.append([name_of(one) for one in jobs])
+        return [job(one) for one in jobs]
+
+    monkeypatch.setenv("TRAINING_CACHE", str(tmp_path / "cache"))
+    monkeypatch.setattr(actions, "run_parallel", here)
+    (tmp_path / "artifacts").mkdir()
+    (tmp_path / "artifacts" / "serving.toml").write_text('[models]\ntiny = "folded"\n')
+    done = command.invoke(cli.app, ["train-all", "--workers=2"])
+    assert done.exit_code == 0, done.output
+    folds = [f"tiny/folded, fold {number}" for number in range(1, 6)]
+    assert rounds == [[*folds, "tiny/plain"], ["tiny/folded"]]
+    assert done.output.startswith("Training 2 variants and 5 folds, 2 at a time. All of them take ")
+    card = tmp_path / "docs" / "models" / "tiny.md"
+    assert "Card: docs/models/tiny.md" in done.output
+    folded = load_manifest(tmp_path / "artifacts" / "tiny" / "folded")
+    assert card.read_text(encoding="utf-8") == builtin_card.page(folded)
+    assert "## What it is for\n\nTests.\n" in card.read_text(encoding="utf-8")
+
+    rounds.clear()
+    done = command.invoke(cli.app, ["train-all", "--output=other"])
+    assert done.exit_code == 0, done.output
+    assert rounds == [["tiny/plain"], ["tiny/folded"]]  # the folds are in the cache
+    assert "Card: " not in done.output
+    again = load_manifest(tmp_path / "other" / "tiny" / "folded")
+    assert again.content_hash == folded.content_hash
+
+
+def test_train_one_fits_its_folds_first(
+    command: CliRunner, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # A process of its own would take seconds to start.
+    monkeypatch.setattr(out_of_fold, "run_parallel", lambda job, jobs, *_, **__: [*map(job, jobs)])
+    arguments = [*TRAIN, "--set=out_of_fold=true", "--set=restore='last'", "--output=out"]
+    done = command.invoke(cli.app, arguments)
+    assert done.exit_code == 0, done.output
+    assert "Fitting 5 folds of tiny/dice first." in done.output
+    assert "epoch 1 of 2, macro-F1 " in done.output
+    assert "on texts learnt from" in done.output
+    manifest = load_manifest(tmp_path / "out" / "tiny" / "dice")
+    assert manifest.threshold_rule is not None
+    assert manifest.threshold_rule["fitted_on"] == "out_of_fold"
+
+
+def test_windows_are_not_shipped_without_a_fitted_penalty(
+    command: CliRunner, tmp_path: Path
+) -> None:
+    write_config(tmp_path, "cut", 'loss = "bce"\nwindows = {}\n')
+    done = command.invoke(cli.app, ["train-all"])
+    assert done.exit_code == 1
+    assert "tiny/cut: the penalty of its windows is fitted out of fold; set out" in done.output
 
 
 @pytest.mark.parametrize(
