@@ -11,6 +11,8 @@ TORCH_INDEX ?=
 MODEL ?= spam
 VARIANT ?= $(if $(filter spam,$(MODEL)),squared_hinge-wide)
 MINUTES ?= 15
+# What `make transfer` measures, one after another.
+MODELS ?= abuse spam cyberbullying
 
 # The page /docs; `make swagger-ui` vendors it again.
 SWAGGER_UI := 5.35.0
@@ -23,7 +25,7 @@ TORCH := $(if $(TORCH_INDEX),--extra-index-url $(TORCH_INDEX))
 MINUTES_OF_TORCH := one to five minutes with the CPU build, longer with CUDA
 
 .DEFAULT_GOAL := help
-.PHONY: help serve test instructions install-training train-all report tune bench soak wheel swagger-ui lint format types clean
+.PHONY: help serve test instructions install-training train-all report transfer robustness tune bench soak wheel swagger-ui lint format types clean
 
 help: ## List the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "%-16s %s\n", $$1, $$2}'
@@ -46,6 +48,14 @@ train-all: $(VENV)/.training ## Download the data sets if need be; train configs
 
 report: $(VENV)/.study ## Run every reported seed; write docs/results/ and the README's tables (QUICK=1)
 	$(BIN)/python -m study report $(if $(QUICK),--quick)
+
+transfer: $(VENV)/.study $(VENV)-profanity/.profanity ## Leave each source out and read it, next to the baselines; write docs/results/transfer.md (MODELS=)
+	$(BIN)/python -m training download
+	@for model in $(MODELS); do $(BIN)/python -m study transfer --model $$model || exit 1; done
+
+robustness: $(VENV)/.study ## Change, lengthen and disguise texts; write docs/results/robustness.md
+	$(BIN)/python -m training download
+	$(BIN)/python -m study robustness
 
 tune: $(VENV)/.training ## Search a variant's hyper-parameters on validation (MODEL=, VARIANT=, MINUTES=)
 	$(BIN)/python -m training tune --model $(MODEL) $(if $(VARIANT),--variant $(VARIANT)) --minutes $(MINUTES)
@@ -85,7 +95,7 @@ types: $(VENV)/.dev ## Check types
 	$(BIN)/mypy hatch_build.py hatch_alias.py
 
 clean: ## Remove the virtual environment and every cache
-	rm -rf $(VENV) $(VENV)-baselines .cache .coverage* .hypothesis .import_linter_cache .mypy_cache \
+	rm -rf $(VENV) $(VENV)-baselines $(VENV)-profanity .cache .coverage* .hypothesis .import_linter_cache .mypy_cache \
 		.pytest_cache .ruff_cache build dist dandelion/engines/_kernel*.so *.egg-info
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
@@ -121,4 +131,11 @@ $(VENV)-baselines/.baselines: benchmarks/baselines.txt | $(BIN)/python
 	@echo 'Installing the baselines into $(VENV)-baselines: about a minute ...'
 	$(PYTHON) -m venv $(VENV)-baselines
 	$(VENV)-baselines/bin/python -m pip install --quiet --requirement $<
+	touch $@
+
+# It needs one exact version of scikit-learn.
+$(VENV)-profanity/.profanity: study/baselines/profanity.txt | $(BIN)/python
+	@echo 'Installing alt-profanity-check into $(VENV)-profanity: about a minute ...'
+	$(PYTHON) -m venv $(VENV)-profanity
+	$(VENV)-profanity/bin/python -m pip install --quiet --requirement $<
 	touch $@

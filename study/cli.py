@@ -19,6 +19,7 @@ from . import (
     sensitivity,
     tuning_pages,
 )
+from .transfer import log, run
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -95,3 +96,21 @@ def measure_scope() -> None:
         scope.write(RESULTS)
         rendering.results_page(RESULTS)
     _print_written(RESULTS / "scope.md")
+
+
+@app.command("transfer")
+def measure_transfer(
+    model: Annotated[str, typer.Option(help="abuse, spam or cyberbullying.")] = "abuse",
+    variant: Annotated[
+        str | None,
+        typer.Option(help="The only candidate. Default: those of study/transfer/candidates.toml."),
+    ] = None,
+    workers: Annotated[
+        int | None, typer.Option(min=1, help="Parallel fits. Default: one per processor.")
+    ] = None,
+) -> None:
+    """Leave each source out in turn and read it, next to baselines with the same help."""
+    with readable_errors():
+        run.write(model, RESULTS, variant, workers=workers)
+        rendering.results_page(RESULTS)
+    _print_written(RESULTS / "transfer.md", f"; the readings are in {RESULTS / log.FILE}")

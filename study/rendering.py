@@ -11,7 +11,7 @@ from training.cache import write_atomically
 from training.tables import RESULTS
 
 from . import plots
-from .pages import ablations, imbalance, readme, results, scope, sensitivity
+from .pages import ablations, imbalance, readme, results, scope, sensitivity, transfer
 from .pages.wording import rate, small_percent, title, variant_title
 from .plots import Cell, Point
 from .schema.results import LearningCurves, Results
@@ -25,6 +25,7 @@ from .schema.studies import (
     Stored,
     SweptMetric,
 )
+from .schema.transfer import Transfer
 from .storage import read
 
 RESULTS_FILE = "results.json"
@@ -34,6 +35,7 @@ IMBALANCE_FILE = "imbalance.json"
 ABLATIONS_FILE = "ablations.json"
 FINER_LABELS_FILE = "finer-labels.json"
 SCOPE_FILE = "scope.json"
+TRANSFER_FILE = "transfer.json"
 
 
 def everything(directory: Path = RESULTS, root: Path | None = None) -> list[Path]:
@@ -41,7 +43,7 @@ def everything(directory: Path = RESULTS, root: Path | None = None) -> list[Path
 
     Args:
         directory: holds the JSON files; pages and plots are written next to them. Those of the
-            ablations, the finer labels and the scope may be missing.
+            ablations, the finer labels, the scope and transfer may be missing.
         root: of the project, whose README (or page of docs/) holds the result table; None if that
             table is not to be written.
 
@@ -52,7 +54,11 @@ def everything(directory: Path = RESULTS, root: Path | None = None) -> list[Path
         TrainingError: a JSON file is missing or of another form, or no page holds the marks of the
             result table.
     """
-    optional = {ABLATIONS_FILE: ablations_page, SCOPE_FILE: scope_page}
+    optional = {
+        ABLATIONS_FILE: ablations_page,
+        SCOPE_FILE: scope_page,
+        TRANSFER_FILE: transfer_page,
+    }
     return [
         *sensitivity_page(directory),
         *imbalance_page(directory),
@@ -147,6 +153,12 @@ def scope_page(directory: Path) -> list[Path]:
     stored = read(Scope, directory / SCOPE_FILE)
     found = read(Results, directory / RESULTS_FILE)
     return [_write(directory / "scope.md", scope.page(stored, found))]
+
+
+def transfer_page(directory: Path) -> list[Path]:
+    """Write ``transfer.md``."""
+    stored = read(Transfer, directory / TRANSFER_FILE)
+    return [_write(directory / "transfer.md", transfer.page(stored))]
 
 
 def _write(path: Path, data: str | bytes) -> Path:

@@ -21,6 +21,7 @@ from sklearn.feature_extraction.text import TfidfVectorizer
 from sklearn.linear_model import LogisticRegression
 from sklearn.svm import LinearSVC
 
+from training.fitting.batches import draw_weighted
 from training.quality.metrics import Labels
 
 # float64[n], of the positive class, for two labels; float64[n, k] for k > 2.
@@ -31,6 +32,7 @@ ScoreKind = Literal["sigmoid", "softmax", "margin"]
 # label; the label prefix has to be the default one, as fastText saves no other.
 _TOKEN = re.compile(r"[^\W_]+|\S")
 _LABEL = "__label__"
+_EPOCHS = 5  # the library's default
 
 
 class Fitted(ABC):
@@ -59,13 +61,21 @@ class Baseline(ABC):
         return self
 
     @abstractmethod
-    def fit(self, texts: tuple[str, ...], labels: Labels, seed: int) -> tuple[Fitted, float]:
+    def fit(
+        self,
+        texts: tuple[str, ...],
+        labels: Labels,
+        seed: int,
+        weights: NDArray[np.float64] | None = None,
+    ) -> tuple[Fitted, float]:
         """Fit on raw texts.
 
         Args:
             texts: n of them.
             labels: int64[n], 0 … k − 1, every class present.
             seed: of the random numbers.
+            weights: float64[n], how often each text counts, relative to the others; None for
+                equally often.
 
         Returns:
             The fitted baseline, and the seconds from raw texts to it, shared parts counted in full.
@@ -112,10 +122,17 @@ class _Linear(Baseline):
     def family(self) -> object:
         return self.vectorisers
 
-    def fit(self, texts: tuple[str, ...], labels: Labels, seed: int) -> tuple[Fitted, float]:
+    def fit(
+        self,
+        texts: tuple[str, ...],
+        labels: Labels,
+        seed: int,
+        weights: NDArray[np.float64] | None = None,
+    ) -> tuple[Fitted, float]:
         vectorisers, features, seconds = _features(self.vectorisers, texts)
         started = time.perf_counter()
-        estimator = clone(self.estimator).set_params(random_state=seed).fit(features, labels)
+        estimator = clone(self.estimator).set_params(random_state=seed)
+        estimator.fit(features, labels, sample_weight=mean_one(weights))
         return _FittedLinear(vectorisers, estimator), seconds + time.perf_counter() - started
 
     def load(self, path: Path) -> Fitted:
@@ -132,6 +149,11 @@ def _features(
     vectorisers = tuple(clone(example) for example in examples)
     features = _concatenate([one.fit_transform(texts) for one in vectorisers])
     return vectorisers, features, time.perf_counter() - started
+
+
+def mean_one(weights: NDArray[np.float64] | None) -> NDArray[np.float64] | None:
+    """Scale weights to a mean of 1, so that a penalty means the same with them."""
+    return None if weights is None else weights / weights.mean()
 
 
 def _concatenate(parts: list[sparse.csr_matrix]) -> sparse.csr_matrix:
@@ -169,17 +191,34 @@ class _FastText(Baseline):
 
     options: Mapping[str, float]
 
-    def fit(self, texts: tuple[str, ...], labels: Labels, seed: int) -> tuple[Fitted, float]:
+    def fit(
+        self,
+        texts: tuple[str, ...],
+        labels: Labels,
+        seed: int,
+        weights: NDArray[np.float64] | None = None,
+    ) -> tuple[Fitted, float]:
         started = time.perf_counter()
-        # fastText reads its file in order and does not shuffle; the data set is sorted by class.
-        order = np.random.default_rng(seed).permutation(len(texts)).tolist()
-        lines = (f"{_LABEL}{labels[row]} {_line(texts[row])}\n" for row in order)
+        rng = np.random.default_rng(seed)
+        options = dict(self.options)
+        lines = [
+            f"{_LABEL}{label} {_line(text)}\n" for label, text in zip(labels, texts, strict=True)
+        ]
         with tempfile.TemporaryDirectory() as directory:
             file = Path(directory) / "lines.txt"
-            file.write_text("".join(lines), encoding="utf-8")
-            model = fasttext.train_supervised(
-                str(file), seed=seed, thread=1, verbose=0, **self.options
-            )
+            with file.open("w", encoding="utf-8") as opened:
+                # fastText reads its file in order and does not shuffle; the data set is sorted by
+                # class.
+                if weights is None:
+                    opened.writelines(lines[row] for row in rng.permutation(len(texts)).tolist())
+                else:
+                    # It knows no weights: every epoch's draw is written, and read once.
+                    for _ in range(int(options.pop("epoch", _EPOCHS))):
+                        opened.writelines(
+                            lines[row] for row in draw_weighted(weights, rng).tolist()
+                        )
+                    options["epoch"] = 1
+            model = fasttext.train_supervised(str(file), seed=seed, thread=1, verbose=0, **options)
         return _FittedFastText(model), time.perf_counter() - started
 
     def load(self, path: Path) -> Fitted:
@@ -201,6 +240,12 @@ _LR = LogisticRegression(C=10, max_iter=1000)
 _BALANCED_LR = LogisticRegression(C=10, max_iter=1000, class_weight="balanced")
 _TUNED = {"epoch": 25, "lr": 0.5, "wordNgrams": 2, "dim": 50}
 _SUBWORDS = {"epoch": 25, "lr": 0.3, "wordNgrams": 2, "minn": 2, "maxn": 5, "dim": 50}
+
+
+def fasttext_subwords(options: Mapping[str, float]) -> Baseline:
+    """Return fastText with subwords, given options instead of the tuned ones."""
+    return _FastText({**_SUBWORDS, **options})
+
 
 # Name of a row → how it is fitted.
 BASELINES: Final[dict[str, Baseline]] = {

@@ -122,6 +122,24 @@ def test_the_seed_decides(name: str) -> None:
         assert (other.scores(texts) != again.scores(texts)).any()
 
 
+@pytest.mark.parametrize("name", LIGHT)
+def test_weights_decide_between_contradicting_labels(name: str) -> None:
+    texts, labels = synthetic(2)
+    # Every text a second time, with the other label and hardly any weight.
+    weights = np.repeat([1.0, 1e-3], len(texts))
+    contradicted = (texts * 2, np.concatenate([labels, 1 - labels]))
+    for given, sign in ((weights, 1), (weights[::-1].copy(), -1)):
+        baseline, _ = BASELINES[name].fit(*contradicted, seed=0, weights=given)
+        assert sign * (roc_auc_score(labels, baseline.scores(texts)) - 0.5) > 0.45
+
+
+@pytest.mark.parametrize("name", [name for name in LIGHT if name not in FAST_TEXT])
+def test_equal_weights_change_nothing(name: str) -> None:
+    texts, labels = synthetic(2)
+    weighted, _ = BASELINES[name].fit(texts, labels, seed=0, weights=np.full(len(texts), 7.0))
+    np.testing.assert_allclose(weighted.scores(texts), fitted(name, 2).scores(texts), atol=1e-6)
+
+
 def words() -> TfidfVectorizer:
     return TfidfVectorizer(ngram_range=(1, 2), sublinear_tf=True)
 

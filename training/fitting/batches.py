@@ -104,7 +104,7 @@ def draw(
         rng: of the draw.
         weights: float64[n], see `Fold`; with them, ``config.sampling`` must be none.
     """
-    order = _order(labels, config, rng) if weights is None else _systematic(weights, rng)
+    order = _order(labels, config, rng) if weights is None else draw_weighted(weights, rng)
     if config.stratified:
         # Each class is spread evenly: the i-th of its m texts is placed at (i + jitter) / m of the
         # epoch. Without the jitter the first batch would always have too many of a rare class.
@@ -161,10 +161,17 @@ def _class_size(labels: Labels, config: Configuration) -> int:
     return int(sizes.max() if config.sampling is Sampling.OVERSAMPLE else sizes.min())
 
 
-def _systematic(weights: NDArray[np.float64], rng: np.random.Generator) -> NDArray[np.int64]:
+def draw_weighted(weights: NDArray[np.float64], rng: np.random.Generator) -> NDArray[np.int64]:
     """Draw n of n texts, each as often as its weight demands, rounded up or down at random.
 
     Systematic sampling (Madow & Madow 1944) of the texts in a random order.
+
+    Args:
+        weights: float64[n], of which only the ratios matter.
+        rng: of the draw.
+
+    Returns:
+        The rows that are drawn, int64[n], in a random order.
     """
     order = rng.permutation(len(weights))
     reached = np.cumsum(weights[order])

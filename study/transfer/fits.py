@@ -1,0 +1,231 @@
+"""Fits of trials without some units: each is carried out once, and only its logits are kept."""
+
+import io
+import platform
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from functools import lru_cache
+from importlib import metadata
+from pathlib import Path
+from typing import Any, cast
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.special import logit
+from threadpoolctl import threadpool_limits
+
+from dandelion.text.tokenizer import clean
+from training import cache, learning
+from training.model import embeddings
+from training.parallel import run_parallel
+
+from ..baselines import counts, models
+from . import pool
+from .pool import Folds, Pool
+from .recipes import Trial
+from .units import Help, Plan
+
+Logits = NDArray[np.float64]
+
+VALIDATION = "validation"
+TEST = "test"
+_LIBRARIES = ("numpy", "scipy", "scikit-learn", "torch")
+
+
+@dataclass(frozen=True)
+class Fit:
+    """A trial to be fitted without some units of a plan.
+
+    Attributes:
+        model: the task.
+        plan: its units.
+        trial: what is fitted.
+        left_out: names of learned units; none for the fit on all sources.
+        others: what the study's other fits learn from.
+        seed: of split and fit.
+    """
+
+    model: str
+    plan: Plan
+    trial: Trial
+    left_out: tuple[str, ...] = ()
+    others: tuple[Help, ...] = ()
+    seed: int = pool.SEED
+
+    def pool(self) -> Pool:
+        """Return the texts, read once in each process."""
+        return pool.load(self.model, self.trial.help, self.others, self.plan)
+
+    def folds(self) -> Folds:
+        """Return the rows of the training texts."""
+        return self.pool().folds(self.plan.named(self.left_out), seed=self.seed)
+
+    def measured(self) -> list[str]:
+        """Return the sources that the fit is measured on: those that it does without."""
+        units = self.plan.named(self.left_out) if self.left_out else self.plan.foreign
+        return [name for unit in units for name in unit.sources]
+
+    def file(self) -> Path:
+        """Return where the logits are stored, by everything that decides them."""
+        texts, rows = self.pool(), self.folds()
+        weights = texts.training.weights
+        key = cache.key(
+            self.trial.settings(),
+            self.seed,
+            None if self.trial.config is None else _network_inputs(self.trial),
+            texts.training.content_sha256,
+            None if weights is None else weights.tobytes(),
+            [part.tobytes() for part in (rows.train, rows.validation, rows.test)],
+            {name: texts.measured[name].sha256 for name in self.measured()},
+            {name: metadata.version(name) for name in (*_LIBRARIES, "fasttext-community")},
+            platform.python_version(),
+            _code(self.trial),
+        )
+        return cache.directory("transfer", key) / "logits.npz"
+
+    def read(self) -> dict[str, Logits]:
+        """Return the kept log-odds of being flagged: fold or source → float64[n]."""
+        with np.load(self.file(), allow_pickle=False) as arrays:
+            return {name: arrays[name] for name in arrays.files}
+
+
+def carry_out(fits: Sequence[Fit], title: str, workers: int | None = None) -> None:
+    """Carry out fits in parallel that are not in the cache, and report progress.
+
+    Raises:
+        TrainingError: a data set or the word vectors are missing or wrong.
+    """
+    missing = [one for one in fits if not one.file().exists()]
+    jobs: dict[object, list[Fit]] = {}
+    for one in missing:
+        # The linear models share the features; other fits stand alone.
+        alone = () if one.trial.family == "linear" else (one.trial.recipe, one.trial.name)
+        shared = (one.trial.family, one.left_out, one.seed, one.trial.help, alone)
+        jobs.setdefault(shared, []).append(one)
+    if any(one.trial.family == "linear" for one in missing):
+        for one in {fit.trial.help: fit for fit in missing}.values():
+            _count(one.pool())  # once, before several processes need it
+    run_parallel(_carry_out, list(jobs.values()), title, _name_of, workers=workers, done=0)
+
+
+def _name_of(fits: Sequence[Fit]) -> str:
+    names = ", ".join(dict.fromkeys(one.trial.recipe for one in fits))
+    without = " and ".join(fits[0].left_out)
+    return f"{names}, {fits[0].trial.name}" + (f", without {without}" if without else "")
+
+
+def _carry_out(fits: Sequence[Fit]) -> None:
+    with threadpool_limits(1):
+        _FAMILIES[fits[0].trial.family](fits)
+
+
+def _network(fits: Sequence[Fit]) -> None:
+    for fit in fits:
+        texts, rows = fit.pool(), fit.folds()
+        learned = learning.learn(
+            cast("Any", fit.trial.config),
+            texts.training,
+            rows.train,
+            rows.validation,
+            seed=fit.seed,
+        )
+
+        def logits(given: Sequence[str], learned: learning.Learned = learned) -> Logits:
+            return learned.logits(given).astype(np.float64)
+
+        _write(fit, logits)
+
+
+def _linear(fits: Sequence[Fit]) -> None:
+    texts, rows = fits[0].pool(), fits[0].folds()
+    counted = _count(texts)
+    weighted = counted.counts.weigh(counted.training[rows.train])
+    features = weighted.take(counted.training[rows.train])
+    labels = texts.training.labels[rows.train]
+    weights = None if texts.training.weights is None else texts.training.weights[rows.train]
+    wanted = {
+        VALIDATION: counted.training[rows.validation],
+        TEST: counted.training[rows.test],
+    } | {name: counted.measured[name] for name in fits[0].measured()}
+    inputs = {name: weighted.take(numbers) for name, numbers in wanted.items() if len(numbers)}
+    for fit in fits:
+        fitted = counts.fit_linear(fit.trial.estimator(), features, labels, weights)
+        _store(fit, {name: fitted.decision_function(found) for name, found in inputs.items()})
+
+
+def _fasttext(fits: Sequence[Fit]) -> None:
+    for fit in fits:
+        texts, rows = fit.pool(), fit.folds()
+        given, labels = texts.training.take(rows.train)
+        weights = None if texts.training.weights is None else texts.training.weights[rows.train]
+        fitted, _ = fit.trial.fasttext().fit(tuple(map(clean, given)), labels, fit.seed, weights)
+
+        def logits(given: Sequence[str], fitted: models.Fitted = fitted) -> Logits:
+            # As it adds 1e-5 to each probability, none is 0 or 1 by more than that.
+            scores = fitted.scores([clean(text) for text in given])
+            return cast("Logits", logit(scores.clip(1e-6, 1 - 1e-6)))
+
+        _write(fit, logits)
+
+
+_FAMILIES: Mapping[str, Callable[[Sequence[Fit]], None]] = {
+    "network": _network,
+    "linear": _linear,
+    "fasttext": _fasttext,
+}
+
+
+def _write(fit: Fit, logits: Callable[[Sequence[str]], Logits]) -> None:
+    texts, rows = fit.pool(), fit.folds()
+    wanted = {
+        VALIDATION: texts.training.take(rows.validation)[0],
+        TEST: texts.training.take(rows.test)[0],
+        **{name: texts.measured[name].texts for name in fit.measured()},
+    }
+    _store(fit, {name: logits(given) for name, given in wanted.items() if len(given)})
+
+
+def _store(fit: Fit, logits: Mapping[str, Logits]) -> None:
+    buffer = io.BytesIO()
+    np.savez(buffer, allow_pickle=False, **cast("Any", logits))
+    cache.write_atomically(fit.file(), buffer.getvalue())
+
+
+@dataclass(frozen=True, eq=False, slots=True)
+class _Counted:
+    """N-grams of every different text of a pool, and where each text is among them.
+
+    Attributes:
+        training: int64[n], the rows of the training texts.
+        measured: source → int64[m], those of its texts.
+    """
+
+    counts: counts.Counts
+    training: NDArray[np.int64]
+    measured: Mapping[str, NDArray[np.int64]]
+
+
+@lru_cache(maxsize=1)
+def _count(texts: Pool) -> _Counted:
+    """Count n-grams, after the same reading as ours."""
+    known: dict[str, int] = {}
+
+    def rows(given: Sequence[str]) -> NDArray[np.int64]:
+        return np.array([known.setdefault(clean(text), len(known)) for text in given], np.int64)
+
+    training = rows(texts.training.texts)
+    measured = {name: rows(part.texts) for name, part in texts.measured.items()}
+    return _Counted(counts.count_once(list(known)), training, measured)
+
+
+def _network_inputs(trial: Trial) -> object:
+    config = trial.config
+    wide = None if config is None or config.wide is None else asdict(config.wide.features())
+    return [wide, embeddings.identify(None)]
+
+
+def _code(trial: Trial) -> str:
+    if trial.family == "network":
+        return cache.code(*cache.imported_by(learning.__name__))
+    watched = {clean.__module__, counts.__name__, models.__name__}
+    return cache.code(*watched, *cache.imported_by(clean.__module__), __name__)
