@@ -397,7 +397,9 @@ def load_all(directory: Path = CONFIGS) -> list[Configuration]:
 
 
 def sources_of(model: str | None, directory: Path = CONFIGS) -> list[Source]:
-    """Return what shipped variants learn from, of one model or of all, the benchmarks first.
+    """Return the files that shipped variants learn from, of one model or of all.
+
+    The benchmarks come first. Sources that are generated have no file.
 
     Raises:
         ConfigurationError: a configuration is wrong.
@@ -410,7 +412,7 @@ def sources_of(model: str | None, directory: Path = CONFIGS) -> list[Source]:
             if config.shipped and model in {None, config.model}
             for choice in config.sources
         ]
-    return list(dict.fromkeys(found))
+    return list(dict.fromkeys(one for one in found if one.generate is None))
 
 
 _TABLES: Final[Mapping[str, type[BaseModel]]] = {

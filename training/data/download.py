@@ -26,8 +26,11 @@ def download(source: Source, directory: Path | None = None) -> Path:
         The file's path. An existing file is kept.
 
     Raises:
-        DatasetError: the server does not respond, or the file is not the known one.
+        DatasetError: the server does not respond, the file is not the known one, or the source has
+            no file.
     """
+    if source.generate is not None:
+        raise DatasetError(f"{source.name}: nothing to download, its texts are generated")
     path = (directory or data_directory()) / source.file
     if path.is_file():
         return path

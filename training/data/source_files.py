@@ -2,6 +2,7 @@
 
 import fnmatch
 import hashlib
+import json
 import os
 import tarfile
 import warnings
@@ -55,6 +56,8 @@ class Source:
         families: texts → n names; texts of one name stay in one fold, however they are written.
             None for near copies alone.
         repair: applied to a member's bytes first; None for nothing.
+        generate: family → its texts, for a source without a file, all of one class; None for one
+            that is read.
     """
 
     name: str
@@ -72,6 +75,7 @@ class Source:
     has: tuple[int, ...] | None = None
     families: Callable[[Sequence[str]], list[str]] | None = None
     repair: Callable[[bytes], bytes] | None = None
+    generate: Callable[[], Mapping[str, Sequence[str]]] | None = None
 
     @property
     def is_archive(self) -> bool:
@@ -120,6 +124,8 @@ def read_source(source: Source, directory: Path | None, download: str) -> Conten
     Raises:
         DatasetError: the file is missing, damaged or lacks a class.
     """
+    if source.generate is not None:
+        return _generated(source)
     path = (directory or data_directory()) / source.file
     if not path.is_file():
         raise DatasetError(
@@ -128,6 +134,15 @@ def read_source(source: Source, directory: Path | None, download: str) -> Conten
         )
     stat = path.stat()
     return _read(source, path, (stat.st_size, stat.st_mtime_ns), download)
+
+
+@lru_cache(maxsize=32)
+def _generated(source: Source) -> Content:
+    if source.generate is None or source.has is None:
+        raise ValueError(f"{source.name} is not generated, or of more than one class")
+    texts = [text for family in source.generate().values() for text in family]
+    sha256 = hashlib.sha256(json.dumps(texts).encode()).hexdigest()
+    return Content(tuple(texts), np.full(len(texts), source.has[0]), sha256)
 
 
 @lru_cache(maxsize=32)

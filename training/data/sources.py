@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..errors import DatasetError
-from . import datasets, readers
+from . import datasets, readers, templates
 from .datasets import Dataset, identify
 from .length import matched_weights
 from .near_copies import sample
@@ -111,6 +111,35 @@ def _harmless(source: Source) -> Source:
     )
 
 
+def _from_templates(
+    name: templates.Name, title: str, label_names: tuple[str, str], label: int
+) -> Source:
+    """Return the texts that our own templates give; those of one template stay in one fold."""
+
+    def generate() -> Mapping[str, Sequence[str]]:
+        return templates.texts_by_template(name, "train")
+
+    def families(texts: Sequence[str]) -> list[str]:
+        family = {text: template for template, found in generate().items() for text in found}
+        return [family[text] for text in texts]
+
+    return Source(
+        name=f"Dandelion's templates: {name}",
+        title=title,
+        file="",
+        members=(),
+        sha256="",
+        urls=(),
+        licence="MIT, Dandelion",
+        label_names=label_names,
+        read=lambda _: ([], np.zeros(0, dtype=np.int64)),
+        topic=None if label == 0 else "abuse" if label_names == _ABUSE else "spam",
+        has=(label,),
+        families=families,
+        generate=generate,
+    )
+
+
 SOURCES: Final[Mapping[str, Source]] = {
     "sms_spam": datasets.SOURCES["spam"],
     "cyberbullying_tweets": datasets.SOURCES["cyberbullying"],
@@ -197,6 +226,10 @@ SOURCES: Final[Mapping[str, Source]] = {
         topic="spam",
     ),
     "sms_ham": _harmless(datasets.SOURCES["spam"]),
+    "service_messages": _from_templates("service_messages", "Service messages", _ORDINARY, 0),
+    "scam_messages": _from_templates("scam_messages", "Scams", ("ham", "spam"), 1),
+    "profanity": _from_templates("profanity", "Swearing at nobody", _ORDINARY, 0),
+    "insults": _from_templates("insults", "Insults", _ABUSE, 1),
     "speeches": Source(
         name="State of the Union addresses from 1990 on",
         title="Speeches",
