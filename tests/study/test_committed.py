@@ -189,7 +189,7 @@ def test_committed_artifact(
         found, recorded = evaluate_classes(labels, scores), manifest.metrics["test"][ARGMAX]
     else:
         found = evaluate(labels, scores, manifest.threshold, score_kind=manifest.score_kind)
-        recorded = manifest.metrics["test"][FITTED]
+        recorded = manifest.metrics["test"][manifest.default_cut]
     assert set(found) == set(recorded)
     for metric, value in found.items():
         if value is None:
