@@ -95,7 +95,7 @@ def _threshold(manifest: Manifest) -> str:
     lines = [
         [
             _names(one["sources"]),
-            f"{one['max_fpr']:.0%}",
+            f"{one['max_fpr'] * 100:g}%",
             f"{one['negatives']:,}",
             f"{one['false_positive_rate']:.2%}",
         ]
