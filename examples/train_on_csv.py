@@ -47,16 +47,16 @@ def main(directory: Path) -> None:
     subprocess.run(
         [
             *(sys.executable, "-m", "training", "train"),
-            *("--name", "abuse", "--data", str(data)),
+            *("--name", "moderation", "--data", str(data)),
             *("--text-column", "body", "--label-column", "label", "--positive", "abusive"),
             *("--output", str(directory / "artifacts")),
             *("--set", "hidden=16", "--set", "epochs=6", "--set", "wide.bits=12"),
         ],
         check=True,
     )
-    abuse = Classifier.load(directory / "artifacts" / "abuse" / "wide")
+    classifier = Classifier.load(directory / "artifacts" / "moderation" / "wide")
     for text in ("nobody wants you, leave", "see you at noon"):
-        print(f"{abuse.classify([text])[0].label}: {text}")
+        print(f"{classifier.classify([text])[0].label}: {text}")
 
 
 if __name__ == "__main__":

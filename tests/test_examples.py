@@ -117,7 +117,7 @@ def test_check_your_traffic_refuses(tmp_path: Path, content: str, message: str) 
 def test_train_on_csv(tmp_path: Path) -> None:
     lines = run("train_on_csv.py", str(tmp_path), cache=tmp_path)
     assert lines[-2:] == ["abusive: nobody wants you, leave", "fine: see you at noon"]
-    assert (tmp_path / "artifacts" / "abuse" / "wide" / "model.json").exists()
+    assert (tmp_path / "artifacts" / "moderation" / "wide" / "model.json").exists()
 
 
 def test_custom_loss(tmp_path: Path) -> None:

@@ -1,11 +1,13 @@
 """What README, CONTRIBUTING and the guide say is what the code does, and the reverse."""
 
 import csv
+import gzip
 import importlib
 import inspect
 import json
 import re
 import shlex
+import shutil
 import subprocess
 import sys
 import tomllib
@@ -380,6 +382,9 @@ def test_commands_that_train_run(
             noun = f"{number:b}".translate({ord("0"): "la", ord("1"): "lo"})
             kind = ("abusive", "nasty") if number % 3 else ("fine", "kind")
             writer.writerow([f"a {kind[1]} message about {noun}", kind[0], number % 2])
+    shutil.copy(tmp_path / "mine.csv", tmp_path / "forum.csv")
+    with gzip.open(tmp_path / "chat.jsonl.gz", "wt") as packed:
+        packed.write('{"body": "a kind message about tea", "label": "fine"}\n')
     lines = []
     for command in COMMANDS:
         if command.module == "training" and command.words[3] in {"train", "evaluate"}:

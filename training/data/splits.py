@@ -8,7 +8,7 @@ import hashlib
 import io
 from dataclasses import dataclass, replace
 from enum import StrEnum
-from typing import TypedDict
+from typing import Final, TypedDict
 
 import numpy as np
 import sklearn
@@ -32,6 +32,9 @@ __all__ = [
     "strata",
     "subsample",
 ]
+
+
+_FOLDS: Final = 10
 
 
 class Protocol(StrEnum):
@@ -159,10 +162,20 @@ def _require_every_class(dataset: Dataset, folds: Split, seed: int) -> None:
 
 
 def strata(dataset: Dataset) -> NDArray[np.int64]:
-    """Number what folds are stratified by, int64[n]: the label or, of sources, source and label."""
+    """Number what folds are stratified by, int64[n]: the label or, of sources, source and label.
+
+    A label of which a source has fewer texts than there are folds goes with that label's texts in
+    the source that has most of them.
+    """
     if dataset.origins is None:
         return dataset.labels
-    pairs = dataset.origins * len(dataset.label_names) + dataset.labels
+    classes = len(dataset.label_names)
+    counts = np.bincount(dataset.origins * classes + dataset.labels).copy()
+    counts.resize((len(dataset.source_names), classes))
+    most = counts.argmax(axis=0)
+    is_small = counts[dataset.origins, dataset.labels] < _FOLDS
+    origins = np.where(is_small, most[dataset.labels], dataset.origins)
+    pairs = origins * classes + dataset.labels
     numbers: NDArray[np.int64] = np.unique(pairs, return_inverse=True)[1]
     return numbers
 
@@ -178,7 +191,7 @@ def _paper(dataset: Dataset, seed: int) -> Split:
 
 def _grouped(dataset: Dataset, seed: int) -> Split:
     found = groups(dataset)
-    folds = StratifiedGroupKFold(10, shuffle=True, random_state=seed).split(
+    folds = StratifiedGroupKFold(_FOLDS, shuffle=True, random_state=seed).split(
         np.zeros(len(found)), strata(dataset), found
     )
     test = next(folds)[1]

@@ -13,7 +13,7 @@ from sklearn.model_selection import StratifiedGroupKFold
 
 from training.data import datasets, splits
 from training.data.datasets import Dataset
-from training.data.splits import Protocol, group_key, sample, split, subsample
+from training.data.splits import Protocol, group_key, sample, split, strata, subsample
 from training.errors import DatasetError
 
 from ..conftest import QuickGroupKFold
@@ -184,6 +184,35 @@ def test_a_class_in_too_few_groups_is_named() -> None:
 def test_fewer_groups_than_folds() -> None:
     with pytest.raises(DatasetError, match=r"small: too small to split .*not near copies"):
         split(make_small({"a": 4, "b": 5}), Protocol.GROUPED, 0)
+
+
+# Several sources
+
+
+def of_sources(*counts: tuple[int, int]) -> Dataset:
+    """For each source, how many texts of each of two labels it has."""
+    pairs = [(origin, label) for origin, row in enumerate(counts) for label in range(2)]
+    repeats = [number for row in counts for number in row]
+    origins, labels = np.repeat(np.array(pairs), repeats, axis=0).T
+    texts = tuple(f"{'x' * number} end" for number in range(len(labels)))
+    names = tuple(f"source {number}" for number in range(len(counts)))
+    return Dataset("m", texts, labels, ("no", "yes"), "", origins=origins, source_names=names)
+
+
+@pytest.mark.parametrize("protocol", list(Protocol))
+def test_each_fold_has_its_share_of_each_source(protocol: Protocol) -> None:
+    dataset = of_sources((100, 20), (10, 60))
+    assert dataset.origins is not None
+    for rows, share in zip(split(dataset, protocol, 0).rows().values(), (8, 1, 1), strict=True):
+        pairs = dataset.origins[rows] * 2 + dataset.labels[rows]
+        assert np.bincount(pairs).tolist() == [10 * share, 2 * share, share, 6 * share]
+
+
+@pytest.mark.parametrize("protocol", list(Protocol))
+def test_a_few_texts_of_a_source_go_with_those_of_another(protocol: Protocol) -> None:
+    dataset = of_sources((100, 20), (1, 0), (0, 9))
+    assert np.bincount(strata(dataset)).tolist() == [101, 29]
+    assert sum(split(dataset, protocol, 0).sizes().values()) == 130
 
 
 # Less of a data set
