@@ -13,6 +13,8 @@ VARIANT ?= $(if $(filter spam,$(MODEL)),squared_hinge-wide)
 MINUTES ?= 15
 # What `make transfer` measures, one after another.
 MODELS ?= abuse spam cyberbullying
+# What it measures on, apart from what is downloaded for training.
+MEASURED := stormfront youtube_spam davidson civil_comments wikipedia_talk wikipedia_context convabuse mishra_soni
 
 # The page /docs; `make swagger-ui` vendors it again.
 SWAGGER_UI := 5.35.0
@@ -51,6 +53,7 @@ report: $(VENV)/.study ## Run every reported seed; write docs/results/ and the R
 
 transfer: $(VENV)/.study $(VENV)-profanity/.profanity ## Leave each source out and read it, next to the baselines; write docs/results/transfer.md (MODELS=)
 	$(BIN)/python -m training download
+	@for source in $(MEASURED); do $(BIN)/python -m training download --source $$source || exit 1; done
 	@for model in $(MODELS); do $(BIN)/python -m study transfer --model $$model || exit 1; done
 
 robustness: $(VENV)/.study ## Change, lengthen and disguise texts; write docs/results/robustness.md

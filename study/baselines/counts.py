@@ -26,7 +26,8 @@ _COUNTED: Final = (
     {"ngram_range": (1, 2)},
     {"analyzer": "char_wb", "ngram_range": (2, 5)},
 )
-# A term of a single training text is left out: two thirds of all, and worth nothing elsewhere.
+# A term of a single training text is left out: more than half of all, and no figure on another
+# source is lower for it.
 LEAST_TEXTS: Final = 2
 
 

@@ -4,7 +4,7 @@ import io
 import platform
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
-from functools import lru_cache
+from functools import cached_property, lru_cache
 from importlib import metadata
 from pathlib import Path
 from typing import Any, cast
@@ -16,7 +16,9 @@ from threadpoolctl import threadpool_limits
 
 from dandelion.text.tokenizer import clean
 from training import cache, learning
+from training.data import long_texts
 from training.model import embeddings
+from training.out_of_fold import LONG_WORDS, LongTexts, OutOfFold, origins_of
 from training.parallel import run_parallel
 
 from ..baselines import counts, models
@@ -29,7 +31,11 @@ Logits = NDArray[np.float64]
 
 VALIDATION = "validation"
 TEST = "test"
-_LIBRARIES = ("numpy", "scipy", "scikit-learn", "torch")
+LONG = "long"
+_NONE = np.zeros(0, np.int64)
+# At most, of each length and source.
+_LONG_TEXTS = 200
+_LIBRARIES = ("numpy", "scipy", "scikit-learn", "torch", "fasttext-community")
 
 
 @dataclass(frozen=True)
@@ -65,8 +71,9 @@ class Fit:
         units = self.plan.named(self.left_out) if self.left_out else self.plan.foreign
         return [name for unit in units for name in unit.sources]
 
+    @cached_property
     def file(self) -> Path:
-        """Return where the logits are stored, by everything that decides them."""
+        """Where the logits are stored, by everything that decides them."""
         texts, rows = self.pool(), self.folds()
         weights = texts.training.weights
         key = cache.key(
@@ -77,16 +84,58 @@ class Fit:
             None if weights is None else weights.tobytes(),
             [part.tobytes() for part in (rows.train, rows.validation, rows.test)],
             {name: texts.measured[name].sha256 for name in self.measured()},
-            {name: metadata.version(name) for name in (*_LIBRARIES, "fasttext-community")},
-            platform.python_version(),
+            _versions(),
             _code(self.trial),
         )
         return cache.directory("transfer", key) / "logits.npz"
 
-    def read(self) -> dict[str, Logits]:
-        """Return the kept log-odds of being flagged: fold or source → float64[n]."""
-        with np.load(self.file(), allow_pickle=False) as arrays:
-            return {name: arrays[name] for name in arrays.files}
+    def read(self) -> "Kept":
+        """Return what is kept of the fit once it is carried out."""
+        with np.load(self.file, allow_pickle=False) as arrays:
+            return Kept(dict(arrays))
+
+    def held(self, kept: "Kept") -> OutOfFold:
+        """Return the validation fold as held-out texts, with long ones if texts are cut."""
+        training, rows = self.pool().training, self.folds().validation
+        origins, names = origins_of(training)
+        long = kept.arrays
+        return OutOfFold(
+            rows=rows,
+            labels=training.labels[rows],
+            origins=origins[rows],
+            source_names=names,
+            logits=kept.logits(VALIDATION).astype(np.float32),
+            windows=kept.windows(VALIDATION),
+            folds=np.zeros(len(rows), np.int64),
+            epochs=(1,),
+            long_texts=LongTexts(
+                long.get("long_words", _NONE),
+                long.get("long_origins", _NONE),
+                kept.logits(LONG).astype(np.float32) if LONG in long else _NONE.astype(np.float32),
+                kept.windows(LONG) if LONG in long else _NONE,
+            ),
+        )
+
+
+@dataclass(frozen=True, eq=False, slots=True)
+class Kept:
+    """What is kept of a fit.
+
+    Attributes:
+        arrays: fold or source → float64[n], log-odds of being flagged, of texts that are cut the
+            largest of their windows; ``/windows`` behind the name → int64[n], how many those are.
+    """
+
+    arrays: Mapping[str, NDArray[Any]]
+
+    def logits(self, name: str, penalty: float = 0.0) -> Logits:
+        """Return the log-odds of a fold or source, float64[n], under a penalty of the windows."""
+        return cast("Logits", self.arrays[name] - penalty * np.log(self.windows(name)))
+
+    def windows(self, name: str) -> NDArray[np.int64]:
+        """Return the number of windows of each text, int64[n]; 1 where texts are not cut."""
+        ones = np.ones(len(self.arrays[name]), np.int64)
+        return self.arrays.get(f"{name}/windows", ones)
 
 
 def carry_out(fits: Sequence[Fit], title: str, workers: int | None = None) -> None:
@@ -95,7 +144,7 @@ def carry_out(fits: Sequence[Fit], title: str, workers: int | None = None) -> No
     Raises:
         TrainingError: a data set or the word vectors are missing or wrong.
     """
-    missing = [one for one in fits if not one.file().exists()]
+    missing = [one for one in fits if not one.file.exists()]
     jobs: dict[object, list[Fit]] = {}
     for one in missing:
         # The linear models share the features; other fits stand alone.
@@ -129,11 +178,33 @@ def _network(fits: Sequence[Fit]) -> None:
             rows.validation,
             seed=fit.seed,
         )
+        given = _texts(fit)
+        arrays: dict[str, NDArray[Any]] = {}
+        if learned.windows is not None:
+            given[LONG], kinds = _long_texts(fit)
+            arrays |= {"long_words": kinds[:, 0], "long_origins": kinds[:, 1]}
+            arrays |= {f"{name}/windows": learned.window_counts(one) for name, one in given.items()}
+        arrays |= {name: learned.logits(one).astype(np.float64) for name, one in given.items()}
+        _store(fit, arrays)
 
-        def logits(given: Sequence[str], learned: learning.Learned = learned) -> Logits:
-            return learned.logits(given).astype(np.float64)
 
-        _write(fit, logits)
+def _long_texts(fit: Fit) -> tuple[list[str], NDArray[np.int64]]:
+    """Join harmless texts of validation, source by source.
+
+    Returns:
+        The texts; and int64[n, 2], the words of each and the position of its source.
+    """
+    training, rows = fit.pool().training, fit.folds().validation
+    origins = origins_of(training)[0][rows]
+    texts: list[str] = []
+    kinds: list[tuple[int, int]] = []
+    for origin in np.unique(origins).tolist():
+        harmless, _ = training.take(rows[(origins == origin) & (training.labels[rows] == 0)])
+        for words in LONG_WORDS:
+            joined = long_texts.join(harmless, words, at_most=_LONG_TEXTS, seed=fit.seed)
+            texts += joined
+            kinds += [(words, origin)] * len(joined)
+    return texts, np.array(kinds, np.int64).reshape(-1, 2)
 
 
 def _linear(fits: Sequence[Fit]) -> None:
@@ -160,12 +231,12 @@ def _fasttext(fits: Sequence[Fit]) -> None:
         weights = None if texts.training.weights is None else texts.training.weights[rows.train]
         fitted, _ = fit.trial.fasttext().fit(tuple(map(clean, given)), labels, fit.seed, weights)
 
-        def logits(given: Sequence[str], fitted: models.Fitted = fitted) -> Logits:
+        found = {}
+        for name, one in _texts(fit).items():
             # As it adds 1e-5 to each probability, none is 0 or 1 by more than that.
-            scores = fitted.scores([clean(text) for text in given])
-            return cast("Logits", logit(scores.clip(1e-6, 1 - 1e-6)))
-
-        _write(fit, logits)
+            scores = fitted.scores([clean(text) for text in one]).clip(1e-6, 1 - 1e-6)
+            found[name] = logit(scores)
+        _store(fit, found)
 
 
 _FAMILIES: Mapping[str, Callable[[Sequence[Fit]], None]] = {
@@ -175,20 +246,21 @@ _FAMILIES: Mapping[str, Callable[[Sequence[Fit]], None]] = {
 }
 
 
-def _write(fit: Fit, logits: Callable[[Sequence[str]], Logits]) -> None:
+def _texts(fit: Fit) -> dict[str, Sequence[str]]:
+    """Return the texts that a fit is read on: folds, and sources."""
     texts, rows = fit.pool(), fit.folds()
-    wanted = {
+    given = {
         VALIDATION: texts.training.take(rows.validation)[0],
         TEST: texts.training.take(rows.test)[0],
         **{name: texts.measured[name].texts for name in fit.measured()},
     }
-    _store(fit, {name: logits(given) for name, given in wanted.items() if len(given)})
+    return {name: one for name, one in given.items() if len(one)}
 
 
-def _store(fit: Fit, logits: Mapping[str, Logits]) -> None:
+def _store(fit: Fit, arrays: Mapping[str, NDArray[Any]]) -> None:
     buffer = io.BytesIO()
-    np.savez(buffer, allow_pickle=False, **cast("Any", logits))
-    cache.write_atomically(fit.file(), buffer.getvalue())
+    np.savez(buffer, allow_pickle=False, **cast("Any", arrays))
+    cache.write_atomically(fit.file, buffer.getvalue())
 
 
 @dataclass(frozen=True, eq=False, slots=True)
@@ -218,6 +290,13 @@ def _count(texts: Pool) -> _Counted:
     return _Counted(counts.count_once(list(known)), training, measured)
 
 
+@lru_cache
+def _versions() -> dict[str, str]:
+    return {name: metadata.version(name) for name in _LIBRARIES} | {
+        "python": platform.python_version()
+    }
+
+
 def _network_inputs(trial: Trial) -> object:
     config = trial.config
     wide = None if config is None or config.wide is None else asdict(config.wide.features())
@@ -226,6 +305,6 @@ def _network_inputs(trial: Trial) -> object:
 
 def _code(trial: Trial) -> str:
     if trial.family == "network":
-        return cache.code(*cache.imported_by(learning.__name__))
+        return cache.code(*cache.imported_by(learning.__name__), long_texts.__name__)
     watched = {clean.__module__, counts.__name__, models.__name__}
     return cache.code(*watched, *cache.imported_by(clean.__module__), __name__)

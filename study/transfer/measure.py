@@ -21,12 +21,12 @@ from ..schema.transfer import (
 )
 from . import estimates, fits, selection, thresholds
 from .estimates import Draws
-from .fits import Fit
+from .fits import Fit, Kept
 from .log import Purpose, Reading
 from .pool import Measured
 from .recipes import OURS, Trial, trials
 from .selection import Judged
-from .thresholds import Held, Rule
+from .thresholds import Decided
 from .units import Plan, Unit, plan_of
 
 EVERY_SOURCE: Final = "every source"
@@ -53,7 +53,7 @@ class Study:
         model: the task.
         plan: its units.
         trials: recipe → trials, the cheapest first.
-        rules: name → how a threshold is chosen.
+        configs: our candidates; what limits false alarms is the first one's for the baselines.
         chosen: recipe → unit or `EVERY_SOURCE` → trial.
         judged: recipe → unit or `EVERY_SOURCE` → trial's name → criterion.
     """
@@ -61,15 +61,21 @@ class Study:
     model: str
     plan: Plan
     trials: Mapping[str, Sequence[Trial]]
-    rules: Mapping[str, Rule]
+    configs: Sequence[Configuration]
     chosen: dict[str, dict[str, Trial]] = field(default_factory=dict)
     judged: dict[str, dict[str, dict[str, Judged]]] = field(default_factory=dict)
+    _fits: dict[tuple[str, ...], Fit] = field(default_factory=dict)
+    _criteria: dict[tuple[str, ...], dict[str, Values]] = field(default_factory=dict)
     _draws: dict[tuple[str, int], Draws] = field(default_factory=dict)
 
     def fit(self, trial: Trial, *left_out: str) -> Fit:
-        """Return the fit of a trial without the named units."""
-        others = dict.fromkeys(one.help for found in self.trials.values() for one in found)
-        return Fit(self.model, self.plan, trial, tuple(sorted(left_out)), tuple(others))
+        """Return the fit of a trial without the named units, the same each time."""
+        without = tuple(sorted(left_out))
+        key = (trial.recipe, trial.name, *without)
+        if key not in self._fits:
+            others = dict.fromkeys(one.help for found in self.trials.values() for one in found)
+            self._fits[key] = Fit(self.model, self.plan, trial, without, tuple(others))
+        return self._fits[key]
 
     def targets(self) -> list[str]:
         """Return what a trial is chosen for: each left-out unit, and the fit on every source."""
@@ -87,6 +93,29 @@ class Study:
             self._draws[name, samples] = estimates.draws(texts.labels, texts.groups, name, samples)
         return self._draws[name, samples]
 
+    def decided(self, fit: Fit, kept: Kept) -> Decided:
+        """Return the penalty and the thresholds that are chosen on a fit's validation fold."""
+        config = fit.trial.config or self.configs[0].model_copy(update={"windows": None})
+        return thresholds.decide(config, fit.held(kept))
+
+    def logits(self, fit: Fit) -> dict[str, Values]:
+        """Return a fit's log-odds of what it is read on, under the penalty that was chosen."""
+        kept = fit.read()
+        penalty = self.decided(fit, kept).penalty if fits.LONG in kept.arrays else 0.0
+        names = {fits.VALIDATION, fits.TEST, *fit.measured()} & set(kept.arrays)
+        return {name: kept.logits(name, penalty) for name in names}
+
+    def criteria(self, fit: Fit) -> dict[str, Values]:
+        """Return the criterion of a choice on what a fit leaves out, by source; computed once."""
+        key = (fit.trial.recipe, fit.trial.name, *fit.left_out)
+        if key not in self._criteria:
+            logits = self.logits(fit)
+            self._criteria[key] = {
+                name: selection.criterion(self.draws(name, _CHOICE_SAMPLES), logits[name])
+                for name in fit.measured()
+            }
+        return self._criteria[key]
+
     def chosen_by(self) -> ChosenBy:
         """Return what the choice among trials reads."""
         if all(len(found) == 1 for found in self.trials.values()):
@@ -94,18 +123,17 @@ class Study:
         return "left-out sources" if len(self.plan.learned) > 2 else "validation"
 
 
-def study(model: str, configs: Sequence[Configuration], rules: Mapping[str, Rule]) -> Study:
+def study(model: str, configs: Sequence[Configuration]) -> Study:
     """Prepare the study of a model.
 
     Args:
         model: the task.
         configs: our candidates, the cheapest first.
-        rules: name → how a threshold is chosen.
 
     Raises:
         ConfigurationError: no sources are known for the model, or a variant names none.
     """
-    return Study(model, plan_of(model, configs), trials(configs), rules)
+    return Study(model, plan_of(model, configs), trials(configs), configs)
 
 
 def choice_fits(of: Study) -> list[Fit]:
@@ -149,28 +177,29 @@ def _fit_for(of: Study, trial: Trial, target: str) -> Fit:
 
 def _judge(of: Study, trial: Trial, target: str) -> Judged:
     if of.chosen_by() == "validation":
-        return selection.judge([[one] for one in _on_validation(_fit_for(of, trial, target))])
+        found = _on_validation(of, _fit_for(of, trial, target))
+        return selection.judge([[selection.criterion(*one)] for one in found])
     judged = []
     for pair in combinations([unit.name for unit in of.plan.learned], 2):
-        if target not in {*pair, EVERY_SOURCE}:
-            continue
-        logits = of.fit(trial, *pair).read()
-        # For every source: each unit counts as often as there are others to leave out with it.
-        judged += [
-            [(of.draws(name, _CHOICE_SAMPLES), logits[name]) for name in unit.sources]
-            for unit in of.plan.learned
-            if unit.name in pair and unit.name != target
-        ]
+        if target in {*pair, EVERY_SOURCE}:
+            criteria = of.criteria(of.fit(trial, *pair))
+            # For every source: each unit counts as often as there are others to leave out with it.
+            judged += [
+                [criteria[name] for name in unit.sources]
+                for unit in of.plan.named(pair)
+                if unit.name != target
+            ]
     return selection.judge(judged)
 
 
-def _on_validation(fit: Fit) -> list[tuple[Draws, Values]]:
+def _on_validation(of: Study, fit: Fit) -> list[tuple[Draws, Values]]:
     """Return validation by source, those with both classes."""
-    return _by_source(fit, fits.VALIDATION, fit.folds().validation, _CHOICE_SAMPLES)
+    logits = of.logits(fit)[fits.VALIDATION]
+    return _by_source(fit, logits, fit.folds().validation, _CHOICE_SAMPLES)
 
 
 def _by_source(
-    fit: Fit, fold: str, rows: NDArray[np.int64], samples: int, only: str | None = None
+    fit: Fit, logits: Values, rows: NDArray[np.int64], samples: int, only: str | None = None
 ) -> list[tuple[Draws, Values]]:
     """Return the draws and logits of a fold of the training texts, by source with both classes."""
     texts = fit.pool()
@@ -181,7 +210,7 @@ def _by_source(
         if only not in {None, name} or len(np.unique(labels[here])) < 2:
             continue
         drawn = estimates.draws(labels[here], texts.groups[rows[here]], name, samples)
-        found.append((drawn, fit.read()[fold][here]))
+        found.append((drawn, logits[here]))
     return found
 
 
@@ -190,17 +219,18 @@ def read(of: Study) -> list[Read]:
     found = []
     for recipe, chosen in of.chosen.items():
         ceilings = _fit_for(of, chosen[EVERY_SOURCE], EVERY_SOURCE)
+        inside = of.logits(ceilings)[fits.TEST]
         for target, trial in chosen.items():
             fit = _fit_for(of, trial, target)
-            logits, held = fit.read(), _held(fit)
-            reader = _Reader(
-                recipe, trial.name, {name: rule(held) for name, rule in of.rules.items()}
-            )
+            logits, decided = of.logits(fit), of.decided(fit, fit.read())
+            reader = _Reader(recipe, trial.name, decided.thresholds)
             for unit in _units_of(of.plan, target):
                 for name in unit.sources:
                     one = _read_source(of, unit, name, reader, logits[name])
                     if target != EVERY_SOURCE:
-                        one = replace(one, row=replace(one.row, ceiling=_ceiling(ceilings, name)))
+                        one = replace(
+                            one, row=replace(one.row, ceiling=_ceiling(ceilings, inside, name))
+                        )
                     found.append(one)
     return found
 
@@ -270,14 +300,8 @@ def _read_source(of: Study, unit: Unit, name: str, reader: _Reader, logits: Valu
     return Read(row, auroc, recall)
 
 
-def _held(fit: Fit) -> Held:
-    texts, rows = fit.pool(), fit.folds().validation
-    scores = expit(fit.read()[fits.VALIDATION])
-    return Held(texts.training.labels[rows], scores, texts.origins()[rows])
-
-
-def _ceiling(fit: Fit, name: str) -> Ceiling | None:
-    found = _by_source(fit, fits.TEST, fit.folds().test, estimates.SAMPLES, only=name)
+def _ceiling(fit: Fit, logits: Values, name: str) -> Ceiling | None:
+    found = _by_source(fit, logits, fit.folds().test, estimates.SAMPLES, only=name)
     if not found:
         return None
     ((drawn, logits),) = found

@@ -10,7 +10,7 @@ from training.configuration import load as load_configuration
 from .. import rendering, storage
 from ..baselines import profanity
 from ..schema.transfer import Transfer, TransferStudy
-from . import comparison, estimates, fits, log, measure, recipes, short_texts, thresholds
+from . import comparison, estimates, fits, log, measure, recipes, short_texts
 from .units import help_of
 
 # What the package was made for.
@@ -70,7 +70,7 @@ def study(
     """
     model = configs[0].model
     date, (commit, dirty) = log.now(), log.commit()
-    of = measure.study(model, configs, thresholds.rules(configs))
+    of = measure.study(model, configs)
     fits.carry_out(measure.choice_fits(of), f"Transfer, {model}, choice", workers)
     measure.choose(of)
     fits.carry_out(measure.report_fits(of), f"Transfer, {model}, left out", workers)

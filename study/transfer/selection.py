@@ -3,12 +3,7 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-import numpy as np
-from numpy.typing import NDArray
-
-from .estimates import Draws, mean_of
-
-Logits = NDArray[np.float64]
+from .estimates import Draws, Values, mean_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,18 +14,23 @@ class Judged:
     standard_error: float
 
 
-def judge(units: Sequence[Sequence[tuple[Draws, Logits]]]) -> Judged:
+def criterion(drawn: Draws, logits: Values) -> Values:
+    """Return a trial's criterion on one source in each sample, float64[samples + 1].
+
+    Args:
+        drawn: the source.
+        logits: float64[n], of the trial.
+    """
+    return (drawn.auroc(logits) + drawn.recall(logits)) / 2
+
+
+def judge(units: Sequence[Sequence[Values]]) -> Judged:
     """Judge a trial on sources, those of a unit averaged first.
 
     Args:
-        units: of each source of each unit the draws, and the trial's logits, float64[n].
+        units: of each source of each unit the trial's `criterion`.
     """
-    samples = mean_of(
-        [
-            mean_of([(drawn.auroc(one) + drawn.recall(one)) / 2 for drawn, one in sources])
-            for sources in units
-        ]
-    )
+    samples = mean_of([mean_of(sources) for sources in units])
     return Judged(float(samples[0]), float(samples[1:].std(ddof=1)))
 
 

@@ -89,7 +89,7 @@ def _aurocs(model: str, trial: Trial, fold: str) -> list[float]:
     for seed in SEEDS:
         fit = _fit(model, trial, seed)
         short = _short(fit, fold)
-        found.append(float(roc_auc_score(short.labels, fit.read()[fold][short.are_short])))
+        found.append(float(roc_auc_score(short.labels, fit.read().logits(fold)[short.are_short])))
     return found
 
 

@@ -1,43 +1,71 @@
-"""Thresholds that are chosen without the source they are measured on."""
+"""Thresholds, and the penalty of windows, that are chosen without the source they are measured on.
 
-from collections.abc import Callable, Sequence
+A served variant chooses both on five folds, see `training.thresholds`. Here the validation fold
+stands in for them, by the same rule, because five folds would make every fit six.
+"""
+
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
 
 from dandelion.decision.threshold import fit_threshold
+from training import thresholds
 from training.configuration import Configuration
+from training.errors import ConfigurationError
+from training.out_of_fold import OutOfFold
 
 from ..schema.transfer import AtThreshold
 
+LIMITS: Final = "limits on false alarms"
+MACRO_F1: Final = "macro-F1"
 
-@dataclass(frozen=True, eq=False, slots=True)
-class Held:
-    """Held-out texts of the sources that a fit learned from.
+
+@dataclass(frozen=True, slots=True)
+class Decided:
+    """What is chosen on held-out texts.
 
     Attributes:
-        labels: int64[n] of 0 and 1.
-        scores: float64[n] in [0, 1].
-        sources: str[n], the name of each text's source.
+        penalty: of the windows; 0 if texts are not cut.
+        thresholds: rule → threshold, the default one first.
     """
 
-    labels: NDArray[np.int64]
-    scores: NDArray[np.float64]
-    sources: NDArray[np.str_]
+    penalty: float
+    thresholds: Mapping[str, float]
 
 
-Rule = Callable[[Held], float]
+def decide(config: Configuration, held: OutOfFold) -> Decided:
+    """Choose the penalty of the windows, and a threshold by each rule.
 
-
-def macro_f1(held: Held) -> float:
-    """Return the threshold with the largest macro-F1."""
-    return fit_threshold(held.labels, held.scores)[0]
-
-
-def rules(configs: Sequence[Configuration]) -> dict[str, Rule]:  # noqa: ARG001
-    """Return the rules by which the candidates' thresholds are chosen, by name."""
-    return {"macro-F1 of validation": macro_f1}
+    Args:
+        config: its limits on sources that are left out do not count. Where no threshold within the
+            rest finds anything, that rule gives none.
+        held: held-out logits; of a baseline without windows and long texts.
+    """
+    harmless = {
+        held.source_names[one] for one in np.unique(held.origins[held.labels == 0]).tolist()
+    }
+    limits = tuple(
+        limit.model_copy(update={"sources": sources})
+        for limit in config.limits
+        if (sources := tuple(name for name in limit.sources if name in harmless))
+    )
+    found: dict[str, float] = {}
+    penalty = None
+    if limits:
+        try:
+            choice = thresholds.choose(config.model_copy(update={"limits": limits}), held)
+        except ConfigurationError:
+            pass
+        else:
+            penalty, found[LIMITS] = choice.penalty, choice.threshold
+    if penalty is None:
+        penalty = thresholds.choose(config.model_copy(update={"limits": ()}), held).penalty
+    scores = thresholds.out_of_fold_scores(held, penalty)
+    found[MACRO_F1] = fit_threshold(held.labels, scores)[0]
+    return Decided(penalty, found)
 
 
 def at(

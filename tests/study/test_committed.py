@@ -16,6 +16,7 @@ from study.baselines import BASELINES
 from study.pages import readme
 from study.schema.results import LearningCurves, Results, Row
 from study.schema.studies import Ablations, FinerLabels, Imbalance, Scope, Sensitivity
+from study.schema.transfer import Transfer
 from training import configuration
 from training.evaluation import read_test_fold
 from training.quality.metrics import ARGMAX, FITTED, evaluate, evaluate_classes
@@ -33,6 +34,8 @@ STORED: dict[str, type] = {
     "finer-labels.json": FinerLabels,
     "scope.json": Scope,
 }
+if (DIRECTORY / "transfer.json").exists():
+    STORED["transfer.json"] = Transfer
 RESULTS = storage.read(Results, DIRECTORY / "results.json")
 CONFIGS = configuration.load_all(ROOT / "configs")
 DIRECTORIES = [ARTIFACTS / one.model / one.variant for one in CONFIGS if one.shipped]
@@ -189,7 +192,7 @@ def test_committed_artifact(
         found, recorded = evaluate_classes(labels, scores), manifest.metrics["test"][ARGMAX]
     else:
         found = evaluate(labels, scores, manifest.threshold, score_kind=manifest.score_kind)
-        recorded = manifest.metrics["test"][manifest.default_cut]
+        recorded = manifest.metrics["test"][FITTED]
     assert set(found) == set(recorded)
     for metric, value in found.items():
         if value is None:

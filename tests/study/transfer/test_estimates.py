@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 from sklearn.metrics import roc_auc_score, roc_curve
@@ -23,6 +23,7 @@ def sources(draw: st.DrawFn) -> tuple[NDArray[np.int64], NDArray[np.int64], NDAr
     return labels, groups, rng.integers(0, 9, size=size).astype(float)
 
 
+@settings(max_examples=30)
 @given(sources())
 def test_figures_are_scikit_learns(
     source: tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.float64]],

@@ -23,8 +23,8 @@ def test_a_trial_is_judged_by_the_mean_over_units_of_both_figures() -> None:
     labels, groups = np.array([0] * 20 + [1] * 20), np.arange(40)
     drawn = estimates.draws(labels, groups, "any", 50)
     perfect, reverse = np.arange(40.0), np.arange(40.0)[::-1].copy()
-    assert selection.judge([[(drawn, perfect)]]).value == 1
-    assert selection.judge([[(drawn, reverse)]]).value == 0
+    best, worst = (selection.criterion(drawn, one) for one in (perfect, reverse))
+    assert selection.judge([[best]]).value == 1
+    assert selection.judge([[worst]]).value == 0
     # A unit of two sources counts as one.
-    several = [[(drawn, perfect), (drawn, reverse)], [(drawn, perfect)]]
-    assert selection.judge(several).value == 0.75
+    assert selection.judge([[best, worst], [best]]).value == 0.75

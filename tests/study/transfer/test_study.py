@@ -14,7 +14,7 @@ from sklearn.metrics import roc_auc_score
 from study import rendering, storage
 from study.pages import transfer as page
 from study.schema.transfer import Transfer, TransferStudy
-from study.transfer import fits, measure, recipes, run, short_texts, thresholds
+from study.transfer import fits, measure, recipes, run, short_texts
 from study.transfer.recipes import FASTTEXT, FITTED, LR, OURS, SVC
 from study.transfer.units import help_of, plan_of
 from training import learning
@@ -108,7 +108,10 @@ def check_rows(study: TransferStudy) -> None:
         assert all(one.auroc.low <= one.auroc.value <= one.auroc.high for one in rows.values())
         assert rows["chat"].auroc.value > 0.9
         assert [one.ceiling is None for one in rows.values()] == [False] * 4 + [True]
-        assert [len(one.at) for one in rows.values()] == [1] * 5
+        # A limit on what is left out does not count.
+        rules = [[at.rule for at in one.at] for one in rows.values()]
+        both = ["limits on false alarms", "macro-F1"]
+        assert rules == [["macro-F1"], both, both, both, both]
 
 
 def check_means(study: TransferStudy) -> None:
@@ -165,21 +168,39 @@ def check_page(directory: Path, study: TransferStudy) -> None:
 def test_figures_are_of_the_texts_without_near_copies(
     light: list[str], config: Configuration
 ) -> None:
-    of = measure.study("tiny", [config], thresholds.rules([config]))
+    of = measure.study("tiny", [config])
     fit = of.fit(of.trials[LR][0], "Chat")
     fits.carry_out([fit], "any")
     texts = fit.pool().measured["chat"]
     learned = {group_key(fit.pool().training.texts[row]) for row in fit.folds().train}
     assert group_key(COPIED) in learned
     assert not learned & set(map(group_key, texts.texts))
-    logits = fit.read()["chat"]
+    logits = of.logits(fit)["chat"]
     assert len(logits) == len(texts.texts)
     assert of.draws("chat").auroc(logits)[0] == pytest.approx(roc_auc_score(texts.labels, logits))
 
 
+def test_windows_get_the_penalty_that_was_chosen_without_the_source(
+    light: list[str], config: Configuration, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(fits, "LONG_WORDS", (20,))
+    other = config.model_copy(update={"hidden": 9})
+    of = measure.study("tiny", [other])
+    fit = of.fit(of.trials[OURS][0], "Chat")
+    fits.carry_out([fit], "any")
+    kept = fit.read()
+    assert set(kept.windows("chat").tolist()) == {2}  # texts of six words
+    held = fit.held(kept)
+    assert set(held.long_texts.words.tolist()) == {20}
+    assert set(held.long_texts.windows.tolist()) == {9}
+    penalty = of.decided(fit, kept).penalty
+    expected = kept.arrays["chat"] - penalty * np.log(kept.windows("chat"))
+    np.testing.assert_array_equal(of.logits(fit)["chat"], expected)
+
+
 def test_with_two_units_trials_are_chosen_on_validation(config: Configuration) -> None:
     two = config.model_copy(update={"sources": config.sources[:1] + config.sources[3:]})
-    of = measure.study("tiny", [two], {})
+    of = measure.study("tiny", [two])
     assert [unit.name for unit in of.plan.foreign] == ["News", "Foreign"]
     assert of.chosen_by() == "validation"
     assert {one.left_out for one in measure.choice_fits(of)} == {("Forum",), ("Chat",), ()}
