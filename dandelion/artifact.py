@@ -27,6 +27,7 @@ from .engines.network import MAX_MAGNITUDE, Network
 from .json_values import SHARE, STRING, array, is_number, loads
 from .manifest import (
     FORMAT,
+    FORMAT_VERSION,
     MANIFEST_FILE,
     MAX_JSON_BYTES,
     Manifest,
@@ -106,7 +107,7 @@ def save(artifact: Artifact, directory: Path) -> Manifest:
         GOLDEN_FILE: to_json(asdict(artifact.golden)),
     }
     files = {name: sha256(data) for name, data in contents.items()}
-    manifest = replace(artifact.manifest, files=files)
+    manifest = replace(artifact.manifest, files=files, format_version=FORMAT_VERSION)
     manifest = replace(manifest, content_hash=content_hash(asdict(manifest)))
     contents[MANIFEST_FILE] = to_json(asdict(manifest))
     check(loads(contents[MANIFEST_FILE]))  # nothing is written that `load` would refuse

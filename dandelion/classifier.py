@@ -65,7 +65,7 @@ class Classifier:
             manifest.wide_features,
             network,
             packed_tables(network.weights(), manifest.precision),
-            windows=manifest.cut,
+            windows=manifest.text_windows,
             is_binary=self._decision.is_binary,
             engine=engine,
         )
@@ -106,18 +106,18 @@ class Classifier:
         """The engine that computes the scores."""
         return self._scorer.name
 
-    def encode(self, texts: Sequence[str], *, is_clean: bool = False) -> Any:
+    def encode(self, texts: Sequence[str], *, is_nfkc: bool = False) -> Any:
         """Find tokens, grams and surface of texts: the first step of `scores`, for `infer`.
 
         Args:
             texts: raw.
-            is_clean: whether they are results of `dandelion.text.tokenizer.clean` instead.
+            is_nfkc: whether they are results of `dandelion.text.tokenizer.to_nfkc` instead.
 
         Raises:
             TypeError: ``texts`` is one string, or an item is not a string.
         """
         _check_texts(texts)
-        return self._scorer.encode(texts, is_clean=is_clean)
+        return self._scorer.encode(texts, is_nfkc=is_nfkc)
 
     def infer(self, batch: Any) -> NDArray[np.float32]:
         """Score an encoded batch: the second step of `scores`.

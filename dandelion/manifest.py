@@ -52,7 +52,6 @@ SCORE_KINDS: Final[dict[Task, tuple[str, ...]]] = {
     "multiclass": ("softmax",),
 }
 
-# The fields that version 1 did not have, and the values that it implied.
 # Version → the fields that it added, with the values that they have in older artifacts.
 _ADDED: Final[Mapping[int, Mapping[str, Any]]] = {
     2: {"features": None, "sampling": None},
@@ -153,7 +152,7 @@ class Manifest:
         return "limits" if rule.get("criterion") == "limits" else "fitted"
 
     @property
-    def cut(self) -> Windows | None:
+    def text_windows(self) -> Windows | None:
         """How long texts are cut into windows; None for not at all."""
         return None if self.windows is None else Windows(**self.windows)
 
@@ -214,7 +213,9 @@ _TYPES: Final[Mapping[str, Check]] = {
     "sampling": optional(
         record({"method": _SHORT, "prior": array(SHARE), "sampled_prior": array(SHARE)}, ANYTHING)
     ),
-    "windows": optional(record({"words": COUNT, "stride": COUNT}, others=NUMBER)),
+    "windows": optional(
+        record({"words": COUNT, "stride": COUNT, "penalty": NUMBER}, others=NUMBER)
+    ),
     "threshold_rule": optional(record({"criterion": _SHORT, "fitted_on": _SHORT}, ANYTHING)),
     "by_source": optional(mapping(mapping(mapping(optional(NUMBER))))),
     "files": mapping(STRING),
@@ -340,8 +341,11 @@ def check(values: Mapping[str, Any]) -> None:
         if not is_binary:
             raise ValueError("expected that 'windows' is null for more than two labels")
         try:
+            names = {field.name for field in fields(Windows)}
+            if set(values["windows"]) != names:
+                raise ValueError(f"expected {', '.join(sorted(names))}")  # noqa: TRY301
             Windows(**values["windows"])
-        except (TypeError, ValueError) as error:
+        except ValueError as error:
             raise ValueError(f"invalid 'windows': {error}") from error
 
 

@@ -23,7 +23,7 @@ Encode = Callable[[Manifest, Decision, Decided], T]
 INLINE_TEXTS: Final = 256
 _INLINE_CHARS: Final = 32_768
 # Normalization takes up to half a microsecond for a character, with many combining marks.
-_INLINE_CHARS_TO_CLEAN: Final = 16_384
+_INLINE_CHARS_TO_NORMALIZE: Final = 16_384
 # Shorter batches take a tenth of a millisecond, however they are written.
 _BRIEF_CHARS: Final = 256
 
@@ -89,11 +89,11 @@ class Classification:
                 # One call for all texts costs less than one for each.
                 if chars <= self._max_ascii and "".join(texts).isascii():
                     return _run(batch, encode)
-                to_clean = sum(len(text) for text in texts if not text.isascii())
-                if to_clean <= _INLINE_CHARS_TO_CLEAN:
-                    clean = self._limits.clean(texts, _INLINE_CHARS)
-                    if clean is not None:
-                        return _run(batch._replace(texts=clean), encode, is_clean=True)
+                to_normalize = sum(len(text) for text in texts if not text.isascii())
+                if to_normalize <= _INLINE_CHARS_TO_NORMALIZE:
+                    normalized = self._limits.normalize(texts, _INLINE_CHARS)
+                    if normalized is not None:
+                        return _run(batch._replace(texts=normalized), encode, is_nfkc=True)
         return await self.run_in_turn(lambda: batch, len(texts), encode, admitted)
 
     async def run_in_turn(
@@ -120,7 +120,7 @@ class Classification:
 
             def work(check: Check) -> tuple[Served, T, _Timed]:
                 chunks = self._limits.chunks(batch.texts)
-                timed = _decide(batch, chunks, check, is_clean=True)
+                timed = _decide(batch, chunks, check, is_nfkc=True)
                 return batch.served, _encode(batch, encode, timed), timed
 
             return work
@@ -130,8 +130,8 @@ class Classification:
         return encoded
 
 
-def _run(batch: Batch, encode: Encode[T], *, is_clean: bool = False) -> T:
-    timed = _decide(batch, (batch.texts,), is_clean=is_clean)
+def _run(batch: Batch, encode: Encode[T], *, is_nfkc: bool = False) -> T:
+    timed = _decide(batch, (batch.texts,), is_nfkc=is_nfkc)
     batch.served.metrics.observe(*timed)
     return _encode(batch, encode, timed)
 
@@ -145,7 +145,7 @@ def _decide(
     chunks: Iterable[Sequence[str]],
     check: Check | None = None,
     *,
-    is_clean: bool,
+    is_nfkc: bool,
 ) -> _Timed:
     """Classify chunk by chunk; ``check`` may end it before each."""
     classifier = batch.served.classifier
@@ -155,7 +155,7 @@ def _decide(
     for chunk in chunks:
         if check:
             check()
-        encoded = classifier.encode(chunk, is_clean=is_clean)
+        encoded = classifier.encode(chunk, is_nfkc=is_nfkc)
         tokenized = time.perf_counter()
         scores.append(classifier.infer(encoded))
         inferred = time.perf_counter()

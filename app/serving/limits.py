@@ -1,20 +1,20 @@
 """The limits on texts after normalization, which may make a text up to 18 times as long.
 
 The lengths before normalization are validated with the request. What cannot exceed a limit costs
-nothing here: ASCII, which normalization leaves as it is, and texts so short that even the largest
-expansion keeps them below it.
+nothing here: ASCII, which normalization (NFKC) leaves as it is, and texts so short that even the
+largest expansion keeps them below it. The engine reads the texts from there; it lengthens none.
 """
 
 from collections.abc import Iterator, Sequence
 
 from dandelion.classifier import CHUNK_CHARS, CHUNK_TEXTS
-from dandelion.text.tokenizer import MAX_EXPANSION, TextTooLongError, clean
+from dandelion.text.tokenizer import MAX_EXPANSION, TextTooLongError, to_nfkc
 
 from .. import errors
 
 
 class TextLimits:
-    """Cleans texts (`dandelion.text.tokenizer.clean`) up to the first that exceeds a limit.
+    """Normalizes texts (`dandelion.text.tokenizer.to_nfkc`) up to the first that exceeds a limit.
 
     Args:
         max_text_chars: characters of a text at most, after normalization.
@@ -27,15 +27,16 @@ class TextLimits:
         self.always_met = min(max_text_chars, max_request_chars) // MAX_EXPANSION
         """Texts of up to this many characters together are within the limits, whatever they are."""
 
-    def clean(self, texts: Sequence[str], max_chars: int) -> list[str] | None:
-        """Clean the texts of a short request.
+    def normalize(self, texts: Sequence[str], max_chars: int) -> list[str] | None:
+        """Normalize the texts of a short request.
 
         Args:
             texts: raw.
             max_chars: stop beyond this many characters in all.
 
         Returns:
-            The clean texts; None if they have more than ``max_chars`` characters or exceed a limit.
+            The texts in NFKC; None if they have more than ``max_chars`` characters or exceed a
+            limit.
         """
         max_chars = min(max_chars, self.max_request_chars)
         limit = min(max_chars, self.max_text_chars)
@@ -44,7 +45,7 @@ class TextLimits:
         try:
             for text in texts:
                 if not text.isascii():
-                    text = clean(text, limit)  # noqa: PLW2901
+                    text = to_nfkc(text, limit)  # noqa: PLW2901
                 found.append(text)
                 chars += len(text)
                 if chars > max_chars:
@@ -54,7 +55,7 @@ class TextLimits:
         return found
 
     def chunks(self, texts: Sequence[str]) -> Iterator[list[str]]:
-        """Yield the clean texts in chunks, at least one, of bounded size; see `classifier.chunks`.
+        """Yield the texts in NFKC in chunks, at least one, of bounded size: `classifier.chunks`.
 
         Raises:
             Problem: 422, names the first text that exceeds a limit.
@@ -63,7 +64,7 @@ class TextLimits:
         chars, left = 0, self.max_request_chars
         for position, text in enumerate(texts):
             if not text.isascii():
-                text = self._clean(position, text, left)  # noqa: PLW2901
+                text = self._normalized(position, text, left)  # noqa: PLW2901
             left -= len(text)
             if left < 0:
                 raise errors.texts_too_long(position, self.max_request_chars)
@@ -74,9 +75,9 @@ class TextLimits:
             chars += len(text)
         yield chunk
 
-    def _clean(self, position: int, text: str, left: int) -> str:
+    def _normalized(self, position: int, text: str, left: int) -> str:
         try:
-            return clean(text, min(self.max_text_chars, left))
+            return to_nfkc(text, min(self.max_text_chars, left))
         except TextTooLongError:
             if left < self.max_text_chars:
                 raise errors.texts_too_long(position, self.max_request_chars) from None

@@ -9,7 +9,9 @@ from numpy.typing import NDArray
 
 from ..text import grams, surface
 from ..text.characters import TextBatch
+from ..text.folding import fold
 from ..text.grams import Features
+from ..text.tokenizer import clean
 from ..text.vocabulary import Vocabulary
 from ..text.windows import Windows
 from . import library
@@ -29,8 +31,8 @@ class Scorer(Protocol):
     def name(self) -> Engine:
         """The name of the engine."""
 
-    def encode(self, texts: Sequence[str], *, is_clean: bool = False) -> Any:
-        """Find tokens, grams and surface of texts, which may be clean already."""
+    def encode(self, texts: Sequence[str], *, is_nfkc: bool = False) -> Any:
+        """Find tokens, grams and surface of texts, which may be in NFKC already."""
 
     def infer(self, batch: Any) -> NDArray[np.float32]:
         """Score what `encode` found: float32[n], or float32[n, k] for more than two labels."""
@@ -56,14 +58,16 @@ class NumPyScorer:
         self._windows = windows
         self._is_binary = is_binary
 
-    def encode(self, texts: Sequence[str], *, is_clean: bool = False) -> Encoded:
-        """Find tokens, grams and surface of texts, which may be clean already."""
-        batch = TextBatch(texts, is_clean=is_clean)
+    def encode(self, texts: Sequence[str], *, is_nfkc: bool = False) -> Encoded:
+        """Find tokens, grams and surface of texts, which may be in NFKC already."""
+        read = fold if is_nfkc else clean
+        found = [read(text) for text in texts]
         counts = None
         if self._windows is not None:
-            cut = [self._windows.cut(text) for text in batch.texts]
-            counts = [len(windows) for windows in cut]
-            batch = TextBatch([window for windows in cut for window in windows], is_clean=True)
+            cut = [self._windows.cut(text) for text in found]
+            counts = list(map(len, cut))
+            found = [window for windows in cut for window in windows]
+        batch = TextBatch(found, is_clean=True)
         tokens = self._vocabulary.encode_batch(batch)
         if self._features is None:
             return Encoded(tokens, windows=counts)
@@ -115,7 +119,7 @@ def scorer(  # noqa: PLR0913
         features: of the wide path; None without one.
         network: the weights.
         packed: the tables that int8 represents exactly, see `CompiledScorer`; NumPy needs none.
-        windows: how long texts are cut; None for not at all.
+        windows: how long texts are cut, for two labels only; None for not at all.
         is_binary: whether there are two labels.
         engine: which engine to use.
 
@@ -125,10 +129,8 @@ def scorer(  # noqa: PLR0913
     """
     if engine not in ENGINES:
         raise ValueError(f"unknown engine {engine!r}; expected one of {', '.join(ENGINES)}")
-    if (
-        windows is not None
-        or engine == "numpy"
-        or (engine == "auto" and not library.is_available())
-    ):
+    if engine == "numpy" or (engine == "auto" and not library.is_available()):
         return NumPyScorer(vocabulary, features, network, windows, is_binary=is_binary)
-    return CompiledScorer(vocabulary, features, network, packed, is_binary=is_binary)
+    return CompiledScorer(
+        vocabulary, features, network, packed, windows=windows, is_binary=is_binary
+    )

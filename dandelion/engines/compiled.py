@@ -15,9 +15,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..text import characters, surface
+from ..text.folding import fold
 from ..text.grams import Features
 from ..text.tokenizer import clean
 from ..text.vocabulary import Vocabulary
+from ..text.windows import MAX_WORD_CHARS, Windows
 from .library import MAX_DIGITS, Model, Table, libraries
 from .network import Network
 
@@ -35,6 +37,9 @@ _SMALL_COUNTS: Final = 256
 # The network's tables, by the field of `Model` that points to them.
 _TABLES: Final = {"embedding": "embedding", "grams": "gram_weights", "surface": "surface_table"}
 
+# What a text may need before it is encoded, as in kernel.c.
+FOLD, CUT, UNKNOWN = 1, 2, 4
+
 # A shorter batch is done before releasing the interpreter's lock would pay.
 _BRIEF_CHARS: Final = 4096
 
@@ -45,18 +50,27 @@ class CompiledBatch:
     Attributes:
         scorer: that encoded them.
         address: of a `library.Batch`.
-        texts: their number.
+        texts: their number; with windows, the number of these.
+        windows: int64[n], how many of them are the windows of each text; None if each is a text.
         is_brief: whether the batch is too short to release the interpreter's lock for.
     """
 
-    __slots__ = ("_free", "address", "is_brief", "scorer", "texts")
+    __slots__ = ("_free", "address", "is_brief", "scorer", "texts", "windows")
 
-    def __init__(
-        self, scorer: "CompiledScorer", address: int, texts: int, is_brief: bool, free: Any
+    def __init__(  # noqa: PLR0913
+        self,
+        scorer: "CompiledScorer",
+        address: int,
+        texts: int,
+        windows: "array[int] | None",
+        free: Any,
+        *,
+        is_brief: bool,
     ) -> None:
         self.scorer = scorer
         self.address = address
         self.texts = texts
+        self.windows = windows
         self.is_brief = is_brief
         self._free = free
 
@@ -79,6 +93,7 @@ class CompiledScorer:
         network: the weights.
         packed: the tables that int8 represents exactly, by name: int8[rows, columns] with float32
             scales, one per row of the embedding, one per column of the others.
+        windows: how long texts are cut; None for not at all.
         is_binary: whether there are two labels.
 
     Raises:
@@ -87,17 +102,20 @@ class CompiledScorer:
 
     name: Final[Literal["compiled"]] = "compiled"
 
-    def __init__(
+    def __init__(  # noqa: PLR0913
         self,
         vocabulary: Vocabulary,
         features: Features | None,
         network: Network,
         packed: Mapping[str, Packed],
         *,
+        windows: Windows | None = None,
         is_binary: bool,
     ) -> None:
         # Brief calls keep the interpreter's lock, long ones release it.
         self._brief, self._long = libraries()
+        self._windows = windows
+        self._to_cut = 0 if windows is None else CUT
         self._scores = () if is_binary else (len(network.output_bias),)
         weights = network.weights()
         arrays = {**_characters(), **_vocabulary(vocabulary), **_surface(), **_layers(network)}
@@ -131,10 +149,14 @@ class CompiledScorer:
             hidden=len(arrays["bias1"]),
             outputs=len(network.output_bias),
             is_binary=is_binary,
+            window_words=0 if windows is None else windows.words,
+            max_word=MAX_WORD_CHARS,
+            penalty=0 if windows is None else windows.penalty,
             **_switches(features),
         )
         self._address = ctypes.addressof(self._model)
         self._unseen = self._brief.dandelion_unseen()
+        self._unready = self._brief.dandelion_unready()
         self._long.dandelion_index(self._address, len(vocabulary) - 1)
 
     def __copy__(self) -> Self:
@@ -149,8 +171,8 @@ class CompiledScorer:
             "load the artifact in the other process"
         )
 
-    def encode(self, texts: Sequence[str], *, is_clean: bool = False) -> CompiledBatch:
-        """Find tokens, grams and surface of n texts, which may be clean already.
+    def encode(self, texts: Sequence[str], *, is_nfkc: bool = False) -> CompiledBatch:
+        """Find tokens, grams and surface of n texts, which may be in NFKC already.
 
         Raises:
             TypeError: a text is of a subclass of str that reports another length.
@@ -158,16 +180,37 @@ class CompiledScorer:
         """
         texts = tuple(texts)
         joined = "".join(texts)
-        if not is_clean:
-            texts = [clean(text) for text in texts]
+        if not joined.isascii():
+            read = fold if is_nfkc else clean
+            texts = [text if text.isascii() else read(text) for text in texts]
             joined = "".join(texts)
-        is_brief = len(joined) < _BRIEF_CHARS
-        library = self._brief if is_brief else self._long
-        lengths = array("q", map(len, texts))
-        if sum(lengths) != len(joined):
-            raise TypeError(
-                "a text reports a length other than its number of characters; expected str"
-            )
+        counts = None
+        address, library = self._encode(texts, joined, FOLD | self._to_cut)
+        if address == self._unready:
+            texts, counts = self._prepared(texts, joined)
+            joined = "".join(texts)
+            address, library = self._encode(texts, joined, 0)
+        return CompiledBatch(
+            self,
+            address,
+            len(texts),
+            counts,
+            library.dandelion_free,
+            is_brief=library is self._brief,
+        )
+
+    def _encode(self, texts: Sequence[str], joined: str, checks: int) -> tuple[int, Any]:
+        """Return the address of the encoded batch, and the library that it belongs to.
+
+        The address is ``_unready`` if a text needs one of the checks.
+
+        Args:
+            texts: in NFKC, folded unless they are ASCII.
+            joined: the same in one.
+            checks: what the texts may need; 0 if they are ready.
+        """
+        library = self._brief if len(joined) < _BRIEF_CHARS else self._long
+        lengths = _lengths(texts, joined)
         lowered, lowered_lengths = None, lengths
         if not joined.isascii() and any(one in joined for one in characters.UNEVEN):
             lower = [text.lower() for text in texts]
@@ -181,6 +224,7 @@ class CompiledScorer:
             lengths.buffer_info()[0],
             None if lowered is None else lowered.encode("utf-32-le"),
             lowered_lengths.buffer_info()[0],
+            checks,
         )
         address = library.dandelion_encode(*arguments)
         if address == self._unseen:
@@ -188,7 +232,30 @@ class CompiledScorer:
             address = library.dandelion_encode(*arguments)
         if not address:
             raise MemoryError("the batch is too large to encode")
-        return CompiledBatch(self, address, len(texts), is_brief, library.dandelion_free)
+        return address, library
+
+    def _prepared(self, texts: Sequence[str], joined: str) -> tuple[list[str], "array[int] | None"]:
+        """Fold and cut the texts that need it; also return the number of windows of each text."""
+        needs, lengths = array("B", bytes(len(texts))), _lengths(texts, joined)
+        self._long.dandelion_needs(
+            self._address,
+            len(texts),
+            joined.encode("utf-32-le"),
+            lengths.buffer_info()[0],
+            FOLD | self._to_cut,
+            needs.buffer_info()[0],
+        )
+        found = [
+            fold(text) if need & FOLD else text for text, need in zip(texts, needs, strict=True)
+        ]
+        if self._windows is None:
+            return found, None
+        windows = [
+            # The kernel does not know what it has not met before.
+            self._windows.cut(text) if need & (CUT | UNKNOWN) else [text]
+            for text, need in zip(found, needs, strict=True)
+        ]
+        return [one for each in windows for one in each], array("q", map(len, windows))
 
     def infer(self, batch: CompiledBatch) -> NDArray[np.float32]:
         """Score an encoded batch: float32[n], or float32[n, k] for more than two labels.
@@ -199,15 +266,30 @@ class CompiledScorer:
         """
         if not isinstance(batch, CompiledBatch) or batch.scorer is not self:
             raise ValueError("the batch was encoded by another classifier; expected this one's")
-        scores = np.empty((batch.texts, *self._scores), np.float32)
-        if not batch.texts:
+        windows = batch.windows
+        texts = batch.texts if windows is None else len(windows)
+        scores = np.empty((texts, *self._scores), np.float32)
+        if not texts:
             return scores
         library = self._brief if batch.is_brief else self._long
         # NumPy's own attributes take a microsecond to return the address.
         address = ctypes.addressof(ctypes.c_char.from_buffer(scores.data))
-        if not library.dandelion_infer(self._address, batch.address, address):
+        counts = None if windows is None else windows.buffer_info()[0]
+        if not library.dandelion_infer(self._address, batch.address, counts, address):
             raise MemoryError("no memory for the activations of a text")
         return scores
+
+
+def _lengths(texts: Sequence[str], joined: str) -> "array[int]":
+    """Return the length of each text, int64[n].
+
+    Raises:
+        TypeError: a text is of a subclass of str that reports another length.
+    """
+    lengths = array("q", map(len, texts))
+    if sum(lengths) != len(joined):
+        raise TypeError("a text reports a length other than its number of characters; expected str")
+    return lengths
 
 
 def enter(found: Iterable[str]) -> None:

@@ -2,11 +2,13 @@
  *
  * NumPy needs about a hundred calls per batch, a microsecond each, and a pass over memory for every
  * step; here a text is read once and stays in the processor's cache. What is computed is defined
- * elsewhere: tokens in tokenizer.py, grams in grams.py, surface in surface.py, scores in
- * network.py. Tests check over all of Unicode that both agree.
+ * elsewhere: the reading in folding.py, windows in windows.py, tokens in tokenizer.py, grams in
+ * grams.py, surface in surface.py, scores in network.py. Tests check over all of Unicode that both
+ * agree. Folding and cutting themselves are left to Python: here, the few texts that need either are
+ * found.
  *
  * This is C with the vector extensions of GCC and Clang, without Python.h, so building it takes
- * only a compiler; compiled.py calls it through ctypes. Texts arrive as `clean` code points. Calls
+ * only a compiler; compiled.py calls it through ctypes. Texts arrive as code points in NFKC. Calls
  * share nothing but the model, which they only read, so threads may call concurrently.
  */
 
@@ -92,6 +94,10 @@ typedef struct {
   const float *hidden1, *bias1; /* packed, see `layer`; hidden is a multiple of TILE */
   const float *hidden2, *bias2;
   const float *output, *output_bias; /* [outputs, hidden], [outputs] */
+  /* windows */
+  int32_t window_words; /* 0 if no text is cut */
+  int32_t max_word;     /* characters; a longer run between white space is several words */
+  double penalty;
 } Model;
 
 /* An encoded batch. */
@@ -137,6 +143,7 @@ EXPORT const Field *dandelion_layout(void) {
       MODEL(dimensions), MODEL(extra), MODEL(hidden), MODEL(outputs), MODEL(is_binary),
       MODEL(embedding), MODEL(gram_weights), MODEL(surface_table),
       MODEL(hidden1), MODEL(bias1), MODEL(hidden2), MODEL(bias2), MODEL(output), MODEL(output_bias),
+      MODEL(window_words), MODEL(max_word), MODEL(penalty),
 
       STRUCTURE(Batch), BATCH(texts), BATCH(token_ends), BATCH(gram_ends),
       BATCH(tokens), BATCH(grams), BATCH(surface), BATCH(tokens_size), BATCH(grams_size),
@@ -426,11 +433,94 @@ static void find_surface(const Model *model, const uint32_t *cased, const uint8_
   for (int32_t slot = 0; slot < model->counts; slot++) rows[slot] += slot * LEVELS;
 }
 
+/* ---- what texts need before they are encoded ------------------------------------------------- */
+
+/* UNKNOWN: the classes of some code points must be entered first. */
+enum { FOLD = 1, CUT = 2, UNKNOWN = 4 };
+
+INLINE int is_separator(uint32_t code) {
+  return code == ' ' || code == '.' || code == '*' || code == '_' || code == '-';
+}
+
+/* Whether the third of three single letters that the same one or two separators part is at i. */
+static int is_parted(const uint8_t *classes, const uint32_t *text, int64_t length, int64_t i) {
+#define IS(at, bits) ((at) >= 0 && (at) < length && (classes[text[at]] & (bits)))
+  if (IS(i + 1, LETTER | DECIMAL)) return 0;
+  for (int64_t gap = 1; gap <= 2; gap++) {
+    int64_t second = i - gap - 1, first = second - gap - 1;
+    if (!IS(second, LETTER) || !IS(first, LETTER) || IS(first - 1, LETTER | DECIMAL)) continue;
+    int is_same = 1;
+    for (int64_t j = 1; j <= gap; j++)
+      is_same &= is_separator(text[first + j]) && text[first + j] == text[second + j];
+    if (is_same) return 1;
+  }
+#undef IS
+  return 0;
+}
+
+/* Whether folding changes an ASCII text. Others are folded before they arrive. */
+static int may_fold(const Model *model, const uint32_t *text, int64_t length) {
+  const uint8_t *classes = model->classes;
+  uint32_t before = 0, visible = 0; /* the character before, and the last that is not white space */
+  int64_t run = 0, signs = 0;
+  int found = 0;
+  for (int64_t i = 0; i < length; i++) {
+    uint32_t code = text[i];
+    if (code >= 128) return 0;
+    uint8_t class = classes[code];
+    if (class & LETTER) code |= 32; /* in lower case */
+    run = code == before ? run + 1 : 1;
+    before = code;
+    if (class & BLANK) {
+      found |= run > MAX_RUN;
+      continue;
+    }
+    if (class & LETTER) {
+      found |= run > MAX_RUN;
+      if (i && is_separator(text[i - 1])) found |= is_parted(classes, text, length, i);
+    } else if (!(class & DECIMAL)) {
+      signs = code == visible ? signs + 1 : 1;
+      found |= signs > MAX_RUN;
+    }
+    visible = code;
+  }
+  return found;
+}
+
+/* Whether a text has more words than a window. */
+static uint8_t is_long(const Model *model, const uint32_t *text, int64_t length) {
+  int64_t words = 0, size = 0;
+  uint8_t common = ENTERED;
+  for (int64_t i = 0; i < length; i++) {
+    uint8_t class = __atomic_load_n(model->classes + text[i], __ATOMIC_ACQUIRE);
+    common &= class;
+    words += size == 0 && !(class & BLANK);
+    size = class & BLANK || size + 1 == model->max_word ? 0 : size + 1;
+  }
+  return !common ? UNKNOWN : words > model->window_words ? CUT : 0;
+}
+
+static uint8_t needs_of(const Model *model, const uint32_t *text, int64_t length, int checks) {
+  uint8_t needs = checks & FOLD && may_fold(model, text, length) ? FOLD : 0;
+  /* A word needs a character and white space. */
+  if (checks & CUT && length > 2 * (int64_t)model->window_words)
+    needs |= is_long(model, text, length);
+  return needs;
+}
+
+/* Write to needs[n] which of the checks each text needs. */
+EXPORT void dandelion_needs(const Model *model, int64_t n, const uint32_t *cased,
+                            const int64_t *lengths, int64_t checks, uint8_t *needs) {
+  for (int64_t i = 0; i < n; cased += lengths[i++])
+    needs[i] = needs_of(model, cased, lengths[i], (int)checks);
+}
+
 /* ---- encode ---------------------------------------------------------------------------------- */
 
-static Batch UNSEEN;
+static Batch UNSEEN, UNREADY;
 
 EXPORT const Batch *dandelion_unseen(void) { return &UNSEEN; }
+EXPORT const Batch *dandelion_unready(void) { return &UNREADY; }
 
 EXPORT void dandelion_free(Batch *batch) {
   if (!batch) return;
@@ -453,15 +543,21 @@ static int reserve(int32_t **array, int64_t *size, int64_t needed) {
 /* Find tokens, grams and surface of n texts.
  *
  * cased: the code points of all texts, lengths[i] each. lowered: the same in lower case,
- * lowered_lengths[i] each; NULL if the lower case of each character by itself is the same.
+ * lowered_lengths[i] each; NULL if the lower case of each character by itself is the same. checks:
+ * what the texts may need, FOLD and CUT; 0 if they are ready.
  * Returns a batch, which dandelion_free frees; NULL if out of memory; dandelion_unseen() if the
- * classes of some code points must be entered first. */
+ * classes of some code points must be entered first; dandelion_unready() if a text needs something,
+ * see dandelion_needs. */
 EXPORT Batch *dandelion_encode(const Model *model, int64_t n, const uint32_t *cased,
                                const int64_t *lengths, const uint32_t *lowered,
-                               const int64_t *lowered_lengths) {
+                               const int64_t *lowered_lengths, int64_t checks) {
   int64_t longest = 0;
-  for (int64_t i = 0; i < n; i++)
+  const uint32_t *text = cased;
+  for (int64_t i = 0; i < n; text += lengths[i++]) {
     if (lengths[i] > longest) longest = lengths[i];
+    uint8_t needs = checks ? needs_of(model, text, lengths[i], (int)checks) : 0;
+    if (needs) return needs & UNKNOWN ? &UNSEEN : &UNREADY;
+  }
   /* The most grams per character: an n-gram of each length, a word n-gram of each length, a sign, a
    * pair, a shape. */
   int64_t each = !model->grams ? 0 : model->longest + model->words + 3;
@@ -647,18 +743,18 @@ INLINE void read_text(const Model *model, const Batch *batch, int64_t row, float
   }
 }
 
-/* Turn the logits of a text into its score or scores, see network.py. */
-INLINE void write_scores(const Model *model, const float *logits, float *scores) {
-  int32_t outputs = model->outputs;
-  if (!model->is_binary) {
-    float largest = logits[0];
-    for (int32_t j = 1; j < outputs; j++) largest = logits[j] > largest ? logits[j] : largest;
-    double sum = 0;
-    for (int32_t j = 0; j < outputs; j++) sum += exp((double)logits[j] - largest);
-    for (int32_t j = 0; j < outputs; j++)
-      scores[j] = (float)(exp((double)logits[j] - largest) / sum);
-    return;
-  }
+/* Turn the logits of a text into its scores for more than two labels, see network.py. */
+INLINE void write_scores(const float *logits, int32_t outputs, float *scores) {
+  float largest = logits[0];
+  for (int32_t j = 1; j < outputs; j++) largest = logits[j] > largest ? logits[j] : largest;
+  double sum = 0;
+  for (int32_t j = 0; j < outputs; j++) sum += exp((double)logits[j] - largest);
+  for (int32_t j = 0; j < outputs; j++)
+    scores[j] = (float)(exp((double)logits[j] - largest) / sum);
+}
+
+/* Reduce the logits of a text to the log-odds of the positive label. */
+INLINE double log_odds(const float *logits, int32_t outputs) {
   double logit = logits[0];
   if (outputs > 1) {
     double largest = -INFINITY, sum = 0;
@@ -669,13 +765,18 @@ INLINE void write_scores(const Model *model, const float *logits, float *scores)
     for (int32_t j = 1; j < outputs; j++) sum += exp((double)logits[j] - logits[0] - largest);
     logit = largest + log(sum);
   }
-  double decay = exp(-fabs(logit));
-  scores[0] = (float)((logit >= 0 ? 1 : decay) / (1 + decay));
+  return logit;
 }
 
-INLINE int infer(const Model *model, const Batch *batch, float *scores) {
+INLINE float sigmoid(double logit) {
+  double decay = exp(-fabs(logit));
+  return (float)((logit >= 0 ? 1 : decay) / (1 + decay));
+}
+
+/* windows: where not NULL, how many of the batch's texts are the windows of each scored text. */
+INLINE int infer(const Model *model, const Batch *batch, const int64_t *windows, float *scores) {
   int32_t inputs = model->dimensions + model->extra, outputs = model->outputs;
-  int32_t hidden = model->hidden, width = model->is_binary ? 1 : outputs;
+  int32_t hidden = model->hidden;
   int32_t row_size = model->embedding.stride;
   if (model->gram_weights.stride > row_size) row_size = model->gram_weights.stride;
   if (model->surface_table.stride > row_size) row_size = model->surface_table.stride;
@@ -683,6 +784,8 @@ INLINE int infer(const Model *model, const Batch *batch, float *scores) {
   if (!in) return 0;
   float *first = in + BLOCK * inputs, *second = first + BLOCK * hidden;
   float *logits = second + BLOCK * hidden, *sums = logits + BLOCK * outputs;
+  double largest = -INFINITY;
+  int64_t window = 0; /* its number among those of its text */
   for (int64_t row = 0; row < batch->texts; row += BLOCK) {
     int texts = batch->texts - row < BLOCK ? (int)(batch->texts - row) : BLOCK;
     for (int t = 0; t < texts; t++)
@@ -701,7 +804,19 @@ INLINE int infer(const Model *model, const Batch *batch, float *scores) {
     for (int t = 0; t < texts; t++) {
       for (int32_t j = 0; j < outputs; j++)
         logits[t * outputs + j] += dot(second + t * hidden, model->output + j * hidden, hidden);
-      write_scores(model, logits + t * outputs, scores + (row + t) * width);
+      if (!model->is_binary) {
+        write_scores(logits + t * outputs, outputs, scores + (row + t) * outputs);
+        continue;
+      }
+      double logit = log_odds(logits + t * outputs, outputs);
+      if (windows) {
+        largest = logit > largest ? logit : largest;
+        if (++window < *windows) continue;
+        logit = largest - model->penalty * log((double)*windows++);
+        largest = -INFINITY;
+        window = 0;
+      }
+      *scores++ = sigmoid(logit);
     }
     if (row % POLITE == POLITE - BLOCK) sched_yield();
   }
@@ -709,12 +824,15 @@ INLINE int infer(const Model *model, const Batch *batch, float *scores) {
   return 1;
 }
 
-FAST static int infer_fast(const Model *model, const Batch *batch, float *scores) {
-  return infer(model, batch, scores);
+FAST static int infer_fast(const Model *model, const Batch *batch, const int64_t *windows,
+                           float *scores) {
+  return infer(model, batch, windows, scores);
 }
 
-/* Score an encoded batch: float[n], or float[n, outputs] for more than two labels. Returns 0 if out
- * of memory. */
-EXPORT int dandelion_infer(const Model *model, const Batch *batch, float *scores) {
-  return (IS_FAST ? infer_fast : infer)(model, batch, scores);
+/* Score an encoded batch: float[n], or float[n, outputs] for more than two labels. windows: NULL, or
+ * how many of the batch's texts are the windows of each of the n, see windows.py; for two labels
+ * only. Returns 0 if out of memory. */
+EXPORT int dandelion_infer(const Model *model, const Batch *batch, const int64_t *windows,
+                           float *scores) {
+  return (IS_FAST ? infer_fast : infer)(model, batch, windows, scores);
 }

@@ -64,6 +64,8 @@ class Model(ctypes.Structure):
         *_fields(ctypes.c_int32, "dimensions", "extra", "hidden", "outputs", "is_binary"),
         *_fields(Table, "embedding", "gram_weights", "surface_table"),
         *_fields(ctypes.c_void_p, "hidden1", "bias1", "hidden2", "bias2", "output", "output_bias"),
+        *_fields(ctypes.c_int32, "window_words", "max_word"),
+        *_fields(ctypes.c_double, "penalty"),
     )
 
 
@@ -132,10 +134,13 @@ def libraries() -> Libraries:
     for library in opened:
         pointer, number = ctypes.c_void_p, ctypes.c_int64
         library.dandelion_index.argtypes = [pointer, number]
-        library.dandelion_encode.argtypes = [pointer, number, *[pointer] * 4]
+        library.dandelion_needs.argtypes = [pointer, number, *[pointer] * 2, number, pointer]
+        library.dandelion_needs.restype = None
+        library.dandelion_encode.argtypes = [pointer, number, *[pointer] * 4, number]
         library.dandelion_encode.restype = pointer
         library.dandelion_unseen.restype = pointer
-        library.dandelion_infer.argtypes = [pointer] * 3
+        library.dandelion_unready.restype = pointer
+        library.dandelion_infer.argtypes = [pointer] * 4
         library.dandelion_free.argtypes = [pointer]
     return opened
 

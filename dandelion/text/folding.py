@@ -1,16 +1,18 @@
-"""One reading of a text that evasion does not change.
+r"""One reading of a text that evasion does not change.
 
 Spelling that readers see through, but that hides words from a model, is undone:
 
-- accents on ASCII letters are removed, and look-alikes become the ASCII character that they share a
-  skeleton with (Unicode Technical Standard 39, section 4), in words that have an ASCII letter or
-  consist of look-alikes alone; words of other scripts stay;
-- single letters that are parted by the same one or two spaces, dots, hyphens, asterisks or
+- accents on ASCII letters and digits are removed, and look-alikes become the ASCII character that
+  they share a skeleton with (Unicode Technical Standard 39, section 4), in words that have an ASCII
+  letter or consist of look-alikes alone; other words stay. A word ends at white space and at an
+  ASCII sign;
+- single ASCII letters that are parted by the same one or two spaces, dots, hyphens, asterisks or
   underscores are joined, from three letters on (``f r e e``, ``f.r.e.e``);
 - runs of one letter, of one sign (also with white space between) and of one kind of white space are
-  cut at three. Digits stay.
+  cut at three.
 
-Every step is linear in the length of the text.
+Digits stay, and so does every other ASCII character. No text becomes longer, a text that was folded
+stays as it is, and every step is linear in the length of the text.
 """
 
 import re
@@ -26,14 +28,34 @@ _LOOK_ALIKES: Final = {
     for ascii_one, characters in LOOK_ALIKES.items()
     for character in characters
 }
-_ASCII_LETTER = re.compile("[A-Za-z]")
-_WORD = re.compile(r"\S+")
-_ACCENTS = re.compile("(?<=[A-Za-z])[\u0300-\u036f]+")
+_KEYS: Final = "".join(LOOK_ALIKES.values())
+# Combining marks that belong to no script, and the Cyrillic ones.
+_MARKS: Final = (
+    "\u0300-\u036f\u0483-\u0489\u064b-\u0655\u0670\u1ab0-\u1aff\u1dc0-\u1dff\u20d0-\u20ff"
+    "\ufe20-\ufe2f"
+)
+_ACCENTS: Final = re.compile(f"(?<=[A-Za-z0-9])[{_MARKS}]+")
+_ASCII_LETTER: Final = re.compile("[A-Za-z]")
+_ALONE: Final = re.compile(f"[0-9{_KEYS}{_MARKS}]+")
 
-_LETTER = r"[^\W\d_]"
-_PARTED = re.compile(rf"(?<![^\W_]){_LETTER}([ .*_-]{{1,2}}){_LETTER}(?:\1{_LETTER})+(?![^\W_])")
-_SEPARATORS = re.compile("[ .*_-]+")
-_RUNS = re.compile(rf"({_LETTER})\1{{3,}}|(\s)\2{{3,}}|([^\w\s]|_)(?:\s*\3){{3,}}", re.IGNORECASE)
+# A word with a character outside ASCII. It is looked for where a word may begin only, so that the
+# search is linear.
+_WORD: Final = re.compile(r"(?<![A-Za-z0-9])[A-Za-z0-9]*+[^\x00-\x7f\s][^\s\x00-/:-@\[-`{-\x7f]*")
+
+_PARTED: Final = re.compile(r"(?<![^\W_])[A-Za-z]([ .*_-]{1,2})[A-Za-z](?:\1[A-Za-z])+(?![^\W_])")
+_SEPARATORS: Final = re.compile("[ .*_-]+")
+
+_LETTER: Final = r"[^\W\d_]"
+_SIGN: Final = r"[^\w\s]|_"
+_RUNS: Final = re.compile(
+    rf"({_LETTER})\1{{3,}}+|(\s)\2{{3,}}+|({_SIGN})(?:\s*\3){{3,}}+", re.IGNORECASE
+)
+_WHITE_SPACE: Final = re.compile(r"\s")
+
+# What an ASCII text has that the patterns above match; they take three times as long as these do.
+_PARTED_LETTERS: Final = re.compile(r"[ .*_-][A-Za-z][ .*_-]{1,2}[A-Za-z](?![A-Za-z0-9])")
+_RUN_OF_WHITE_SPACE: Final = re.compile(r"(\s)\1{3}")
+_RUN: Final = re.compile(r"(.)\1(?<!\d)\1\1", re.DOTALL)
 
 
 def fold(text: str) -> str:
@@ -45,18 +67,26 @@ def fold(text: str) -> str:
     """
     if not text.isascii():
         text = _WORD.sub(_without_look_alikes, text)
+    elif not _may_change(text):
+        return text
     text = _PARTED.sub(_joined, text)
     return _RUNS.sub(_cut, text)
 
 
+def _may_change(text: str) -> bool:
+    """Return whether folding may change an ASCII text."""
+    return bool(
+        _PARTED_LETTERS.search(text)
+        or _RUN_OF_WHITE_SPACE.search(text)
+        or _RUN.search("".join(text.lower().split()))
+    )
+
+
 def _without_look_alikes(match: re.Match[str]) -> str:
-    word = match[0]
-    if word.isascii():
-        return word
-    decomposed = unicodedata.normalize("NFD", word)
-    folded = _ACCENTS.sub("", decomposed.translate(_LOOK_ALIKES))
-    if not folded.isascii() and not _ASCII_LETTER.search(decomposed):
-        return word
+    word = unicodedata.normalize("NFD", match[0])
+    if not _ASCII_LETTER.search(word) and not _ALONE.fullmatch(word):
+        return match[0]
+    folded = _ACCENTS.sub("", word.translate(_LOOK_ALIKES))
     return unicodedata.normalize("NFC", folded)
 
 
@@ -67,4 +97,8 @@ def _joined(match: re.Match[str]) -> str:
 def _cut(match: re.Match[str]) -> str:
     run = match[0]
     sign = match[3]
-    return sign * MAX_RUN if sign else run[:MAX_RUN]
+    if not sign:
+        return run[-MAX_RUN:]
+    # A sign outside ASCII ends no word: joined, the words around the run would become one.
+    gap = "" if sign.isascii() or not _WHITE_SPACE.search(run) else " "
+    return gap.join(sign * MAX_RUN)

@@ -29,9 +29,18 @@ MAX_RUN = 3  # of the same sign
 LONG_DIGITS = 5  # from here on, a run of digits is replaced by its length
 MAX_DIGITS = 16  # the largest such length
 
-# Long enough for most messages, short enough to bound the work: CPython sorts a run of n combining
-# marks in O(n²) steps, so an unbounded run could stall the service.
-_NORMALIZE_CHARS = 256
+# Normalized at a time where the result may exceed a limit.
+_BLOCK_CHARS: Final = 256
+
+# CPython sorts a run of n combining marks in O(n²) steps, so an unbounded run could stall the
+# service. Real text has far fewer; the number is that of Unicode's Stream-Safe Text Format (Unicode
+# Standard Annex 15, section 13).
+MAX_MARKS: Final = 30
+# Where such a run may be: all marks are in it, the commonest signs and emoji are not. A shorter run
+# cannot exceed the bound under NFKC.
+_MARKS: Final = re.compile(r"[^\w\s\x00-\x7f\u2010-\u20cf\u2100-\u2bff\U0001f000-\U0001faff]{10,}")
+# Three marks whose combining class is 0, although they decompose to marks of other classes.
+_COMPOSED_MARKS: Final = "\u0f73\u0f75\u0f81"
 
 # With code points beyond U+FFFF in its set, a regular expression takes twice as long; few texts
 # contain any.
@@ -64,11 +73,31 @@ class TextTooLongError(ValueError):
 
 
 def clean(text: str, max_chars: int | None = None) -> str:
+    """Return the reading of ``text``: in Unicode normalization form NFKC, see `to_nfkc`, folded.
+
+    What folding changes is described in `folding`. A clean text stays as it is.
+
+    Args:
+        text: raw.
+        max_chars: the length in NFKC at most; None for any. Folding lengthens no text.
+
+    Raises:
+        TextTooLongError: the text has more characters in NFKC.
+
+    Example:
+        >>> clean("ﬁve \u200b½, fr.é.e.!!!!!")
+        'five 1⁄2, fr.e.e.!!!'
+    """
+    return fold(to_nfkc(text, max_chars))
+
+
+def to_nfkc(text: str, max_chars: int | None = None) -> str:
     """Return ``text`` in Unicode normalization form NFKC, without invisible characters.
 
     Those are the default ignorable ones, see `default_ignorable`. They are removed first, so that
     they separate nothing that NFKC composes; NFKC gives none. Lone surrogates become U+FFFD, so the
-    result can always be encoded as UTF-8.
+    result can always be encoded as UTF-8. Of more than `MAX_MARKS` combining marks in a row, the
+    rest is dropped.
 
     Args:
         text: raw.
@@ -78,32 +107,54 @@ def clean(text: str, max_chars: int | None = None) -> str:
         TextTooLongError: the result has more characters; it is not computed to its end.
 
     Example:
-        >>> clean("ﬁve \u200b½")
+        >>> to_nfkc("ﬁve \u200b½")
         'five 1⁄2'
     """
-    if not text.isascii():
-        # This also joins surrogate pairs that were given as two code units.
-        units = text.encode("utf-16-le", "surrogatepass")
-        text = units.decode("utf-16-le", "replace")
-        ignorable = _IGNORABLE_TO_FFFF if len(units) == 2 * len(text) else _IGNORABLE
-        text = ignorable.sub("", text).replace("\u2019", "'")
-        blocks: Iterator[str] = (
-            unicodedata.normalize("NFKC", text[start : start + _NORMALIZE_CHARS])
-            for start in range(0, len(text), _NORMALIZE_CHARS)
-        )
-        if max_chars is not None and len(text) * MAX_EXPANSION > max_chars:
-            blocks = _limited(blocks, max_chars)
-        text = "".join(blocks)
-    elif max_chars is not None and len(text) > max_chars:
+    if text.isascii():
+        if max_chars is not None and len(text) > max_chars:
+            raise TextTooLongError
+        return text
+    # This also joins surrogate pairs that were given as two code units.
+    units = text.encode("utf-16-le", "surrogatepass")
+    text = units.decode("utf-16-le", "replace")
+    ignorable = _IGNORABLE_TO_FFFF if len(units) == 2 * len(text) else _IGNORABLE
+    text = ignorable.sub("", text).replace("\u2019", "'")
+    # The compatibility forms of two marks would be letters to the pattern.
+    text = text.replace("\uff9e", "\u3099").replace("\uff9f", "\u309a")
+    may_have_many_marks = _MARKS.search(text)
+    if may_have_many_marks:
+        text = _MARKS.sub(_with_few_marks, text)
+    if max_chars is not None and len(text) * MAX_EXPANSION > max_chars:
+        text = "".join(_blocks(text, max_chars))
+    text = unicodedata.normalize("NFKC", text)
+    if may_have_many_marks:  # one may become two
+        text = _MARKS.sub(_with_few_marks, text)
+    if max_chars is not None and len(text) > max_chars:
         raise TextTooLongError
-    return fold(text)
+    return text
 
 
-def _limited(blocks: Iterator[str], max_chars: int) -> Iterator[str]:
-    """Yield blocks up to the first that exceeds the limit."""
-    for block in blocks:
-        max_chars -= len(block)
-        if max_chars < 0:
+def _with_few_marks(match: re.Match[str]) -> str:
+    kept = []
+    marks = 0
+    for character in match[0]:
+        is_mark = unicodedata.combining(character) or character in _COMPOSED_MARKS
+        marks = marks + 1 if is_mark else 0
+        if marks <= MAX_MARKS:
+            kept.append(character)
+    return "".join(kept)
+
+
+def _blocks(text: str, max_chars: int) -> Iterator[str]:
+    """Yield parts in NFKC, unless their whole will have more characters than the limit.
+
+    The whole is shorter than its parts where one composes with the next: by less than a half.
+    """
+    left = 2 * max_chars + _BLOCK_CHARS
+    for start in range(0, len(text), _BLOCK_CHARS):
+        block = unicodedata.normalize("NFKC", text[start : start + _BLOCK_CHARS])
+        left -= len(block)
+        if left < 0:
             raise TextTooLongError
         yield block
 

@@ -18,6 +18,8 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
+MAX_WORDS: Final = 1000
+
 # A longer run between white space counts as several words.
 MAX_WORD_CHARS: Final = 40
 
@@ -30,7 +32,8 @@ class Windows:
 
     Attributes:
         words: of a window, which is also the longest text that stays whole.
-        stride: words from the start of a window to that of the next.
+        stride: words from the start of a window to that of the next; at least half of ``words``, so
+            that a text costs at most about twice as much.
         penalty: c, at least 0; subtracted from the largest logit, times the logarithm of the number
             of windows.
 
@@ -43,10 +46,10 @@ class Windows:
     penalty: float = 0.0
 
     def __post_init__(self) -> None:
-        if not 1 <= self.stride <= self.words <= 1000:
+        if not 1 <= self.stride <= self.words <= min(2 * self.stride, MAX_WORDS):
             raise ValueError(
-                f"words is {self.words} and stride {self.stride}; expected 1 <= stride <= words "
-                "<= 1000"
+                f"words is {self.words} and stride {self.stride}; expected words of at most "
+                f"{MAX_WORDS}, and a stride from half of them to all"
             )
         if not 0 <= self.penalty <= 100:
             raise ValueError(f"penalty is {self.penalty}; expected 0 to 100")
@@ -58,7 +61,7 @@ class Windows:
             >>> Windows(words=2, stride=1).cut("one two three")
             ['one two', 'two three']
         """
-        if len(text) < 2 * self.words:
+        if len(text) <= 2 * self.words:  # a word needs a character and white space
             return [text]
         words = [match.span() for match in _WORD.finditer(text)]
         if len(words) <= self.words:

@@ -15,6 +15,7 @@ from dandelion.quantization import Precision, quantize
 from dandelion.text import surface
 from dandelion.text.grams import GAP, Features, GramBatch
 from dandelion.text.vocabulary import Vocabulary
+from dandelion.text.windows import Windows
 
 TOKENS = ("free", "prize", "lunch", "tomorrow", "!", "£", "<11 digits>", "привет", "😂")
 TEXTS = ("", "Free prize!", "Lunch tomorrow?")
@@ -29,6 +30,7 @@ def make_artifact(
     labels: tuple[str, ...] = TWO,
     outputs: int | None = None,
     features: Features | None = None,
+    windows: Windows | None = None,
 ) -> Artifact:
     """Draw the weights of an artifact.
 
@@ -38,6 +40,7 @@ def make_artifact(
         labels: two, or more.
         outputs: logits; by default one for two labels, else one a label.
         features: what its wide path reads, if it has one.
+        windows: how long texts are cut, if they are.
     """
     is_binary = len(labels) == 2
     vocabulary = Vocabulary(TOKENS)
@@ -65,6 +68,7 @@ def make_artifact(
         metrics={},
         library_versions={"numpy": np.__version__},
         features=json.loads(json.dumps(asdict(features))) if features else None,
+        windows=asdict(windows) if windows else None,
         timings={"train_seconds": 1.0},
     )
     artifact = Artifact(manifest, vocabulary, quantize(network, precision), Golden((), ()))

@@ -2,9 +2,9 @@
 
 import json
 import os
-import shutil
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, replace
+from math import exp, log
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -19,6 +19,7 @@ from safetensors.numpy import load_file, save_file
 
 from dandelion.artifact import Golden, load, save
 from dandelion.classifier import Classifier
+from dandelion.engines import library
 from dandelion.engines.choice import EngineChoice, scorer
 from dandelion.engines.network import MAX_MAGNITUDE, Network
 from dandelion.manifest import (
@@ -29,11 +30,13 @@ from dandelion.manifest import (
     sha256,
 )
 from dandelion.quantization import PRECISIONS, Precision, quantize
+from dandelion.text.windows import Windows
 
 from ..conftest import ROOT
 from .examples import FEATURES, TEXTS, THREE, make_artifact
 
-OLD = Path(__file__).parent / "artifact-v1"
+HERE = Path(__file__).parent
+ENGINES: list[EngineChoice] = ["numpy", *(["compiled"] if library.is_available() else [])]
 KINDS: dict[str, dict[str, Any]] = {
     "plain": {},
     "wide": {"features": FEATURES},
@@ -273,12 +276,21 @@ def test_manifest_and_network_must_match(
 
 BINARY = [
     ({"format": "other"}, "not a Dandelion artifact"),
-    ({"format_version": 3}, "format version 3, but this Dandelion reads 1 to 2. Upgrade"),
+    ({"format_version": 4}, "format version 4, but this Dandelion reads 1 to 3. Upgrade"),
     ({"format_version": 0}, "format version 0"),
-    ({"format_version": "2"}, "format version '2'"),
+    ({"format_version": "3"}, "format version '3'"),
     ({"format_version": True}, "format version True"),
-    ({"format_version": 2.0}, "format version 2.0"),
-    ({"format_version": 1}, "fields differ in .'features', 'sampling'"),
+    ({"format_version": 3.0}, "format version 3.0"),
+    ({"format_version": 1}, "fields differ in .'features', 'sampling', 'windows'"),
+    ({"format_version": 2}, "fields differ in .'windows'"),
+    ({"windows": 30}, "'windows' is an object"),
+    ({"windows": {"words": 30, "stride": 15}}, "'windows': expected penalty, stride, words"),
+    ({"windows": {"words": 30.5, "stride": 15, "penalty": 0}}, "'windows' → 'words' is"),
+    (
+        {"windows": {"words": 30, "stride": 14, "penalty": 0}},
+        "'windows': words is 30 and stride 14",
+    ),
+    ({"windows": {"words": 30, "stride": 15, "penalty": -1}}, "'windows': penalty is -1"),
     ({"surprise": 1}, "fields differ in .'surprise'"),
     ({"labels": ["ham"]}, "'labels' are distinct strings, two for a binary task"),
     ({"labels": ["ham", "ham"]}, "'labels' are distinct strings"),
@@ -336,6 +348,10 @@ MULTICLASS = [
     ({"labels": ["calm", "glad"]}, "'labels' are distinct strings, two for a binary task, more"),
     ({"labels": ["calm", "glad", "calm"]}, "'labels' are distinct strings"),
     ({"threshold": 0.5}, "'threshold' is a number in .*, or null for more than two labels"),
+    (
+        {"windows": {"words": 30, "stride": 15, "penalty": 0}},
+        "'windows' is null for more than two labels",
+    ),
     ({"score_kind": "sigmoid"}, "'score_kind' of a multiclass task is one of softmax"),
     ({"task": "binary"}, "'score_kind' of a binary task is one of sigmoid, margin"),
     ({"task": "binary", "score_kind": "margin"}, "'labels' are distinct strings, two"),
@@ -501,14 +517,41 @@ def test_refuses_invalid_content_with_a_valid_checksum(
         load(tmp_path / "tiny")
 
 
-def test_an_old_artifact_still_loads(tmp_path: Path) -> None:
-    """An artifact that was written in format version 1."""
-    loaded = load(Path(shutil.copytree(OLD, tmp_path / "old")))
-    assert loaded.manifest.format_version == 1
-    assert loaded.manifest.features is None
+@pytest.mark.parametrize("version", [1, 2])
+def test_an_old_artifact_still_loads(tmp_path: Path, version: int) -> None:
+    """Artifacts that were written in earlier format versions."""
+    loaded = load(HERE / f"artifact-v{version}")
+    assert loaded.manifest.format_version == version
+    assert (loaded.manifest.features is None) == (version == 1)
     assert loaded.manifest.sampling is None
-    scores = Classifier(loaded).scores(loaded.golden.texts)
-    np.testing.assert_allclose(scores, loaded.golden.scores, atol=loaded.golden.tolerance)
+    assert loaded.manifest.windows is None
+    assert loaded.manifest.text_windows is None
+    for engine in ENGINES:
+        Classifier(loaded, engine).check_golden()
+    # It is written in the present one.
+    written = save(loaded, tmp_path / "new")
+    assert written.format_version == 3
+    assert load(tmp_path / "new").manifest == written
+
+
+@pytest.mark.parametrize("engine", ENGINES)
+def test_a_long_text_is_scored_by_the_windows_of_the_manifest(
+    tmp_path: Path, engine: EngineChoice
+) -> None:
+    windows = Windows(words=3, stride=2, penalty=0.5)
+    save(make_artifact(features=FEATURES, windows=windows), tmp_path / "tiny")
+    loaded = load(tmp_path / "tiny")
+    assert loaded.manifest.text_windows == windows
+    classifier = Classifier(loaded, engine)
+    long, short = "free prize! lunch tomorrow or today", "free prize!"
+    parts = windows.cut(long)
+    assert len(parts) == 3
+    whole = Classifier(make_artifact(features=FEATURES), engine)
+    odds = [log(score / (1 - score)) for score in whole.scores(parts).tolist()]
+    logit = max(odds) - 0.5 * log(3)
+    scores = classifier.scores([short, long, short])
+    np.testing.assert_allclose(scores[1], 1 / (1 + exp(-logit)), atol=1e-6)
+    np.testing.assert_allclose(scores[[0, 2]], whole.scores([short, short]), atol=1e-6)
 
 
 @pytest.mark.parametrize("length", [0, 1, 2**20, 2**40, 2**63, 2**64 - 1])

@@ -23,7 +23,7 @@ from dandelion.classifier import chunks
 from dandelion.engines import library
 from dandelion.engines.choice import EngineChoice
 from dandelion.engines.network import binary_logits, sigmoid, softmax
-from dandelion.text.tokenizer import clean
+from dandelion.text.tokenizer import clean, to_nfkc
 
 from .examples import FEATURES, THREE, make_artifact
 from .strategies import ANY_TEXTS
@@ -275,13 +275,13 @@ ENGINES: list[EngineChoice] = ["numpy", *(["compiled"] if library.is_available()
 
 
 @pytest.mark.parametrize("engine", ENGINES)
-def test_clean_texts_are_not_cleaned_again(engine: EngineChoice) -> None:
+def test_texts_in_nfkc_are_only_folded(engine: EngineChoice) -> None:
     classifier = Classifier(make_artifact(features=FEATURES), engine)
-    texts = ["ﬁve ½ \ufdfa", "plain", "e\u0301" * 300, "\u2460 £1000"]
+    texts = ["ﬁve ½ \ufdfa", "plain!!!!!!!!!", "е\u0301 f r e e" * 9, "\u2460 £1000"]
     raw = classifier.infer(classifier.encode(texts))
-    given_clean = classifier.infer(
-        classifier.encode([clean(text) for text in texts], is_clean=True)
-    )
-    np.testing.assert_array_equal(given_clean, raw)
-    not_clean = classifier.infer(classifier.encode(texts, is_clean=True))
-    assert (not_clean != raw).tolist() == [True, False, True, True]
+    given = classifier.infer(classifier.encode([to_nfkc(text) for text in texts], is_nfkc=True))
+    np.testing.assert_array_equal(given, raw)
+    clean_already = classifier.infer(classifier.encode([clean(text) for text in texts]))
+    np.testing.assert_array_equal(clean_already, raw)
+    not_normalized = classifier.infer(classifier.encode(texts, is_nfkc=True))
+    assert (not_normalized != raw).tolist() == [True, False, False, True]

@@ -133,9 +133,9 @@ def test_each_stage_is_measured_over_all_chunks(
     clock = Clock()
     encode, infer = Classifier.encode, Classifier.infer
 
-    def slow_encode(classifier: Classifier, texts: Sequence[str], *, is_clean: bool) -> Any:
+    def slow_encode(classifier: Classifier, texts: Sequence[str], *, is_nfkc: bool) -> Any:
         clock.advance(3)
-        return encode(classifier, texts, is_clean=is_clean)
+        return encode(classifier, texts, is_nfkc=is_nfkc)
 
     def slow_infer(classifier: Classifier, batch: Any) -> Any:
         clock.advance(5)

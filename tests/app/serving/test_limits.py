@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from app.errors import Problem
 from app.serving.limits import TextLimits
 from dandelion.classifier import CHUNK_CHARS, CHUNK_TEXTS
-from dandelion.text.tokenizer import clean
+from dandelion.text.tokenizer import to_nfkc
 
 LONG = "\ufdfa"  # becomes 18 characters
 
@@ -15,7 +15,7 @@ LONG = "\ufdfa"  # becomes 18 characters
 @given(st.lists(st.text(st.sampled_from("aé½" + LONG), max_size=9), min_size=1, max_size=9))
 def test_texts_are_refused_exactly_where_they_exceed_a_limit(texts: list[str]) -> None:
     limits = TextLimits(40, 90)
-    expected = [clean(text) for text in texts]
+    expected = [to_nfkc(text) for text in texts]
     excess = next(
         (
             position
@@ -24,7 +24,7 @@ def test_texts_are_refused_exactly_where_they_exceed_a_limit(texts: list[str]) -
         ),
         None,
     )
-    assert limits.clean(texts, 1000) == (expected if excess is None else None)
+    assert limits.normalize(texts, 1000) == (expected if excess is None else None)
     if excess is None:
         assert [text for chunk in limits.chunks(texts) for text in chunk] == expected
         return
@@ -55,8 +55,8 @@ def test_the_limit_on_all_texts_holds_for_ascii() -> None:
 
 def test_a_short_request_that_becomes_long_is_left_to_the_threads() -> None:
     limits = TextLimits(1000, 1000)
-    assert limits.clean(["a", LONG], 19) == ["a", clean(LONG)]
-    assert limits.clean(["a", LONG], 18) is None
+    assert limits.normalize(["a", LONG], 19) == ["a", to_nfkc(LONG)]
+    assert limits.normalize(["a", LONG], 18) is None
 
 
 def test_what_cannot_exceed_a_limit_is_known_before() -> None:
@@ -71,6 +71,6 @@ def test_chunks_are_bounded_after_normalization() -> None:
     limits = TextLimits(100_000, 8_000_000)
     texts = [LONG * 500] * 40 + ["a"] * 600
     found = list(limits.chunks(texts))
-    assert [text for chunk in found for text in chunk] == [clean(LONG * 500)] * 40 + ["a"] * 600
+    assert [text for chunk in found for text in chunk] == [to_nfkc(LONG * 500)] * 40 + ["a"] * 600
     assert max(len(chunk) for chunk in found) == CHUNK_TEXTS
     assert CHUNK_CHARS / 2 < max(sum(map(len, chunk)) for chunk in found) <= CHUNK_CHARS

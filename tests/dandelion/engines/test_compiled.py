@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import replace
+from itertools import product
 from pathlib import Path
 
 import numpy as np
@@ -23,6 +24,7 @@ from dandelion.engines.network import Encoded, Network
 from dandelion.quantization import Precision, packed_tables, quantize
 from dandelion.text.grams import Features
 from dandelion.text.vocabulary import Vocabulary
+from dandelion.text.windows import Windows
 
 from ...conftest import ROOT
 from ..examples import FEATURES, THREE, TOKENS, make_artifact, make_network
@@ -72,8 +74,11 @@ def artifact_of(
     precision: Precision = "float32",
     dimensions: int = 4,
     extra: int = 2,
+    windows: Windows | None = None,
 ) -> Artifact:
-    artifact = make_artifact(precision, features=features, labels=labels, outputs=outputs)
+    artifact = make_artifact(
+        precision, features=features, labels=labels, outputs=outputs, windows=windows
+    )
     vocabulary = Vocabulary(VOCABULARY)
     tables = artifact.network.weights()
     weights = make_network(
@@ -102,6 +107,11 @@ ARTIFACTS = {
     "int8, plain": artifact_of(None, precision="int8"),
     "int8, multiclass": artifact_of(labels=THREE, precision="int8"),
     "int8, binary of six logits": artifact_of(outputs=6, precision="int8"),
+    "windows": artifact_of(windows=Windows(words=3, stride=2, penalty=0.3)),
+    "windows, one word": artifact_of(windows=Windows(words=1, stride=1)),
+    "windows, six logits": artifact_of(
+        outputs=6, precision="int8", windows=Windows(words=30, stride=15, penalty=0.5)
+    ),
 }
 
 
@@ -112,6 +122,7 @@ def scorer_of(artifact: Artifact, engine: EngineChoice) -> Scorer:
         manifest.wide_features,
         network,
         packed_tables(network.weights(), manifest.precision),
+        windows=manifest.text_windows,
         is_binary=manifest.task == "binary",
         engine=engine,
     )
@@ -133,6 +144,8 @@ PIECES = st.sampled_from(
         *("!", "!!!!!", "?!", "...", "£5", " ", "  ", "\n", "\t", "\0", "\x85", "\u2028", "😂😂"),
         *("İ", "I\u0307", "ΑΣ", "ΑΣ.", "ß", "ﬁ", "ǅ", "Ⅷ", "²", "ª", "\u0301", "\ud83d", "\ude02"),
         *("中文", "привет", "\u200b", "\ufeff", "Ⓐ", "\u0130stanbul"),
+        *("f r e e", "f.r.e.e", "f. r. e. e", "-a-b-c", "a_b_c", "a b", "U.S.A.", "sooooo", "SsSs"),
+        *("! ! ! !", "..", ". .", "    ", "\n\n\n", "__ __", "1111", "сlick", "е", "“”", "a" * 39),
     ]
 )
 MADE_UP = st.lists(st.one_of(PIECES, ANY_TEXT), max_size=12).map("".join)
@@ -171,6 +184,9 @@ def check_equal(kind: str, texts: list[str]) -> None:
     assert (found.surface is None) == (expected.surface is None)
     if found.surface is not None and expected.surface is not None:
         np.testing.assert_array_equal(found.surface, expected.surface)
+    if expected.windows is not None:
+        counts = [1] * len(texts) if batch.windows is None else list(batch.windows)
+        assert counts == expected.windows
     scores, wanted = fast.infer(batch), plain.infer(expected)
     assert (scores.shape, scores.dtype) == (wanted.shape, np.float32)
     np.testing.assert_allclose(scores, wanted, rtol=0, atol=1e-6)
@@ -211,12 +227,57 @@ def test_the_engines_agree_at_any_end_of_a_stretch(kind: str) -> None:
 
 
 @needs_kernel
-def test_the_engines_agree_on_every_code_point() -> None:
+@pytest.mark.parametrize("kind", ["features 1", "windows"])
+def test_the_engines_agree_on_every_code_point(kind: str) -> None:
     everything = [chr(code) for code in range(0x110000)]
     pieces = ["a" + "b".join(everything[start : start + 512]) for start in range(0, 0x110000, 512)]
     with untraced():
         for start in range(0, len(pieces), 128):
-            check_equal("features 1", pieces[start : start + 128])
+            check_equal(kind, pieces[start : start + 128])
+
+
+# Every text of these that folding changes, and every other, up to a length.
+@needs_kernel
+@pytest.mark.parametrize(("alphabet", "length"), [("a .", 8), ("aA1 ", 6), ("!\n a_", 6)])
+def test_the_engines_fold_the_same_ascii_texts(alphabet: str, length: int) -> None:
+    texts = ["".join(one) for one in product(alphabet, repeat=length)]
+    scorer, plain = PAIRS["int8, plain"]
+    assert scorer is not None
+    found, expected = unpack(scorer.encode(texts), None), plain.encode(texts)
+    np.testing.assert_array_equal(found.tokens.ids, expected.tokens.ids)
+    np.testing.assert_array_equal(found.tokens.offsets, expected.tokens.offsets)
+
+
+PARTS = st.sampled_from(["a", "free", "!", "Σ", "ΑΣ", "é", "x" * 40, "x1" * 40, "中" * 81])
+GAPS = st.sampled_from([" ", "  ", "\n", "\t ", "\u00a0", "\u2028", "\x85"])
+
+
+@needs_kernel
+@given(
+    st.sampled_from(["windows", "windows, one word", "windows, six logits"]),
+    st.lists(
+        st.lists(st.tuples(PARTS, GAPS), max_size=70).map(
+            lambda parts: "".join(word + gap for word, gap in parts)
+        ),
+        max_size=4,
+    ),
+)
+def test_the_engines_agree_on_windows(kind: str, texts: list[str]) -> None:
+    check_equal(kind, texts)
+
+
+@needs_kernel
+def test_a_long_text_of_unmet_characters_behind_one_to_fold_is_cut() -> None:
+    check_equal(
+        "windows", ["f r e e", "".join(f"{chr(code)} " for code in range(0x12000, 0x12050))]
+    )
+
+
+@needs_kernel
+@pytest.mark.parametrize("unit", ["free £5 prize ", "x", "中", "ab! ", "a b "])
+def test_the_engines_agree_on_texts_of_many_windows(unit: str) -> None:
+    for kind in ("windows", "windows, six logits"):
+        check_equal(kind, [unit * 5000, "free", "", unit * 5001])
 
 
 @needs_kernel
@@ -297,7 +358,8 @@ signs = "aAb1 _@'.!/:hwtp\\0\\n\\u0130\\u0301\\ufb01\\ud800\\u0661"
 for length, count in [*((short, 3) for short in range(40)), (1000, 3), (70_000, 1)]:
     texts = ["".join(draw.choices(signs, k=length)) for _ in range(count)]
     for kind in ARTIFACTS:
-        check_equal(kind, [*texts, "", "1" * min(length, 99)])
+        if length <= 1000 or "windows" not in kind:
+            check_equal(kind, [*texts, "", "1" * min(length, 99)])
 print("agreed")
 """
 

@@ -27,7 +27,9 @@ KINDS = {"space": SPACE, "lower": LOWER, "upper": UPPER, "digit": DIGIT, "sign":
 )
 def test_kinds(characters: str, kind: int) -> None:
     for character in characters:
-        assert TextBatch([character]).kinds.tolist() == [SPACE, kind, SPACE], character
+        assert TextBatch([character], is_clean=True).kinds.tolist() == [SPACE, kind, SPACE], (
+            character
+        )
 
 
 def test_places() -> None:
@@ -86,6 +88,6 @@ def test_the_hash_of_a_run_does_not_depend_on_its_place(texts: list[str]) -> Non
 def test_hashes_of_a_batch_too_long_to_cache_its_powers(monkeypatch: pytest.MonkeyPatch) -> None:
     starts, stops = np.array([1, 3002]), np.array([3001, 3012])
     text = "a" * 3000 + " " + "b" * 10
-    kept = TextBatch([text]).sums.hash(starts, stops)
+    kept = TextBatch([text], is_clean=True).sums.hash(starts, stops)
     monkeypatch.setattr(characters, "CACHED_POWERS", 1024)
-    np.testing.assert_array_equal(TextBatch([text]).sums.hash(starts, stops), kept)
+    np.testing.assert_array_equal(TextBatch([text], is_clean=True).sums.hash(starts, stops), kept)

@@ -55,8 +55,8 @@ def test_normalization_gives_none() -> None:
 
 
 def test_clean_removes_each_of_them_and_nothing_else() -> None:
-    assert clean("".join(f"{chr(code)}a" for code in IGNORED)) == "a" * len(IGNORED)
-    for code in (0x61, 0xE9, 0xB7, 0x1161, 0x2000, 0x2070, 0xFFFD, 0x1F602, 0x1D172, 0xF0000):
+    assert clean("".join(f"{chr(code)}1" for code in IGNORED)) == "1" * len(IGNORED)
+    for code in (0x61, 0xFE, 0xB7, 0x1161, 0x2000, 0x2070, 0xFFFD, 0x1F602, 0x1D172, 0xF0000):
         kept = unicodedata.normalize("NFKC", chr(code))
         assert clean(f"{chr(code)}") == kept
         assert clean(f"{chr(code)}\U000e0020") == kept
