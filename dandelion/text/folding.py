@@ -28,15 +28,18 @@ _LOOK_ALIKES: Final = {
     for ascii_one, characters in LOOK_ALIKES.items()
     for character in characters
 }
-_KEYS: Final = "".join(LOOK_ALIKES.values())
 # Combining marks that belong to no script, and the Cyrillic ones.
 _MARKS: Final = (
     "\u0300-\u036f\u0483-\u0489\u064b-\u0655\u0670\u1ab0-\u1aff\u1dc0-\u1dff\u20d0-\u20ff"
     "\ufe20-\ufe2f"
 )
 _ACCENTS: Final = re.compile(f"(?<=[A-Za-z0-9])[{_MARKS}]+")
+# Marks, look-alikes and, as long sets beyond U+FFFF are slow, some others there.
+_FOLDED: Final = re.compile(
+    f"[{_MARKS}{''.join(chr(code) for code in _LOOK_ALIKES if code <= 0xFFFF)}"
+    "\U00010000-\U0001efff\U0001f700-\U0001f7ff]"
+)
 _ASCII_LETTER: Final = re.compile("[A-Za-z]")
-_ALONE: Final = re.compile(f"[0-9{_KEYS}{_MARKS}]+")
 
 # A word with a character outside ASCII. It is looked for where a word may begin only, so that the
 # search is linear.
@@ -52,7 +55,7 @@ _RUNS: Final = re.compile(
 )
 _WHITE_SPACE: Final = re.compile(r"\s")
 
-# What an ASCII text has that the patterns above match; they take three times as long as these do.
+# What a text has that the patterns above match; they take three times as long as these do.
 _PARTED_LETTERS: Final = re.compile(r"[ .*_-][A-Za-z][ .*_-]{1,2}[A-Za-z](?![A-Za-z0-9])")
 _RUN_OF_WHITE_SPACE: Final = re.compile(r"(\s)\1{3}")
 _RUN: Final = re.compile(r"(.)\1(?<!\d)\1\1", re.DOTALL)
@@ -65,28 +68,31 @@ def fold(text: str) -> str:
         >>> fold("F R E E entry!!!!!! сlick nооw, soooooo good")
         'FREE entry!!! click noow, sooo good'
     """
-    if not text.isascii():
+    if not text.isascii() and _FOLDED.search(unicodedata.normalize("NFD", text)):
         text = _WORD.sub(_without_look_alikes, text)
-    elif not _may_change(text):
+    if not _may_change(text):
         return text
     text = _PARTED.sub(_joined, text)
     return _RUNS.sub(_cut, text)
 
 
 def _may_change(text: str) -> bool:
-    """Return whether folding may change an ASCII text."""
+    """Return whether the text may have parted letters or a run."""
     return bool(
-        _PARTED_LETTERS.search(text)
-        or _RUN_OF_WHITE_SPACE.search(text)
-        or _RUN.search("".join(text.lower().split()))
+        "    " in text
+        or _PARTED_LETTERS.search(text)
+        # No white space but the space is printable.
+        or (not text.isprintable() and _RUN_OF_WHITE_SPACE.search(text))
+        # The small letter sigma has two forms.
+        or _RUN.search("".join(text.lower().replace("ς", "σ").split()))
     )
 
 
 def _without_look_alikes(match: re.Match[str]) -> str:
     word = unicodedata.normalize("NFD", match[0])
-    if not _ASCII_LETTER.search(word) and not _ALONE.fullmatch(word):
-        return match[0]
     folded = _ACCENTS.sub("", word.translate(_LOOK_ALIKES))
+    if not folded.isascii() and not _ASCII_LETTER.search(word):
+        return match[0]
     return unicodedata.normalize("NFC", folded)
 
 

@@ -39,6 +39,8 @@ MAX_MARKS: Final = 30
 # Where such a run may be: all marks are in it, the commonest signs and emoji are not. A shorter run
 # cannot exceed the bound under NFKC.
 _MARKS: Final = re.compile(r"[^\w\s\x00-\x7f\u2010-\u20cf\u2100-\u2bff\U0001f000-\U0001faff]{10,}")
+# What costs little to find, and has to be there if such a run is.
+_NOT_ASCII: Final = re.compile(r"[^\x00-\x7f][^\x00-\x7f]{9}")
 # Three marks whose combining class is 0, although they decompose to marks of other classes.
 _COMPOSED_MARKS: Final = "\u0f73\u0f75\u0f81"
 
@@ -119,10 +121,10 @@ def to_nfkc(text: str, max_chars: int | None = None) -> str:
     text = units.decode("utf-16-le", "replace")
     ignorable = _IGNORABLE_TO_FFFF if len(units) == 2 * len(text) else _IGNORABLE
     text = ignorable.sub("", text).replace("\u2019", "'")
-    # The compatibility forms of two marks would be letters to the pattern.
-    text = text.replace("\uff9e", "\u3099").replace("\uff9f", "\u309a")
-    may_have_many_marks = _MARKS.search(text)
+    may_have_many_marks = _NOT_ASCII.search(text)
     if may_have_many_marks:
+        # The compatibility forms of two marks would be letters to the pattern.
+        text = text.replace("\uff9e", "\u3099").replace("\uff9f", "\u309a")
         text = _MARKS.sub(_with_few_marks, text)
     if max_chars is not None and len(text) * MAX_EXPANSION > max_chars:
         text = "".join(_blocks(text, max_chars))

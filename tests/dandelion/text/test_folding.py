@@ -129,6 +129,7 @@ def test_look_alikes_are_what_normalization_leaves() -> None:
             assert unicodedata.normalize("NFKC", character) == character
             assert unicodedata.category(character)[0] != "M"
             assert clean(character) == ascii_one
+            assert clean(f"1{character}1") == f"1{ascii_one}1"
 
 
 @pytest.mark.parametrize(
