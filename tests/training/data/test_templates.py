@@ -13,7 +13,13 @@ PARTS: tuple[Part, ...] = ("train", "held_out")
 
 @pytest.mark.parametrize(
     ("name", "least"),
-    [("service_messages", 60), ("scam_messages", 40), ("profanity", 36), ("insults", 24)],
+    [
+        ("service_messages", 60),
+        ("personal_messages", 45),
+        ("scam_messages", 40),
+        ("profanity", 36),
+        ("insults", 24),
+    ],
 )
 def test_there_are_enough_templates_and_about_a_third_is_held_out(name: Name, least: int) -> None:
     counts = {part: len(templates(name, part)) for part in PARTS}
