@@ -19,6 +19,8 @@ PARTS: tuple[Part, ...] = ("train", "held_out")
         ("scam_messages", 40),
         ("profanity", 36),
         ("insults", 24),
+        ("identity_mentions", 30),
+        ("identity_hate", 28),
     ],
 )
 def test_there_are_enough_templates_and_about_a_third_is_held_out(name: Name, least: int) -> None:
@@ -103,3 +105,28 @@ def test_senders_of_frauds_are_those_of_services() -> None:
         assert {match[0] for text in texts(name, "train") for match in banks.finditer(text)} == set(
             banks.pattern.split("|")
         ), name
+
+
+def test_whom_a_text_names_decides_nothing() -> None:
+    """Every group is in harmless and in hateful texts, about as often."""
+    group = re.compile(r"\b(?:muslim|jew|hindu|black|latino|arab|sikh|catholic)")
+    counts = [
+        Counter(
+            match[0]
+            for text in texts(name, "train", per_template=60)
+            for match in group.finditer(text)
+        )
+        for name in ("identity_mentions", "identity_hate")
+    ]
+
+    assert len(counts[0]) == len(counts[1]) == 8
+    assert all(0.5 < counts[0][one] / counts[1][one] < 2 for one in counts[0])
+
+
+def test_groups_that_measure_what_was_learnt_are_in_no_template() -> None:
+    left_out = re.compile(
+        r"\b(?:gay|lesbian|trans|blind|deaf|disabled|old|young|polish|turk)", re.IGNORECASE
+    )
+
+    for name in ("identity_mentions", "identity_hate"):
+        assert not [text for text in texts(name, "train") if left_out.search(text)]

@@ -12,7 +12,15 @@ from functools import cache
 from importlib import resources
 from typing import Any, Final, Literal, get_args
 
-Name = Literal["service_messages", "personal_messages", "scam_messages", "profanity", "insults"]
+Name = Literal[
+    "service_messages",
+    "personal_messages",
+    "scam_messages",
+    "profanity",
+    "insults",
+    "identity_mentions",
+    "identity_hate",
+]
 Part = Literal["train", "held_out"]
 
 NAMES: Final[tuple[Name, ...]] = get_args(Name)
