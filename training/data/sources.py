@@ -112,12 +112,16 @@ def _harmless(source: Source) -> Source:
 
 
 def _from_templates(
-    name: templates.Name, title: str, label_names: tuple[str, str], label: int
+    name: templates.Name,
+    title: str,
+    label_names: tuple[str, str],
+    label: int,
+    per_template: int = 10,
 ) -> Source:
     """Return the texts that our own templates give; those of one template stay in one fold."""
 
     def generate() -> Mapping[str, Sequence[str]]:
-        return templates.texts_by_template(name, "train")
+        return templates.texts_by_template(name, "train", per_template=per_template)
 
     def families(texts: Sequence[str]) -> list[str]:
         family = {text: template for template, found in generate().items() for text in found}
@@ -150,6 +154,7 @@ SOURCES: Final[Mapping[str, Source]] = {
         read=readers.columns("tweet", "class", harmless=(), flagged=("1",)),
         has=(1,),
     ),
+    "davidson_harmless": _harmless(_DAVIDSON),
     "civil_comments": _CIVIL,
     "civil_harmless": _harmless(_CIVIL),
     "wikipedia_talk": _WIKIPEDIA_TALK,
@@ -227,9 +232,12 @@ SOURCES: Final[Mapping[str, Source]] = {
     ),
     "sms_ham": _harmless(datasets.SOURCES["spam"]),
     "service_messages": _from_templates("service_messages", "Service messages", _ORDINARY, 0),
+    "personal_messages": _from_templates("personal_messages", "Personal messages", _ORDINARY, 0),
     "scam_messages": _from_templates("scam_messages", "Scams", ("ham", "spam"), 1),
     "profanity": _from_templates("profanity", "Swearing at nobody", _ORDINARY, 0),
-    "insults": _from_templates("insults", "Insults", _ABUSE, 1),
+    "insults": _from_templates("insults", "Insults", _ABUSE, 1, 60),
+    "identity_mentions": _from_templates("identity_mentions", "People named", _ORDINARY, 0, 60),
+    "identity_hate": _from_templates("identity_hate", "People hated", _ABUSE, 1, 60),
     "speeches": Source(
         name="State of the Union addresses from 1990 on",
         title="Speeches",
