@@ -6,6 +6,7 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
+from training.cache import cache_directory
 from training.cli import readable_errors
 from training.tables import RESULTS
 
@@ -15,10 +16,10 @@ from . import (
     imbalance,
     rendering,
     report,
-    scope,
     sensitivity,
     tuning_pages,
 )
+from .robustness import run as robustness
 from .transfer import log, run
 
 app = typer.Typer(
@@ -89,13 +90,33 @@ def measure_finer_labels() -> None:
     _print_written(RESULTS / "README.md")
 
 
-@app.command("scope")
-def measure_scope() -> None:
-    """Count the harmless texts that the served artifacts flag, by length."""
+@app.command("robustness")
+def measure_robustness(
+    model: Annotated[
+        str | None, typer.Option(help="Measure the variants of this model alone.")
+    ] = None,
+    variant: Annotated[
+        str | None, typer.Option(help="Measure this variant of the model alone.")
+    ] = None,
+    baselines: Annotated[
+        bool, typer.Option(help="Compare with baselines, which takes most of the time.")
+    ] = True,
+    quick: Annotated[
+        bool,
+        typer.Option("--quick", help="A tenth of the texts, no baselines, written into the cache."),
+    ] = False,
+) -> None:
+    """Measure changed texts, harmless texts of any length, and sentences about groups.
+
+    By default of every variant that is served and has two labels, and of its plain network.
+    """
+    output = cache_directory() / "robustness-quick" if quick else RESULTS
+    scale = robustness.Scale() if baselines else robustness.Scale(baselines=())
     with readable_errors():
-        scope.write(RESULTS)
-        rendering.results_page(RESULTS)
-    _print_written(RESULTS / "scope.md")
+        robustness.write(output, model, variant, scale=robustness.QUICK if quick else scale)
+        if not quick:
+            rendering.results_page(RESULTS)
+    _print_written(output / "robustness.md")
 
 
 @app.command("transfer")

@@ -11,15 +11,15 @@ from training.cache import write_atomically
 from training.tables import RESULTS
 
 from . import plots
-from .pages import ablations, imbalance, readme, results, scope, sensitivity, transfer
+from .pages import ablations, imbalance, readme, results, robustness, scope, sensitivity, transfer
 from .pages.wording import rate, small_percent, title, variant_title
 from .plots import Cell, Point
 from .schema.results import LearningCurves, Results
+from .schema.robustness import Robustness
 from .schema.studies import (
     Ablations,
     FinerLabels,
     Imbalance,
-    Scope,
     Sensitivity,
     SensitivityCell,
     Stored,
@@ -34,7 +34,7 @@ SENSITIVITY_FILE = "sensitivity.json"
 IMBALANCE_FILE = "imbalance.json"
 ABLATIONS_FILE = "ablations.json"
 FINER_LABELS_FILE = "finer-labels.json"
-SCOPE_FILE = "scope.json"
+ROBUSTNESS_FILE = "robustness.json"
 TRANSFER_FILE = "transfer.json"
 
 
@@ -43,7 +43,7 @@ def everything(directory: Path = RESULTS, root: Path | None = None) -> list[Path
 
     Args:
         directory: holds the JSON files; pages and plots are written next to them. Those of the
-            ablations, the finer labels, the scope and transfer may be missing.
+            ablations, the finer labels, robustness and transfer may be missing.
         root: of the project, whose README (or page of docs/) holds the result table; None if that
             table is not to be written.
 
@@ -56,7 +56,7 @@ def everything(directory: Path = RESULTS, root: Path | None = None) -> list[Path
     """
     optional = {
         ABLATIONS_FILE: ablations_page,
-        SCOPE_FILE: scope_page,
+        ROBUSTNESS_FILE: robustness_page,
         TRANSFER_FILE: transfer_page,
     }
     return [
@@ -69,6 +69,7 @@ def everything(directory: Path = RESULTS, root: Path | None = None) -> list[Path
             if (directory / file).exists()
             for page in write(directory)
         ),
+        *scope_page(directory),
         *results_page(directory),
         *([] if root is None else result_table(directory, root)),
     ]
@@ -78,16 +79,16 @@ def stored_in(directory: Path) -> Stored:
     """Read everything that the results page is made of.
 
     Raises:
-        TrainingError: a JSON file is missing or of another form; `FinerLabels` and `Scope` may be
-            missing.
+        TrainingError: a JSON file is missing or of another form; `FinerLabels` and `Robustness`
+            may be missing.
     """
-    finer, outside = directory / FINER_LABELS_FILE, directory / SCOPE_FILE
+    finer, robust = directory / FINER_LABELS_FILE, directory / ROBUSTNESS_FILE
     return Stored(
         read(Results, directory / RESULTS_FILE),
         read(Sensitivity, directory / SENSITIVITY_FILE),
         read(Imbalance, directory / IMBALANCE_FILE),
         read(FinerLabels, finer) if finer.exists() else None,
-        read(Scope, outside) if outside.exists() else None,
+        read(Robustness, robust) if robust.exists() else None,
     )
 
 
@@ -150,9 +151,14 @@ def ablations_page(directory: Path) -> list[Path]:
 
 def scope_page(directory: Path) -> list[Path]:
     """Write ``scope.md``."""
-    stored = read(Scope, directory / SCOPE_FILE)
     found = read(Results, directory / RESULTS_FILE)
-    return [_write(directory / "scope.md", scope.page(stored, found))]
+    return [_write(directory / "scope.md", scope.page(found))]
+
+
+def robustness_page(directory: Path) -> list[Path]:
+    """Write ``robustness.md``."""
+    stored = read(Robustness, directory / ROBUSTNESS_FILE)
+    return [_write(directory / "robustness.md", robustness.page(stored))]
 
 
 def transfer_page(directory: Path) -> list[Path]:

@@ -14,10 +14,11 @@ from training.quality.metrics import FITTED, Metrics, majority
 from training.runs import CachedRun, run_all, run_cells
 from training.tables import RESULTS
 
-from . import baselines, finer_labels, imbalance, rendering, results, scope, sensitivity, storage
+from . import baselines, finer_labels, imbalance, rendering, results, sensitivity, storage
 from .figures import epochs
 from .pages import readme
 from .pages.paper import lowest_collapsing_rate
+from .robustness import run as robustness
 from .schema.results import (
     Chosen,
     Comparison,
@@ -96,7 +97,7 @@ def write_report(
     storage.write(_learning_curves(configs, cells), output / rendering.CURVES_FILE)
     if not scale.quick:
         finer_labels.write(output)
-        scope.write(output)
+        robustness.write(output)
     rendering.everything(output, root)
 
 

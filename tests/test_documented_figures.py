@@ -8,7 +8,8 @@ from study.pages.benchmark import ahead
 from study.pages.scope import BASE_RATE, alerts
 from study.pages.wording import percent
 from study.schema.results import Results
-from study.schema.studies import FinerLabels, Scope
+from study.schema.robustness import Robustness
+from study.schema.studies import FinerLabels
 from training.quality import slices
 from training.quality.metrics import Metric
 from training.tables import figure
@@ -70,14 +71,15 @@ def test_finer_labels_of_readme() -> None:
 
 
 def test_flagged_harmless_texts_of_readme() -> None:
-    models = storage.read(Scope, DOCS / "results" / "scope.json").models
+    stored = storage.read(Robustness, DOCS / "results" / "robustness.json")
     (passages,) = (
-        row
-        for one in models
-        for row in one.lengths
-        if one.model == "cyberbullying" and row.words == 40
+        row.flagged
+        for one in stored.variants
+        for row in one.scorers[0].lengths
+        if (one.model, one.served) == ("cyberbullying", True)
+        if (row.corpus, row.words) == ("speeches", 40)
     )
-    flagged = percent(passages.flagged / passages.texts)
+    flagged = percent(passages.count / passages.of)
     assert f"{flagged} of the 40-word passages" in README
 
     ours = RESULTS.chosen["cyberbullying"].variant

@@ -1,4 +1,4 @@
-"""The test fold that an artifact was measured on, read again."""
+"""The folds that an artifact was trained and measured on, read again."""
 
 from dandelion.manifest import Manifest
 
@@ -22,7 +22,7 @@ def read_test_fold(
     Raises:
         TrainingError: the data set is missing, or is not the one that the artifact was trained on.
     """
-    dataset, folds = _split_again(manifest, dataset)
+    dataset, folds = read_folds(manifest, dataset)
     return dataset.take(folds.test)
 
 
@@ -32,7 +32,7 @@ def majority_metrics(manifest: Manifest, dataset: Dataset | None = None) -> Metr
     Raises:
         TrainingError: the data set is missing, or is not the one that the artifact was trained on.
     """
-    dataset, folds = _split_again(manifest, dataset)
+    dataset, folds = read_folds(manifest, dataset)
     train, test = dataset.labels[folds.train], dataset.labels[folds.test]
     return majority(train, test, len(dataset.label_names))
 
@@ -50,7 +50,12 @@ def _texts_of(manifest: Manifest) -> Dataset:
     return sources.dataset_of(config.model, config.sources, match_length=config.match_length)
 
 
-def _split_again(manifest: Manifest, dataset: Dataset | None) -> tuple[Dataset, Split]:
+def read_folds(manifest: Manifest, dataset: Dataset | None = None) -> tuple[Dataset, Split]:
+    """Return the data set that an artifact was trained on and its folds, see `read_test_fold`.
+
+    Raises:
+        TrainingError: the data set is missing, or is not the one that the artifact was trained on.
+    """
     if dataset is None:
         dataset = _texts_of(manifest)
     if manifest.protocol not in set(Protocol):

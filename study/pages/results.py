@@ -10,14 +10,15 @@ from training.tables import COLUMNS, figure, markdown_table
 
 from ..schema.results import Results
 from ..schema.studies import Stored
-from . import benchmark, finer_labels, imbalance, paper, scope, sensitivity
+from . import benchmark, finer_labels, imbalance, paper, robustness, scope, sensitivity
 from .wording import reflow, seeds, title, variant_title
 
 # Pages that the introduction links, and what it writes of them; a quick report has neither.
 _MORE: Final = {
     "ablations.md": "The contributions of single features of the networks are in "
     "[ablations](ablations.md)",
-    "scope.md": "texts unlike these data sets in [scope](scope.md)",
+    "robustness.md": "changed texts, and texts unlike these data sets, in "
+    "[robustness](robustness.md) and [scope](scope.md)",
 }
 
 # Earlier versions of the table, whose readers saw figures of the same test folds.
@@ -58,7 +59,7 @@ def page(stored: Stored, others: Sequence[str]) -> str:
         _baselines(stored),
         _dice(stored),
         _identities(stored.results),
-        _scope(stored),
+        _outside(stored),
         _paper(stored),
         _CURVES,
         _variants(stored.results),
@@ -243,16 +244,15 @@ def _finer_labels(stored: Stored) -> str:
     return f"### What the finer labels are worth\n\n{finer_labels.section(stored.finer_labels)}\n\n"
 
 
-def _scope(stored: Stored) -> str:
-    if stored.scope is None:
+def _outside(stored: Stored) -> str:
+    if stored.robustness is None:
         return ""
     return f"""\
 ## Outside the benchmark
 
-{scope.corpus_note(stored.scope)}
-
-{scope.length_table(stored.scope)}
-More, with the precision of alerts where positives are rare: [scope](scope.md).
+{robustness.summary(stored.robustness)}
+How this was measured, next to the baselines, with changed texts: [robustness](robustness.md). The
+precision of alerts where positives are rare: [scope](scope.md).
 
 """
 

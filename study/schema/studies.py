@@ -1,9 +1,10 @@
-"""The files of the studies: sensitivity, imbalance, ablations, finer labels, scope."""
+"""The files of the studies: sensitivity, imbalance, ablations, finer labels."""
 
 from dataclasses import dataclass
 from typing import Literal
 
 from .results import Results, RowMetrics, Threshold
+from .robustness import Robustness
 
 
 @dataclass(frozen=True, slots=True)
@@ -177,43 +178,6 @@ class FinerLabels:
 
 
 @dataclass(frozen=True, slots=True)
-class LengthRow:
-    """How many harmless texts of one length are flagged."""
-
-    words: int
-    texts: int
-    flagged: int
-
-
-@dataclass(frozen=True, slots=True)
-class ScopeModel:
-    """A served artifact on harmless texts, at its default threshold.
-
-    Attributes:
-        length_auroc: AUROC of the number of words alone, on the model's own data set.
-    """
-
-    model: str
-    variant: str
-    version: str
-    threshold: float
-    length_auroc: float
-    lengths: list[LengthRow]
-
-
-@dataclass(frozen=True, slots=True)
-class Scope:
-    """``scope.json``: what the served artifacts do outside the benchmark."""
-
-    corpus: str
-    source: str
-    licence: str
-    sha256: str
-    seed: int
-    models: list[ScopeModel]
-
-
-@dataclass(frozen=True, slots=True)
 class Stored:
     """Everything that the results page is made of; the quick report lacks the optional parts."""
 
@@ -221,4 +185,4 @@ class Stored:
     sensitivity: Sensitivity
     imbalance: Imbalance
     finer_labels: FinerLabels | None = None
-    scope: Scope | None = None
+    robustness: Robustness | None = None

@@ -15,7 +15,8 @@ from study import rendering, results, storage, tuning_pages
 from study.baselines import BASELINES
 from study.pages import readme
 from study.schema.results import LearningCurves, Results, Row
-from study.schema.studies import Ablations, FinerLabels, Imbalance, Scope, Sensitivity
+from study.schema.robustness import Robustness
+from study.schema.studies import Ablations, FinerLabels, Imbalance, Sensitivity
 from study.schema.transfer import Transfer
 from training import configuration
 from training.evaluation import read_test_fold
@@ -32,7 +33,7 @@ STORED: dict[str, type] = {
     "imbalance.json": Imbalance,
     "ablations.json": Ablations,
     "finer-labels.json": FinerLabels,
-    "scope.json": Scope,
+    "robustness.json": Robustness,
 }
 if (DIRECTORY / "transfer.json").exists():
     STORED["transfer.json"] = Transfer
@@ -142,8 +143,12 @@ def test_serving_follows_the_reports_own_criterion() -> None:
         assert means[chosen.variant] == max(means.values())
 
 
-def test_the_scope_is_that_of_the_served_artifacts() -> None:
-    for one in storage.read(Scope, DIRECTORY / "scope.json").models:
+def test_robustness_is_that_of_the_served_artifacts() -> None:
+    stored = storage.read(Robustness, DIRECTORY / "robustness.json")
+    served = {one.model: one for one in stored.variants if one.served}
+    two_labels = {path.parent.name for path in DIRECTORIES if load_manifest(path).threshold}
+    assert served.keys() == two_labels & RESULTS.chosen.keys()
+    for one in served.values():
         assert one.variant == RESULTS.chosen[one.model].variant
         assert one.version == load_manifest(ARTIFACTS / one.model / one.variant).version
 

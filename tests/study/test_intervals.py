@@ -1,4 +1,4 @@
-"""The corrected interval against the textbook's, by hand."""
+"""Intervals against the textbook's, by hand and by their definitions."""
 
 import math
 import statistics
@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy import stats
 
-from study.intervals import corrected_interval
+from study.intervals import corrected_interval, upper_bound, wilson
 
 
 def test_by_hand() -> None:
@@ -29,3 +29,23 @@ def test_holds_the_mean_and_is_wider_than_the_uncorrected(values: list[float]) -
 def test_one_value_has_no_interval() -> None:
     with pytest.raises(ValueError, match="two values or more, not 1; take more seeds"):
         corrected_interval([0.5])
+
+
+@given(st.integers(0, 50), st.integers(1, 50))
+def test_the_upper_bound_is_where_so_few_would_be_found_in_one_of_twenty(
+    count: int, more: int
+) -> None:
+    bound = upper_bound(count, count + more)
+    assert stats.binom.cdf(count, count + more, bound) == pytest.approx(0.05)
+    assert upper_bound(more, more) == 1
+
+
+@given(st.integers(0, 100), st.integers(0, 100))
+def test_wilsons_interval_is_where_the_score_test_is_just_not_rejected(a: int, b: int) -> None:
+    if a + b == 0:
+        return
+    share = a / (a + b)
+    for bound in wilson(a, a + b):
+        if 1e-9 < bound < 1 - 1e-9:
+            score = (share - bound) / math.sqrt(bound * (1 - bound) / (a + b))
+            assert abs(score) == pytest.approx(stats.norm.ppf(0.975))

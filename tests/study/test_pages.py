@@ -25,9 +25,6 @@ from study.schema.studies import (
     FinerLabels,
     FinerLabelsRow,
     Imbalance,
-    LengthRow,
-    Scope,
-    ScopeModel,
     Sensitivity,
     SensitivityCell,
     Stored,
@@ -188,13 +185,6 @@ def test_alerts_follow_from_accuracy_and_f1(positives: int, missed: int, false_a
     assert found.precision(0.01) == pytest.approx(expected)
 
 
-def test_the_flagged_share_has_its_interval() -> None:
-    models = [ScopeModel("spam", "dice", "abc", 0.5, 0.7, [LengthRow(40, 400, 200)])]
-    stored = Scope("speeches", "somewhere", "CC0", "0", 0, models)
-    # Wilson's interval of 200 in 400 is .451 to .549.
-    assert "| 40 | 50 % (45–55) |" in scope_page.length_table(stored)
-
-
 def finer_row(kind: str, name: str, labels: int, value: float) -> FinerLabelsRow:
     metrics = row_metrics(macro_f1=[value], auroc=[value])
     return FinerLabelsRow(kind, name, labels, metrics)  # type: ignore[arg-type]
@@ -258,15 +248,15 @@ def test_marks_are_found_wherever_the_documentation_has_them(tmp_path: Path) -> 
 
 
 def test_a_wrong_file_is_named_with_the_place(tmp_path: Path) -> None:
-    path = tmp_path / "scope.json"
-    with pytest.raises(StorageError, match=r"scope.json: no such file"):
-        read(Scope, path)
-    path.write_text('{"corpus": "speeches"}')
-    with pytest.raises(StorageError, match=r"scope.json: source: Field required"):
-        read(Scope, path)
+    path = tmp_path / "ablations.json"
+    with pytest.raises(StorageError, match=r"ablations.json: no such file"):
+        read(Ablations, path)
+    path.write_text('{"sample_rows": {}}')
+    with pytest.raises(StorageError, match=r"ablations.json: questions: Field required"):
+        read(Ablations, path)
 
 
-def test_the_results_page_needs_neither_finer_labels_nor_scope() -> None:
+def test_the_results_page_needs_neither_finer_labels_nor_robustness() -> None:
     stored = Stored(
         compared(),
         read(Sensitivity, ROOT / "docs" / "results" / "sensitivity.json"),
@@ -274,7 +264,7 @@ def test_the_results_page_needs_neither_finer_labels_nor_scope() -> None:
     )
     text = results.page(stored, ["README.md", "tuning-spam.md"])
     assert "ablations.md" not in text
-    assert "scope.md" not in text
+    assert "robustness.md" not in text
     assert "[spam](tuning-spam.md)" in text
     assert "## Outside the benchmark" not in text
     lines = [line for line in text.splitlines() if not line.startswith(("|", "!", "#"))]

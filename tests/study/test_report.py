@@ -14,7 +14,6 @@ from study import (
     imbalance,
     report,
     results,
-    scope,
     sensitivity,
     storage,
 )
@@ -22,8 +21,10 @@ from study import cli as study_cli
 from study.baselines import BASELINES, timing
 from study.baselines import runs as baseline_runs
 from study.pages import readme
+from study.robustness import run as robustness
 from study.schema.results import LearningCurves, PaperFigures, Results
-from study.schema.studies import Ablations, Imbalance, LengthRow, Scope, ScopeModel, Sensitivity
+from study.schema.robustness import CorpusRecord, Robustness
+from study.schema.studies import Ablations, Imbalance, Sensitivity
 from study.storage import read
 from training import actions, cache, cli
 from training.data import datasets
@@ -68,11 +69,11 @@ def project(
     monkeypatch.setattr(imbalance, "write", at_scale(imbalance.write, sweep))
     # These two are about the real artifacts and data sets; they have tests of their own.
     monkeypatch.setattr(finer_labels, "write", lambda _: None)
-    lengths = [LengthRow(40, 400, 100)]
-    outside = Scope(
-        "speeches", "here", "CC0", "0", 0, [ScopeModel("tiny", "mse", "0", 0.5, 0.5, lengths)]
+    corpus = CorpusRecord("speeches", "speeches", "a package", "CC0", "0")
+    nothing = Robustness(0, [corpus], [], (0, 0), [], [])
+    monkeypatch.setattr(
+        robustness, "write", lambda place: storage.write(nothing, place / "robustness.json")
     )
-    monkeypatch.setattr(scope, "write", lambda place: storage.write(outside, place / "scope.json"))
     return tmp_path
 
 
