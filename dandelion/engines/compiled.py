@@ -15,9 +15,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..text import characters, surface
-from ..text.folding import fold
+from ..text.folding import fold, without_look_alikes
 from ..text.grams import Features
-from ..text.tokenizer import clean
+from ..text.tokenizer import to_nfkc
 from ..text.vocabulary import Vocabulary
 from ..text.windows import MAX_WORD_CHARS, Windows
 from .library import MAX_DIGITS, Model, Table, libraries
@@ -181,8 +181,9 @@ class CompiledScorer:
         texts = tuple(texts)
         joined = "".join(texts)
         if not joined.isascii():
-            read = fold if is_nfkc else clean
-            texts = [text if text.isascii() else read(text) for text in texts]
+            if not is_nfkc:
+                texts = [text if text.isascii() else to_nfkc(text) for text in texts]
+            texts = [text if text.isascii() else without_look_alikes(text) for text in texts]
             joined = "".join(texts)
         counts = None
         address, library = self._encode(texts, joined, FOLD | self._to_cut)
@@ -205,7 +206,7 @@ class CompiledScorer:
         The address is ``_unready`` if a text needs one of the checks.
 
         Args:
-            texts: in NFKC, folded unless they are ASCII.
+            texts: in NFKC, without look-alikes.
             joined: the same in one.
             checks: what the texts may need; 0 if they are ready.
         """
@@ -245,13 +246,14 @@ class CompiledScorer:
             FOLD | self._to_cut,
             needs.buffer_info()[0],
         )
+        # The kernel does not know what it has not met before.
         found = [
-            fold(text) if need & FOLD else text for text, need in zip(texts, needs, strict=True)
+            fold(text) if need & (FOLD | UNKNOWN) else text
+            for text, need in zip(texts, needs, strict=True)
         ]
         if self._windows is None:
             return found, None
         windows = [
-            # The kernel does not know what it has not met before.
             self._windows.cut(text) if need & (CUT | UNKNOWN) else [text]
             for text, need in zip(found, needs, strict=True)
         ]

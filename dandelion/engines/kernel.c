@@ -458,17 +458,18 @@ static int is_parted(const uint8_t *classes, const uint32_t *text, int64_t lengt
   return 0;
 }
 
-/* Whether folding changes an ASCII text. Others are folded before they arrive. */
-static int may_fold(const Model *model, const uint32_t *text, int64_t length) {
+/* Whether folding changes a text without look-alikes. */
+static uint8_t may_fold(const Model *model, const uint32_t *text, int64_t length) {
   const uint8_t *classes = model->classes;
   uint32_t before = 0, visible = 0; /* the character before, and the last that is not white space */
   int64_t run = 0, signs = 0;
   int found = 0;
+  uint8_t common = ENTERED;
   for (int64_t i = 0; i < length; i++) {
-    uint32_t code = text[i];
-    if (code >= 128) return 0;
-    uint8_t class = classes[code];
-    if (class & LETTER) code |= 32; /* in lower case */
+    /* Read first, because compiled.py writes it last, perhaps in another thread right now. */
+    uint8_t class = __atomic_load_n(classes + text[i], __ATOMIC_ACQUIRE);
+    common &= class;
+    uint32_t code = model->lower[text[i]];
     run = code == before ? run + 1 : 1;
     before = code;
     if (class & BLANK) {
@@ -484,7 +485,7 @@ static int may_fold(const Model *model, const uint32_t *text, int64_t length) {
     }
     visible = code;
   }
-  return found;
+  return !common ? UNKNOWN : found ? FOLD : 0;
 }
 
 /* Whether a text has more words than a window. */
@@ -501,7 +502,7 @@ static uint8_t is_long(const Model *model, const uint32_t *text, int64_t length)
 }
 
 static uint8_t needs_of(const Model *model, const uint32_t *text, int64_t length, int checks) {
-  uint8_t needs = checks & FOLD && may_fold(model, text, length) ? FOLD : 0;
+  uint8_t needs = checks & FOLD ? may_fold(model, text, length) : 0;
   /* A word needs a character and white space. */
   if (checks & CUT && length > 2 * (int64_t)model->window_words)
     needs |= is_long(model, text, length);

@@ -68,12 +68,19 @@ def fold(text: str) -> str:
         >>> fold("F R E E entry!!!!!! сlick nооw, soooooo good")
         'FREE entry!!! click noow, sooo good'
     """
-    if not text.isascii() and _FOLDED.search(unicodedata.normalize("NFD", text)):
-        text = _WORD.sub(_without_look_alikes, text)
+    if not text.isascii():
+        text = without_look_alikes(text)
     if not _may_change(text):
         return text
     text = _PARTED.sub(_joined, text)
     return _RUNS.sub(_cut, text)
+
+
+def without_look_alikes(text: str) -> str:
+    """Return a text in NFKC without look-alikes and accents: the first step of `fold`."""
+    if _FOLDED.search(unicodedata.normalize("NFD", text)):
+        return _WORD.sub(_without_look_alikes, text)
+    return text
 
 
 def _may_change(text: str) -> bool:
