@@ -1,6 +1,6 @@
 """Two engines that compute the same scores: compiled where it could be built, NumPy everywhere."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from types import MappingProxyType
 from typing import Any, Final, Literal, Protocol, get_args
 
@@ -39,7 +39,16 @@ class Scorer(Protocol):
 
 
 class NumPyScorer:
-    """The engine that defines the scores and is always available."""
+    """The engine that defines the scores and is always available.
+
+    Args:
+        vocabulary: of v − 1 known tokens.
+        features: of the wide path; None without one.
+        network: the weights.
+        windows: how long texts are cut; None for not at all.
+        is_binary: whether there are two labels.
+        read: raw text → what the network reads; another than `clean` serves ablations.
+    """
 
     name: Final[Engine] = "numpy"
 
@@ -51,16 +60,18 @@ class NumPyScorer:
         windows: Windows | None = None,
         *,
         is_binary: bool,
+        read: Callable[[str], str] = clean,
     ) -> None:
         self._vocabulary = vocabulary
         self._features = features
         self._network = network
         self._windows = windows
         self._is_binary = is_binary
+        self._read = read
 
     def encode(self, texts: Sequence[str], *, is_nfkc: bool = False) -> Encoded:
         """Find tokens, grams and surface of texts, which may be in NFKC already."""
-        read = fold if is_nfkc else clean
+        read = fold if is_nfkc else self._read
         found = [read(text) for text in texts]
         counts = None
         if self._windows is not None:

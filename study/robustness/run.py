@@ -165,7 +165,7 @@ def measure(job: Job) -> RobustVariant:
     own = ours(classifier, threshold)
     scorers = [own]
     if job.served:
-        scorers.append(without_reading(classifier, threshold))
+        scorers.append(without_reading(job.directory, threshold))
         scorers += fitted_baselines(manifest, dataset, folds, job.scale.baselines)
     scores = own.scores([one.text for one in sentences()])
     return RobustVariant(

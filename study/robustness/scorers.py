@@ -1,10 +1,10 @@
 """What is compared: anything that scores raw texts, with a threshold.
 
-Ours is an artifact with its threshold. A baseline gets the same help: the same training texts, read
-with `dandelion.text.tokenizer.clean`, and a threshold by the same rule, fitted on validation.
+Ours is an artifact with its threshold. A baseline gets the same help: the same training texts and
+weights, read with `dandelion.text.tokenizer.clean`, and a threshold by the same rule, fitted on
+validation.
 """
 
-import unicodedata
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,11 +15,16 @@ import sklearn
 from numpy.typing import NDArray
 from threadpoolctl import threadpool_limits
 
-from dandelion import Classifier
+from dandelion import Classifier, artifact
 from dandelion.classifier import chunks
-from dandelion.decision.threshold import fit_threshold
+from dandelion.decision.threshold import (
+    FalseAlarmLimit,
+    fit_limited_threshold,
+    fit_threshold,
+)
+from dandelion.engines.choice import NumPyScorer
 from dandelion.manifest import Manifest
-from dandelion.text.tokenizer import clean
+from dandelion.text.tokenizer import clean, to_nfkc
 from training.cache import code, directory, key
 from training.data.datasets import Dataset
 from training.data.splits import Split
@@ -67,25 +72,32 @@ def ours(classifier: Classifier, threshold: float) -> Scorer:
     return Scorer(classifier.manifest.variant, "ours", classifier.scores, threshold)
 
 
-def without_reading(classifier: Classifier, threshold: float) -> Scorer:
+def without_reading(directory: Path, threshold: float) -> Scorer:
     """Return an artifact whose texts are normalized to NFKC and not read otherwise.
 
     It learned with the reading of `dandelion.text.tokenizer.clean`: the ablation is of the reading
     when texts are scored.
+
+    Args:
+        directory: of the artifact.
+        threshold: a text is flagged from this score on.
     """
+    stored = artifact.load(directory)
+    manifest = stored.manifest
+    engine = NumPyScorer(
+        stored.vocabulary,
+        manifest.wide_features,
+        stored.network,
+        manifest.text_windows,
+        is_binary=True,
+        read=to_nfkc,
+    )
 
     def scores(texts: Sequence[str]) -> NDArray[np.floating]:
-        normalized = [_nfkc(text) for text in texts]
-        return np.concatenate(
-            [
-                classifier.infer(classifier.encode(piece, is_clean=True))
-                for piece in chunks(normalized)
-            ]
-        )
+        return np.concatenate([engine.infer(engine.encode(piece)) for piece in chunks(texts)])
 
-    return Scorer(
-        f"{classifier.manifest.variant} without the reading", "without reading", scores, threshold
-    )
+    name = f"{manifest.variant} without the reading"
+    return Scorer(name, "without reading", scores, threshold)
 
 
 def fitted_baselines(
@@ -103,26 +115,53 @@ def fitted_baselines(
 
 
 def _baseline(name: str, manifest: Manifest, dataset: Dataset, folds: Split) -> Scorer:
-    decided_by = (name, manifest.seed, dataset.content_sha256, folds.sha256(), sklearn.__version__)
+    weights = None if dataset.weights is None else dataset.weights[folds.train]
     # The reading is part of what is fitted.
     modules = (baselines.models.__name__, clean.__module__, "dandelion.text.folding")
-    path = directory("robustness", key(*decided_by, code(*modules))) / "baseline.model"
+    decided_by = (
+        name,
+        manifest.seed,
+        dataset.content_sha256,
+        None if weights is None else weights.tobytes(),
+        folds.sha256(),
+        sklearn.__version__,
+        code(*modules),
+    )
+    path = directory("robustness", key(*decided_by)) / "baseline.model"
     baseline = BASELINES[name]
     with threadpool_limits(1):
         if path.exists():
             fitted = baseline.load(path)
         else:
             texts, labels = dataset.take(folds.train)
-            fitted, _ = baseline.fit(tuple(map(clean, texts)), labels, manifest.seed)
+            fitted, _ = baseline.fit(tuple(map(clean, texts)), labels, manifest.seed, weights)
             _keep(fitted, path)
-        texts, labels = dataset.take(folds.validation)
-        threshold, _ = fit_threshold(labels, fitted.scores([clean(text) for text in texts]))
 
     def scores(texts: Sequence[str]) -> NDArray[np.floating]:
         with threadpool_limits(1):
             return fitted.scores([clean(text) for text in texts])
 
+    texts, _ = dataset.take(folds.validation)
+    threshold = _threshold(manifest, dataset, folds.validation, scores(texts))
     return Scorer(name, "baseline", scores, threshold)
+
+
+def _threshold(
+    manifest: Manifest, dataset: Dataset, rows: NDArray[np.int64], scores: NDArray[np.floating]
+) -> float:
+    """Fit a threshold on some rows, by the rule of an artifact."""
+    labels = dataset.labels[rows]
+    rule = manifest.threshold_rule or {}
+    if rule.get("criterion") != "limits" or dataset.origins is None:
+        return fit_threshold(labels, scores)[0]
+    origins, names = dataset.origins[rows], dataset.source_names
+    limits = [
+        FalseAlarmLimit(
+            np.isin(origins, [names.index(one) for one in of["sources"]]), of["max_fpr"]
+        )
+        for of in rule["limits"]
+    ]
+    return fit_limited_threshold(labels, scores, limits)
 
 
 def _keep(fitted: baselines.Fitted, path: Path) -> None:
@@ -130,8 +169,3 @@ def _keep(fitted: baselines.Fitted, path: Path) -> None:
     temporary = path.with_suffix(".part")
     fitted.save(temporary)
     temporary.replace(path)
-
-
-def _nfkc(text: str) -> str:
-    units = text.encode("utf-16-le", "surrogatepass")
-    return unicodedata.normalize("NFKC", units.decode("utf-16-le", "replace"))

@@ -139,7 +139,7 @@ def test_each_group_is_ranked_against_the_others() -> None:
 
 def test_the_ablation_reads_nothing_but_nfkc() -> None:
     classifier = Classifier.load(SPAM)
-    served, bare = scorers.ours(classifier, 0.5), scorers.without_reading(classifier, 0.5)
+    served, bare = scorers.ours(classifier, 0.5), scorers.without_reading(SPAM, 0.5)
     plain = ["free entry", "ﬁne", "Lunch at 12?"]
     assert bare.scores(plain) == pytest.approx(served.scores(plain), abs=1e-6)
     hidden = ["f\u200br\u200be\u200be entry", "f.r.e.e entry", "free entry" + "." * 200, "\ud800"]
