@@ -52,7 +52,7 @@ class NumPyScorer:
 
     name: Final[Engine] = "numpy"
 
-    def __init__(
+    def __init__(  # noqa: PLR0913
         self,
         vocabulary: Vocabulary,
         features: Features | None,

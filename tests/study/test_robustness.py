@@ -142,7 +142,7 @@ def test_the_ablation_reads_nothing_but_nfkc() -> None:
     served, bare = scorers.ours(classifier, 0.5), scorers.without_reading(SPAM, 0.5)
     plain = ["free entry", "ﬁne", "Lunch at 12?"]
     assert bare.scores(plain) == pytest.approx(served.scores(plain), abs=1e-6)
-    hidden = ["f\u200br\u200be\u200be entry", "f.r.e.e entry", "free entry" + "." * 200, "\ud800"]
+    hidden = ["fr\u0435e entry", "f.r.e.e entry", "free entry" + "." * 200, "\ud800"]
     assert (abs(bare.scores(hidden[:3]) - served.scores(hidden[:3])) > 1e-4).all()
     assert bare.scores(hidden).shape == (4,)
     assert served.flags([]).shape == (0,)
