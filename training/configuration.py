@@ -14,6 +14,7 @@ from pydantic_core import ErrorDetails
 from dandelion.quantization import Precision
 from dandelion.text.grams import Features
 
+from .data.augmentation import Kind
 from .data.datasets import SOURCES, Source
 from .data.sources import source_named
 from .errors import ConfigurationError, DatasetError
@@ -146,6 +147,17 @@ class LimitChoice(BaseModel):
     """Largest share of these texts that may be flagged, out of fold."""
 
 
+class Augmentation(BaseModel):
+    """Changed copies of training texts, see `training.data.augmentation`."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True)
+
+    kinds: tuple[Kind, ...] = Field(min_length=1)
+    """How copies are changed."""
+    share: float = Field(0.25, gt=0, le=1)
+    """Share of the training texts that have a copy."""
+
+
 class Configuration(BaseModel):
     """Everything that decides how a variant is trained, except data and seed."""
 
@@ -176,6 +188,9 @@ class Configuration(BaseModel):
     model card when the variant is served."""
     not_for: str = ""
     """What it is not for."""
+
+    augmentation: Augmentation | None = None
+    """Changed copies of training texts that are learnt as well; None for none."""
 
     loss: str
     """A name in `training.losses.registry`."""
@@ -421,6 +436,7 @@ _TABLES: Final[Mapping[str, type[BaseModel]]] = {
     "sources": SourceChoice,
     "windows": WindowChoice,
     "limits": LimitChoice,
+    "augmentation": Augmentation,
 }
 
 

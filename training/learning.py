@@ -22,6 +22,7 @@ from dandelion.text.vocabulary import Vocabulary
 from dandelion.text.windows import Windows
 
 from .configuration import Configuration
+from .data import augmentation
 from .data.datasets import Dataset
 from .fitting.batches import Fold
 from .fitting.trainer import Fit, OnEpoch, fit, ignore_epoch
@@ -145,7 +146,13 @@ def encode(  # noqa: PLR0913
     types: Labels | None = None,
     glove: Path | None = None,
 ) -> Encoded:
-    """Encode some rows of a data set for a fit, see `learn`."""
+    """Encode some rows of a data set for a fit, see `learn`.
+
+    Changed copies of the rows to learn from are the same for every seed.
+    """
+    if config.augmentation is not None and types is None:
+        kinds, share = config.augmentation.kinds, config.augmentation.share
+        dataset, train = augmentation.extended(dataset, train, kinds, share, seed=0)
     vectors = _load_vectors(glove, config.dimensions)
     features = None if config.wide is None else config.wide.features()
     tokens = _tokens(dataset)
