@@ -10,8 +10,8 @@ from dataclasses import replace
 from typing import Final, Literal, get_args
 
 import numpy as np
+from numpy.typing import NDArray
 
-from ..quality.metrics import Labels
 from .datasets import Dataset
 
 Kind = Literal["ordinary_words", "leet", "repeated_letters"]
@@ -27,8 +27,8 @@ _LEET: Final = str.maketrans("aeiosAEIOS", "4310543105")
 
 
 def extended(
-    dataset: Dataset, train: Labels, kinds: Sequence[Kind], share: float, seed: int
-) -> tuple[Dataset, Labels]:
+    dataset: Dataset, train: NDArray[np.int64], kinds: Sequence[Kind], share: float, seed: int
+) -> tuple[Dataset, NDArray[np.int64]]:
     """Add changed copies of training texts to a data set.
 
     A copy is drawn as often as its original; each is changed in one of the kinds.
