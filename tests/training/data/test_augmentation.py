@@ -1,18 +1,15 @@
 """Changed copies of training texts."""
 
-import random
+from dataclasses import replace
 
 import numpy as np
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
-from training.data.augmentation import KINDS, Kind, changed, extended
+from training.data.augmentation import KINDS, Kind, extended
 from training.data.datasets import Dataset
 
 TEXTS = tuple(f"text number {n} about gardens and trains" for n in range(40))
 LABELS = np.arange(40, dtype=np.int64) % 2
-ORDINARY = [["see", "you"], ["the", "train", "leaves", "at", "noon"]]
 
 
 def _dataset() -> Dataset:
@@ -28,25 +25,27 @@ def _dataset() -> Dataset:
     )
 
 
-def test_copies_stand_behind_and_take_label_origin_and_weight_of_their_original() -> None:
+def test_copies_stand_behind_and_take_label_and_origin_of_their_original() -> None:
     dataset = _dataset()
     train = np.arange(0, 40, 3)
 
-    grown, rows = extended(dataset, train, ["repeated_letters"], 1.0, seed=0)
+    grown, rows = extended(dataset, train, ["case"], 1.0, seed=0)
 
     assert grown.texts[:40] == TEXTS
     assert rows.tolist() == [*train.tolist(), *range(40, 40 + len(train))]
     assert grown.origins is not None
     assert grown.weights is not None
-    np.testing.assert_array_equal(grown.labels[40:], LABELS[train])
-    np.testing.assert_array_equal(grown.origins[40:], train // 20)
-    np.testing.assert_array_equal(grown.weights[40:], np.linspace(1, 2, 40)[train])
+    numbers = np.array([int(text.split()[2]) for text in grown.texts[40:]])
+    assert set(numbers.tolist()) <= set(train.tolist())
+    np.testing.assert_array_equal(grown.labels[40:], LABELS[numbers])
+    np.testing.assert_array_equal(grown.origins[40:], numbers // 20)
+    np.testing.assert_allclose(grown.weights[40:], np.linspace(1, 2, 40)[train].mean())
 
 
 def test_only_rows_to_learn_from_give_copies_and_words() -> None:
     train = np.arange(10)
 
-    grown, _ = extended(_dataset(), train, KINDS, 1.0, seed=3)
+    grown, _ = extended(_dataset(), train, ["ordinary_words", "case"], 1.0, seed=3)
 
     numbers = {word for text in grown.texts[40:] for word in text.split() if word.isdecimal()}
     assert numbers <= {str(n) for n in range(10)}
@@ -77,27 +76,21 @@ def test_a_data_set_without_weights_keeps_none() -> None:
     assert grown.weights is None
 
 
-@given(st.text(), st.integers())
-def test_ordinary_words_are_put_next_to_the_words_of_the_text(text: str, seed: int) -> None:
-    words = text.split()[:40]
+@pytest.mark.parametrize("kind", KINDS)
+def test_each_kind_changes_texts(kind: Kind) -> None:
+    grown, _ = extended(_dataset(), np.arange(40), [kind], 1.0, seed=0)
 
-    found = changed(text, "ordinary_words", ORDINARY, random.Random(seed)).split()
-
-    assert len(found) - len(words) in {10, 20, 30}
-    assert found[: len(words)] == words or found[len(found) - len(words) :] == words
-
-
-@given(st.text(), st.integers(), st.sampled_from(["leet", "repeated_letters"]))
-def test_words_are_changed_one_by_one(text: str, seed: int, kind: Kind) -> None:
-    found = changed(text, kind, ORDINARY, random.Random(seed)).split()
-
-    assert len(found) == len(text.split())
-    added = 0 if kind == "leet" else 2
-    assert {len(new) - len(old) for new, old in zip(found, text.split(), strict=True)} <= {0, added}
+    changed = set(grown.texts[40:]) - set(TEXTS)
+    assert len(changed) >= 20
+    if kind == "ordinary_words":
+        assert {len(text.split()) for text in changed} == {27}
 
 
-def test_each_kind_changes_a_text() -> None:
-    for kind in KINDS:
-        assert changed("nobody likes this garden", kind, ORDINARY, random.Random(2)) != (
-            "nobody likes this garden"
-        )
+def test_rows_are_copied_as_their_weight_says() -> None:
+    weights = np.where(np.arange(40) < 10, 3.0, 1.0)
+    grown, _ = extended(replace(_dataset(), weights=weights), np.arange(40), ["case"], 1.0, seed=0)
+
+    numbers = [int(text.split()[2]) for text in grown.texts[40:]]
+    assert sum(number < 10 for number in numbers) == 20  # 30 of 60, of 40 copies
+    assert grown.weights is not None
+    assert grown.weights[40:].tolist() == [1.5] * 40
