@@ -46,6 +46,7 @@ enum { SPACE, LOWER, UPPER, DIGIT, SIGN };
 
 #define MAX_DIGITS 16
 #define MAX_RUN 3
+#define MAX_SIGNS 9
 #define MAX_COUNTS 64
 #define MAX_LEVEL 63
 #define LEVELS 64
@@ -462,7 +463,7 @@ static int is_parted(const uint8_t *classes, const uint32_t *text, int64_t lengt
 static uint8_t may_fold(const Model *model, const uint32_t *text, int64_t length) {
   const uint8_t *classes = model->classes;
   uint32_t before = 0, visible = 0; /* the character before, and the last that is not white space */
-  int64_t run = 0, signs = 0;
+  int64_t run = 0, same = 0, signs = 0; /* signs: of any kind, without white space between */
   int found = 0;
   uint8_t common = ENTERED;
   for (int64_t i = 0; i < length; i++) {
@@ -474,14 +475,16 @@ static uint8_t may_fold(const Model *model, const uint32_t *text, int64_t length
     before = code;
     if (class & BLANK) {
       found |= run > MAX_RUN;
+      signs = 0;
       continue;
     }
+    if (class & (LETTER | DECIMAL)) signs = 0;
     if (class & LETTER) {
       found |= run > MAX_RUN;
       if (i && is_separator(text[i - 1])) found |= is_parted(classes, text, length, i);
     } else if (!(class & DECIMAL)) {
-      signs = code == visible ? signs + 1 : 1;
-      found |= signs > MAX_RUN;
+      same = code == visible ? same + 1 : 1;
+      found |= same > MAX_RUN || ++signs > MAX_SIGNS;
     }
     visible = code;
   }

@@ -4,12 +4,14 @@ Spelling that readers see through, but that hides words from a model, is undone:
 
 - accents on ASCII letters and digits are removed, and look-alikes become the ASCII character that
   they share a skeleton with (Unicode Technical Standard 39, section 4), in words that have an ASCII
-  letter or consist of look-alikes alone; other words stay. A word ends at white space and at an
-  ASCII sign;
+  letter or consist of look-alikes alone; other words stay. A word ends at white space and at a sign
+  that is no look-alike and, behind a letter, no mark;
 - single ASCII letters that are parted by the same one or two spaces, dots, hyphens, asterisks or
   underscores are joined, from three letters on (``f r e e``, ``f.r.e.e``);
 - runs of one letter, of one sign (also with white space between) and of one kind of white space are
-  cut at three.
+  cut at three;
+- then, runs of any signs are cut at nine code points: three times three. What begins with the ninth
+  sign behind white space belongs to such a run.
 
 Digits stay, and so does every other ASCII character. No text becomes longer, a text that was folded
 stays as it is, and every step is linear in the length of the text.
@@ -22,6 +24,7 @@ from typing import Final
 from .confusables import LOOK_ALIKES
 
 MAX_RUN: Final = 3
+MAX_SIGNS: Final = 9
 
 _LOOK_ALIKES: Final = {
     ord(character): ascii_one
@@ -54,11 +57,16 @@ _RUNS: Final = re.compile(
     rf"({_LETTER})\1{{3,}}+|(\s)\2{{3,}}+|({_SIGN})(?:\s*\3){{3,}}+", re.IGNORECASE
 )
 _WHITE_SPACE: Final = re.compile(r"\s")
+# From more signs than may stay to the last that only white space parts from them.
+_SIGNS: Final = re.compile(rf"(?:{_SIGN}){{{MAX_SIGNS + 1}}}(?:\s*+(?:{_SIGN}))*+")
+_SIGN_OUTSIDE_ASCII: Final = re.compile(r"[^\w\s\x00-\x7f]")
 
 # What a text has that the patterns above match; they take three times as long as these do.
 _PARTED_LETTERS: Final = re.compile(r"[ .*_-][A-Za-z][ .*_-]{1,2}[A-Za-z](?![A-Za-z0-9])")
 _RUN_OF_WHITE_SPACE: Final = re.compile(r"(\s)\1{3}")
 _RUN: Final = re.compile(r"(.)\1(?<!\d)\1\1", re.DOTALL)
+# Letters outside ASCII may be signs here: the search would take longer without.
+_MANY_SIGNS: Final = re.compile(rf"[^A-Za-z0-9\s][^A-Za-z0-9\s]{{{MAX_SIGNS}}}")
 
 
 def fold(text: str) -> str:
@@ -73,7 +81,8 @@ def fold(text: str) -> str:
     if not _may_change(text):
         return text
     text = _PARTED.sub(_joined, text)
-    return _RUNS.sub(_cut, text)
+    text = _RUNS.sub(_cut, text)
+    return _SIGNS.sub(_without_many_signs, text)
 
 
 def without_look_alikes(text: str) -> str:
@@ -84,7 +93,7 @@ def without_look_alikes(text: str) -> str:
 
 
 def _may_change(text: str) -> bool:
-    """Return whether the text may have parted letters or a run."""
+    """Return whether the text may have parted letters, a run or many signs."""
     return bool(
         "    " in text
         or _PARTED_LETTERS.search(text)
@@ -92,14 +101,41 @@ def _may_change(text: str) -> bool:
         or (not text.isprintable() and _RUN_OF_WHITE_SPACE.search(text))
         # The small letter sigma has two forms.
         or _RUN.search("".join(text.lower().replace("ς", "σ").split()))
+        or _MANY_SIGNS.search(text)
     )
 
 
 def _without_look_alikes(match: re.Match[str]) -> str:
-    word = unicodedata.normalize("NFD", match[0])
-    folded = _ACCENTS.sub("", word.translate(_LOOK_ALIKES))
-    if not folded.isascii() and not _ASCII_LETTER.search(word):
-        return match[0]
+    if not _SIGN_OUTSIDE_ASCII.search(match[0]):
+        return _folded(match[0])
+    found = []
+    word = ""
+    for character in match[0]:
+        if _is_in_word(character, is_word=bool(word)):
+            word += character
+            continue
+        found += [_folded(word), character]
+        word = ""
+    return "".join([*found, _folded(word)])
+
+
+def _is_in_word(character: str, *, is_word: bool) -> bool:
+    """Return whether a character that is no white space is part of a word.
+
+    Args:
+        character: that is asked for.
+        is_word: whether the one before it is part of a word.
+    """
+    if character.isalnum() or ord(character) in _LOOK_ALIKES:
+        return True
+    return is_word and unicodedata.category(character)[0] == "M"
+
+
+def _folded(word: str) -> str:
+    parts = unicodedata.normalize("NFD", word)
+    folded = _ACCENTS.sub("", parts.translate(_LOOK_ALIKES))
+    if not folded.isascii() and not _ASCII_LETTER.search(parts):
+        return word
     return unicodedata.normalize("NFC", folded)
 
 
@@ -112,6 +148,30 @@ def _cut(match: re.Match[str]) -> str:
     sign = match[3]
     if not sign:
         return run[-MAX_RUN:]
-    # A sign outside ASCII ends no word: joined, the words around the run would become one.
+    # A look-alike or mark ends no word: joined, the words around the run would become one.
     gap = "" if sign.isascii() or not _WHITE_SPACE.search(run) else " "
-    return gap.join(sign * MAX_RUN)
+    return sign * (MAX_RUN - 1) + gap + sign
+
+
+def _without_many_signs(match: re.Match[str]) -> str:
+    """Cut runs of signs that end words, so that the words around them stay what they are."""
+    start = match.start()
+    is_word = start > 0 and match.string[start - 1].isalnum()
+    kept: list[str] = []
+    signs = 0
+    gap = ""  # white space whose next sign is still to come
+    for character in match[0]:
+        if character.isspace():
+            gap += character
+            continue
+        if gap:
+            is_word = False
+            if signs <= MAX_SIGNS or character != kept[-1]:
+                kept.append(gap)
+                signs = 0
+            gap = ""
+        is_word = _is_in_word(character, is_word=is_word)
+        signs = 0 if is_word else signs + 1
+        if signs <= MAX_SIGNS:
+            kept.append(character)
+    return "".join(kept)

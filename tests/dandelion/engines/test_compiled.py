@@ -145,6 +145,7 @@ PIECES = st.sampled_from(
         *("İ", "I\u0307", "ΑΣ", "ΑΣ.", "ß", "ﬁ", "ǅ", "Ⅷ", "²", "ª", "\u0301", "\ud83d", "\ude02"),
         *("中文", "привет", "\u200b", "\ufeff", "Ⓐ", "\u0130stanbul"),
         *("f r e e", "f.r.e.e", "f. r. e. e", "-a-b-c", "a_b_c", "a b", "U.S.A.", "sooooo", "SsSs"),
+        *("!?*&%$", "-=_+", "★☆♥", "\u0301!", "!?*&%$#@~", "~ ~"),
         *("! ! ! !", "..", ". .", "    ", "\n\n\n", "__ __", "1111", "сlick", "е", "“”", "a" * 39),
     ]
 )
@@ -238,7 +239,9 @@ def test_the_engines_agree_on_every_code_point(kind: str) -> None:
 
 # Every text of these that folding changes, and every other, up to a length.
 @needs_kernel
-@pytest.mark.parametrize(("alphabet", "length"), [("a .", 8), ("aA1 ", 6), ("!\n a_", 6)])
+@pytest.mark.parametrize(
+    ("alphabet", "length"), [("a .", 8), ("aA1 ", 6), ("!\n a_", 6), ("!?_", 10)]
+)
 def test_the_engines_fold_the_same_ascii_texts(alphabet: str, length: int) -> None:
     texts = ["".join(one) for one in product(alphabet, repeat=length)]
     scorer, plain = PAIRS["int8, plain"]

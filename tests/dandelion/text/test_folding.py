@@ -1,6 +1,8 @@
 """The reading of texts: golden examples of each rule, and properties that hold for any string."""
 
+import re
 import sys
+import timeit
 import unicodedata
 
 import pytest
@@ -51,11 +53,22 @@ ALL_LOOK_ALIKES = "".join(LOOK_ALIKES.values())
         ("free" + " ." * 200, "free ..."),
         ("! ! ! !  ok!!!", "!!!  ok!!!"),
         ("😂😂😂😂😂", "😂😂😂"),
-        ("a♥♥ ♥♥b", "a♥ ♥ ♥b"),
+        ("a♥♥ ♥♥b", "a♥♥ ♥b"),
         ("soooooo goooood, Aaaaah", "sooo goood, aaah"),
         ("a" + " " * 9 + "b\n\n\n\n\nc \n \n \n \n", "a   b\n\n\nc \n \n \n \n"),
         ("100000000 ٣٣٣٣٣", "100000000 ٣٣٣٣٣"),  # digits stay
         ("?!?!?!?! aabbccddaabb", "?!?!?!?! aabbccddaabb"),
+        # many signs
+        ("free...!!!??? !!!!????....,,", "free...!!!??? !!!???..."),
+        ("free" + "!?*&%$" * 200 + "now", "free!?*&%$!?*now"),
+        ("a" + "_-_=" * 3 + " _-_=_ b", "a_-_=_-_=_ b"),
+        ("🙂🎉👍" * 200 + "!", "🙂🎉👍🙂🎉👍🙂🎉👍"),
+        ("👩\u200d🚀🏽" * 9, "👩🚀🏽👩🚀🏽👩🚀🏽"),
+        ("!?*&%$#@~+ ~~+ ~ +", "!?*&%$#@~ +"),  # the ninth again
+        ("https://a?=&%#+;:" + "/.." * 5 + "b", "https://a?=&%#+;:/b"),
+        ("привет" + "!\u0316" * 9 + "сок", "привет!\u0316!\u0316!\u0316!\u0316!сок"),
+        ("frее★сок сосо★", "free★сок coco★"),  # a sign ends a word
+        ("क्षि क्षि" * 2, "क्षि क्षिक्षि क्षि"),
     ],
 )
 def test_golden(text: str, reading: str) -> None:
@@ -66,6 +79,7 @@ def test_golden(text: str, reading: str) -> None:
 PIECES = st.sampled_from(
     [
         *("a b c", "a-b-c", "a", "b.", "....", "! ! ! !", "♥ ♥♥♥", "♥", "    ", "aaaa", "aAa", "1"),
+        *("!?*&%$", "..!!", "~+~_", "♥★!€ \u0301", "“‘−", "★☆♥", "сосо"),
         *("я", "рррр", "ρρρΡ\u0313", "з\u0308", "é", "\u0301", "\u0301" * 12, "\u0344" * 31, "İ"),
         *(
             "“",
@@ -88,6 +102,15 @@ CONFUSING = st.lists(PIECES | st.sampled_from(ALL_LOOK_ALIKES) | ANY_TEXT, max_s
 @example("ρρρΡ\u0313ж")  # only the small letter composes with the mark
 @example("a♥ ♥ ♥ ♥я⍺")
 @example("x y ю-⍺-⍺-⍺")
+@example("“““‘‘‘−−−★сосо")
+@example("я““ ““ю")
+@example("!?*&%$#@~+сосо~ ~ю")
+@example("a★☆♥★☆♥★☆♥!ж")
+@example("!?*&%$#@=+\u0338")
+@example("!?*&%$~~~#~\u0301")
+@example("!?*&%$#@~+ ~ ~")
+@example("!?*&%$~~~+ ~")
+@example("!?*&%$#@~+ ~    x")
 @example("\uac00" * 255 + "\u1100\u1161")
 @given(CONFUSING)
 def test_a_clean_text_stays_as_it_is(text: str) -> None:
@@ -95,6 +118,24 @@ def test_a_clean_text_stays_as_it_is(text: str) -> None:
     assert clean(once) == once
     assert clean(once, len(once)) == once
     assert fold(once) == once
+
+
+MIXED_SIGNS = st.text("!?~_“−∪★♥\u0301\u0338 аxя", min_size=9, max_size=40)
+
+
+@given(MIXED_SIGNS)
+def test_signs_outnumber_nine_in_no_run(text: str) -> None:
+    once = clean(text)
+    assert clean(once) == once
+    assert not re.search(r"[!?~_★♥]{10}", once)
+
+
+@pytest.mark.parametrize("unit", ["!?*&%$", "~+ ", "!?*&%$#@~+ ~", "★☆", "“‘★", "\u0301! "])
+def test_signs_are_cut_in_linear_time(unit: str) -> None:
+    def seconds(count: int) -> float:
+        return min(timeit.repeat(lambda: fold(unit * count), number=1, repeat=3))
+
+    assert seconds(40_000) < 40 * seconds(4_000)  # a square would be 100
 
 
 @given(CONFUSING)
