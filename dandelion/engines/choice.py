@@ -9,9 +9,8 @@ from numpy.typing import NDArray
 
 from ..text import grams, surface
 from ..text.characters import TextBatch
-from ..text.folding import fold
 from ..text.grams import Features
-from ..text.tokenizer import clean
+from ..text.reading import read
 from ..text.vocabulary import Vocabulary
 from ..text.windows import Windows
 from . import library
@@ -47,7 +46,7 @@ class NumPyScorer:
         network: the weights.
         windows: how long texts are cut; None for not at all.
         is_binary: whether there are two labels.
-        read: raw text → what the network reads; another than `clean` serves ablations.
+        read: raw text → what the network reads, for ablations; None for `tokenizer.clean`.
     """
 
     name: Final[Engine] = "numpy"
@@ -60,7 +59,7 @@ class NumPyScorer:
         windows: Windows | None = None,
         *,
         is_binary: bool,
-        read: Callable[[str], str] = clean,
+        read: Callable[[str], str] | None = None,
     ) -> None:
         self._vocabulary = vocabulary
         self._features = features
@@ -71,14 +70,16 @@ class NumPyScorer:
 
     def encode(self, texts: Sequence[str], *, is_nfkc: bool = False) -> Encoded:
         """Find tokens, grams and surface of texts, which may be in NFKC already."""
-        read = fold if is_nfkc else self._read
-        found = [read(text) for text in texts]
+        if self._read is None:
+            batch = read(texts, is_nfkc=is_nfkc)
+        else:
+            batch = TextBatch(list(map(self._read, texts)), is_clean=True)
         counts = None
         if self._windows is not None:
-            cut = [self._windows.cut(text) for text in found]
+            cut = list(map(self._windows.cut, batch.texts))
             counts = list(map(len, cut))
-            found = [window for windows in cut for window in windows]
-        batch = TextBatch(found, is_clean=True)
+            if sum(counts) > len(cut):
+                batch = TextBatch([one for windows in cut for one in windows], is_clean=True)
         tokens = self._vocabulary.encode_batch(batch)
         if self._features is None:
             return Encoded(tokens, windows=counts)

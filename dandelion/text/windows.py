@@ -63,6 +63,9 @@ class Windows:
         """
         if len(text) <= 2 * self.words:  # a word needs a character and white space
             return [text]
+        # Counted in C: at least as many as there are.
+        if len(text.split()) + len(text) // MAX_WORD_CHARS <= self.words:
+            return [text]
         words = [match.span() for match in _WORD.finditer(text)]
         if len(words) <= self.words:
             return [text]

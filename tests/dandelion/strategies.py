@@ -2,6 +2,7 @@
 
 from hypothesis import strategies as st
 
+from dandelion.text.confusables import LOOK_ALIKES
 from dandelion.text.default_ignorable import RANGES
 
 # Default ignorable characters, each range as often as another.
@@ -39,3 +40,28 @@ _PIECES = st.sampled_from(
 
 ANY_TEXT = st.text(_CHARACTERS) | st.lists(_PIECES | _CHARACTERS).map("".join)
 ANY_TEXTS = st.lists(ANY_TEXT, max_size=6)
+
+# Pieces that rules of folding apply to, and look-alikes.
+_FOLDED = st.sampled_from(
+    [
+        *("a b c", "a-b-c", "a", "b.", "....", "! ! ! !", "♥ ♥♥♥", "♥", "    ", "aaaa", "aAa", "1"),
+        *("!?*&%$", "..!!", "~+~_", "♥★!€ \u0301", "“‘−", "★☆♥", "сосо"),
+        *("я", "рррр", "ρρρΡ\u0313", "з\u0308", "é", "\u0301", "\u0301" * 12, "\u0344" * 31, "İ"),
+        *(
+            "“",
+            "⍺",
+            "∪",
+            "∤",
+            "ا\u0653",
+            "\uff9e\u0316",
+            "\u0f73",
+            "\u0338",
+            "ᄀ",
+            "\u1161",
+            "\u2003",
+        ),
+    ]
+)
+CONFUSING = st.lists(
+    _FOLDED | st.sampled_from("".join(LOOK_ALIKES.values())) | ANY_TEXT, max_size=9
+).map("".join)
