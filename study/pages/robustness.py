@@ -103,10 +103,10 @@ recall and false alarms on the unchanged texts of the test fold (grouped protoco
 
 {variants}
 *Without the reading*: the served artifact, but its texts are only normalized to NFKC, not read as
-`dandelion/text/folding.py` reads them. Baselines, where a table has
-them, are fitted on the same training texts, read in the same way, with a threshold fitted on
-validation by the same rule. Intervals are 95 %: Wilson's,
-or the one-sided upper bound of Clopper and Pearson after ≤."""
+`dandelion/text/folding.py` reads them. Baselines, where a table has them, are fitted on the same
+training texts with the same weights and, where the variant learned from changed copies, on the same
+copies; they are read in the same way, with a threshold fitted on validation by the same rule.
+Intervals are 95 %: Wilson's, or the one-sided upper bound of Clopper and Pearson after ≤."""
 
 
 def _single(stored: Robustness) -> str:

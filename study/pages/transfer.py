@@ -58,9 +58,10 @@ trained on. **Label**: whether what the source calls positive is narrower or bro
 model is meant to find, or equal to it.
 
 **Baselines** learn from the same sources with the same weights (fastText: as many rows in every
-epoch, drawn by weight), read the same normalized text, and choose among two settings each in the
-same manner as ours. They cut no text into windows. TF-IDF leaves out terms that only one training
-text contains.
+epoch, drawn by weight) and, where ours does, from the same changed copies of training texts. They
+read the same normalized text, and choose among two settings each in the same manner as ours, each
+of them with every choice of sources and copies among our candidates. They cut no text into windows.
+TF-IDF leaves out terms that only one training text contains.
 
 **Thresholds** are chosen on the validation fold of the sources that were learned from: by macro-F1
 and, where a variant limits its false alarms, by its limits on these sources; so is the penalty of
@@ -369,7 +370,8 @@ def _short_section(short: Short) -> str:
         f"**Tweets of at most {short.characters} characters**\n\n"
         f"The test fold of the protocol `grouped`, {seeds(short.seeds)}, "
         f"{min(short.texts):,} to {max(short.texts):,} texts; every recipe learns from the same "
-        "tweets with the same weights, and the baselines' settings are chosen on validation. "
+        "tweets with the same weights and, where ours does, from the same changed copies; the "
+        "baselines' settings are chosen on validation. "
         "Intervals: corrected resampled t over seeds. The number of characters alone has an AUROC "
         f"of {figure(short.length_auroc)} there.\n\n{table}"
     )

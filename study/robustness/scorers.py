@@ -1,8 +1,8 @@
 """What is compared: anything that scores raw texts, with a threshold.
 
 Ours is an artifact with its threshold. A baseline gets the same help: the same training texts and
-weights, read with `dandelion.text.tokenizer.clean`, and a threshold by the same rule, fitted on
-validation.
+weights, the same changed copies, read with `dandelion.text.tokenizer.clean`, and a threshold by the
+same rule, fitted on validation.
 """
 
 from collections.abc import Callable, Sequence
@@ -26,11 +26,13 @@ from dandelion.engines.choice import NumPyScorer
 from dandelion.manifest import Manifest
 from dandelion.text.tokenizer import clean, to_nfkc
 from training.cache import code, directory, key
+from training.configuration import Augmentation
 from training.data.datasets import Dataset
 from training.data.splits import Split
 
 from .. import baselines
 from ..baselines import BASELINES
+from ..baselines.copies import with_copies
 
 Kind = Literal["ours", "without reading", "baseline"]
 Scores = Callable[[Sequence[str]], NDArray[np.floating]]
@@ -115,13 +117,16 @@ def fitted_baselines(
 
 
 def _baseline(name: str, manifest: Manifest, dataset: Dataset, folds: Split) -> Scorer:
-    weights = None if dataset.weights is None else dataset.weights[folds.train]
+    stored = manifest.config.get("augmentation")
+    copies = None if stored is None else Augmentation.model_validate(stored)
+    learned, train = with_copies(dataset, folds.train, copies)
+    weights = None if learned.weights is None else learned.weights[train]
     # The reading is part of what is fitted.
     modules = (baselines.models.__name__, clean.__module__, "dandelion.text.folding")
     decided_by = (
         name,
         manifest.seed,
-        dataset.content_sha256,
+        learned.content_sha256,
         None if weights is None else weights.tobytes(),
         folds.sha256(),
         sklearn.__version__,
@@ -133,7 +138,7 @@ def _baseline(name: str, manifest: Manifest, dataset: Dataset, folds: Split) -> 
         if path.exists():
             fitted = baseline.load(path)
         else:
-            texts, labels = dataset.take(folds.train)
+            texts, labels = learned.take(train)
             fitted, _ = baseline.fit(tuple(map(clean, texts)), labels, manifest.seed, weights)
             _keep(fitted, path)
 

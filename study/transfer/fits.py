@@ -16,12 +16,14 @@ from threadpoolctl import threadpool_limits
 
 from dandelion.text.tokenizer import clean
 from training import cache, learning
-from training.data import long_texts
+from training.data import augmentation, long_texts
+from training.data.datasets import Dataset
 from training.model import embeddings
 from training.out_of_fold import LONG_WORDS, LongTexts, OutOfFold, origins_of
 from training.parallel import run_parallel
 
 from ..baselines import counts, models
+from ..baselines.copies import with_copies
 from . import pool
 from .pool import Folds, Pool
 from .recipes import Trial
@@ -60,7 +62,18 @@ class Fit:
 
     def pool(self) -> Pool:
         """Return the texts, read once in each process."""
-        return pool.load(self.model, self.trial.help, self.others, self.plan)
+        # Copies are made of training texts; without them, fits share what is read.
+        others = tuple(dict.fromkeys(one.without_copies() for one in self.others))
+        return pool.load(self.model, self.trial.help.without_copies(), others, self.plan)
+
+    def learned(self) -> tuple[Dataset, NDArray[np.int64]]:
+        """Return what a baseline learns from, with the copies that a network makes itself.
+
+        Returns:
+            The training texts with the copies behind them, and the rows to learn from, int64.
+        """
+        copies = self.trial.help.augmentation
+        return with_copies(self.pool().training, self.folds().train, copies)
 
     def folds(self) -> Folds:
         """Return the rows of the training texts."""
@@ -151,8 +164,9 @@ def carry_out(fits: Sequence[Fit], title: str, workers: int | None = None) -> No
         alone = () if one.trial.family == "linear" else (one.trial.recipe, one.trial.name)
         shared = (one.trial.family, one.left_out, one.seed, one.trial.help, alone)
         jobs.setdefault(shared, []).append(one)
-    if any(one.trial.family == "linear" for one in missing):
-        for one in {fit.trial.help: fit for fit in missing}.values():
+    linear = [one for one in missing if one.trial.family == "linear"]
+    for one in {fit.trial.help: fit for fit in linear}.values():
+        if one.trial.help.augmentation is None:  # copies differ from fit to fit
             _count(one.pool())  # once, before several processes need it
     run_parallel(_carry_out, list(jobs.values()), title, _name_of, workers=workers, done=0)
 
@@ -209,11 +223,12 @@ def _long_texts(fit: Fit) -> tuple[list[str], NDArray[np.int64]]:
 
 def _linear(fits: Sequence[Fit]) -> None:
     texts, rows = fits[0].pool(), fits[0].folds()
-    counted = _count(texts)
-    weighted = counted.counts.weigh(counted.training[rows.train])
-    features = weighted.take(counted.training[rows.train])
-    labels = texts.training.labels[rows.train]
-    weights = None if texts.training.weights is None else texts.training.weights[rows.train]
+    learned, train = fits[0].learned()
+    counted = _count(texts, learned.texts[len(texts.training.texts) :])
+    weighted = counted.counts.weigh(counted.training[train])
+    features = weighted.take(counted.training[train])
+    labels = learned.labels[train]
+    weights = None if learned.weights is None else learned.weights[train]
     wanted = {
         VALIDATION: counted.training[rows.validation],
         TEST: counted.training[rows.test],
@@ -226,9 +241,9 @@ def _linear(fits: Sequence[Fit]) -> None:
 
 def _fasttext(fits: Sequence[Fit]) -> None:
     for fit in fits:
-        texts, rows = fit.pool(), fit.folds()
-        given, labels = texts.training.take(rows.train)
-        weights = None if texts.training.weights is None else texts.training.weights[rows.train]
+        learned, train = fit.learned()
+        given, labels = learned.take(train)
+        weights = None if learned.weights is None else learned.weights[train]
         fitted, _ = fit.trial.fasttext().fit(tuple(map(clean, given)), labels, fit.seed, weights)
 
         found = {}
@@ -268,7 +283,7 @@ class _Counted:
     """N-grams of every different text of a pool, and where each text is among them.
 
     Attributes:
-        training: int64[n], the rows of the training texts.
+        training: int64[n], the rows of the training texts, then of their copies.
         measured: source → int64[m], those of its texts.
     """
 
@@ -278,16 +293,18 @@ class _Counted:
 
 
 @lru_cache(maxsize=1)
-def _count(texts: Pool) -> _Counted:
-    """Count n-grams, after the same reading as ours."""
+def _count(texts: Pool, copies: tuple[str, ...] = ()) -> _Counted:
+    """Count n-grams, after the same reading as ours; without copies at most once on a machine."""
     known: dict[str, int] = {}
 
     def rows(given: Sequence[str]) -> NDArray[np.int64]:
         return np.array([known.setdefault(clean(text), len(known)) for text in given], np.int64)
 
-    training = rows(texts.training.texts)
+    training = rows(texts.training.texts + copies)
     measured = {name: rows(part.texts) for name, part in texts.measured.items()}
-    return _Counted(counts.count_once(list(known)), training, measured)
+    # What serves a single fit is not worth keeping.
+    count = counts.count if copies else counts.count_once
+    return _Counted(count(list(known)), training, measured)
 
 
 @lru_cache
@@ -307,4 +324,6 @@ def _code(trial: Trial) -> str:
     if trial.family == "network":
         return cache.code(*cache.imported_by(learning.__name__), long_texts.__name__)
     watched = {clean.__module__, counts.__name__, models.__name__}
+    if trial.help.augmentation is not None:
+        watched |= {with_copies.__module__, *cache.imported_by(augmentation.__name__)}
     return cache.code(*watched, *cache.imported_by(clean.__module__), __name__)

@@ -76,33 +76,48 @@ class Trial:
         """Return everything that decides a fit, apart from texts and rows."""
         if self.config is not None:
             return self.config.model_dump(mode="json", exclude={"variant", "shipped"})
+        copies = self.help.augmentation
         return {
             "recipe": self.recipe,
             "options": dict(self.options),
             "sources": [choice.model_dump(mode="json") for choice in self.help.choices],
             "match_length": self.help.match_length,
+            "augmentation": None if copies is None else copies.model_dump(mode="json"),
         }
 
 
 def trials(configs: Sequence[Configuration]) -> dict[str, list[Trial]]:
     """Return each recipe's trials, the cheapest first.
 
-    Where our candidates learn from different sources, a baseline tries each of these too.
+    Where our candidates learn from different sources or copies, a baseline tries each of these too.
     """
     found = {OURS: [Trial(OURS, one.variant, help_of(one), config=one) for one in configs]}
-    helps = list(dict.fromkeys(help_of(one) for one in configs))
+    helps = _named(list(dict.fromkeys(help_of(one) for one in configs)))
     for recipe, settings in _TRIALS.items():
         found[recipe] = [
-            Trial(
-                recipe,
-                name if len(helps) == 1 else f"{name}, sources {number}",
-                given,
-                options=tuple(options.items()),
-            )
-            for number, given in enumerate(helps, start=1)
+            Trial(recipe, name + given, helps[given], options=tuple(options.items()))
+            for given in helps
             for name, options in settings.items()
         ]
     return found
+
+
+def _named(helps: Sequence[Help]) -> dict[str, Help]:
+    """Return what recipes learn from by what follows the name of a setting: how they differ."""
+    texts = list(dict.fromkeys(one.without_copies() for one in helps))
+    copies = list(dict.fromkeys(one.augmentation for one in helps))
+    made = [one for one in copies if one is not None]
+    named = {}
+    for one in helps:
+        name = f", sources {texts.index(one.without_copies()) + 1}" if len(texts) > 1 else ""
+        if len(copies) > 1:
+            if one.augmentation is None:
+                name += ", no copies"
+            else:
+                number = f" {made.index(one.augmentation) + 1}" if len(made) > 1 else ""
+                name += ", copies" + number
+        named[name] = one
+    return named
 
 
 def candidates(model: str, path: Path = CANDIDATES) -> list[Configuration]:

@@ -1,10 +1,10 @@
 """What is left out as one, for each model, and what its sources call positive."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
-from training.configuration import Configuration, SourceChoice
+from training.configuration import Augmentation, Configuration, SourceChoice
 from training.errors import ConfigurationError
 
 from ..schema.transfer import Label
@@ -55,7 +55,9 @@ class Plan:
 
 # Hate alone is narrower than abuse; what readers call toxic also covers what is merely rude.
 _CIVIL: Final = Unit("Civil Comments", ("civil_comments",), "broader", ("civil_harmless",))
-_DAVIDSON: Final = Unit("Davidson", ("davidson",), "narrower", ("davidson_offensive",))
+_DAVIDSON: Final = Unit(
+    "Davidson", ("davidson",), "narrower", ("davidson_offensive", "davidson_harmless")
+)
 _WIKIPEDIA: Final = Unit(
     "Wikipedia",
     ("wikipedia_talk", "wikipedia_context"),
@@ -109,10 +111,16 @@ class Help:
     Attributes:
         choices: the sources and their weights.
         match_length: whether the weights make the length of a text worthless.
+        augmentation: changed copies of training texts; None for none.
     """
 
     choices: tuple[SourceChoice, ...]
     match_length: bool = False
+    augmentation: Augmentation | None = None
+
+    def without_copies(self) -> "Help":
+        """Return the texts alone, which copies are made of."""
+        return replace(self, augmentation=None)
 
 
 def help_of(config: Configuration) -> Help:
@@ -122,9 +130,10 @@ def help_of(config: Configuration) -> Help:
         ConfigurationError: it names no sources, and its model has no default.
     """
     if config.sources:
-        return Help(config.sources, config.match_length)
+        return Help(config.sources, config.match_length, config.augmentation)
     if config.model not in _DEFAULTS:
         raise ConfigurationError(
             f"{config.model}/{config.variant}: names no sources; add [[sources]] to its file"
         )
-    return Help((SourceChoice(name=_DEFAULTS[config.model]),), config.match_length)
+    choices = (SourceChoice(name=_DEFAULTS[config.model]),)
+    return Help(choices, config.match_length, config.augmentation)

@@ -4,6 +4,7 @@ import json
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -14,15 +15,18 @@ from sklearn.metrics import roc_auc_score
 
 from dandelion import Classifier
 from dandelion.manifest import load_manifest
+from dandelion.text.tokenizer import clean
 from study.baselines import BASELINES
 from study.robustness import corpora, evasion, identity, lengths, run, scorers
 from study.robustness.scorers import Scorer
 from study.schema.robustness import Count, Robustness
 from study.storage import read
-from training.data import datasets
+from training.configuration import Augmentation
+from training.data import augmentation, datasets
 from training.data.datasets import Dataset, Source
 from training.data.splits import Protocol, split
 from training.errors import ConfigurationError
+from training.quality.metrics import Labels
 
 from ..conftest import ROOT
 from .conftest import one_by_one
@@ -166,6 +170,33 @@ def test_a_baseline_gets_the_reading_and_is_fitted_once(
     monkeypatch.setattr(baseline, "fit", lambda *_: pytest.fail("fitted again"))
     (second,) = scorers.fitted_baselines(manifest, dataset, folds, names)
     assert second.threshold == first.threshold
+
+
+def test_a_baseline_gets_the_copies_that_the_artifact_learned_from(
+    tiny: Source, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    dataset = datasets.load("tiny")
+    dataset = replace(dataset, weights=np.linspace(1, 2, len(dataset.texts)))
+    folds = split(dataset, Protocol.GROUPED, 0)
+    name = "TF-IDF words, characters + LR"
+    fitted: list[tuple[Sequence[str], NDArray[np.float64]]] = []
+    fit = BASELINES[name].fit
+
+    def spy(_: object, texts: tuple[str, ...], labels: Labels, seed: int, weights: Any) -> Any:
+        fitted.append((texts, weights))
+        return fit(texts, labels, seed, weights)
+
+    monkeypatch.setattr(type(BASELINES[name]), "fit", spy)
+    plain = replace(load_manifest(SPAM), model="tiny", seed=0)
+    choice = Augmentation(kinds=("leet",), share=0.5)
+    copying = replace(plain, config=plain.config | {"augmentation": choice.model_dump(mode="json")})
+    for manifest in (plain, copying, plain):
+        scorers.fitted_baselines(manifest, dataset, folds, (name,))
+    (few, _), (many, weights) = fitted  # the third one is the first one's
+    expected, rows = augmentation.extended(dataset, folds.train, choice.kinds, choice.share, seed=0)
+    assert len(few) == len(folds.train)
+    assert many == tuple(map(clean, expected.take(rows)[0]))
+    np.testing.assert_array_equal(weights, expected.weights[rows])  # type: ignore[index]
 
 
 def test_by_default_what_is_served_and_its_plain_network_are_chosen() -> None:

@@ -79,7 +79,7 @@ def config(tiny_sources: Plan) -> Configuration:
         variant="small",
         loss="bce",
         sources=choices,
-        windows=WindowChoice(words=5, stride=2),
+        windows=WindowChoice(words=5, stride=3),
         limits=(LimitChoice(sources=("forum",), max_fpr=0.2),),
         hidden=8,
         epochs=2,

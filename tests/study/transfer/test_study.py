@@ -11,14 +11,17 @@ import numpy as np
 import pytest
 from sklearn.metrics import roc_auc_score
 
+from dandelion.text.tokenizer import clean
 from study import rendering, storage
+from study.baselines import counts
 from study.pages import transfer as page
 from study.schema.transfer import Transfer, TransferStudy
 from study.transfer import fits, measure, recipes, run, short_texts
 from study.transfer.recipes import FASTTEXT, FITTED, LR, OURS, SVC
 from study.transfer.units import help_of, plan_of
 from training import learning
-from training.configuration import Configuration
+from training.configuration import Augmentation, Configuration
+from training.data import augmentation
 from training.data.datasets import Dataset
 from training.data.near_copies import group_key
 from training.errors import ConfigurationError
@@ -26,6 +29,7 @@ from training.errors import ConfigurationError
 from .conftest import COPIED
 
 Learn = Callable[..., learning.Learned]
+COPIES = Augmentation(kinds=("leet",), share=0.5)
 
 
 @pytest.fixture
@@ -192,7 +196,7 @@ def test_windows_get_the_penalty_that_was_chosen_without_the_source(
     assert set(kept.windows("chat").tolist()) == {2}  # texts of six words
     held = fit.held(kept)
     assert set(held.long_texts.words.tolist()) == {20}
-    assert set(held.long_texts.windows.tolist()) == {9}
+    assert set(held.long_texts.windows.tolist()) == {6}
     penalty = of.decided(fit, kept).penalty
     expected = kept.arrays["chat"] - penalty * np.log(kept.windows("chat"))
     np.testing.assert_array_equal(of.logits(fit)["chat"], expected)
@@ -215,6 +219,76 @@ def test_a_baseline_tries_the_sources_of_every_candidate(config: Configuration) 
         for number, given in ((1, config), (2, other))
         for c in (1, 10)
     ]
+
+
+def test_a_baseline_tries_the_copies_of_every_candidate(config: Configuration) -> None:
+    copying = config.model_copy(update={"variant": "two", "augmentation": COPIES})
+    found = recipes.trials([config, copying])
+    assert [(one.name, one.help.augmentation) for one in found[SVC]] == [
+        ("C = 0.1, no copies", None),
+        ("C = 1, no copies", None),
+        ("C = 0.1, copies", COPIES),
+        ("C = 1, copies", COPIES),
+    ]
+    assert len({json.dumps(one.settings()) for one in found[SVC]}) == 4
+    both = [config, copying.model_copy(update={"sources": config.sources[:2]})]
+    names = [one.name for one in recipes.trials(both)[SVC]]
+    assert names[1::2] == ["C = 1, sources 1, no copies", "C = 1, sources 2, copies"]
+
+
+def test_baselines_learn_from_the_copies_that_ours_learns_from(
+    light: list[str], config: Configuration, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made: list[tuple[Dataset, Any]] = []
+    extended = augmentation.extended
+
+    def spy(*args: Any, **more: Any) -> tuple[Dataset, Any]:
+        made.append(extended(*args, **more))
+        return made[-1]
+
+    given: dict[str, tuple[Any, ...]] = {}
+    fit_linear, subwords = counts.fit_linear, recipes.fasttext_subwords
+
+    def linear(estimator: Any, features: Any, labels: Any, weights: Any) -> Any:
+        given[LR] = (features.shape[0], labels, weights)
+        return fit_linear(estimator, features, labels, weights)
+
+    class Spied:
+        def __init__(self, options: Any) -> None:
+            self.whole = subwords(options)
+
+        def fit(self, texts: Any, labels: Any, seed: int, weights: Any) -> Any:
+            given[FASTTEXT] = (texts, labels, weights)
+            return self.whole.fit(texts, labels, seed, weights)
+
+    monkeypatch.setattr(augmentation, "extended", spy)
+    monkeypatch.setattr(counts, "fit_linear", linear)
+    monkeypatch.setattr(recipes, "fasttext_subwords", Spied)
+    of = measure.study("tiny", [config.model_copy(update={"augmentation": COPIES})])
+    chosen = [of.fit(of.trials[recipe][0], "Chat") for recipe in (OURS, LR, FASTTEXT)]
+    fits.carry_out(chosen, "any")
+    (ours, rows), *others = made
+    texts, labels = ours.take(rows)
+    assert sum("1" in text.split()[0] for text in texts) > 10  # d1nn3r
+    for learned, train in others:
+        assert learned.take(train)[0] == texts
+    count, *linear_help = given[LR]
+    assert count == len(texts)
+    assert given[FASTTEXT][0] == tuple(map(clean, texts))
+    for one in (linear_help, given[FASTTEXT][1:]):
+        np.testing.assert_array_equal(one[0], labels)
+        np.testing.assert_array_equal(one[1], ours.weights[rows])
+
+
+def test_copies_move_a_baseline_and_are_kept_apart(light: list[str], config: Configuration) -> None:
+    copying = config.model_copy(update={"variant": "two", "augmentation": COPIES})
+    of = measure.study("tiny", [config, copying])
+    plain, copies = (of.fit(of.trials[LR][place], "Chat") for place in (0, 2))
+    assert plain.pool() is copies.pool()
+    fits.carry_out([plain, copies], "any")
+    found, other = plain.read().arrays["chat"], copies.read().arrays["chat"]
+    assert found.shape == other.shape
+    assert (found != other).any()
 
 
 def test_unknown_models_and_candidates_are_errors(config: Configuration, tmp_path: Path) -> None:

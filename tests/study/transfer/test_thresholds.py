@@ -42,6 +42,14 @@ def test_the_penalty_is_the_one_that_long_harmless_texts_need() -> None:
     assert thresholds.decide(config(limit), held(long=-9.0)).penalty == 0
 
 
+def test_a_limit_holds_for_the_sources_that_are_left_of_it() -> None:
+    both = LimitChoice(sources=("left_out", "forum", "also_left_out"), max_fpr=0.05)
+    one = LimitChoice(sources=("forum",), max_fpr=0.05)
+    assert thresholds.decide(config(both), held(long=3.0)) == thresholds.decide(
+        config(one), held(long=3.0)
+    )
+
+
 def test_a_limit_on_what_is_left_out_does_not_count() -> None:
     limit = LimitChoice(sources=("left_out",), max_fpr=0.05)
     found = thresholds.decide(config(limit), held(long=-9.0))
