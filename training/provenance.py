@@ -34,6 +34,8 @@ WITHOUT_NUMBERS: Final = frozenset(
                 "data.readers",
                 "data.source_files",
                 "data.sources",
+                "data.templates",
+                "data.templates.generation",
                 "errors",
                 "parallel",
             )

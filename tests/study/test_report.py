@@ -1,6 +1,6 @@
 """The long commands, shortened: a tiny data set, one or two seeds, fits of an epoch."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -43,8 +43,22 @@ def at_scale(write: Callable[..., Any], scale: Any) -> Callable[..., Any]:
 
 
 @pytest.fixture
+def one_baseline() -> Iterator[None]:
+    whole = dict(BASELINES)
+    for name in list(whole)[1:]:
+        del BASELINES[name]
+    yield
+    BASELINES.clear()
+    BASELINES.update(whole)  # in their order, which other tests read
+
+
+@pytest.fixture
 def project(
-    tiny: Source, in_this_process: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    tiny: Source,
+    in_this_process: None,
+    one_baseline: None,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> Path:
     """A project with one model, ``tiny``, and short runs."""
     directory = tmp_path / "configs" / "tiny"
@@ -60,8 +74,6 @@ def project(
     monkeypatch.setattr(report.Scale, "seeds", lambda scale, *_: range(1 if scale.quick else 2))
     paper = {("tiny", loss): PaperFigures(0.5, 0.5) for loss in LOSSES}
     monkeypatch.setattr(results, "PAPER", paper)
-    for name in list(BASELINES)[1:]:
-        monkeypatch.delitem(BASELINES, name)
     monkeypatch.setattr(timing, "TIMED_TEXTS", 20)
     maps = replace(sensitivity.QUICK, models=("tiny",), model="tiny", rates=(1e-4, 1e-1))
     monkeypatch.setattr(sensitivity, "write", at_scale(sensitivity.write, maps))

@@ -45,7 +45,8 @@ spec.loader.exec_module(sys.modules[NAME])
 FIT = """
 from pathlib import Path
 from typer.testing import CliRunner
-rows = [f"{'awful' if n % 4 == 0 else 'lovely'} day {'x' * n},{int(n % 4 == 0)}" for n in range(99)]
+name = [f"{chr(97 + n % 11)}o{chr(97 + n // 11)}a" for n in range(99)]
+rows = [f"{'awful' if n % 4 == 0 else 'lovely'} {name[n]},{int(n % 4 == 0)}" for n in range(99)]
 Path("mine.csv").write_text("\\n".join(["text,label", *rows]))
 settings = ["--set=hidden=4", "--set=epochs=1", "--set=wide.bits=8"]
 command = ["train", "--name=mine", "--data=mine.csv", "--output=out", *settings]
