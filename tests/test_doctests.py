@@ -14,8 +14,8 @@ import training
 
 from .conftest import ROOT
 
-# Servers for an environment of their own, which has other libraries.
-APART = "benchmarks.baselines."
+# Programs for environments of their own, which have other libraries.
+APART = ("benchmarks.baselines.", "study.baselines.profanity_program")
 # The compiled engine is not a Python module; `__main__` runs a command.
 MODULES = [
     name

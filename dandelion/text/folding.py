@@ -42,7 +42,6 @@ _FOLDED: Final = re.compile(
     f"[{_MARKS}{''.join(chr(code) for code in _LOOK_ALIKES if code <= 0xFFFF)}"
     "\U00010000-\U0001efff\U0001f700-\U0001f7ff]"
 )
-_OUTSIDE_ASCII: Final = re.compile(r"[^\x00-\x7f]+")
 _ASCII_LETTER: Final = re.compile("[A-Za-z]")
 
 # A word with a character outside ASCII. It is looked for where a word may begin only, so that the
@@ -88,9 +87,7 @@ def fold(text: str) -> str:
 
 def without_look_alikes(text: str) -> str:
     """Return a text in NFKC without look-alikes and accents: the first step of `fold`."""
-    # The search takes longer than leaving ASCII out of it.
-    outside = "".join(_OUTSIDE_ASCII.findall(text))
-    if _FOLDED.search(unicodedata.normalize("NFD", outside)):
+    if _FOLDED.search(unicodedata.normalize("NFD", text)):
         return _WORD.sub(_without_look_alikes, text)
     return text
 

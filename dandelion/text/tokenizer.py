@@ -88,7 +88,7 @@ def clean(text: str, max_chars: int | None = None) -> str:
 
     Example:
         >>> clean("ﬁve \u200b½, fr.é.e.!!!!!")
-        'five 1⁄2, fr.e.e.!!!'
+        'five 1/2, fr.e.e.!!!'
     """
     return fold(to_nfkc(text, max_chars))
 
