@@ -6,9 +6,9 @@ Both are chosen together, because each changes what the other does. For each pen
    limits, or without limits the one that maximises macro-F1;
 2. harmless out-of-fold texts of one source, joined to 60, 150 and 300 words, are scored under c.
 
-**The smallest c is taken with which, at its threshold and at each of these lengths, no more than
-2 % of the joined texts of each limit on ordinary talk (at most 1 %) are flagged.** Twice the limit,
-because each of them consists of several messages. Limits above are about sources that were
+**The smallest c is taken with which, at its threshold and at each of these lengths, the joined
+texts of each limit on ordinary talk (at most 1 %) are flagged at most twice as often as the limit
+allows**: each of them consists of several messages. Limits above 1 % are about sources that were
 collected for being near the positive class: joined, their texts are no longer harmless. Without
 limits, joined texts may be flagged no more often than the out-of-fold texts themselves, or one in
 a hundred.
@@ -41,7 +41,7 @@ from .quality.metrics import Labels, Scores
 PENALTIES: Final = tuple(round(0.05 * step, 2) for step in range(101))
 _LEAST_RATE: Final = 0.01
 _ORDINARY_TALK: Final = 0.01
-_LONG_RATE: Final = 0.02
+_JOINED: Final = 2
 
 
 class LimitRecord(TypedDict):
@@ -213,7 +213,7 @@ class _Candidate:
             _limit_record(limit.sources, limit.max_fpr, found, flagged) for limit in config.limits
         ]
         ordinary = [one for one in records if one["max_fpr"] <= _ORDINARY_TALK]
-        aims = [one | {"max_fpr": _LONG_RATE} for one in ordinary] or records
+        aims = [one | {"max_fpr": _JOINED * one["max_fpr"]} for one in ordinary] or records
         if not config.limits:
             everywhere = _limit_record(found.source_names, 1.0, found, flagged)
             everywhere["max_fpr"] = max(everywhere["false_positive_rate"], _LEAST_RATE)
