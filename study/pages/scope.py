@@ -41,9 +41,9 @@ def page(results: Results) -> str:
 # Outside the benchmark
 
 The tables of [the results](README.md) hold for texts like those of the data sets: English text
-messages of about 2011, and tweets of one collection. This page shows, from the recorded figures,
-how far that carries; long harmless texts, changed texts and sentences about groups of people are
-measured in [robustness](robustness.md). Try your own labelled traffic first.
+messages of about 2011, and tweets of one collection. This page shows, from the figures recorded for
+version 0.5.0, how far that carries. What is served since 0.6.0 is measured in
+[transfer](transfer.md) and [robustness](robustness.md). Try your own labelled traffic first.
 
 ## Texts that mention an identity
 
@@ -54,8 +54,8 @@ texts that mention an identity ({len(slices.IDENTITY_TERMS)} words in `training/
 ## Few alerts are right where positives are rare
 
 {_positives(results)}Where {percent(BASE_RATE)} of the texts are positive, a false positive rate
-that looks small produces most of the alerts. From the recorded figures of the served variants on
-the test fold, at the default threshold (precision = π TPR / (π TPR + (1 − π) FPR), π =
+that looks small produces most of the alerts. From the recorded figures of the variants that 0.5.0
+served, on the test fold, at the default threshold (precision = π TPR / (π TPR + (1 − π) FPR), π =
 {percent(BASE_RATE)}):
 
 {alerts_table(results)}
@@ -96,7 +96,7 @@ def alerts_table(results: Results) -> str:
                 statistics.fmean(one.true_positive_rate for one in per_seed),
                 statistics.fmean(one.false_positive_rate for one in per_seed),
             )
-            lines.append([title(model), "the served artifact (seed 0)", *_alerts(per_seed[0])])
+            lines.append([title(model), "seed 0", *_alerts(per_seed[0])])
             lines.append([title(model), f"mean over {len(per_seed)} seeds", *_alerts(mean)])
     header = ["", "", "recall (TPR)", "false positive rate (FPR)"]
     return markdown_table([*header, f"precision at {percent(BASE_RATE)}"], lines)
