@@ -132,7 +132,7 @@ class WindowChoice(BaseModel):
     words: int = Field(30, ge=1, le=1000)
     """Words of a window."""
     stride: int = Field(15, ge=1, le=1000)
-    """Words from the start of a window to that of the next."""
+    """Words from the start of a window to that of the next, from half of `words` to all."""
 
 
 class LimitChoice(BaseModel):
@@ -155,7 +155,7 @@ class Augmentation(BaseModel):
     kinds: tuple[Kind, ...] = Field(min_length=1)
     """How copies are changed."""
     share: float = Field(0.25, gt=0, le=1)
-    """Share of the training texts that have a copy."""
+    """Copies for each training text that is drawn."""
 
 
 class Configuration(BaseModel):
@@ -175,14 +175,14 @@ class Configuration(BaseModel):
     match_length: bool = False
     """Whether texts are drawn so that their length says nothing, see `training.data.length`."""
     windows: WindowChoice | None = None
-    """How long texts are cut; None for not at all."""
+    """How long texts are cut, of two labels only; None for not at all."""
     out_of_fold: bool = False
     """Whether the threshold and the windows' penalty are fitted on out-of-fold scores of training
     and validation, and the network on both. Otherwise they are fitted on validation, and the
     penalty is 0."""
     limits: tuple[LimitChoice, ...] = ()
-    """The default threshold is the lowest one within these limits, out of fold; without any, the
-    one that maximises macro-F1."""
+    """Limits within which the default threshold is the lowest one, out of fold; without any, it
+    maximises macro-F1."""
     about: str = ""
     """What the variant is for, one sentence or more in Markdown; with it, `train-all` writes a
     model card when the variant is served."""
@@ -190,7 +190,8 @@ class Configuration(BaseModel):
     """What it is not for."""
 
     augmentation: Augmentation | None = None
-    """Changed copies of training texts that are learnt as well; None for none."""
+    """Changed copies of training texts that are learnt as well; None for none. Not together with
+    `types_weight`."""
 
     loss: str
     """A name in `training.losses.registry`."""

@@ -44,8 +44,8 @@ class Encoded:
         embedding: float32[v, d], the initial word vectors, with the static ones behind them.
         embeddings: the names of the word vectors.
         features: what the wide path reads; None without one.
-        train: what is learnt.
-        validation: what early stopping looks at.
+        train: the rows to learn from, with their changed copies.
+        validation: the rows that are measured after each epoch.
     """
 
     vocabulary: Vocabulary
@@ -100,7 +100,7 @@ class Learned:
         return np.array([len(cut(clean(text))) for text in texts], dtype=np.int64)
 
     def _engine(self) -> NumPyScorer:
-        # The engine that is the same on every machine.
+        # NumPy defines the scores, and is there on every machine.
         return NumPyScorer(
             self.vocabulary, self.features, self.network, self.windows, is_binary=self.is_binary
         )
@@ -117,12 +117,12 @@ def learn(  # noqa: PLR0913
     glove: Path | None = None,
     on_epoch: OnEpoch = ignore_epoch,
 ) -> Learned:
-    """Fit a variant on some rows of a data set.
+    """Fit a variant on given rows of a data set.
 
     Args:
         config: the variant.
         dataset: texts, labels and, if there are any, weights.
-        train: int64, the rows to learn from.
+        train: int64, the rows to learn from; of these alone changed copies are made.
         validation: int64, the rows that are measured after each epoch; with ``restore = "last"``
             they decide nothing.
         seed: of initialisation, batches and dropout.
@@ -146,9 +146,13 @@ def encode(  # noqa: PLR0913
     types: Labels | None = None,
     glove: Path | None = None,
 ) -> Encoded:
-    """Encode some rows of a data set for a fit, see `learn`.
+    """Encode given rows of a data set for a fit, see `learn`.
 
-    Changed copies of the rows to learn from are the same for every seed.
+    If the configuration has an augmentation, changed copies are added to the rows to learn from,
+    unless finer classes are learnt. They are the same for every seed of a fit.
+
+    Raises:
+        TrainingError: word vectors are missing or wrong.
     """
     if config.augmentation is not None and types is None:
         kinds, share = config.augmentation.kinds, config.augmentation.share

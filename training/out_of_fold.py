@@ -34,17 +34,17 @@ from .quality.metrics import Labels, Scores
 
 FOLDS: Final = 5
 LONG_WORDS: Final = (60, 150, 300)
-"""Words of the texts that harmless ones are joined to, to measure what length does to a logit."""
+"""Words of the long texts that harmless ones are joined to, to measure what length does."""
 
 _LONG_TEXTS: Final = 100  # at most, of each length, source and fold
 _INNER_SHARE: Final = 0.1  # of the rows that a fold learns from, for early stopping
-# Apart from what changes no fit, what is already part of the rows, or is fitted afterwards.
+# What changes no fit, is known from the data set already, or is fitted afterwards.
 _UNLEARNT: Final = WITHOUT_EFFECT | {"sources", "match_length", "out_of_fold", "limits"}
 
 
 @dataclass(frozen=True, slots=True)
 class LongTexts:
-    """Harmless texts of one source and one fold each, joined and cut to certain lengths.
+    """Long texts, each joined from harmless ones of one source that one fold held out.
 
     Attributes:
         words: int64[j], see `LONG_WORDS`.
@@ -61,7 +61,7 @@ class LongTexts:
 
 @dataclass(frozen=True, slots=True)
 class OutOfFold:
-    """What the networks of all folds make of the rows that they did not learn from.
+    """The logits of all rows, each by the network of the fold that held it out.
 
     Attributes:
         rows: int64[m], of the data set, ascending.
@@ -73,7 +73,7 @@ class OutOfFold:
         windows: int64[m], the number of windows of each text; 1 if texts are not cut.
         folds: int64[m], the fold in which a row was held out.
         epochs: of each fold, the epoch that was kept, counted from 1.
-        long_texts: harmless ones; none if texts are not cut.
+        long_texts: joined from harmless ones; none if texts are not cut.
     """
 
     rows: Labels
@@ -198,7 +198,7 @@ def fold_fits(  # noqa: PLR0913
     types: Labels | None = None,
     glove: Path | None = None,
 ) -> list[FoldFit]:
-    """Return the fits that `out_of_fold` needs, so that those of several variants can be mixed.
+    """Return the fits that `out_of_fold` needs, to carry out those of several variants in parallel.
 
     Raises:
         TrainingError: the rows are too few for the folds.
@@ -228,7 +228,7 @@ def carry_out(
     workers: int | None = 1,
     title: str = "Folds",
 ) -> None:
-    """Fit folds that are not in the cache; with several workers in processes of their own.
+    """Fit the folds that are not in the cache; with several workers, each in its own process.
 
     Raises:
         TrainingError: word vectors are missing or wrong, or a fit diverged.
@@ -280,7 +280,7 @@ def fit_fold(fit: FoldFit) -> None:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class _Content:
-    """A data set that equals others of the same content."""
+    """A data set, equal to others of the same content: a key for `_only_one`."""
 
     dataset: Dataset
     sha256: str
@@ -307,8 +307,8 @@ def _same(one: NDArray[np.generic] | None, other: NDArray[np.generic] | None) ->
 def _only_one(content: _Content) -> Dataset:
     """Return the first of equal data sets.
 
-    Each fold comes to a process with a copy of the data set, but what is counted of its texts is
-    cached by its identity.
+    A process gets each fold with its own copy of the data set, but caches what it counts in the
+    texts by the identity of the data set.
     """
     return content.dataset
 

@@ -9,9 +9,9 @@ Both are chosen together, because each changes what the other does. For each pen
 **The smallest c is taken with which, at its threshold and at each of these lengths, the joined
 texts of each limit on ordinary talk (at most 1 %) are flagged at most twice as often as the limit
 allows**: each of them consists of several messages. Limits above 1 % are about sources that were
-collected for being near the positive class: joined, their texts are no longer harmless. Without
-limits, joined texts may be flagged no more often than the out-of-fold texts themselves, or one in
-a hundred.
+collected for being near the positive class: joined, their texts are no longer harmless. If all
+limits are above 1 %, the joined texts have to keep them as they are. Without limits, joined texts
+may be flagged as often as the out-of-fold texts themselves, or one in a hundred if that is more.
 
 The smallest, because the penalty costs recall where one sentence of a long text is harmful. If no c
 of the grid suffices, the one that misses by the least factor is taken, and the record shows it.
@@ -61,11 +61,11 @@ class LimitRecord(TypedDict):
 
 
 class LongTextRecord(TypedDict):
-    """Harmless texts of some sources that were joined to a length.
+    """Harmless texts of given sources, joined to texts of one length.
 
     Attributes:
-        sources: whose harmless texts were joined, each source's for itself.
-        max_fpr: what the penalty was fitted to.
+        sources: whose harmless texts were joined, never those of two sources.
+        max_fpr: the largest share that the penalty was fitted to; see the module.
         words: of each text.
         texts: how many.
         false_positive_rate: share of them that are flagged.
@@ -100,7 +100,7 @@ class ThresholdRule(TypedDict):
 
 @dataclass(frozen=True, slots=True)
 class Choice:
-    """What is chosen on out-of-fold logits.
+    """Threshold and penalty, as chosen on out-of-fold logits.
 
     Attributes:
         penalty: of the windows; 0 if texts are not cut.
@@ -116,7 +116,7 @@ class Choice:
 
 
 def require_possible(config: Configuration, dataset: Dataset, rows: Labels) -> None:
-    """Check, before anything is fitted, that a variant's limits are about texts that it has.
+    """Check, before anything is fitted, that a variant has harmless texts for all of its limits.
 
     Args:
         config: the variant.
@@ -158,7 +158,8 @@ def choose(config: Configuration, found: OutOfFold) -> Choice:
         found: its out-of-fold logits.
 
     Raises:
-        ConfigurationError: with no penalty a threshold within the limits finds anything.
+        ConfigurationError: whatever the penalty, no threshold within the limits flags a positive
+            text.
     """
     candidates = []
     for penalty in PENALTIES if config.windows is not None else (0.0,):
@@ -185,7 +186,7 @@ def out_of_fold_scores(found: OutOfFold, penalty: float = 0.0) -> Scores:
 
 
 def _scores(logits: Scores, windows: Labels, penalty: float) -> Scores:
-    # As `dandelion.text.windows.Windows.combine`.
+    # As in `dandelion.text.windows.Windows.combine`, from the largest logit of each text.
     return sigmoid((logits - penalty * np.log(windows)).astype(np.float32))
 
 

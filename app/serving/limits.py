@@ -2,7 +2,7 @@
 
 The lengths before normalization are validated with the request. What cannot exceed a limit costs
 nothing here: ASCII, which normalization (NFKC) leaves as it is, and texts so short that even the
-largest expansion keeps them below it. The engine reads the texts from there; it lengthens none.
+largest expansion keeps them below it. The engine folds the texts afterwards, which lengthens none.
 """
 
 from collections.abc import Iterator, Sequence

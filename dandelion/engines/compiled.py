@@ -246,7 +246,7 @@ class CompiledScorer:
             FOLD | self._to_cut,
             needs.buffer_info()[0],
         )
-        # The kernel does not know what it has not met before.
+        # A text with characters that the kernel has not met before may need both.
         found = [
             fold(text) if need & (FOLD | UNKNOWN) else text
             for text, need in zip(texts, needs, strict=True)

@@ -6,12 +6,12 @@ Spelling that readers see through, but that hides words from a model, is undone:
   they share a skeleton with (Unicode Technical Standard 39, section 4), in words that have an ASCII
   letter or consist of look-alikes alone; other words stay. A word ends at white space and at a sign
   that is no look-alike and, behind a letter, no mark;
-- single ASCII letters that are parted by the same one or two spaces, dots, hyphens, asterisks or
+- single ASCII letters that are separated by the same one or two spaces, dots, hyphens, asterisks or
   underscores are joined, from three letters on (``f r e e``, ``f.r.e.e``);
 - runs of one letter, of one sign (also with white space between) and of one kind of white space are
   cut at three;
-- then, runs of any signs are cut at nine code points: three times three. What begins with the ninth
-  sign behind white space belongs to such a run.
+- then, runs of any signs are cut at nine code points: three times three. White space ends a run,
+  unless the run was cut and its ninth sign follows again.
 
 Digits stay, and so does every other ASCII character. No text becomes longer, a text that was folded
 stays as it is, and every step is linear in the length of the text.
@@ -37,15 +37,15 @@ _MARKS: Final = (
     "\ufe20-\ufe2f"
 )
 _ACCENTS: Final = re.compile(f"(?<=[A-Za-z0-9])[{_MARKS}]+")
-# Marks, look-alikes and, as long sets beyond U+FFFF are slow, some others there.
+# Marks, look-alikes up to U+FFFF and, because a long set beyond that is slow, the whole ranges that
+# contain the other look-alikes.
 _FOLDED: Final = re.compile(
     f"[{_MARKS}{''.join(chr(code) for code in _LOOK_ALIKES if code <= 0xFFFF)}"
     "\U00010000-\U0001efff\U0001f700-\U0001f7ff]"
 )
 _ASCII_LETTER: Final = re.compile("[A-Za-z]")
 
-# A word with a character outside ASCII. It is looked for where a word may begin only, so that the
-# search is linear.
+# A word with a character outside ASCII. The search begins only where a word may, so it is linear.
 _WORD: Final = re.compile(r"(?<![A-Za-z0-9])[A-Za-z0-9]*+[^\x00-\x7f\s][^\s\x00-/:-@\[-`{-\x7f]*")
 
 _PARTED: Final = re.compile(r"(?<![^\W_])[A-Za-z]([ .*_-]{1,2})[A-Za-z](?:\1[A-Za-z])+(?![^\W_])")
@@ -57,15 +57,16 @@ _RUNS: Final = re.compile(
     rf"({_LETTER})\1{{3,}}+|(\s)\2{{3,}}+|({_SIGN})(?:\s*\3){{3,}}+", re.IGNORECASE
 )
 _WHITE_SPACE: Final = re.compile(r"\s")
-# From more signs than may stay to the last that only white space parts from them.
+# More signs than may stay, with all that follow them across white space.
 _SIGNS: Final = re.compile(rf"(?:{_SIGN}){{{MAX_SIGNS + 1}}}(?:\s*+(?:{_SIGN}))*+")
 _SIGN_OUTSIDE_ASCII: Final = re.compile(r"[^\w\s\x00-\x7f]")
 
-# What a text has that the patterns above match; they take three times as long as these do.
+# Quick tests, see `_may_change`: the patterns above take three times as long. They match in every
+# text that those change, and in some others.
 _PARTED_LETTERS: Final = re.compile(r"[ .*_-][A-Za-z][ .*_-]{1,2}[A-Za-z](?![A-Za-z0-9])")
 _RUN_OF_WHITE_SPACE: Final = re.compile(r"(\s)\1{3}")
 _RUN: Final = re.compile(r"(.)\1(?<!\d)\1\1", re.DOTALL)
-# Letters outside ASCII may be signs here: the search would take longer without.
+# Letters outside ASCII count as signs here, because the search takes longer with an exact set.
 _MANY_SIGNS: Final = re.compile(rf"[^A-Za-z0-9\s][^A-Za-z0-9\s]{{{MAX_SIGNS}}}")
 
 
@@ -93,11 +94,11 @@ def without_look_alikes(text: str) -> str:
 
 
 def _may_change(text: str) -> bool:
-    """Return whether the text may have parted letters, a run or many signs."""
+    """Return whether the text may have separated letters, a run or many signs."""
     return bool(
         "    " in text
         or _PARTED_LETTERS.search(text)
-        # No white space but the space is printable.
+        # Of white space, only the space is printable.
         or (not text.isprintable() and _RUN_OF_WHITE_SPACE.search(text))
         # The small letter sigma has two forms.
         or _RUN.search("".join(text.lower().replace("ς", "σ").split()))
@@ -123,8 +124,8 @@ def _is_in_word(character: str, *, is_word: bool) -> bool:
     """Return whether a character that is no white space is part of a word.
 
     Args:
-        character: that is asked for.
-        is_word: whether the one before it is part of a word.
+        character: to decide on.
+        is_word: whether the character before it is part of a word.
     """
     if character.isalnum() or ord(character) in _LOOK_ALIKES:
         return True
@@ -148,13 +149,14 @@ def _cut(match: re.Match[str]) -> str:
     sign = match[3]
     if not sign:
         return run[-MAX_RUN:]
-    # A look-alike or mark ends no word: joined, the words around the run would become one.
+    # A sign outside ASCII may be a look-alike or a mark, which ends no word: without white space,
+    # the words around the run would become one.
     gap = "" if sign.isascii() or not _WHITE_SPACE.search(run) else " "
     return sign * (MAX_RUN - 1) + gap + sign
 
 
 def _without_many_signs(match: re.Match[str]) -> str:
-    """Cut runs of signs that end words, so that the words around them stay what they are."""
+    """Cut runs of signs; white space stays where a word ends, so that no two words become one."""
     start = match.start()
     is_word = start > 0 and match.string[start - 1].isalnum()
     kept: list[str] = []

@@ -1,13 +1,13 @@
-"""Long texts by windows, so that what stands in one place is not diluted by the rest.
+"""Windows of long texts, so that what stands in one place is not diluted by the rest.
 
 A network averages over a text. A harmless page with one abusive sentence, or a fraud followed by a
 hundred ordinary words, would average to harmless. A long text is therefore cut into overlapping
-windows that are scored like texts of their own:
+windows, each of which is scored like a text:
 
     logit = max over its k windows of their logits − penalty · log(k)
 
-The penalty is fitted: the largest of many logits is larger by chance. Texts of one window keep
-their logit.
+The penalty is fitted, because the largest of many logits is larger by chance. A text of one window
+keeps its logit.
 """
 
 import re
@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 
 MAX_WORDS: Final = 1000
 
-# A longer run between white space counts as several words.
+# What has more characters between white space counts as several words.
 MAX_WORD_CHARS: Final = 40
 
 _WORD = re.compile(rf"\S{{1,{MAX_WORD_CHARS}}}")
@@ -63,7 +63,7 @@ class Windows:
         """
         if len(text) <= 2 * self.words:  # a word needs a character and white space
             return [text]
-        # Counted in C: at least as many as there are.
+        # An upper bound of the number of words, counted in C.
         if len(text.split()) + len(text) // MAX_WORD_CHARS <= self.words:
             return [text]
         words = [match.span() for match in _WORD.finditer(text)]

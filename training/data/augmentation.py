@@ -1,7 +1,8 @@
 """Changed copies of training texts, so that a change of spelling or length decides nothing.
 
-Both labels are copied alike: a change that only abusive texts had would be evidence of abuse.
-Copies are made of a training fold after the split, so none is like a text that is judged.
+Texts of both labels are copied: a change that only abusive texts had would be evidence of abuse.
+Copies are made after the split, of the rows to learn from, so none is a copy of a text that is
+judged.
 """
 
 from collections.abc import Mapping, Sequence
@@ -18,7 +19,7 @@ Kind = Literal["ordinary_words", "leet", "repeated_letters", "case"]
 
 KINDS: Final[tuple[Kind, ...]] = get_args(Kind)
 
-_PASSAGES: Final = 500  # harmless texts whose words are put next to others
+_PASSAGES: Final = 500  # harmless texts, at most, whose words are put next to others
 
 # Kind → names of the changes, see `changes.for_augmentation`.
 _NAMES: Final[Mapping[Kind, tuple[str, ...]]] = {
@@ -34,19 +35,20 @@ def extended(
 ) -> tuple[Dataset, NDArray[np.int64]]:
     """Add changed copies of training texts to a data set.
 
-    Rows with a larger weight are copied more often, each time in another form; all copies have the
-    same weight, so that the drawn texts contain ``share`` copies for each original.
+    A row with a larger weight is copied more often, each time changed anew. Every copy has the mean
+    weight of the rows, so that an epoch draws ``share`` copies for each original.
 
     Args:
         dataset: texts, labels and, if there are any, origins and weights.
-        train: int64, the rows that may be copied.
+        train: int64, the rows to learn from, which may be copied.
         kinds: how copies are changed, each equally often.
-        share: copies for each row.
+        share: the number of copies, as a share of these rows.
         seed: of choice and changes; equal arguments return equal texts.
 
     Returns:
-        The data set with copies behind its own texts, which keep their rows; and the rows to learn
-        from, int64.
+        The data set with the copies behind its own texts, which keep their rows (only texts,
+        labels, origins and weights grow); and the rows to learn from with those of the copies,
+        int64.
     """
     rng = np.random.default_rng(seed)
     weights = np.ones(len(dataset.texts)) if dataset.weights is None else dataset.weights
