@@ -34,6 +34,7 @@ app = typer.Typer(
 _console = Console()
 
 _MODELS = ", ".join(sources.models())
+_FILES = ", ".join(name for name, one in sources.SOURCES.items() if one.generate is None)
 _LISTED_ROWS = 20
 _LISTED_LABELS = 20
 # Of the rows that cannot be used, from which the file is probably read wrongly.
@@ -84,6 +85,13 @@ _Delimiter = Annotated[
     str | None,
     typer.Option(help="The delimiter of a CSV or TSV file, or 'tab'. Default: recognized."),
 ]
+_Loss = Annotated[
+    str | None,
+    typer.Option(
+        help="The loss, such as bce, weighted_bce, dice or dice_bce; a wrong name lists all. "
+        "Default: the variant's; with --data, one that suits the balance of the labels."
+    ),
+]
 _Settings = Annotated[
     list[str] | None,
     typer.Option("--set", help="Override a field, such as layer_rate=0.003. Repeatable."),
@@ -128,13 +136,7 @@ def train_one(  # noqa: PLR0913, PLR0917
     encoding: _Encoding = None,
     delimiter: _Delimiter = None,
     merge_labels: _MergeLabels = False,
-    loss: Annotated[
-        str | None,
-        typer.Option(
-            help="The loss, such as bce, weighted_bce, dice or dice_bce; a wrong name lists all. "
-            "Default: the variant's; with --data, one that suits the balance of the labels."
-        ),
-    ] = None,
+    loss: _Loss = None,
     variant: Annotated[
         str | None,
         typer.Option(help="The configuration. Default: named as the loss; with --data, 'wide'."),
@@ -360,14 +362,12 @@ def tune(  # noqa: PLR0913, PLR0917
 @app.command()
 def download(
     model: _OneModel = None,
-    source: Annotated[
-        str | None, typer.Option(help=f"One source only: {', '.join(sources.SOURCES)}.")
-    ] = None,
+    source: Annotated[str | None, typer.Option(help=f"One source only: {_FILES}.")] = None,
 ) -> None:
     """Download what models learn from into DATA_DIR (default: data/).
 
     That is the benchmark of each model, and all sources that shipped variants of configs/ learn
-    from. What was interrupted is resumed.
+    from. An interrupted download is resumed.
     """
     with readable_errors():
         if model is not None and source is not None:
