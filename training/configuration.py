@@ -190,8 +190,8 @@ class Configuration(BaseModel):
     """What it is not for."""
 
     augmentation: Augmentation | None = None
-    """Changed copies of training texts that are learnt as well; None for none. Not together with
-    `types_weight`."""
+    """Changed copies of training texts that are learnt as well; None for none. With
+    `types_weight` there are none."""
 
     loss: str
     """A name in `training.losses.registry`."""
