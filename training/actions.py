@@ -188,7 +188,7 @@ def _train_all(jobs: Sequence[tuple[Run, Path]], workers: int) -> list[tuple[Man
     folds = [fit for run, _ in jobs for fit in fits_of_folds(run) if not fit.path().exists()]
     last: list[_Job] = [job for job in jobs if job[0].config.folded]
     first: list[_Job] = [*folds, *(job for job in jobs if not job[0].config.folded)]
-    duration = "up to 40" if last else "1 to 3"
+    duration = "up to 10" if last else "1 to 3"
     _console.print(
         f"Training {len(jobs)} variants{f' and {len(folds)} folds' if folds else ''}, {workers} at "
         f"a time. All of them take {duration} minutes on two processors.",
