@@ -16,7 +16,7 @@ from ..schema.robustness import (
     RobustVariant,
     ScorerFigures,
 )
-from .wording import percent, title
+from .wording import model_title, percent
 
 FEWEST: Final = 30
 """A harmless change that alters fewer texts is not compared with the aim."""
@@ -74,7 +74,8 @@ def table(stored: Robustness) -> str:
     """Lay out the aims; empty if there are none."""
     words = {True: "met", False: "missed", None: "not measured"}
     lines = [
-        [title(one.model), one.what, one.aim, one.measured, words[one.met]] for one in aims(stored)
+        [model_title(one.model), one.what, one.aim, one.measured, words[one.met]]
+        for one in aims(stored)
     ]
     return markdown_table(["", "", "aim", "measured", ""], lines) if lines else ""
 

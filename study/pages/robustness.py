@@ -27,7 +27,7 @@ from .aims import (
     upper,
     worst_length,
 )
-from .wording import percent, reflow, title, variant_title
+from .wording import model_title, percent, reflow, variant_title
 
 _TEST_ONLY: Final = "†"
 
@@ -54,7 +54,7 @@ def summary(stored: Robustness) -> str:
         kept = [share(row.kept) for row in of_kind(figures, "evasion") if row.kept.of]
         lines.append(
             [
-                f"{title(one.model)}, {variant_title(one.variant)}",
+                f"{model_title(one.model)}, {variant_title(one.variant)}",
                 ""
                 if length is None
                 else f"{_bounded(length.flagged)}, {length.words} words, {length.corpus}",
@@ -82,7 +82,7 @@ def _introduction(stored: Robustness) -> str:
         ["", "variant", "version", "threshold", "recall", "false alarms", "AUROC"],
         [
             [
-                title(one.model),
+                model_title(one.model),
                 variant_title(one.variant) + (", served" if one.served else ""),
                 f"`{one.version}`",
                 f"{one.scorers[0].threshold:.4f}",
@@ -128,7 +128,7 @@ def _single(stored: Robustness) -> str:
     header = [
         "text",
         "is",
-        *(f"{title(one.model)} ({one.scorers[0].threshold:.2f})" for one in served),
+        *(f"{model_title(one.model)} ({one.scorers[0].threshold:.2f})" for one in served),
     ]
     return f"""\
 ## Single sentences
@@ -141,7 +141,8 @@ follows from so few; they show at a glance what a model reads.
 
 def _changed(stored: Robustness) -> str:
     parts = [
-        f"### {title(one.model)}\n\n{_evasion_table(one, stored)}\n{_harmless_table(one, stored)}"
+        f"### {model_title(one.model)}\n\n"
+        f"{_evasion_table(one, stored)}\n{_harmless_table(one, stored)}"
         for one in _served(stored)
     ]
     passages = stored.corpora[0].title
@@ -206,7 +207,9 @@ def _by_length(stored: Robustness) -> str:
     corpora = "; ".join(
         f"*{one.name}*: {one.title} ({one.source}, {one.licence})" for one in stored.corpora
     )
-    parts = [f"### {title(one.model)}\n\n{_length_table(one, stored)}" for one in _served(stored)]
+    parts = [
+        f"### {model_title(one.model)}\n\n{_length_table(one, stored)}" for one in _served(stored)
+    ]
     return f"""\
 ## Harmless texts by length
 
@@ -244,7 +247,12 @@ def _length_only(stored: Robustness) -> str:
 
 def _equal_length(stored: Robustness) -> str:
     lines = [
-        [title(one.model), _name(scorer), figure(scorer.auroc), figure(scorer.equal_length_auroc)]
+        [
+            model_title(one.model),
+            _name(scorer),
+            figure(scorer.auroc),
+            figure(scorer.equal_length_auroc),
+        ]
         for one in _served(stored)
         for scorer in _columns(one, stored)
         if scorer.kind != "without reading"
@@ -262,7 +270,7 @@ def _groups(stored: Robustness) -> str:
     )
     neutral, hostile = stored.templates
     parts = [
-        f"### {title(one.model)}\n\n{_group_table(one)}\n{_gap_table(one, stored)}"
+        f"### {model_title(one.model)}\n\n{_group_table(one)}\n{_gap_table(one, stored)}"
         for one in served
     ]
     return f"""\

@@ -43,8 +43,22 @@ def reflow(text: str) -> str:
 
 
 def title(model: str) -> str:
-    """Return the short name of a model's data set."""
+    """Return the short name of the benchmark's data set of a model, which not every model has.
+
+    Raises:
+        DatasetError: it has none.
+    """
     return datasets.source_of(model).title
+
+
+def model_title(model: str) -> str:
+    """Write a model's name for a reader.
+
+    Example:
+        >>> model_title("cyberbullying_type")
+        'Cyberbullying type'
+    """
+    return model.replace("_", " ").capitalize()
 
 
 def variant_title(variant: str) -> str:

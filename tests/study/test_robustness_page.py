@@ -130,6 +130,11 @@ def test_a_model_without_aims_has_none() -> None:
     assert "## The aims" not in robustness.page(stored(variant("cyberbullying", FIGURES)))
 
 
+def test_a_model_without_a_benchmark_has_a_page_too() -> None:
+    page = robustness.page(stored(variant("abuse", replace(FIGURES, identity=GROUPS))))
+    assert "| Abuse | evasion: recall kept, worst kind | ≥ 50 % | 90.0 % (leet) | met |" in page
+
+
 def test_the_page_shows_each_classifier_in_its_column() -> None:
     own = replace(FIGURES, identity=GROUPS)
     leet, *others = own.changes
@@ -148,13 +153,13 @@ def test_the_page_shows_each_classifier_in_its_column() -> None:
     assert "| religion | 10.0 % (≤ 13.0) | 50 % (45–55) | .9000 | .8000 |" in lines
     assert "age (15 words, never in augmentation)" in " ".join(lines)
     assert "| Lunch at 12? | harmless | **0.91** |" in lines
-    assert "| SMS Spam | Dice, wide | .9900 | .9800 |" in lines
+    assert "| Spam | Dice, wide | .9900 | .9800 |" in lines
     assert max(len(line) for line in lines if not line.startswith(("|", "#"))) <= 100
 
 
 def test_the_summary_names_the_worst_length_and_change() -> None:
     summary = robustness.summary(stored(variant("spam", replace(FIGURES, identity=GROUPS))))
     assert summary.splitlines()[-1] == (
-        "| SMS Spam, Dice, wide | 1.5 % (≤ 2.9), 5 words, speeches "
+        "| Spam, Dice, wide | 1.5 % (≤ 2.9), 5 words, speeches "
         "| 10 % (≤ 13 %, religion) | 95 %, 90 % |"
     )
