@@ -13,7 +13,7 @@ from ..schema.robustness import (
     RobustVariant,
     ScorerFigures,
 )
-from .aims import (
+from .robustness_aims import (
     FEWEST,
     FEWEST_PIECES,
     gap,

@@ -7,6 +7,7 @@ from training.data import datasets
 from training.tables import figure
 
 from ..schema.results import Summary
+from ..schema.transfer import Interval
 
 _LOSS_TITLES = {
     "bce": "BCE",
@@ -82,6 +83,30 @@ def with_std(summary: Summary) -> str:
     """Write a mean with its standard deviation; a single seed has none."""
     spread = "" if summary.std is None else f" ± {figure(summary.std)}"
     return figure(summary.mean) + spread
+
+
+def with_interval(one: Interval) -> str:
+    """Write a figure with its interval.
+
+    Example:
+        >>> with_interval(Interval(0.7, 0.68, 0.72))
+        '.7000 (.6800–.7200)'
+    """
+    return f"{figure(one.value)} ({figure(one.low)}–{figure(one.high)})"
+
+
+def signed(one: Interval) -> str:
+    """Write a difference with its interval.
+
+    Example:
+        >>> signed(Interval(0.01, -0.01, 0.03))
+        '+.0100 (−.0100 to +.0300)'
+    """
+
+    def sign(value: float) -> str:
+        return ("+" if value >= 0 else "−") + figure(abs(value))
+
+    return f"{sign(one.value)} ({sign(one.low)} to {sign(one.high)})"
 
 
 def percent(share: float, digits: int = 0) -> str:

@@ -4,7 +4,8 @@ from dataclasses import replace
 
 import pytest
 
-from study.pages import aims, robustness
+from study.pages import robustness
+from study.pages import robustness_aims as aims
 from study.schema.robustness import (
     ChangeRow,
     CorpusRecord,

@@ -5,6 +5,7 @@ from dataclasses import replace
 import pytest
 
 from study.pages import transfer as page
+from study.pages.transfer_aims import aims
 from study.schema.transfer import (
     AtThreshold,
     Difference,
@@ -88,35 +89,36 @@ STUDY = TransferStudy(
 
 
 def test_aims_of_abuse_are_computed() -> None:
-    verdicts = {one.aim: one.verdict for one in page.aims(STUDY)}
+    verdicts = {one.aim: one.verdict for one in aims(STUDY)}
     # Ahead of those baselines that had the same help.
     assert list(verdicts.values()) == ["met", "missed", "met", "met"]
     assert "Stormfront, AUROC ≥ .8000" in verdicts
     worse = [replace(one, difference=around(0.01)) for one in STUDY.differences]
-    found = page.aims(replace(STUDY, differences=worse))
+    found = aims(replace(STUDY, differences=worse))
     assert found[0].verdict == "ahead, but the interval includes 0"
-    assert found[0].found == f"+.0100 (−.0100 to +.0300) to {LR}, the closest"
+    assert found[0].found == f"+.0100 (−.0100 to +.0300) over {LR}, the closest"
 
 
 def test_aims_of_spam_are_read_at_the_default_threshold() -> None:
     spam = replace(STUDY, model="spam", rows=[row("ours", "Mishra & Soni", 0.9)])
-    assert [(one.found, one.verdict) for one in page.aims(spam)] == [
+    assert [(one.found, one.verdict) for one in aims(spam)] == [
         ("97.5 %", "met"),
         ("0.8 %", "met"),
     ]
 
 
 @pytest.mark.parametrize(
-    ("difference", "expected"), [(0.03, "ahead, met"), (0.01, "level, met"), (-0.03, "missed")]
+    ("difference", "state", "expected"),
+    [(0.03, "ahead", "met"), (0.01, "level", "met"), (-0.03, "behind", "missed")],
 )
-def test_the_aim_on_short_tweets(difference: float, expected: str) -> None:
+def test_the_aim_on_short_tweets(difference: float, state: str, expected: str) -> None:
     rows = [
         ShortTexts("ours", around(0.9), [0.9], None),
         ShortTexts(LR, around(0.8), [0.8], around(difference)),
     ]
     short = Short(140, [0], [500], 0.6, rows)
-    (aim,) = page.aims(replace(STUDY, model="cyberbullying", short=short))
-    assert aim.verdict == expected
+    (aim,) = aims(replace(STUDY, model="cyberbullying", short=short))
+    assert (aim.found.partition(":")[0], aim.verdict) == (state, expected)
     written = page.page(Transfer([replace(STUDY, model="cyberbullying", short=short)]))
     assert "Tweets of at most 140 characters" in written
 
@@ -127,6 +129,13 @@ def test_what_a_baseline_has_seen_does_not_count() -> None:
     written = page.page(Transfer([STUDY]))
     assert f"{PROFANITY} †" in written
     assert "† It learned from this source" in written
+
+
+def test_the_head_gives_the_main_result() -> None:
+    head = page.page(Transfer([STUDY])).partition("\n## ")[0]
+    mean = ".7000 (.6800–.7200)"
+    flagged, recall = "0.8 % to 0.8 % (`wikipedia`)", "97.5 % (`davidson`) to 97.5 %"
+    assert f"| Abuse | {mean} | {mean}, {LR} | {flagged} | {recall} | 3 of 4 |" in head
 
 
 def test_what_could_not_be_measured_is_said() -> None:

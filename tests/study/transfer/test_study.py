@@ -14,8 +14,8 @@ from sklearn.metrics import roc_auc_score
 from dandelion.text.tokenizer import clean
 from study import rendering, storage
 from study.baselines import counts
-from study.pages import transfer as page
-from study.schema.transfer import Transfer, TransferStudy
+from study.pages.transfer_aims import verdict
+from study.schema.transfer import Interval, Transfer, TransferStudy
 from study.transfer import fits, measure, recipes, run, short_texts
 from study.transfer.recipes import FASTTEXT, FITTED, LR, OURS, SVC
 from study.transfer.units import help_of, plan_of
@@ -162,7 +162,7 @@ def check_log(directory: Path, study: TransferStudy) -> None:
 
 def check_page(directory: Path, study: TransferStudy) -> None:
     written = (directory / "transfer.md").read_text(encoding="utf-8")
-    assert "## tiny, small" in written
+    assert "## Tiny, small" in written
     assert all(f"`{one.source}`" in written for one in study.rows)
     (directory / "transfer.md").unlink()
     rendering.transfer_page(directory)
@@ -310,4 +310,4 @@ def test_unknown_models_and_candidates_are_errors(config: Configuration, tmp_pat
 )
 def test_ahead_only_with_the_interval_above_zero(low: float, high: float, expected: str) -> None:
     middle = (low + high) / 2
-    assert expected in page.verdict(page.Interval(middle, low, high))
+    assert expected in verdict(Interval(middle, low, high))
