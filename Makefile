@@ -56,7 +56,7 @@ transfer: $(VENV)/.study $(VENV)-profanity/.profanity ## Leave each source out a
 	@for source in $(MEASURED); do $(BIN)/python -m training download --source $$source || exit 1; done
 	@for model in $(MODELS); do $(BIN)/python -m study transfer --model $$model || exit 1; done
 
-robustness: $(VENV)/.study ## Change, lengthen and disguise texts; write docs/results/robustness.md
+robustness: $(VENV)/.study ## Change texts, vary their length, name groups; write docs/results/robustness.md
 	$(BIN)/python -m training download
 	$(BIN)/python -m study robustness
 

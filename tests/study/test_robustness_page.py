@@ -152,7 +152,7 @@ def test_the_page_shows_each_classifier_in_its_column() -> None:
     assert "| another link | 2 · 2 | 50.0 % (≤ 97.5) · 50.0 % (≤ 97.5) |" in page
     assert "| speeches | 5 | 400 | 1.5 % (≤ 2.9) | 1.5 % (≤ 2.9) |" in lines
     assert "| religion | 10.0 % (≤ 13.0) | 50 % (45–55) | .9000 | .8000 |" in lines
-    assert "age (15 words, never in augmentation)" in " ".join(lines)
+    assert "age (15 words, in no training template)" in " ".join(lines)
     assert "| Lunch at 12? | harmless | **0.91** |" in lines
     assert "| Spam | Dice, wide | .9900 | .9800 |" in lines
     assert max(len(line) for line in lines if not line.startswith(("|", "#"))) <= 100
@@ -162,5 +162,5 @@ def test_the_summary_names_the_worst_length_and_change() -> None:
     summary = robustness.summary(stored(variant("spam", replace(FIGURES, identity=GROUPS))))
     assert summary.splitlines()[-1] == (
         "| Spam, Dice, wide | 1.5 % (≤ 2.9), 5 words, speeches "
-        "| 10 % (≤ 13 %, religion) | 95 %, 90 % |"
+        "| 10 % (≤ 13 %, religion) | mean 95 %, worst 90 % (leet) |"
     )
