@@ -20,7 +20,8 @@ from . import (
     tuning_pages,
 )
 from .robustness import run as robustness
-from .transfer import log, run
+from .transfer import log
+from .transfer import run as transfer
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -132,6 +133,6 @@ def measure_transfer(
 ) -> None:
     """Leave each source out in turn and read it, next to baselines with the same help."""
     with readable_errors():
-        run.write(model, RESULTS, variant, workers=workers)
+        transfer.write(model, RESULTS, variant, workers=workers)
         rendering.results_page(RESULTS)
     _print_written(RESULTS / "transfer.md", f"; the readings are in {RESULTS / log.FILE}")

@@ -27,8 +27,8 @@ PUBLISHED_VERSIONS: Final = "three"
 # Until the whole report is run again.
 _VERSION: Final = """\
 **The figures here were measured with the configurations of version 0.5.0**, except those under
-*Outside the benchmark*, and "served" is what it served. Since version 0.6.0 the served variants
-learn from other sources, with other settings"""
+*Outside the benchmark*; "served" means served by that version. Since version 0.6.0 the served
+variants learn from other sources, with other settings"""
 _SINCE: Final = """\
 : they are measured in [transfer](transfer.md), on sources that they did not learn from, and in
 [robustness](robustness.md)"""
@@ -261,8 +261,8 @@ def _outside(stored: Stored) -> str:
 ## Outside the benchmark
 
 {robustness.summary(stored.robustness)}
-How this was measured, next to the baselines, with changed texts: [robustness](robustness.md). The
-precision of alerts where positives are rare: [scope](scope.md).
+How this was measured, compared with baselines and with more changes of texts:
+[robustness](robustness.md). The precision of alerts where positives are rare: [scope](scope.md).
 
 """
 

@@ -21,7 +21,7 @@ from .wording import model_title, percent
 FEWEST: Final = 30
 """A harmless change that alters fewer texts is not compared with the aim."""
 FEWEST_PIECES: Final = 300
-"""Nor are harmless texts of a length of which there are fewer: their upper bound says little."""
+"""A length with fewer harmless texts is not, either: its upper bound is too far off."""
 LEET: Final = "leet"
 
 _ABUSE, _SPAM = "abuse", "spam"

@@ -42,7 +42,7 @@ def page(results: Results) -> str:
 
 The tables of [the results](README.md) hold for texts like those of the data sets: English text
 messages of about 2011, and tweets of one collection. This page shows, from the figures recorded for
-version 0.5.0, how far that carries. What is served since 0.6.0 is measured in
+version 0.5.0, how far they carry. What is served since 0.6.0 is measured in
 [transfer](transfer.md) and [robustness](robustness.md). Try your own labelled traffic first.
 
 ## Texts that mention an identity

@@ -148,7 +148,7 @@ def _study(study: TransferStudy) -> str:
 
 def _facts(study: TransferStudy) -> str:
     return (
-        f"Measured on {study.date[:10]} with commit {study.commit}. Our candidates: "
+        f"Measured on {study.date[:10]} at commit {study.commit}. Our candidates: "
         f"{_listed(study.candidates)}. Learned from: {_listed(study.sources)}. {_choice(study)}"
     )
 
@@ -280,8 +280,8 @@ def _seen_note(study: TransferStudy) -> str:
         return ""
     return (
         "† It learned from this source or from others of the same origin (Davidson's tweets, "
-        "comments of Wikipedia's talk pages), so its figures there are no transfer. It reads texts "
-        "as they are, and its threshold is its own."
+        "comments of Wikipedia's talk pages), so its figures there do not measure transfer. It "
+        "reads texts as they are, and its threshold is its own."
     )
 
 

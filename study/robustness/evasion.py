@@ -15,7 +15,10 @@ from .scorers import Scorer
 POSITIVES: Final = 500
 NEGATIVES: Final = 2000
 EVASION_NEGATIVES: Final = 500
-"""Texts of the test fold at most; harmless changes need more of them, as the aim is below 1 %."""
+"""The most texts of the test fold that are drawn.
+
+Harmless changes need more negatives than evasion, as their aim is below 1 %.
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,7 +26,7 @@ class Changed:
     """A change and the texts that it alters.
 
     Attributes:
-        change: it.
+        change: what was done to texts.
         positives: bool[n], which of the drawn positives it alters.
         negatives: bool[m], which of the drawn negatives; none beyond those it is measured on.
         after: the altered ones, positives first.

@@ -77,8 +77,8 @@ def ours(classifier: Classifier, threshold: float) -> Scorer:
 def without_reading(directory: Path, threshold: float) -> Scorer:
     """Return an artifact whose texts are normalized to NFKC and not read otherwise.
 
-    It learned with the reading of `dandelion.text.tokenizer.clean`: the ablation is of the reading
-    when texts are scored.
+    Its network learned from texts as `dandelion.text.tokenizer.clean` reads them: the ablation is
+    of the reading in scoring alone.
 
     Args:
         directory: of the artifact.
@@ -154,7 +154,7 @@ def _baseline(name: str, manifest: Manifest, dataset: Dataset, folds: Split) -> 
 def _threshold(
     manifest: Manifest, dataset: Dataset, rows: NDArray[np.int64], scores: NDArray[np.floating]
 ) -> float:
-    """Fit a threshold on some rows, by the rule of an artifact."""
+    """Fit a threshold on rows of the data set, by the rule of an artifact."""
     labels = dataset.labels[rows]
     rule = manifest.threshold_rule or {}
     if rule.get("criterion") != "limits" or dataset.origins is None:

@@ -16,7 +16,7 @@ RECALL_UNITS: Final = ("Davidson", "Wikipedia", "Stormfront")
 
 @dataclass(frozen=True, slots=True)
 class Interval:
-    """A figure with its 95 % interval, from a bootstrap over groups of near copies."""
+    """A figure with its 95 % interval: by default of a bootstrap over groups of near copies."""
 
     value: float
     low: float

@@ -53,7 +53,8 @@ class Study:
         model: the task.
         plan: its units.
         trials: recipe → trials, the cheapest first.
-        configs: our candidates; what limits false alarms is the first one's for the baselines.
+        configs: our candidates; the baselines' thresholds keep to the first one's limits on false
+            alarms.
         chosen: recipe → unit or `EVERY_SOURCE` → trial.
         judged: recipe → unit or `EVERY_SOURCE` → trial's name → criterion.
     """

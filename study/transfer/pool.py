@@ -93,7 +93,7 @@ class Pool:
 
 @dataclass(frozen=True, slots=True)
 class _InFull:
-    """A source of which every text counts alike; a configuration may not name all of these."""
+    """A source whose texts all count alike, for measuring: `SourceChoice` refuses some."""
 
     name: str
     weight: float = 1.0

@@ -103,7 +103,7 @@ def trials(configs: Sequence[Configuration]) -> dict[str, list[Trial]]:
 
 
 def _named(helps: Sequence[Help]) -> dict[str, Help]:
-    """Return what recipes learn from by what follows the name of a setting: how they differ."""
+    """Return each choice of sources and copies by a suffix for names of trials: how it differs."""
     texts = list(dict.fromkeys(one.without_copies() for one in helps))
     copies = list(dict.fromkeys(one.augmentation for one in helps))
     made = [one for one in copies if one is not None]
