@@ -213,7 +213,7 @@ def test_by_default_what_is_served_and_its_plain_network_are_chosen() -> None:
     [
         (None, "dice", "give its --model"),
         ("spam", "none", "there is no such artifact .* available: dice, mse"),
-        ("none", None, "is not served; give a --variant, or one of cyberbullying"),
+        ("none", None, "is not served; give a --variant, or one of abuse, cyberbullying"),
         ("cyberbullying_type", "cross_entropy-wide", "more than two labels"),
     ],
 )
