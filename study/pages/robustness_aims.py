@@ -158,7 +158,7 @@ def _harmless(variant: RobustVariant) -> Iterator[Aim]:
             variant.model,
             what,
             f"≤ {100 * bound:g} %",
-            "" if worst is None else f"{percent(share(found), 1)} of {found.of:,} ({worst.change})",
+            "" if worst is None else f"{percent(share(found), 2)} of {found.of:,} ({worst.change})",
             None if worst is None else share(found) <= bound,
         )
 
