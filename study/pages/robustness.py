@@ -47,7 +47,7 @@ def page(stored: Robustness) -> str:
 
 
 def summary(stored: Robustness) -> str:
-    """Return a table of the most flagged harmless texts, a line for each served variant."""
+    """Return the main results as a table, a line for each served variant."""
     lines = []
     for one in _served(stored):
         figures = one.scorers[0]
@@ -55,6 +55,7 @@ def summary(stored: Robustness) -> str:
         lines.append(
             [
                 f"{model_title(one.model)}, {variant_title(one.variant)}",
+                f"{percent(share(figures.recall), 1)} · {percent(share(figures.false_alarms), 1)}",
                 ""
                 if length is None
                 else f"{_bounded(length.flagged)}, {length.words} words, {length.corpus}",
@@ -64,9 +65,10 @@ def summary(stored: Robustness) -> str:
         )
     header = [
         "",
+        "recall · false alarms, unchanged texts",
         "harmless texts flagged, worst length",
         "harmless identity mentions flagged, worst group",
-        "recall kept under evasion",
+        "of this recall kept under evasion",
     ]
     return markdown_table(header, lines)
 

@@ -158,9 +158,9 @@ def test_the_page_shows_each_classifier_in_its_column() -> None:
     assert max(len(line) for line in lines if not line.startswith(("|", "#"))) <= 100
 
 
-def test_the_summary_names_the_worst_length_and_change() -> None:
+def test_the_summary_names_the_worst_length_group_and_change() -> None:
     summary = robustness.summary(stored(variant("spam", replace(FIGURES, identity=GROUPS))))
     assert summary.splitlines()[-1] == (
-        "| Spam, Dice, wide | 1.5 % (≤ 2.9), 5 words, speeches "
+        "| Spam, Dice, wide | 98.0 % · 0.1 % | 1.5 % (≤ 2.9), 5 words, speeches "
         "| 10 % (≤ 13 %, religion) | mean 95 %, worst 90 % (leet) |"
     )
