@@ -103,9 +103,9 @@ def _aims_section(stored: Robustness) -> str:
 ## The aims
 
 {compared}
-The aims were set before anything was measured. Cyberbullying has none: its labels mean something
-else. Harmless changes count here that alter at least {FEWEST} of the texts in question, and lengths
-with at least {FEWEST_PIECES} texts."""
+The aims were set before these models were trained. Cyberbullying has none: its labels mean
+something else. Harmless changes count here that alter at least {FEWEST} of the texts in question,
+and lengths with at least {FEWEST_PIECES} texts."""
 
 
 def _method(stored: Robustness) -> str:
