@@ -8,7 +8,7 @@ Run (the base install is enough)::
 
     python examples/check_your_traffic.py                # a few texts made up by this program
     python examples/check_your_traffic.py mine.csv       # a file with columns text and label
-    python examples/check_your_traffic.py mine.csv cyberbullying/dice-wide
+    python examples/check_your_traffic.py mine.csv abuse/bce-wide
 
 Prints a table: at each threshold, how many texts raise an alert, the share of alerts that are
 correct (precision) and the share of positives that are found (recall).

@@ -12,7 +12,7 @@ from .conftest import PATIENCE_S, ROOT, StartService
 
 EXAMPLES = ROOT / "examples"
 
-SPAM_AND_HAM = [r"spam +0\.737 +WINNER!!.*", r"ham +0\.252 +Lunch at 12\?"]
+SPAM_AND_HAM = [r"spam +0\.834 +WINNER!!.*", r"ham +0\.130 +Lunch at 12\?"]
 
 
 def run(name: str, *arguments: str, cache: Path | None = None) -> list[str]:
@@ -61,11 +61,11 @@ def test_docstring_shows_how_to_run_it(path: Path) -> None:
 
 def test_classify() -> None:
     lines = run("classify.py")
-    assert lines[0] == "labels: ham and spam; positive at score >= 0.498"
+    assert lines[0] == "labels: ham and spam; positive at score >= 0.411"
     assert matches(lines[1:3], SPAM_AND_HAM)
     assert lines[-2:] == [
         "at a threshold of 0.7: spam, ham, ham",
-        "scores: float32[3], the highest is 0.737",
+        "scores: float32[3], the highest is 0.834",
     ]
 
 
@@ -85,13 +85,13 @@ def test_check_your_traffic(tmp_path: Path) -> None:
     lines = run("check_your_traffic.py")
     assert lines[0] == "spam/squared_hinge-wide: 6 texts, 2 of them spam"
     table = [line.split() for line in lines[2:]]
-    assert [row[0] for row in table] == ["0.100", "0.300", "0.498", "0.700", "0.900"]
+    assert [row[0] for row in table] == ["0.100", "0.300", "0.411", "0.700", "0.900"]
     assert table[2][1:4] == ["2", "1.00", "1.00"]
 
     data = tmp_path / "mine.csv"
-    data.write_text("text,label\nnobody likes you,cyberbullying\nhello,not_cyberbullying\n")
-    lines = run("check_your_traffic.py", str(data), "cyberbullying/dice-wide")
-    assert lines[0] == "cyberbullying/dice-wide: 2 texts, 1 of them cyberbullying"
+    data.write_text("text,label\nnobody likes you,abuse\nhello,harmless\n")
+    lines = run("check_your_traffic.py", str(data), "abuse/bce-wide")
+    assert lines[0] == "abuse/bce-wide: 2 texts, 1 of them abuse"
 
     data.write_text("text;label\nWIN a prize!;spam\nhello;ham\n", encoding="utf-8-sig")
     assert run("check_your_traffic.py", str(data))[0].endswith(": 2 texts, 1 of them spam")
