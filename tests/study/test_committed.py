@@ -24,7 +24,7 @@ from study.transfer.units import PLANS
 from training import configuration
 from training.data import datasets
 from training.evaluation import read_test_fold
-from training.quality.metrics import ARGMAX, FITTED, evaluate, evaluate_classes
+from training.quality.metrics import FITTED, evaluate, evaluate_classes
 
 from ..conftest import ROOT
 
@@ -214,10 +214,10 @@ def test_committed_artifact(
     texts, labels = read_test_fold(manifest)
     scores = classifier.scores(texts)
     if manifest.threshold is None:
-        found, recorded = evaluate_classes(labels, scores), manifest.metrics["test"][ARGMAX]
+        found = evaluate_classes(labels, scores)
     else:
         found = evaluate(labels, scores, manifest.threshold, score_kind=manifest.score_kind)
-        recorded = manifest.metrics["test"][FITTED]
+    recorded = manifest.metrics["test"][manifest.default_cut]
     assert set(found) == set(recorded)
     for metric, value in found.items():
         if value is None:
