@@ -11,6 +11,7 @@ from study.pages.wording import percent
 from study.schema.results import Results
 from study.schema.robustness import Count, Robustness, ScorerFigures
 from study.schema.studies import FinerLabels
+from study.schema.transfer import Transfer
 from training.quality.metrics import Metric
 from training.tables import figure
 
@@ -96,6 +97,32 @@ def test_rates_by_source_of_readme() -> None:
         recall = "" if rates["recall"] is None else percent(rates["recall"])
         expected[name] = f"{recall} | {percent(rates['false_positive_rate'], 1)}"
     assert rows == expected
+
+
+def three_digits(value: float) -> str:
+    return f"{value:.3f}".removeprefix("0")
+
+
+def test_transfer_of_readme() -> None:
+    (study,) = (
+        one
+        for one in storage.read(Transfer, DOCS / "results" / "transfer.json").studies
+        if (one.model, one.variant) == ("abuse", None)
+    )
+    means = {one.recipe: one.auroc for one in study.means if one.over == "left-out units"}
+    ours, linear = (means[recipe] for recipe in ("ours", "TF-IDF words, characters + LinearSVC"))
+    assert ours is not None
+    assert linear is not None
+    assert (
+        f"mean AUROC {three_digits(ours.value)}, TF-IDF with LinearSVC "
+        f"{three_digits(linear.value)}."
+    ) in README
+    aurocs = {(one.recipe, one.source): three_digits(one.auroc.value) for one in study.rows}
+    pairs = [
+        f"{aurocs['alt-profanity-check', source]} against {aurocs['ours', source]}"
+        for source in ("civil_comments", "convabuse", "stormfront")
+    ]
+    assert f"({pairs[0]}, {pairs[1]}), the third worse ({pairs[2]})" in README
 
 
 def share(count: Count) -> float:
