@@ -22,8 +22,11 @@ def compare(plan: Plan, found: Sequence[Read]) -> tuple[list[MeanRow], list[Diff
 
     Args:
         plan: the units.
-        found: of every recipe the same sources.
+        found: of every recipe the same sources. What only others read than ours, as the single
+            source that a model learns from, is not compared.
     """
+    read = {one.row.unit for one in found if one.row.recipe == OURS}
+    found = [one for one in found if one.row.unit in read]
     over = _means(plan, found)
     units = list(dict.fromkeys(one.row.unit for one in found))
     recipes = list(dict.fromkeys(one.row.recipe for one in found))
