@@ -3,32 +3,57 @@
 import difflib
 import tomllib
 from collections.abc import Mapping, Sequence
-from dataclasses import fields
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated, Final, Literal, Self
+from typing import Final, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 from pydantic_core import ErrorDetails
 
 from dandelion.quantization import Precision
-from dandelion.text.grams import Features
 
-from .data.augmentation import Kind
+from .configuration_tables import (
+    Augmentation,
+    LimitChoice,
+    Name,
+    Rate,
+    SourceChoice,
+    StaticVectors,
+    Wide,
+    WindowChoice,
+)
 from .data.datasets import SOURCES, Source
 from .data.sources import source_named
-from .errors import ConfigurationError, DatasetError
+from .errors import ConfigurationError
 from .losses import options
 from .losses.options import Option
 from .losses.registry import LOSSES
+
+__all__ = [
+    "CONFIGS",
+    "WITHOUT_EFFECT",
+    "Augmentation",
+    "Configuration",
+    "LimitChoice",
+    "Sampling",
+    "SourceChoice",
+    "StaticVectors",
+    "Wide",
+    "WindowChoice",
+    "choose",
+    "load",
+    "load_all",
+    "override",
+    "parse",
+    "path_of",
+    "sources_of",
+    "wide_recipe",
+]
 
 CONFIGS = Path("configs")
 
 WITHOUT_EFFECT: Final = frozenset({"variant", "shipped", "about", "not_for"})
 """Fields of a configuration that change nothing in what is fitted."""
-
-_Rate = Annotated[float, Field(gt=0, le=1)]
-_Name = Annotated[str, Field(pattern=r"^[a-z0-9_][a-z0-9_-]*$", max_length=64)]
 
 
 class Sampling(StrEnum):
@@ -44,128 +69,14 @@ class Sampling(StrEnum):
     effective number (1 − βⁿ) / (1 − β), β = .999 (Cui et al. 2019)."""
 
 
-class Wide(BaseModel):
-    """The wide path: what it reads, see `dandelion.text.grams.Features`, and how it is trained."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True)
-
-    bits: int = 18
-    """There are 2**bits buckets for grams."""
-    chars: tuple[int, int] | None = (2, 5)
-    """Shortest and longest character n-gram inside words."""
-    words: int = 2
-    """Longest word n-gram; 0 for none."""
-    signs: bool = True
-    """Whether signs, and pairs of neighbouring words and signs, are grams."""
-    shapes: bool = True
-    """Whether the shapes of words are grams."""
-    surface: bool = True
-    """Whether counts over the whole text are read."""
-    length: bool = True
-    """Whether the surface's numbers that grow with any text are read: letters, spaces, words."""
-    surface_dimensions: int = Field(0, ge=0)
-    """Numbers of the surface that the hidden layers read next to the average of embeddings."""
-    idf: bool = True
-    """Whether a gram is weighted by its inverse document frequency."""
-    rate: _Rate = 0.03
-    """Adam's learning rate for the grams."""
-    surface_rate: _Rate = 0.03
-    """Adam's learning rate for the surface."""
-    decay: float = Field(2e-5, ge=0)
-    """L2 penalty on the weights of grams and surface."""
-
-    @model_validator(mode="after")
-    def _possible(self) -> Self:
-        self.features()
-        return self
-
-    def features(self) -> Features:
-        """Return what the network reads."""
-        values = self.model_dump()
-        return Features(**{field.name: values[field.name] for field in fields(Features)})
-
-
-class StaticVectors(BaseModel):
-    """Static sentence vectors behind the word vectors, see `training.model.static_vectors`."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True)
-
-    dimensions: int = Field(128, ge=1, le=384)
-    """Numbers in a static vector."""
-    scale: float = Field(10.0, gt=0)
-    """What every number is multiplied by; 10 makes them about as large as GloVe's."""
-    fine_tune: bool = False
-    """Whether they are trained along with the word vectors, or stay as they are."""
-
-
-class SourceChoice(BaseModel):
-    """A source that a variant learns from, and how much of it an epoch draws."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True)
-
-    name: _Name
-    """A name in `training.data.sources`."""
-    weight: float = Field(1.0, gt=0)
-    """How often a text is drawn, compared with one of weight 1."""
-    balanced: bool = False
-    """Whether both classes are drawn equally often, where the source has both."""
-    rows: int | None = Field(None, ge=1)
-    """Texts at most, chosen by whole groups of near copies; None for all."""
-
-    @field_validator("name")
-    @classmethod
-    def _may_be_learnt(cls, name: str) -> str:
-        try:
-            source = source_named(name)
-        except DatasetError as error:
-            raise ValueError(str(error)) from None
-        if source.use != "train":
-            raise ValueError(f"{name!r} ({source.licence}) is for measuring alone")
-        return name
-
-
-class WindowChoice(BaseModel):
-    """How long texts are cut, see `dandelion.text.windows`; the penalty is fitted."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True)
-
-    words: int = Field(30, ge=1, le=1000)
-    """Words of a window."""
-    stride: int = Field(15, ge=1, le=1000)
-    """Words from the start of a window to that of the next, from half of `words` to all."""
-
-
-class LimitChoice(BaseModel):
-    """A limit on the false alarms of a variant at its default threshold."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True)
-
-    sources: tuple[str, ...] = Field(min_length=1)
-    """Sources that the variant learns from, or its data set's name. Their harmless texts count
-    together: give each its own limit if it has to hold for each."""
-    max_fpr: float = Field(gt=0, lt=1)
-    """Largest share of these texts that may be flagged, out of fold."""
-
-
-class Augmentation(BaseModel):
-    """Changed copies of training texts, see `training.data.augmentation`."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True)
-
-    kinds: tuple[Kind, ...] = Field(min_length=1)
-    """How copies are changed."""
-    share: float = Field(0.25, gt=0, le=1)
-    """Copies for each training text that is drawn."""
-
-
 class Configuration(BaseModel):
     """Everything that decides how a variant is trained, except data and seed."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True)
 
-    model: _Name
+    model: Name
     """The task: which data set is learnt."""
-    variant: _Name
+    variant: Name
     """The name of this configuration."""
     shipped: bool = True
     """Whether `train-all` trains it; if not, only the report shows it."""
@@ -190,8 +101,8 @@ class Configuration(BaseModel):
     """What it is not for."""
 
     augmentation: Augmentation | None = None
-    """Changed copies of training texts that are learnt as well; None for none. With
-    `types_weight` there are none."""
+    """Changed copies of training texts that are learnt as well; None for none. Not together with
+    `types_weight`."""
 
     loss: str
     """A name in `training.losses.registry`."""
@@ -220,9 +131,9 @@ class Configuration(BaseModel):
     wide: Wide | None = None
     """The wide path; without it the network is the plain three-layer DAN."""
 
-    layer_rate: _Rate = 1e-3
+    layer_rate: Rate = 1e-3
     """Adam's learning rate for the layers."""
-    embedding_rate: _Rate = 1e-3
+    embedding_rate: Rate = 1e-3
     """Adam's learning rate for the embedding."""
     weight_decay: float = Field(0.0, ge=0)
     """AdamW's decoupled weight decay, on the layers."""
@@ -269,6 +180,8 @@ class Configuration(BaseModel):
 
     @model_validator(mode="after")
     def _possible_options(self) -> Self:
+        if self.augmentation is not None and self.types_weight:
+            raise ValueError("augmentation and types_weight cannot be combined; leave one out")
         try:
             options.check(LOSSES[self.loss].function, self.loss_options)
         except ValueError as error:

@@ -379,10 +379,10 @@ def _sampled(dataset: Dataset, sample_rows: int) -> Dataset:
 
 
 def _require_fitting_loss(config: Configuration, dataset: Dataset) -> None:
-    """Refuse a loss for another kind of task than the data set's.
+    """Refuse a loss or windows for another kind of task than the data set's.
 
     Raises:
-        ConfigurationError: it is.
+        ConfigurationError: one is.
     """
     task = LOSSES[config.loss].task
     if task != dataset.task:
@@ -390,6 +390,11 @@ def _require_fitting_loss(config: Configuration, dataset: Dataset) -> None:
         raise ConfigurationError(
             f"the loss {config.loss!r} is for a {task} task, but {dataset.name} has "
             f"{len(dataset.label_names)} labels; choose {', '.join(fitting)}"
+        )
+    if config.windows is not None and dataset.task != "binary":
+        raise ConfigurationError(
+            f"windows: {dataset.name} has {len(dataset.label_names)} labels, and windows are for "
+            "two; remove the windows"
         )
 
 

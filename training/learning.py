@@ -148,13 +148,13 @@ def encode(  # noqa: PLR0913
 ) -> Encoded:
     """Encode given rows of a data set for a fit, see `learn`.
 
-    If the configuration has an augmentation, changed copies are added to the rows to learn from,
-    unless finer classes are learnt. They are the same for every seed of a fit.
+    If the configuration has an augmentation, changed copies are added to the rows to learn from.
+    They are the same for every seed of a fit.
 
     Raises:
         TrainingError: word vectors are missing or wrong.
     """
-    if config.augmentation is not None and types is None:
+    if config.augmentation is not None:
         kinds, share = config.augmentation.kinds, config.augmentation.share
         dataset, train = augmentation.extended(dataset, train, kinds, share, seed=0)
     vectors = _load_vectors(glove, config.dimensions)
@@ -197,12 +197,11 @@ def fit_encoded(
         seed=seed,
         on_epoch=on_epoch,
     )
-    choice = config.windows
     return Learned(
         encoded.vocabulary,
         encoded.features,
         quantize(fitted.network, config.precision),
-        None if choice is None else Windows(words=choice.words, stride=choice.stride),
+        None if config.windows is None else config.windows.windows(),
         dataset.task == "binary",
         fitted,
     )

@@ -29,6 +29,7 @@ WITHOUT_NUMBERS: Final = frozenset(
             for name in (
                 "cache",
                 "configuration",  # its values and features are in the key
+                "configuration_tables",
                 "data.datasets",  # so are texts, labels, origins and weights
                 "data.length",
                 "data.readers",

@@ -123,6 +123,12 @@ def test_the_recipe_for_new_data() -> None:
         ('loss = "dice"\n[wide]\nbits = 99', "wide: .*bits is 99; expected 1 to 22"),
         ('loss = "dice"\n[wide]\nchars = [5, 2]', r"wide: .*chars is \[5, 2\]"),
         ('loss = "dice"\n[wide]\nrate = 2', "wide.rate: Input should be less than or equal to 1"),
+        ('loss = "dice"\n[windows]\nwords = 30\nstride = 14', "windows: .* stride 14;"),
+        ('loss = "dice"\n[windows]\nwords = 1001\nstride = 900', "windows: .* at most 1000"),
+        (
+            'loss = "dice"\ntypes_weight = 1\n[augmentation]\nkinds = ["leet"]',
+            "augmentation and types_weight cannot be combined",
+        ),
         ('loss = "dice"\n[static]\ndimensions = 385', "static.dimensions: .* less than or equal"),
         ('loss = "dice"\n[static]\nscal = 2', r"static.scal: unknown field; did you mean scale\?"),
         (

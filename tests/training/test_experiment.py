@@ -244,6 +244,10 @@ def test_types_of_a_sample_are_those_of_its_texts(tmp_path: Path) -> None:
             changed(CLASSES, types_weight=0.5),
             r"types_weight is 0.5, but Tiny has no finer classes; set it to 0",
         ),
+        (
+            changed(CLASSES, windows={"words": 10, "stride": 5}),
+            r"windows: Tiny has 3 labels, and windows are for two; remove the windows",
+        ),
     ],
 )
 def test_a_configuration_that_does_not_fit_the_data(

@@ -46,9 +46,8 @@ def extended(
         seed: of choice and changes; equal arguments return equal texts.
 
     Returns:
-        The data set with the copies behind its own texts, which keep their rows (only texts,
-        labels, origins and weights grow); and the rows to learn from with those of the copies,
-        int64.
+        The data set with the copies behind its own texts, which keep their rows; and the rows to
+        learn from with those of the copies, int64.
     """
     rng = np.random.default_rng(seed)
     weights = np.ones(len(dataset.texts)) if dataset.weights is None else dataset.weights
@@ -65,7 +64,7 @@ def extended(
         for place, row in enumerate(order)
     )
     chosen = np.array(order)
-    origins = dataset.origins
+    origins, families = dataset.origins, dataset.families
     added = np.arange(len(dataset.texts), len(dataset.texts) + len(copies))
     each = np.full(len(copies), weights[train].mean())
     grown = replace(
@@ -74,5 +73,6 @@ def extended(
         labels=np.concatenate([dataset.labels, dataset.labels[chosen]]),
         origins=None if origins is None else np.concatenate([origins, origins[chosen]]),
         weights=None if dataset.weights is None else np.concatenate([weights, each]),
+        families=None if families is None else np.concatenate([families, families[chosen]]),
     )
     return grown, np.concatenate([train, added])

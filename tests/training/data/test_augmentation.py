@@ -22,6 +22,7 @@ def _dataset() -> Dataset:
         origins=np.arange(40) // 20,
         source_names=("a", "b"),
         weights=np.linspace(1, 2, 40),
+        families=np.arange(40) // 2,
     )
 
 
@@ -39,6 +40,8 @@ def test_copies_stand_behind_and_take_label_and_origin_of_their_original() -> No
     assert set(numbers.tolist()) <= set(train.tolist())
     np.testing.assert_array_equal(grown.labels[40:], LABELS[numbers])
     np.testing.assert_array_equal(grown.origins[40:], numbers // 20)
+    assert grown.families is not None
+    np.testing.assert_array_equal(grown.families[40:], numbers // 2)
     np.testing.assert_allclose(grown.weights[40:], np.linspace(1, 2, 40)[train].mean())
 
 
