@@ -12,13 +12,12 @@ import io
 import os
 import statistics
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass, field, fields
 from functools import lru_cache
 from pathlib import Path
 from typing import Final
 
 import numpy as np
-from numpy.typing import NDArray
 
 from . import cache
 from .configuration import WITHOUT_EFFECT, Configuration
@@ -130,10 +129,7 @@ class FoldFit:
             TrainingError: the word vectors are missing or wrong.
         """
         config, dataset = self.config, self.dataset
-        arrays = (
-            *(self.train, self.validation, self.held_out),
-            *(dataset.origins, dataset.weights, self.types),
-        )
+        arrays = (self.train, self.validation, self.held_out, self.types)
         key = cache.key(
             config.model_dump(mode="json", exclude=set(_UNLEARNT)),
             None if config.wide is None else asdict(config.wide.features()),
@@ -179,12 +175,11 @@ def out_of_fold(  # noqa: PLR0913
         TrainingError: word vectors are missing or wrong, the rows are too few for the folds, or a
             fit diverged.
     """
-    rows = np.sort(rows)
     fits = fold_fits(
         config, dataset, rows, groups, seed=seed, folds=folds, types=types, glove=glove
     )
     carry_out(fits, workers=workers)
-    return _collect(dataset, rows, fits)
+    return _collect(dataset, np.sort(rows), fits)
 
 
 def fold_fits(  # noqa: PLR0913
@@ -254,7 +249,7 @@ def fit_fold(fit: FoldFit) -> None:
     path = fit.path()
     if path.exists():
         return
-    dataset = _only_one(_Content(fit.dataset, fit.dataset.content_sha256))
+    dataset = _only_one(_Content(fit.dataset.content_sha256, fit.dataset))
     learned = learn(
         fit.config,
         dataset,
@@ -273,34 +268,17 @@ def fit_fold(fit: FoldFit) -> None:
         logits=learned.logits(texts),
         windows=learned.window_counts(texts),
         epoch=learned.fit.kept_epoch,
-        **{f"long_{field.name}": getattr(long, field.name) for field in fields(LongTexts)},
+        **{f"long_{one.name}": getattr(long, one.name) for one in fields(LongTexts)},
     )
     cache.write_atomically(path, buffer.getvalue())
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(frozen=True, slots=True)
 class _Content:
     """A data set, equal to others of the same content: a key for `_only_one`."""
 
-    dataset: Dataset
     sha256: str
-
-    def __eq__(self, other: object) -> bool:
-        return (
-            isinstance(other, _Content)
-            and other.sha256 == self.sha256
-            and (
-                _same(self.dataset.origins, other.dataset.origins)
-                and _same(self.dataset.weights, other.dataset.weights)
-            )
-        )
-
-    def __hash__(self) -> int:
-        return hash(self.sha256)
-
-
-def _same(one: NDArray[np.generic] | None, other: NDArray[np.generic] | None) -> bool:
-    return one is other or (one is not None and other is not None and np.array_equal(one, other))
+    dataset: Dataset = field(compare=False)
 
 
 @lru_cache(maxsize=1)
@@ -341,8 +319,8 @@ def _collect(dataset: Dataset, rows: Labels, fits: Sequence[FoldFit]) -> OutOfFo
 
     origins, names = origins_of(dataset)
     long = {
-        field.name: np.concatenate([arrays[f"long_{field.name}"] for arrays in found])
-        for field in fields(LongTexts)
+        one.name: np.concatenate([arrays[f"long_{one.name}"] for arrays in found])
+        for one in fields(LongTexts)
     }
     return OutOfFold(
         rows=rows,

@@ -199,7 +199,6 @@ class _Candidate:
     scores: Scores
     limits: list[LimitRecord]
     long_texts: list[LongTextRecord]
-    is_limited: bool
 
     @classmethod
     def of(cls, config: Configuration, found: OutOfFold, penalty: float) -> "_Candidate":
@@ -213,12 +212,7 @@ class _Candidate:
         records = [
             _limit_record(limit.sources, limit.max_fpr, found, flagged) for limit in config.limits
         ]
-        ordinary = [one for one in records if one["max_fpr"] <= _ORDINARY_TALK]
-        aims = [one | {"max_fpr": _JOINED * one["max_fpr"]} for one in ordinary] or records
-        if not config.limits:
-            everywhere = _limit_record(found.source_names, 1.0, found, flagged)
-            everywhere["max_fpr"] = max(everywhere["false_positive_rate"], _LEAST_RATE)
-            aims = [everywhere]
+        aims = _aims_of_limits(records) if records else [_aim_without_limits(found, flagged)]
         long = found.long_texts
         flagged_long = _scores(long.logits, long.windows, penalty).astype(np.float64) >= threshold
         measured = [
@@ -226,7 +220,7 @@ class _Candidate:
             for aim in aims
             for record in _long_text_records(aim, long, found.source_names, flagged_long)
         ]
-        return cls(penalty, threshold, scores, records, measured, bool(config.limits))
+        return cls(penalty, threshold, scores, records, measured)
 
     @property
     def excess(self) -> float:
@@ -237,12 +231,12 @@ class _Candidate:
 
     def choice(self, found: OutOfFold) -> Choice:
         rule = ThresholdRule(
-            criterion="limits" if self.is_limited else "macro_f1",
+            criterion="limits" if self.limits else "macro_f1",
             fitted_on="out_of_fold",
             folds=len(found.epochs),
             epochs=list(found.epochs),
         )
-        if self.is_limited:
+        if self.limits:
             rule["limits"] = self.limits
         if self.long_texts:
             rule["long_texts"] = self.long_texts
@@ -256,6 +250,17 @@ def _rows_of(sources: Sequence[str], origins: Labels, names: Sequence[str]) -> N
 def _false_alarm_limit(limit: LimitChoice, found: OutOfFold) -> FalseAlarmLimit:
     rows = _rows_of(limit.sources, found.origins, found.source_names)
     return FalseAlarmLimit(rows, limit.max_fpr)
+
+
+def _aims_of_limits(records: Sequence[LimitRecord]) -> list[LimitRecord]:
+    """Return what the joined texts are held to, see the module."""
+    ordinary = [one for one in records if one["max_fpr"] <= _ORDINARY_TALK]
+    return [one | {"max_fpr": _JOINED * one["max_fpr"]} for one in ordinary] or list(records)
+
+
+def _aim_without_limits(found: OutOfFold, flagged: NDArray[np.bool_]) -> LimitRecord:
+    aim = _limit_record(found.source_names, 1.0, found, flagged)
+    return aim | {"max_fpr": max(aim["false_positive_rate"], _LEAST_RATE)}
 
 
 def _limit_record(
