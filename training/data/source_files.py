@@ -56,19 +56,19 @@ class Source:
         families: texts → n names; texts of one name stay in one fold, however they are written.
             None for near copies alone.
         repair: applied to a member's bytes first; None for nothing.
-        generate: family → its texts, for a source without a file, all of one class; None for one
-            that is read.
+        generate: family → its texts, all of one class, for a source without a file, which has no
+            members, checksum, addresses or reader either; None for one that is read.
     """
 
     name: str
     title: str
-    file: str
-    members: tuple[str, ...]
-    sha256: str
-    urls: tuple[str, ...]
     licence: str
     label_names: tuple[str, ...]
-    read: Reader
+    file: str = ""
+    members: tuple[str, ...] = ()
+    sha256: str = ""
+    urls: tuple[str, ...] = ()
+    read: Reader | None = None
     use: Literal["train", "measure"] = "train"
     commit: str = ""
     topic: Literal["spam", "abuse"] | None = None
@@ -138,7 +138,7 @@ def read_source(source: Source, directory: Path | None, download: str) -> Conten
 
 @lru_cache(maxsize=32)
 def _generated(source: Source) -> Content:
-    if source.generate is None or source.has is None:
+    if source.generate is None or source.has is None or len(source.has) != 1:
         raise ValueError(f"{source.name} is not generated, or of more than one class")
     texts = [text for family in source.generate().values() for text in family]
     sha256 = hashlib.sha256(json.dumps(texts).encode()).hexdigest()
@@ -147,6 +147,8 @@ def _generated(source: Source) -> Content:
 
 @lru_cache(maxsize=32)
 def _read(source: Source, path: Path, _version: tuple[int, int], download: str) -> Content:
+    if source.read is None:
+        raise ValueError(f"{source.name} has a file, but no reader")
     members = read_members(path, source, download)
     what = ", ".join(source.members)
     sha256 = digest(members)

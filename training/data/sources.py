@@ -100,7 +100,9 @@ _WIKIPEDIA_CONTEXT: Final = Source(
 
 
 def _harmless(source: Source) -> Source:
-    """Return the harmless texts of a source, as a source for any model."""
+    """Return the harmless texts of a source that is read, as a source for any model."""
+    if source.read is None:
+        raise ValueError(f"{source.name} has no reader")
     return replace(
         source,
         title=f"{source.title}, harmless",
@@ -130,13 +132,8 @@ def _from_templates(
     return Source(
         name=f"Dandelion's templates: {name}",
         title=title,
-        file="",
-        members=(),
-        sha256="",
-        urls=(),
         licence="MIT, Dandelion",
         label_names=label_names,
-        read=lambda _: ([], np.zeros(0, dtype=np.int64)),
         topic=None if label == 0 else "abuse" if label_names == _ABUSE else "spam",
         has=(label,),
         families=families,
@@ -422,19 +419,11 @@ def _some(source: Source, content: Content, rows: int | None) -> Dataset:
     families = None
     if source.families is not None:
         families = np.unique(source.families(content.texts), return_inverse=True)[1]
-    part = Dataset(
-        source.name,
-        content.texts,
-        content.labels,
-        source.label_names,
-        content.sha256,
-        families=families,
-    )
-    return (
-        part
-        if rows is None or rows >= len(part.texts)
-        else part.subset(sample(part, rows, at_most=True))
-    )
+    names, sha256 = source.label_names, content.sha256
+    part = Dataset(source.name, content.texts, content.labels, names, sha256, families=families)
+    if rows is None or rows >= len(part.texts):
+        return part
+    return part.subset(sample(part, rows, at_most=True))
 
 
 def _families(parts: Sequence[Dataset]) -> NDArray[np.int64] | None:
