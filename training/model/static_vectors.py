@@ -15,8 +15,6 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from dandelion.text.tokenizer import tokenize
-
 from .. import cache
 from ..errors import EmbeddingError
 from .embeddings import WordVectors
@@ -67,19 +65,6 @@ def reduce(vectors: NDArray[np.float32], dimensions: int) -> NDArray[np.float32]
     weights = (_SIF / (_SIF + shares / shares.sum())).astype(np.float32)
     reduced: NDArray[np.float32] = (centred @ axes.astype(np.float32)) * weights[:, None]
     return reduced
-
-
-def sentence_vectors(texts: Sequence[str], vectors: WordVectors) -> NDArray[np.float32]:
-    """Return the mean of each text's token vectors, float32[n, d].
-
-    A token without a vector counts as a zero, and so does a text without tokens.
-    """
-    rows = {word: row for row, word in enumerate(vectors.words)}
-    means = np.zeros((len(texts), vectors.dimensions), dtype=np.float32)
-    for number, tokens in enumerate(map(tokenize, texts)):
-        known = [rows[token] for token in tokens if token in rows]
-        means[number] = vectors.vectors[known].sum(axis=0) / max(len(tokens), 1)
-    return means
 
 
 def _encoded(words: tuple[str, ...]) -> NDArray[np.float16]:

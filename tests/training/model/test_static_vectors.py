@@ -11,7 +11,6 @@ from hypothesis import strategies as st
 
 from training.errors import EmbeddingError
 from training.model import embeddings, static_vectors
-from training.model.embeddings import WordVectors
 
 WORDS = ("the", "king", "queen", "banana", "bananas", "monarch")
 
@@ -40,13 +39,6 @@ def test_components_keep_what_spreads_most(words: int, dimensions: int, seed: in
         np.testing.assert_allclose(reduced, expected, atol=2e-3 * weights.max())
     assert reduced.shape == (words, dimensions)
     assert reduced.dtype == np.float32
-
-
-def test_sentence_vector_is_the_mean_over_all_tokens() -> None:
-    vectors = WordVectors("made up", ("free", "lunch"), np.array([[1, 0], [0, 4]], np.float32))
-    found = static_vectors.sentence_vectors(["Free LUNCH, free!", "", "other words"], vectors)
-    np.testing.assert_allclose(found, [[0.4, 0.8], [0, 0], [0, 0]])
-    assert found.dtype == np.float32
 
 
 def test_missing_transformer_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
