@@ -344,8 +344,8 @@ def _short_section(short: Short) -> str:
         f"**Tweets of at most {short.characters} characters**\n\n"
         f"The test fold of the protocol `grouped`, {seeds(short.seeds)}, "
         f"{min(short.texts):,} to {max(short.texts):,} texts; every recipe learns from the same "
-        "tweets with the same weights and, where ours does, from the same changed copies; the "
-        "baselines' settings are chosen on validation. "
+        "tweets and weights and from the two labels alone, where what is served also learns from "
+        "the six finer ones; the baselines' settings are chosen on validation. "
         "Intervals: corrected resampled t over seeds. The number of characters alone has an AUROC "
         f"of {figure(short.length_auroc)} there.\n\n{table}"
     )
