@@ -335,6 +335,6 @@ def test_nothing_of_a_request_is_logged(start_service: StartService) -> None:
 
 def test_console_lines_carry_their_facts(start_service: StartService) -> None:
     service = start_service(log_format="console", access_log=False, port=0)
-    service.wait(lambda: "ready models=cyberbullying," in service.log.read_text())
+    service.wait(lambda: "ready models=abuse,cyberbullying," in service.log.read_text())
     service.stop()
     assert "\x1b[" not in service.log.read_text()

@@ -170,8 +170,9 @@ def strata(dataset: Dataset) -> NDArray[np.int64]:
     if dataset.origins is None:
         return dataset.labels
     classes = len(dataset.label_names)
-    counts = np.bincount(dataset.origins * classes + dataset.labels).copy()
-    counts.resize((len(dataset.source_names), classes))
+    sources = len(dataset.source_names)
+    counts = np.bincount(dataset.origins * classes + dataset.labels, minlength=sources * classes)
+    counts = counts.reshape(sources, classes)
     most = counts.argmax(axis=0)
     is_small = counts[dataset.origins, dataset.labels] < _FOLDS
     origins = np.where(is_small, most[dataset.labels], dataset.origins)

@@ -1,5 +1,6 @@
 """The torch network and the one that is served are the same."""
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -306,11 +307,15 @@ def test_both_agree_on_real_texts(data_dir: Path, model: str, precision: Precisi
 
 @pytest.mark.parametrize("model", sorted(one.name for one in ARTIFACTS.iterdir() if one.is_dir()))
 def test_both_agree_on_real_texts_with_the_shipped_weights(data_dir: Path, model: str) -> None:
-    texts = datasets.load(model, data_dir).texts[:1500]
+    # Any real texts will do; abuse has no benchmark of its own.
+    benchmark = model if model in datasets.SOURCES else "cyberbullying"
+    texts = datasets.load(benchmark, data_dir).texts[:1500]
     directories = sorted((ARTIFACTS / model).iterdir())
     assert directories
     for directory in directories:
         shipped = artifacts.load(directory)
+        # What is compared is the network: the windows around it have tests of their own.
+        shipped = replace(shipped, manifest=replace(shipped.manifest, windows=None))
         features = shipped.manifest.wide_features
         counted = None if features is None else bags.count(texts, features)
         module = module_of(shipped.network)
