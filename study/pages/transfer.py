@@ -33,9 +33,10 @@ models stand baselines that learned from the same sources.
 
 {_main_results(stored.studies)}
 
-**Not measured**: languages other than English, and any source that is not named here. The sources
-are few, so nothing follows from them for another one: measure the model on your own labelled texts
-before it decides anything.
+**Not measured**: languages other than English, any source that is not named here, and finer labels:
+a variant that is served after learning from them too (cyberbullying) learns from two labels here.
+The sources are few, so nothing follows from them for another one: measure the model on your own
+labelled texts before it decides anything.
 
 {studies}
 

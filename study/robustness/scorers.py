@@ -19,6 +19,7 @@ from dandelion import Classifier, artifact
 from dandelion.classifier import chunks
 from dandelion.decision.threshold import (
     FalseAlarmLimit,
+    LimitError,
     fit_limited_threshold,
     fit_threshold,
 )
@@ -166,7 +167,10 @@ def _threshold(
         )
         for of in rule["limits"]
     ]
-    return fit_limited_threshold(labels, scores, limits)
+    try:
+        return fit_limited_threshold(labels, scores, limits)
+    except LimitError:  # as in transfer: nothing positive is found within the limits
+        return fit_threshold(labels, scores)[0]
 
 
 def _keep(fitted: baselines.Fitted, path: Path) -> None:

@@ -172,6 +172,25 @@ def test_a_baseline_gets_the_reading_and_is_fitted_once(
     assert second.threshold == first.threshold
 
 
+def test_a_baseline_that_finds_nothing_within_the_limits_has_the_best_threshold_without(
+    tiny: Source,
+) -> None:
+    dataset = datasets.load("tiny")
+    folds = split(dataset, Protocol.GROUPED, 0)
+    # What is learned from the training fold is wrong on validation, so harmless texts rank first.
+    labels = dataset.labels.copy()
+    labels[folds.validation] = 1 - labels[folds.validation]
+    origins = np.zeros(len(labels), np.int64)
+    dataset = replace(dataset, labels=labels, origins=origins, source_names=("tiny",))
+    rule = {"criterion": "limits", "limits": [{"sources": ["tiny"], "max_fpr": 1e-6}]}
+    limited = replace(load_manifest(SPAM), model="tiny", seed=0, threshold_rule=rule)
+    names = ("TF-IDF words, characters + LinearSVC",)
+    (found,) = scorers.fitted_baselines(limited, dataset, folds, names)
+    free = replace(limited, threshold_rule=None)
+    (expected,) = scorers.fitted_baselines(free, dataset, folds, names)
+    assert found.threshold == expected.threshold
+
+
 def test_a_baseline_gets_the_copies_that_the_artifact_learned_from(
     tiny: Source, monkeypatch: pytest.MonkeyPatch
 ) -> None:
