@@ -1,17 +1,20 @@
 """The format of a trained variant on disk.
 
-An artifact is a directory ``artifacts/<model>/<variant>/`` of four files:
+An artifact is a directory ``artifacts/<model>/<variant>/`` of four or five files:
 
 - ``model.safetensors``: the weights; embedding, grams and surface in their stored precision;
 - ``vocabulary.txt``: the known tokens, one per line, UTF-8, in the order of the embedding's rows;
 - ``golden.json``: harmless made-up texts, with the scores that a loaded artifact must give them;
-- ``model.json``: everything known about the other three, with their checksums.
+- ``evidence.json``, only of variants with out-of-fold logits: how these are distributed, see
+  `dandelion.decision.evidence`;
+- ``model.json``: everything known about the others, with their checksums.
 
 It is written to a temporary directory and renamed, so that a reader finds a complete artifact or
 none. Nothing in it is executable: there is no pickle. Inconsistent files are refused with an
 `ArtifactError`.
 """
 
+import json
 import shutil
 import tempfile
 from dataclasses import asdict, dataclass, replace
@@ -23,6 +26,8 @@ from safetensors import SafetensorError
 from safetensors.numpy import load as load_safetensors
 from safetensors.numpy import save as save_safetensors
 
+from .decision import evidence
+from .decision.evidence import Evidence
 from .engines.network import MAX_MAGNITUDE, Network
 from .json_values import SHARE, STRING, array, is_number, loads
 from .manifest import (
@@ -51,9 +56,15 @@ MAX_GOLDEN_CHARS: Final = 10_000  # of a text
 WEIGHTS_FILE: Final = "model.safetensors"
 VOCABULARY_FILE: Final = "vocabulary.txt"
 GOLDEN_FILE: Final = "golden.json"
+EVIDENCE_FILE: Final = "evidence.json"
 
 # The size of each file at most. 400,000 vectors of 300 dimensions are half a gigabyte in float32.
-_MAX_BYTES: Final = {WEIGHTS_FILE: 2**31, VOCABULARY_FILE: 2**28, GOLDEN_FILE: MAX_JSON_BYTES}
+_MAX_BYTES: Final = {
+    WEIGHTS_FILE: 2**31,
+    VOCABULARY_FILE: 2**28,
+    GOLDEN_FILE: MAX_JSON_BYTES,
+    EVIDENCE_FILE: MAX_JSON_BYTES,
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,6 +90,7 @@ class Artifact:
     vocabulary: Vocabulary
     network: Network
     golden: Golden
+    evidence: Evidence | None = None
 
 
 def save(artifact: Artifact, directory: Path) -> Manifest:
@@ -106,6 +118,8 @@ def save(artifact: Artifact, directory: Path) -> Manifest:
         VOCABULARY_FILE: artifact.vocabulary.to_bytes(),
         GOLDEN_FILE: to_json(asdict(artifact.golden)),
     }
+    if artifact.evidence is not None:
+        contents[EVIDENCE_FILE] = json.dumps(evidence.to_json(artifact.evidence)).encode() + b"\n"
     files = {name: sha256(data) for name, data in contents.items()}
     manifest = replace(artifact.manifest, files=files, format_version=FORMAT_VERSION)
     manifest = replace(manifest, content_hash=content_hash(asdict(manifest)))
@@ -142,6 +156,8 @@ def load(directory: Path) -> Artifact:
     manifest = load_manifest(directory)
     contents = {}
     for name, max_bytes in _MAX_BYTES.items():
+        if name == EVIDENCE_FILE and name not in manifest.files:
+            continue
         data = read_file(directory / name, max_bytes)
         if sha256(data) != manifest.files.get(name):
             raise damaged(directory / name, f"its checksum differs from {MANIFEST_FILE}'s")
@@ -165,7 +181,13 @@ def load(directory: Path) -> Artifact:
         golden = _golden(contents[GOLDEN_FILE], manifest)
     except ValueError as error:
         raise damaged(directory / GOLDEN_FILE, error) from error
-    return Artifact(manifest, vocabulary, network, golden)
+    found = None
+    if EVIDENCE_FILE in contents:
+        try:
+            found = evidence.from_json(loads(contents[EVIDENCE_FILE]))
+        except ValueError as error:
+            raise damaged(directory / EVIDENCE_FILE, error) from error
+    return Artifact(manifest, vocabulary, network, golden, found)
 
 
 def _check_fit(manifest: Manifest, network: Network) -> None:

@@ -66,6 +66,7 @@ class Classifier:
             network,
             packed_tables(network.weights(), manifest.precision),
             windows=manifest.text_windows,
+            calibration=manifest.score_map,
             is_binary=self._decision.is_binary,
             engine=engine,
         )

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any, Final, Literal
 
+from .decision.calibration import Calibration
 from .decision.rule import Decision
 from .files import read_bounded
 from .installation import ADVICE
@@ -33,7 +34,7 @@ from .text.grams import Features
 from .text.windows import Windows
 
 FORMAT: Final = "dandelion"
-FORMAT_VERSION: Final = 3
+FORMAT_VERSION: Final = 4
 MANIFEST_FILE: Final = "model.json"
 
 # Far more than a thousand labels need, whose confusion matrices are the largest part.
@@ -56,6 +57,7 @@ SCORE_KINDS: Final[dict[Task, tuple[str, ...]]] = {
 _ADDED: Final[Mapping[int, Mapping[str, Any]]] = {
     2: {"features": None, "sampling": None},
     3: {"windows": None, "threshold_rule": None, "by_source": None},
+    4: {"calibration": None, "operating_point": None},
 }
 
 
@@ -102,6 +104,11 @@ class Manifest:
         by_source: false alarms and recall at the threshold, by fold and source, with the numbers of
             texts; None if they were not measured.
         library_versions: of the libraries used in training.
+        calibration: the map from the network's logit to the probability at the reference prior,
+            see `dandelion.decision.calibration.Calibration`: its ``method``, ``a``, ``b``, ``c``;
+            None if scores are not calibrated, as in older artifacts.
+        operating_point: how the threshold was chosen, in the grammar of
+            `dandelion.decision.operating_points`; None for ``multiclass`` and older artifacts.
         files: SHA-256 of each other file.
         content_hash: SHA-256 over all other fields but ``timings``.
         timings: when and how long it was trained; differs between otherwise equal runs.
@@ -127,6 +134,8 @@ class Manifest:
     windows: Mapping[str, Any] | None = None
     threshold_rule: Mapping[str, Any] | None = None
     by_source: Mapping[str, Any] | None = None
+    calibration: Mapping[str, Any] | None = None
+    operating_point: str | None = None
     files: Mapping[str, str] = field(default_factory=dict)
     content_hash: str = ""
     timings: Mapping[str, Any] = field(default_factory=dict)
@@ -150,6 +159,11 @@ class Manifest:
             return "argmax"
         rule = self.threshold_rule or {}
         return "limits" if rule.get("criterion") == "limits" else "fitted"
+
+    @property
+    def score_map(self) -> Calibration | None:
+        """How logits become calibrated ones; None if scores are not calibrated."""
+        return None if self.calibration is None else Calibration(**self.calibration)
 
     @property
     def text_windows(self) -> Windows | None:
@@ -218,6 +232,8 @@ _TYPES: Final[Mapping[str, Check]] = {
     ),
     "threshold_rule": optional(record({"criterion": _SHORT, "fitted_on": _SHORT}, ANYTHING)),
     "by_source": optional(mapping(mapping(mapping(optional(NUMBER))))),
+    "calibration": optional(record({"method": STRING}, others=NUMBER)),
+    "operating_point": optional(_SHORT),
     "files": mapping(STRING),
     "content_hash": STRING,
     "timings": record({"trained_at": _SHORT}, others=NUMBER),
@@ -347,6 +363,11 @@ def check(values: Mapping[str, Any]) -> None:
             Windows(**values["windows"])
         except ValueError as error:
             raise ValueError(f"invalid 'windows': {error}") from error
+    if values["calibration"] is not None:
+        try:
+            Calibration(**values["calibration"])
+        except (TypeError, ValueError) as error:
+            raise ValueError(f"invalid 'calibration': {error}") from error
 
 
 def content_hash(values: Mapping[str, Any]) -> str:

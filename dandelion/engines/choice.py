@@ -7,6 +7,7 @@ from typing import Any, Final, Literal, Protocol, get_args
 import numpy as np
 from numpy.typing import NDArray
 
+from ..decision.calibration import Calibration
 from ..text import grams, surface
 from ..text.characters import TextBatch
 from ..text.grams import Features
@@ -36,6 +37,9 @@ class Scorer(Protocol):
     def infer(self, batch: Any) -> NDArray[np.float32]:
         """Score what `encode` found: float32[n], or float32[n, k] for more than two labels."""
 
+    def logits(self, batch: Any) -> NDArray[np.float32]:
+        """Return uncalibrated log-odds of the positive label, float32[n]; or float32[n, k]."""
+
 
 class NumPyScorer:
     """The engine that defines the scores and is always available.
@@ -45,6 +49,7 @@ class NumPyScorer:
         features: of the wide path; None without one.
         network: the weights.
         windows: how long texts are cut; None for not at all.
+        calibration: of the logits; None for none.
         is_binary: whether there are two labels.
         read: raw text → what the network reads, for ablations; None for `tokenizer.clean`.
     """
@@ -58,6 +63,7 @@ class NumPyScorer:
         network: Network,
         windows: Windows | None = None,
         *,
+        calibration: Calibration | None = None,
         is_binary: bool,
         read: Callable[[str], str] | None = None,
     ) -> None:
@@ -65,6 +71,7 @@ class NumPyScorer:
         self._features = features
         self._network = network
         self._windows = windows
+        self._calibration = calibration
         self._is_binary = is_binary
         self._read = read
 
@@ -91,7 +98,7 @@ class NumPyScorer:
         )
 
     def logits(self, batch: Encoded) -> NDArray[np.float32]:
-        """Return the log-odds of the positive label, float32[n]; or the logits, float32[n, k]."""
+        """Return uncalibrated log-odds of the positive label, float32[n]; or float32[n, k]."""
         logits = self._network.logits(batch)
         if not self._is_binary:
             return logits
@@ -111,6 +118,8 @@ class NumPyScorer:
                 "the batch was encoded by another classifier; expected this one's"
             )
         logits = self.logits(batch)
+        if self._calibration is not None:
+            logits = self._calibration.logits(logits).astype(np.float32)
         return sigmoid(logits) if self._is_binary else softmax(logits)
 
 
@@ -121,6 +130,7 @@ def scorer(  # noqa: PLR0913
     packed: Mapping[str, Packed] = MappingProxyType({}),
     *,
     windows: Windows | None = None,
+    calibration: Calibration | None = None,
     is_binary: bool,
     engine: EngineChoice = "auto",
 ) -> Scorer:
@@ -132,6 +142,7 @@ def scorer(  # noqa: PLR0913
         network: the weights.
         packed: the tables that int8 represents exactly, see `CompiledScorer`; NumPy needs none.
         windows: how long texts are cut, for two labels only; None for not at all.
+        calibration: of the logits; None for none.
         is_binary: whether there are two labels.
         engine: which engine to use.
 
@@ -141,8 +152,20 @@ def scorer(  # noqa: PLR0913
     """
     if engine not in ENGINES:
         raise ValueError(f"unknown engine {engine!r}; expected one of {', '.join(ENGINES)}")
-    if engine == "numpy" or (engine == "auto" and not library.is_available()):
-        return NumPyScorer(vocabulary, features, network, windows, is_binary=is_binary)
+    # The compiled engine does not calibrate yet.
+    if (
+        calibration is not None
+        or engine == "numpy"
+        or (engine == "auto" and not library.is_available())
+    ):
+        return NumPyScorer(
+            vocabulary,
+            features,
+            network,
+            windows,
+            calibration=calibration,
+            is_binary=is_binary,
+        )
     return CompiledScorer(
         vocabulary, features, network, packed, windows=windows, is_binary=is_binary
     )

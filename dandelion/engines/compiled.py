@@ -259,6 +259,10 @@ class CompiledScorer:
         ]
         return [one for each in windows for one in each], array("q", map(len, windows))
 
+    def logits(self, batch: CompiledBatch) -> NDArray[np.float32]:
+        """Return uncalibrated log-odds of the positive label, float32[n]; or float32[n, k]."""
+        raise NotImplementedError
+
     def infer(self, batch: CompiledBatch) -> NDArray[np.float32]:
         """Score an encoded batch: float32[n], or float32[n, k] for more than two labels.
 
