@@ -7,7 +7,7 @@ from typing import Any, Final, Literal, Protocol, get_args
 import numpy as np
 from numpy.typing import NDArray
 
-from ..decision.calibration import Calibration
+from ..decision.calibration import IDENTITY, Calibration
 from ..text import grams, surface
 from ..text.characters import TextBatch
 from ..text.grams import Features
@@ -71,7 +71,7 @@ class NumPyScorer:
         self._features = features
         self._network = network
         self._windows = windows
-        self._calibration = calibration
+        self._calibration = calibration or IDENTITY
         self._is_binary = is_binary
         self._read = read
 
@@ -98,7 +98,15 @@ class NumPyScorer:
         )
 
     def logits(self, batch: Encoded) -> NDArray[np.float32]:
-        """Return uncalibrated log-odds of the positive label, float32[n]; or float32[n, k]."""
+        """Return uncalibrated log-odds of the positive label, float32[n]; or float32[n, k].
+
+        Raises:
+            ValueError: the compiled engine encoded it.
+        """
+        if not isinstance(batch, Encoded):
+            raise ValueError(  # noqa: TRY004 - the same as the compiled engine's
+                "the batch was encoded by another classifier; expected this one's"
+            )
         logits = self._network.logits(batch)
         if not self._is_binary:
             return logits
@@ -113,13 +121,7 @@ class NumPyScorer:
         Raises:
             ValueError: the compiled engine encoded it.
         """
-        if not isinstance(batch, Encoded):
-            raise ValueError(  # noqa: TRY004 - the same as the compiled engine's
-                "the batch was encoded by another classifier; expected this one's"
-            )
-        logits = self.logits(batch)
-        if self._calibration is not None:
-            logits = self._calibration.logits(logits).astype(np.float32)
+        logits = self._calibration.logits(self.logits(batch))
         return sigmoid(logits) if self._is_binary else softmax(logits)
 
 
@@ -152,12 +154,7 @@ def scorer(  # noqa: PLR0913
     """
     if engine not in ENGINES:
         raise ValueError(f"unknown engine {engine!r}; expected one of {', '.join(ENGINES)}")
-    # The compiled engine does not calibrate yet.
-    if (
-        calibration is not None
-        or engine == "numpy"
-        or (engine == "auto" and not library.is_available())
-    ):
+    if engine == "numpy" or (engine == "auto" and not library.is_available()):
         return NumPyScorer(
             vocabulary,
             features,
@@ -167,5 +164,11 @@ def scorer(  # noqa: PLR0913
             is_binary=is_binary,
         )
     return CompiledScorer(
-        vocabulary, features, network, packed, windows=windows, is_binary=is_binary
+        vocabulary,
+        features,
+        network,
+        packed,
+        windows=windows,
+        calibration=calibration,
+        is_binary=is_binary,
     )

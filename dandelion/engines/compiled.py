@@ -14,6 +14,7 @@ from typing import Any, Final, Literal, NoReturn, Self
 import numpy as np
 from numpy.typing import NDArray
 
+from ..decision.calibration import IDENTITY, Calibration
 from ..text import characters, surface
 from ..text.folding import fold, without_look_alikes
 from ..text.grams import Features
@@ -94,6 +95,7 @@ class CompiledScorer:
         packed: the tables that int8 represents exactly, by name: int8[rows, columns] with float32
             scales, one per row of the embedding, one per column of the others.
         windows: how long texts are cut; None for not at all.
+        calibration: of the logits; None for none.
         is_binary: whether there are two labels.
 
     Raises:
@@ -110,13 +112,15 @@ class CompiledScorer:
         packed: Mapping[str, Packed],
         *,
         windows: Windows | None = None,
+        calibration: Calibration | None = None,
         is_binary: bool,
     ) -> None:
         # Brief calls keep the interpreter's lock, long ones release it.
         self._brief, self._long = libraries()
         self._windows = windows
         self._to_cut = 0 if windows is None else CUT
-        self._scores = () if is_binary else (len(network.output_bias),)
+        self._columns = () if is_binary else (len(network.output_bias),)
+        calibration = calibration or IDENTITY
         weights = network.weights()
         arrays = {**_characters(), **_vocabulary(vocabulary), **_surface(), **_layers(network)}
         # Kept, because the structure only points to them.
@@ -152,6 +156,9 @@ class CompiledScorer:
             window_words=0 if windows is None else windows.words,
             max_word=MAX_WORD_CHARS,
             penalty=0 if windows is None else windows.penalty,
+            slope_below=calibration.a,
+            slope_above=calibration.b,
+            offset=calibration.c,
             **_switches(features),
         )
         self._address = ctypes.addressof(self._model)
@@ -259,10 +266,6 @@ class CompiledScorer:
         ]
         return [one for each in windows for one in each], array("q", map(len, windows))
 
-    def logits(self, batch: CompiledBatch) -> NDArray[np.float32]:
-        """Return uncalibrated log-odds of the positive label, float32[n]; or float32[n, k]."""
-        raise NotImplementedError
-
     def infer(self, batch: CompiledBatch) -> NDArray[np.float32]:
         """Score an encoded batch: float32[n], or float32[n, k] for more than two labels.
 
@@ -270,20 +273,35 @@ class CompiledScorer:
             ValueError: another scorer encoded the batch.
             MemoryError: there is no room for the activations of a text.
         """
+        return self._computed("dandelion_infer", batch)
+
+    def logits(self, batch: CompiledBatch) -> NDArray[np.float32]:
+        """Return uncalibrated log-odds of the positive label, float32[n]; or float32[n, k].
+
+        Raises:
+            ValueError: another scorer encoded the batch.
+            MemoryError: there is no room for the activations of a text.
+        """
+        return self._computed("dandelion_logits", batch)
+
+    def _computed(
+        self, function: Literal["dandelion_infer", "dandelion_logits"], batch: CompiledBatch
+    ) -> NDArray[np.float32]:
+        """Call a function of the kernel that computes a row of numbers for each text."""
         if not isinstance(batch, CompiledBatch) or batch.scorer is not self:
             raise ValueError("the batch was encoded by another classifier; expected this one's")
         windows = batch.windows
         texts = batch.texts if windows is None else len(windows)
-        scores = np.empty((texts, *self._scores), np.float32)
+        numbers = np.empty((texts, *self._columns), np.float32)
         if not texts:
-            return scores
-        library = self._brief if batch.is_brief else self._long
+            return numbers
+        compute = getattr(self._brief if batch.is_brief else self._long, function)
         # NumPy's own attributes take a microsecond to return the address.
-        address = ctypes.addressof(ctypes.c_char.from_buffer(scores.data))
+        address = ctypes.addressof(ctypes.c_char.from_buffer(numbers.data))
         counts = None if windows is None else windows.buffer_info()[0]
-        if not library.dandelion_infer(self._address, batch.address, counts, address):
+        if not compute(self._address, batch.address, counts, address):
             raise MemoryError("no memory for the activations of a text")
-        return scores
+        return numbers
 
 
 def _lengths(texts: Sequence[str], joined: str) -> "array[int]":

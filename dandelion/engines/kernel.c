@@ -3,8 +3,8 @@
  * NumPy needs about a hundred calls per batch, a microsecond each, and a pass over memory for every
  * step; here a text is read once and stays in the processor's cache. What is computed is defined
  * elsewhere: the reading in folding.py, windows in windows.py, tokens in tokenizer.py, grams in
- * grams.py, surface in surface.py, scores in network.py. Tests check over all of Unicode that both
- * agree. Folding and cutting themselves are left to Python: here, the few texts that need either are
+ * grams.py, surface in surface.py, scores in network.py and calibration.py. Tests check over all of
+ * Unicode that both agree. Folding and cutting themselves are left to Python: here, the few texts that need either are
  * found.
  *
  * This is C with the vector extensions of GCC and Clang, without Python.h, so building it takes
@@ -99,6 +99,8 @@ typedef struct {
   int32_t window_words; /* 0 if no text is cut */
   int32_t max_word;     /* characters; a longer run between white space is several words */
   double penalty;
+  /* calibration, see calibration.py */
+  double slope_below, slope_above, offset; /* 1, 1, 0 without one */
 } Model;
 
 /* An encoded batch. */
@@ -145,6 +147,7 @@ EXPORT const Field *dandelion_layout(void) {
       MODEL(embedding), MODEL(gram_weights), MODEL(surface_table),
       MODEL(hidden1), MODEL(bias1), MODEL(hidden2), MODEL(bias2), MODEL(output), MODEL(output_bias),
       MODEL(window_words), MODEL(max_word), MODEL(penalty),
+      MODEL(slope_below), MODEL(slope_above), MODEL(offset),
 
       STRUCTURE(Batch), BATCH(texts), BATCH(token_ends), BATCH(gram_ends),
       BATCH(tokens), BATCH(grams), BATCH(surface), BATCH(tokens_size), BATCH(grams_size),
@@ -748,13 +751,14 @@ INLINE void read_text(const Model *model, const Batch *batch, int64_t row, float
 }
 
 /* Turn the logits of a text into its scores for more than two labels, see network.py. */
-INLINE void write_scores(const float *logits, int32_t outputs, float *scores) {
+INLINE void write_scores(const Model *model, const float *logits, float *scores) {
+  int32_t outputs = model->outputs;
   float largest = logits[0];
   for (int32_t j = 1; j < outputs; j++) largest = logits[j] > largest ? logits[j] : largest;
-  double sum = 0;
-  for (int32_t j = 0; j < outputs; j++) sum += exp((double)logits[j] - largest);
+  double sum = 0, slope = model->slope_below;
+  for (int32_t j = 0; j < outputs; j++) sum += exp(slope * ((double)logits[j] - largest));
   for (int32_t j = 0; j < outputs; j++)
-    scores[j] = (float)(exp((double)logits[j] - largest) / sum);
+    scores[j] = (float)(exp(slope * ((double)logits[j] - largest)) / sum);
 }
 
 /* Reduce the logits of a text to the log-odds of the positive label. */
@@ -772,13 +776,24 @@ INLINE double log_odds(const float *logits, int32_t outputs) {
   return logit;
 }
 
-INLINE float sigmoid(double logit) {
-  double decay = exp(-fabs(logit));
-  return (float)((logit >= 0 ? 1 : decay) / (1 + decay));
+/* log(1 + e^logit) */
+INLINE double softplus(double logit) {
+  return (logit > 0 ? logit : 0) + log1p(exp(-fabs(logit)));
 }
 
-/* windows: where not NULL, how many of the batch's texts are the windows of each scored text. */
-INLINE int infer(const Model *model, const Batch *batch, const int64_t *windows, float *scores) {
+/* Each step keeps the order of its arguments, also when rounded. */
+INLINE double calibrated(const Model *model, double logit) {
+  double below = model->slope_below, above = model->slope_above;
+  if (below == above) return below * logit + model->offset;
+  return above * softplus(logit) - below * softplus(-logit) + model->offset;
+}
+
+INLINE float sigmoid(double logit) { return (float)(1 / (1 + exp(-logit))); }
+
+/* Write the scores of a batch, or its logits. windows: where not NULL, how many of the batch's texts
+ * are the windows of each scored text. */
+INLINE int infer(const Model *model, const Batch *batch, const int64_t *windows, int wants_logits,
+                 float *scores) {
   int32_t inputs = model->dimensions + model->extra, outputs = model->outputs;
   int32_t hidden = model->hidden;
   int32_t row_size = model->embedding.stride;
@@ -809,7 +824,11 @@ INLINE int infer(const Model *model, const Batch *batch, const int64_t *windows,
       for (int32_t j = 0; j < outputs; j++)
         logits[t * outputs + j] += dot(second + t * hidden, model->output + j * hidden, hidden);
       if (!model->is_binary) {
-        write_scores(logits + t * outputs, outputs, scores + (row + t) * outputs);
+        float *found = scores + (row + t) * outputs;
+        if (wants_logits)
+          memcpy(found, logits + t * outputs, (size_t)outputs * sizeof *found);
+        else
+          write_scores(model, logits + t * outputs, found);
         continue;
       }
       double logit = log_odds(logits + t * outputs, outputs);
@@ -820,7 +839,9 @@ INLINE int infer(const Model *model, const Batch *batch, const int64_t *windows,
         largest = -INFINITY;
         window = 0;
       }
-      *scores++ = sigmoid(logit);
+      /* Scores are those of the logits that can be asked for. */
+      float rounded = (float)logit;
+      *scores++ = wants_logits ? rounded : sigmoid(calibrated(model, rounded));
     }
     if (row % POLITE == POLITE - BLOCK) sched_yield();
   }
@@ -829,8 +850,8 @@ INLINE int infer(const Model *model, const Batch *batch, const int64_t *windows,
 }
 
 FAST static int infer_fast(const Model *model, const Batch *batch, const int64_t *windows,
-                           float *scores) {
-  return infer(model, batch, windows, scores);
+                           int wants_logits, float *scores) {
+  return infer(model, batch, windows, wants_logits, scores);
 }
 
 /* Score an encoded batch: float[n], or float[n, outputs] for more than two labels. windows: NULL, or
@@ -838,5 +859,12 @@ FAST static int infer_fast(const Model *model, const Batch *batch, const int64_t
  * only. Returns 0 if out of memory. */
 EXPORT int dandelion_infer(const Model *model, const Batch *batch, const int64_t *windows,
                            float *scores) {
-  return (IS_FAST ? infer_fast : infer)(model, batch, windows, scores);
+  return (IS_FAST ? infer_fast : infer)(model, batch, windows, 0, scores);
+}
+
+/* The same, but write the logits before calibration: log-odds of the positive label, float[n], or
+ * float[n, outputs] for more than two labels. */
+EXPORT int dandelion_logits(const Model *model, const Batch *batch, const int64_t *windows,
+                            float *logits) {
+  return (IS_FAST ? infer_fast : infer)(model, batch, windows, 1, logits);
 }

@@ -65,7 +65,7 @@ class Model(ctypes.Structure):
         *_fields(Table, "embedding", "gram_weights", "surface_table"),
         *_fields(ctypes.c_void_p, "hidden1", "bias1", "hidden2", "bias2", "output", "output_bias"),
         *_fields(ctypes.c_int32, "window_words", "max_word"),
-        *_fields(ctypes.c_double, "penalty"),
+        *_fields(ctypes.c_double, "penalty", "slope_below", "slope_above", "offset"),
     )
 
 
@@ -141,6 +141,7 @@ def libraries() -> Libraries:
         library.dandelion_unseen.restype = pointer
         library.dandelion_unready.restype = pointer
         library.dandelion_infer.argtypes = [pointer] * 4
+        library.dandelion_logits.argtypes = [pointer] * 4
         library.dandelion_free.argtypes = [pointer]
     return opened
 

@@ -11,7 +11,7 @@ A plain deep averaging network has neither a wide path nor a surface.
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields
 from functools import cached_property
-from typing import Final, NamedTuple, TypeVar
+from typing import Any, Final, NamedTuple, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -250,25 +250,29 @@ def binary_logits(logits: Float32) -> Float32:
     return reduced
 
 
-def sigmoid(logits: Float32) -> Float32:
-    """Compute 1 / (1 + e^−x) without overflow, float32[n] from float32[n].
+def sigmoid(logits: NDArray[np.floating[Any]]) -> Float32:
+    """Compute 1 / (1 + e^−x) without overflow, float32[n] from float[n].
+
+    In float64, so that a larger float32 never has a smaller score.
 
     Example:
         >>> sigmoid(np.array([0, 1000], dtype=np.float32)).tolist()
         [0.5, 1.0]
     """
-    decay = np.exp(-np.abs(logits))
-    scores: Float32 = np.where(logits >= 0, 1, decay) / (1 + decay)
-    return scores.astype(np.float32, copy=False)
+    # e^−700 is 0 in float32, and e^700 finite in float64.
+    powers = np.exp(-np.clip(logits.astype(np.float64), -700, None))
+    scores: Float32 = (1 / (1 + powers)).astype(np.float32)
+    return scores
 
 
-def softmax(logits: Float32) -> Float32:
-    """Compute e^x / Σ e^x for each row without overflow, float32[n, k] from float32[n, k].
+def softmax(logits: NDArray[np.floating[Any]]) -> Float32:
+    """Compute e^x / Σ e^x for each row without overflow, float32[n, k] from float[n, k].
 
     Example:
         >>> softmax(np.array([[1000, 1000]], dtype=np.float32)).tolist()
         [[0.5, 0.5]]
     """
-    powers = np.exp(logits - logits.max(axis=1, keepdims=True))
-    scores: Float32 = powers / powers.sum(axis=1, keepdims=True)
+    differences = logits.astype(np.float64) - logits.max(axis=1, keepdims=True)
+    powers = np.exp(differences)
+    scores: Float32 = (powers / powers.sum(axis=1, keepdims=True)).astype(np.float32)
     return scores

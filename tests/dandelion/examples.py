@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from dandelion import Classifier
 from dandelion.artifact import Artifact, Golden
+from dandelion.decision.calibration import Calibration
 from dandelion.engines.network import Network
 from dandelion.manifest import Manifest
 from dandelion.quantization import Precision, quantize
@@ -31,6 +32,7 @@ def make_artifact(
     outputs: int | None = None,
     features: Features | None = None,
     windows: Windows | None = None,
+    calibration: Calibration | None = None,
 ) -> Artifact:
     """Draw the weights of an artifact.
 
@@ -41,6 +43,7 @@ def make_artifact(
         outputs: logits; by default one for two labels, else one a label.
         features: what its wide path reads, if it has one.
         windows: how long texts are cut, if they are.
+        calibration: of its logits, if there is one.
     """
     is_binary = len(labels) == 2
     vocabulary = Vocabulary(TOKENS)
@@ -69,6 +72,7 @@ def make_artifact(
         library_versions={"numpy": np.__version__},
         features=json.loads(json.dumps(asdict(features))) if features else None,
         windows=asdict(windows) if windows else None,
+        calibration=asdict(calibration) if calibration else None,
         timings={"train_seconds": 1.0},
     )
     artifact = Artifact(manifest, vocabulary, quantize(network, precision), Golden((), ()))

@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from dataclasses import replace
 from itertools import product
 from pathlib import Path
+from string import ascii_lowercase
 
 import numpy as np
 import pytest
@@ -18,9 +19,11 @@ from numpy.typing import NDArray
 
 from dandelion import Classifier
 from dandelion.artifact import Artifact
+from dandelion.decision import policy
+from dandelion.decision.calibration import METHODS, Calibration
 from dandelion.engines import compiled, library
 from dandelion.engines.choice import EngineChoice, Scorer, scorer
-from dandelion.engines.network import Encoded, Network
+from dandelion.engines.network import Encoded, Network, sigmoid
 from dandelion.quantization import Precision, packed_tables, quantize
 from dandelion.text.grams import Features
 from dandelion.text.vocabulary import Vocabulary
@@ -56,6 +59,10 @@ WORDS = (
 )
 VOCABULARY = dict.fromkeys((*TOKENS, *PLACEHOLDERS, *WORDS))
 
+TEMPERATURE = Calibration("temperature", 0.4, 0.4, 0.0)
+PLATT = Calibration("platt", 1.3, 1.3, -0.7)
+BETA = Calibration("beta", 0.3, 1.4, 0.9)
+
 FEATURE_SETS = (
     None,
     FEATURES,
@@ -75,9 +82,15 @@ def artifact_of(
     dimensions: int = 4,
     extra: int = 2,
     windows: Windows | None = None,
+    calibration: Calibration | None = None,
 ) -> Artifact:
     artifact = make_artifact(
-        precision, features=features, labels=labels, outputs=outputs, windows=windows
+        precision,
+        features=features,
+        labels=labels,
+        outputs=outputs,
+        windows=windows,
+        calibration=calibration,
     )
     vocabulary = Vocabulary(VOCABULARY)
     tables = artifact.network.weights()
@@ -112,6 +125,15 @@ ARTIFACTS = {
     "windows, six logits": artifact_of(
         outputs=6, precision="int8", windows=Windows(words=30, stride=15, penalty=0.5)
     ),
+    "temperature": artifact_of(calibration=TEMPERATURE),
+    "platt": artifact_of(None, calibration=PLATT),
+    "beta": artifact_of(precision="int8", calibration=BETA),
+    "beta, six logits": artifact_of(outputs=6, calibration=BETA),
+    "windows, platt": artifact_of(
+        windows=Windows(words=3, stride=2, penalty=0.3), calibration=PLATT
+    ),
+    "windows, beta": artifact_of(windows=Windows(words=1, stride=1), calibration=BETA),
+    "multiclass, temperature": artifact_of(labels=THREE, calibration=TEMPERATURE),
 }
 
 
@@ -123,6 +145,7 @@ def scorer_of(artifact: Artifact, engine: EngineChoice) -> Scorer:
         network,
         packed_tables(network.weights(), manifest.precision),
         windows=manifest.text_windows,
+        calibration=manifest.score_map,
         is_binary=manifest.task == "binary",
         engine=engine,
     )
@@ -191,6 +214,9 @@ def check_equal(kind: str, texts: list[str]) -> None:
     scores, wanted = fast.infer(batch), plain.infer(expected)
     assert (scores.shape, scores.dtype) == (wanted.shape, np.float32)
     np.testing.assert_allclose(scores, wanted, rtol=0, atol=1e-6)
+    logits, wanted = fast.logits(batch), plain.logits(expected)
+    assert (logits.shape, logits.dtype) == (wanted.shape, np.float32)
+    np.testing.assert_allclose(logits, wanted, rtol=1e-5, atol=1e-5)
 
 
 @needs_kernel
@@ -291,6 +317,67 @@ def test_a_score_does_not_depend_on_its_neighbours() -> None:
     together = scorer.infer(scorer.encode(texts))
     alone = [scorer.infer(scorer.encode([text]))[0] for text in texts]
     np.testing.assert_allclose(together, alone, rtol=0, atol=1e-6)
+
+
+ENGINES: list[EngineChoice] = ["numpy", *(["compiled"] if library.is_available() else [])]
+PARAMETERS = st.floats(1e-3, 50)
+CALIBRATIONS = st.builds(
+    lambda method, a, b, c: Calibration(
+        method, a, b if method == "beta" else a, 0.0 if method == "temperature" else c
+    ),
+    st.sampled_from(METHODS),
+    PARAMETERS,
+    PARAMETERS,
+    st.floats(-50, 50),
+)
+# Of any size, and close to each other.
+LOGITS = st.lists(
+    st.one_of(
+        st.floats(-1e9, 1e9, width=32),
+        st.floats(-20, 20, width=32),
+        st.integers(-50, 50).map(lambda steps: float(np.float32(1.5) + np.float32(2**-23) * steps)),
+    ),
+    min_size=2,
+    max_size=26,
+)
+
+
+def scores_of_logits(
+    logits: list[float], calibration: Calibration, engine: EngineChoice
+) -> NDArray[np.float32]:
+    """Score the texts "a", "b" …, whose logits are given: both layers pass the embedding on."""
+    values = np.array([0, *logits], dtype=np.float32)
+    network = Network(
+        embedding=np.maximum(np.stack([values, -values], axis=1), 0),
+        hidden1_weight=np.eye(2, dtype=np.float32),
+        hidden1_bias=np.zeros(2, np.float32),
+        hidden2_weight=np.eye(2, dtype=np.float32),
+        hidden2_bias=np.zeros(2, np.float32),
+        output_weight=np.array([[1, -1]], np.float32),
+        output_bias=np.zeros(1, np.float32),
+    )
+    texts = ascii_lowercase[: len(logits)]
+    one = scorer(
+        Vocabulary(texts), None, network, calibration=calibration, is_binary=True, engine=engine
+    )
+    np.testing.assert_array_equal(one.logits(one.encode(list(texts))), values[1:])
+    return one.infer(one.encode(list(texts)))
+
+
+@example(Calibration("beta", 1e-3, 1e3, -1e3), [0.0, 2.0**-149, 2.0**-140, 1e38])
+@given(CALIBRATIONS, LOGITS)
+def test_no_engine_changes_the_order_of_logits(
+    calibration: Calibration, logits: list[float]
+) -> None:
+    logits = sorted(logits)
+    for engine in ENGINES:
+        scores = scores_of_logits(logits, calibration, engine)
+        assert (scores[1:] >= scores[:-1]).all()
+        expected = calibration.logits(np.array(logits, dtype=np.float32))
+        np.testing.assert_allclose(scores, sigmoid(expected), rtol=0, atol=1e-7)
+        np.testing.assert_allclose(
+            scores, policy.scores(np.float32(logits), calibration), atol=1e-7
+        )
 
 
 @needs_kernel

@@ -76,7 +76,7 @@ def test_a_library_of_another_source(
     [
         ("Model.url has 4 bytes at 52, expected 4 bytes at 48", "url, mention;", "mention, url;"),
         ("Model.mask has 4 bytes at 40, expected 8", "int64_t mask;", "int32_t mask;"),
-        ("Model has ", "double penalty;", "double penalty, more;"),
+        ("Model has ", "above, offset;", "above, offset, more;"),
         ("Slot.start has ", "hash, id, start, length;", "hash, id, length, start;"),
         (
             "Table.values has 8 bytes at 8, expected 8 bytes at 0",
