@@ -103,7 +103,7 @@ def save(artifact: Artifact, directory: Path) -> Manifest:
 
     Raises:
         ValueError: a table is not rounded to its stored precision, the network and the manifest do
-            not match, or a field of the manifest or of the golden texts is wrong.
+            not match, or a field of the manifest or of golden texts or evidence is wrong.
         OSError: the directory cannot be written.
     """
     precision = artifact.manifest.precision
@@ -119,7 +119,9 @@ def save(artifact: Artifact, directory: Path) -> Manifest:
         GOLDEN_FILE: to_json(asdict(artifact.golden)),
     }
     if artifact.evidence is not None:
-        contents[EVIDENCE_FILE] = json.dumps(evidence.to_json(artifact.evidence)).encode() + b"\n"
+        values = evidence.to_json(artifact.evidence)
+        contents[EVIDENCE_FILE] = json.dumps(values, ensure_ascii=False).encode() + b"\n"
+        _evidence(contents[EVIDENCE_FILE], artifact.manifest)
     files = {name: sha256(data) for name, data in contents.items()}
     manifest = replace(artifact.manifest, files=files, format_version=FORMAT_VERSION)
     manifest = replace(manifest, content_hash=content_hash(asdict(manifest)))
@@ -184,7 +186,7 @@ def load(directory: Path) -> Artifact:
     found = None
     if EVIDENCE_FILE in contents:
         try:
-            found = evidence.from_json(loads(contents[EVIDENCE_FILE]))
+            found = _evidence(contents[EVIDENCE_FILE], manifest)
         except ValueError as error:
             raise damaged(directory / EVIDENCE_FILE, error) from error
     return Artifact(manifest, vocabulary, network, golden, found)
@@ -215,6 +217,17 @@ def _check_fit(manifest: Manifest, network: Network) -> None:
             f"the weights are too large: a value could be {magnitude:.3g} in size, more than "
             f"{MAX_MAGNITUDE:.3g}"
         )
+
+
+def _evidence(data: bytes, manifest: Manifest) -> Evidence:
+    """Read ``evidence.json``.
+
+    Raises:
+        ValueError: it is not JSON, not what an `Evidence` consists of, or of more than two labels.
+    """
+    if manifest.task != "binary":
+        raise ValueError("evidence is of two labels, but the artifact has more")
+    return evidence.from_json(loads(data))
 
 
 def _golden(data: bytes, manifest: Manifest) -> Golden:

@@ -365,9 +365,20 @@ def check(values: Mapping[str, Any]) -> None:
             raise ValueError(f"invalid 'windows': {error}") from error
     if values["calibration"] is not None:
         try:
-            Calibration(**values["calibration"])
-        except (TypeError, ValueError) as error:
+            _check_calibration(values["calibration"], is_binary=is_binary)
+        except ValueError as error:
             raise ValueError(f"invalid 'calibration': {error}") from error
+    if values["operating_point"] is not None and not is_binary:
+        raise ValueError("expected that 'operating_point' is null for more than two labels")
+
+
+def _check_calibration(values: Mapping[str, Any], *, is_binary: bool) -> None:
+    names = {field.name for field in fields(Calibration)}
+    if set(values) != names:
+        raise ValueError(f"expected {', '.join(sorted(names))}")
+    method = Calibration(**values).method
+    if method != "temperature" and not is_binary:
+        raise ValueError(f"expected temperature for more than two labels, not {method}")
 
 
 def content_hash(values: Mapping[str, Any]) -> str:

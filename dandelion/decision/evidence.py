@@ -146,7 +146,11 @@ def from_json(values: object) -> Evidence:
     if not isinstance(groups, dict):
         raise ValueError("expected that 'groups' is an object")  # noqa: TRY004 - as above
     for name, sources in groups.items():
-        if not isinstance(sources, list) or not sources or not set(sources) <= set(counts):
+        if (
+            not isinstance(sources, list)
+            or not sources
+            or not all(one in [*counts] for one in sources)
+        ):
             raise ValueError(f"expected that group {name!r} consists of sources")
     return Evidence(
         counts,

@@ -19,6 +19,8 @@ from safetensors.numpy import load_file, save_file
 
 from dandelion.artifact import Golden, load, save
 from dandelion.classifier import Classifier
+from dandelion.decision.calibration import Calibration
+from dandelion.decision.evidence import Evidence
 from dandelion.engines import library
 from dandelion.engines.choice import EngineChoice, scorer
 from dandelion.engines.network import MAX_MAGNITUDE, Network
@@ -33,7 +35,7 @@ from dandelion.quantization import PRECISIONS, Precision, quantize
 from dandelion.text.windows import Windows
 
 from ..conftest import ROOT
-from .examples import FEATURES, TEXTS, THREE, make_artifact
+from .examples import FEATURES, TEXTS, THREE, TWO, make_artifact
 
 HERE = Path(__file__).parent
 ENGINES: list[EngineChoice] = ["numpy", *(["compiled"] if library.is_available() else [])]
@@ -274,15 +276,32 @@ def test_manifest_and_network_must_match(
         load(tmp_path / "tiny")
 
 
+PLATT = {"method": "platt", "a": 2.0, "b": 2.0, "c": -1.0}
 BINARY = [
     ({"format": "other"}, "not a Dandelion artifact"),
-    ({"format_version": 4}, "format version 4, but this Dandelion reads 1 to 3. Upgrade"),
+    ({"format_version": 5}, "format version 5, but this Dandelion reads 1 to 4. Upgrade"),
     ({"format_version": 0}, "format version 0"),
-    ({"format_version": "3"}, "format version '3'"),
+    ({"format_version": "4"}, "format version '4'"),
     ({"format_version": True}, "format version True"),
-    ({"format_version": 3.0}, "format version 3.0"),
-    ({"format_version": 1}, "fields differ in .'by_source', 'features', 'sampling', "),
-    ({"format_version": 2}, "fields differ in .'by_source', 'threshold_rule', 'windows'"),
+    ({"format_version": 4.0}, "format version 4.0"),
+    ({"format_version": 1}, "fields differ in .'by_source', 'calibration', 'features', "),
+    ({"format_version": 2}, "fields differ in .'by_source', 'calibration', 'operating_point', "),
+    ({"format_version": 3}, "fields differ in .'calibration', 'operating_point'."),
+    ({"calibration": 2}, "'calibration' is an object"),
+    ({"calibration": {}}, "invalid 'calibration': expected a, b, c, method"),
+    ({"calibration": PLATT | {"d": 0}}, "invalid 'calibration': expected a, b, c, method"),
+    ({"calibration": PLATT | {"method": 3}}, "'calibration' → 'method' is a string"),
+    ({"calibration": PLATT | {"method": "isotonic"}}, "'calibration': .* 'method' is one of"),
+    ({"calibration": PLATT | {"c": "0"}}, "'calibration' → 'c' is a number"),
+    ({"calibration": PLATT | {"c": True}}, "'calibration' → 'c' is a number"),
+    ({"calibration": PLATT | {"c": 1001}}, "'calibration': .* 'c' is at most 1000 in size"),
+    ({"calibration": PLATT | {"a": 0, "b": 0}}, "'calibration': .* 'a' and 'b' are in"),
+    ({"calibration": PLATT | {"a": -1, "b": -1}}, "'calibration': .* 'a' and 'b' are in"),
+    ({"calibration": PLATT | {"a": 1001, "b": 1001}}, "'calibration': .* 'a' and 'b' are in"),
+    ({"calibration": PLATT | {"b": 3}}, "'calibration': .* 'a' equals 'b' for platt"),
+    ({"calibration": PLATT | {"method": "temperature"}}, "'calibration': .* 'c' is 0 for temp"),
+    ({"operating_point": 0.5}, "'operating_point' is a string"),
+    ({"operating_point": "f" * 201}, "'operating_point' is a string of 0 to 200"),
     ({"windows": 30}, "'windows' is an object"),
     ({"windows": {"words": 30, "stride": 15}}, "'windows': expected penalty, stride, words"),
     ({"windows": {"words": 30.5, "stride": 15, "penalty": 0}}, "'windows' → 'words' is"),
@@ -352,6 +371,8 @@ MULTICLASS = [
         {"windows": {"words": 30, "stride": 15, "penalty": 0}},
         "'windows' is null for more than two labels",
     ),
+    ({"calibration": PLATT}, "'calibration': expected temperature for more than two labels"),
+    ({"operating_point": "macro_f1"}, "'operating_point' is null for more than two labels"),
     ({"score_kind": "sigmoid"}, "'score_kind' of a multiclass task is one of softmax"),
     ({"task": "binary"}, "'score_kind' of a binary task is one of sigmoid, margin"),
     ({"task": "binary", "score_kind": "margin"}, "'labels' are distinct strings, two"),
@@ -517,21 +538,135 @@ def test_refuses_invalid_content_with_a_valid_checksum(
         load(tmp_path / "tiny")
 
 
-@pytest.mark.parametrize("version", [1, 2])
+@pytest.mark.parametrize("version", [1, 2, 3])
 def test_an_old_artifact_still_loads(tmp_path: Path, version: int) -> None:
     """Artifacts that were written in earlier format versions."""
     loaded = load(HERE / f"artifact-v{version}")
     assert loaded.manifest.format_version == version
     assert (loaded.manifest.features is None) == (version == 1)
     assert loaded.manifest.sampling is None
-    assert loaded.manifest.windows is None
-    assert loaded.manifest.text_windows is None
+    assert (loaded.manifest.windows is None) == (version < 3)
+    assert (loaded.manifest.text_windows is None) == (version < 3)
+    assert (loaded.manifest.threshold_rule is None) == (version < 3)
+    assert (loaded.manifest.by_source is None) == (version < 3)
+    assert loaded.manifest.calibration is None
+    assert loaded.manifest.score_map is None
+    assert loaded.manifest.operating_point is None
+    assert loaded.evidence is None
     for engine in ENGINES:
         Classifier(loaded, engine).check_golden()
     # It is written in the present one.
     written = save(loaded, tmp_path / "new")
-    assert written.format_version == 3
+    assert written.format_version == 4
     assert load(tmp_path / "new").manifest == written
+
+
+EVIDENCE = Evidence.of(
+    np.array([-3.0, -2.5, 0.7, 4.0, -20.0, 20.0]),
+    np.array([0, 0, 1, 1, 0, 1]),
+    np.array([0, 1, 1, 0, 0, 1]),
+    ("chats", "comments"),
+    groups={"all": ("chats", "comments")},
+    promises=False,
+)
+
+
+def test_what_a_decision_needs_is_kept(tmp_path: Path) -> None:
+    original = make_artifact(features=FEATURES, calibration=Calibration(**PLATT))
+    manifest = replace(original.manifest, operating_point="fpr<=0.01")
+    original = replace(original, manifest=manifest, evidence=EVIDENCE)
+    save(original, tmp_path / "tiny")
+    loaded = load(tmp_path / "tiny")
+    assert loaded.manifest.calibration == PLATT
+    assert loaded.manifest.score_map == Calibration(**PLATT)
+    assert loaded.manifest.operating_point == "fpr<=0.01"
+    found = loaded.evidence
+    assert found is not None
+    assert (found.groups, found.promises, found.fitted_on) == (
+        {"all": ("chats", "comments")},
+        False,
+        "out_of_fold",
+    )
+    assert list(found.counts) == ["chats", "comments"]
+    for source, counts in EVIDENCE.counts.items():
+        np.testing.assert_array_equal(found.counts[source], counts)
+    save(loaded, tmp_path / "again")
+    assert files_of(tmp_path / "again") == files_of(tmp_path / "tiny")
+    for engine in ENGINES:
+        Classifier(loaded, engine).check_golden()
+
+
+@pytest.mark.parametrize("labels", [TWO, THREE])
+def test_scores_are_calibrated(labels: tuple[str, ...]) -> None:
+    calibration = Calibration("temperature", 0.25, 0.25, 0.0)
+    for engine in ENGINES:
+        scores = Classifier(make_artifact(labels=labels), engine).scores(TEXTS)
+        odds = np.log(scores / (1 - scores) if labels == TWO else scores / scores[:, :1])
+        powers = np.exp(odds / 4)
+        expected = powers / (1 + powers if labels == TWO else powers.sum(axis=1, keepdims=True))
+        found = Classifier(make_artifact(labels=labels, calibration=calibration), engine)
+        np.testing.assert_allclose(found.scores(TEXTS), expected, atol=1e-6)
+
+
+def test_an_artifact_without_evidence_has_no_file_of_it(tmp_path: Path) -> None:
+    save(make_artifact(), tmp_path / "tiny")
+    assert "evidence.json" not in files_of(tmp_path / "tiny")
+    (tmp_path / "tiny" / "evidence.json").write_text("left from elsewhere")
+    assert load(tmp_path / "tiny").evidence is None
+
+
+@pytest.mark.parametrize("damage", ["missing", "cut", "flipped"])
+def test_refuses_damaged_evidence(tmp_path: Path, damage: str) -> None:
+    save(replace(make_artifact(), evidence=EVIDENCE), tmp_path / "tiny")
+    path = tmp_path / "tiny" / "evidence.json"
+    data = path.read_bytes()
+    if damage == "missing":
+        path.unlink()
+    else:
+        path.write_bytes(data[:-9] if damage == "cut" else data.replace(b"1", b"2", 1))
+    with pytest.raises(ArtifactError, match=r"evidence\.json: .*make train-all"):
+        load(tmp_path / "tiny")
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"step": 0.1}, "expected a grid of 602 cells of 0.05 from -15"),
+        ({"sources": {}}, "at least one source"),
+        ({"sources": {"chats": [{"first": 0, "counts": [-1]}] * 2}}, "'chats'"),
+        ({"sources": {"chats": [{"first": 602, "counts": [1]}] * 2}}, "'chats'"),
+        ({"groups": {"all": ["others"]}}, "group 'all' consists of sources"),
+        ({"groups": {"all": [["chats"]]}}, "group 'all' consists of sources"),
+        ({"promises": 1}, "'promises' is true or false"),
+        ({"more": 1}, "expected an object of"),
+    ],
+)
+def test_refuses_invalid_evidence_with_a_valid_checksum(
+    tmp_path: Path, changes: dict[str, Any], message: str
+) -> None:
+    manifest = save(replace(make_artifact(), evidence=EVIDENCE), tmp_path / "tiny")
+    path = tmp_path / "tiny" / "evidence.json"
+    path.write_text(json.dumps(json.loads(path.read_text()) | changes))
+    files = dict(manifest.files) | {path.name: sha256(path.read_bytes())}
+    edit_manifest(tmp_path / "tiny", {"files": files})
+    with pytest.raises(ArtifactError, match=rf"evidence\.json: damaged: .*{message}"):
+        load(tmp_path / "tiny")
+
+
+def test_evidence_is_of_two_labels(tmp_path: Path) -> None:
+    original = make_artifact(labels=THREE)
+    message = "evidence is of two labels, but the artifact has more"
+    with pytest.raises(ValueError, match=message):
+        save(replace(original, evidence=EVIDENCE), tmp_path / "tiny")
+    assert list(tmp_path.iterdir()) == []
+    manifest = save(original, tmp_path / "tiny")
+    save(replace(make_artifact(), evidence=EVIDENCE), tmp_path / "other")
+    data = (tmp_path / "other" / "evidence.json").read_bytes()
+    (tmp_path / "tiny" / "evidence.json").write_bytes(data)
+    files = dict(manifest.files) | {"evidence.json": sha256(data)}
+    edit_manifest(tmp_path / "tiny", {"files": files})
+    with pytest.raises(ArtifactError, match=rf"evidence\.json: damaged: {message}"):
+        load(tmp_path / "tiny")
 
 
 @pytest.mark.parametrize("engine", ENGINES)
