@@ -17,6 +17,8 @@ CELLS: Final = 602
 GRID: Final[NDArray[np.float64]] = np.round(LOWEST + STEP * np.arange(CELLS - 1), 2)
 """float64[601], the logits at which a threshold can be: −15, −14.95 … 15."""
 
+MAX_WEIGHT: Final = 1e12
+
 Counts = NDArray[np.int64]
 
 
@@ -38,12 +40,19 @@ class Evidence:
         promises: whether constraints on it can be promised; False where the networks that scored
             the texts disagree in scale.
         fitted_on: what the texts are: ``out_of_fold``, or ``labelled`` for a user's own.
+        weights: source → how many messages each of its texts stands for, where the sources are the
+            strata of a sample; None where every text stands for itself.
+        bands: source → lowest logit of the stratum and the end of its range, above all its logits;
+            None, or no entry, where logits are not bounded. A threshold beyond the end is known to
+            flag nothing of the stratum.
     """
 
     counts: Mapping[str, Counts]
     groups: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     promises: bool = True
     fitted_on: str = "out_of_fold"
+    weights: Mapping[str, float] | None = None
+    bands: Mapping[str, tuple[float, float]] | None = None
 
     @classmethod
     def of(
@@ -105,6 +114,11 @@ def to_json(evidence: Evidence) -> dict[str, Any]:
     sources = {}
     for source, table in evidence.counts.items():
         sources[source] = [_trimmed(row) for row in table]
+    optional: dict[str, Any] = {}
+    if evidence.weights is not None:
+        optional["weights"] = dict(evidence.weights)
+    if evidence.bands is not None:
+        optional["bands"] = {source: list(band) for source, band in evidence.bands.items()}
     return {
         "lowest": LOWEST,
         "step": STEP,
@@ -113,6 +127,7 @@ def to_json(evidence: Evidence) -> dict[str, Any]:
         "promises": evidence.promises,
         "groups": {name: list(sources) for name, sources in evidence.groups.items()},
         "sources": sources,
+        **optional,
     }
 
 
@@ -131,7 +146,7 @@ def from_json(values: object) -> Evidence:
         ValueError: it is of another grid, or not what `to_json` writes.
     """
     expected = {"lowest", "step", "cells", "fitted_on", "promises", "groups", "sources"}
-    if not isinstance(values, dict) or set(values) != expected:
+    if not isinstance(values, dict) or set(values) - {"weights", "bands"} != expected:
         raise ValueError(f"expected an object of {', '.join(sorted(expected))}")
     if (values["lowest"], values["step"], values["cells"]) != (LOWEST, STEP, CELLS):
         raise ValueError(f"expected a grid of {CELLS} cells of {STEP} from {LOWEST}")
@@ -157,7 +172,43 @@ def from_json(values: object) -> Evidence:
         {name: tuple(sources) for name, sources in groups.items()},
         values["promises"],
         values["fitted_on"],
+        _weights(values.get("weights"), counts),
+        _bands(values.get("bands"), counts),
     )
+
+
+def _weights(values: object, sources: Mapping[str, Counts]) -> dict[str, float] | None:
+    if values is None:
+        return None
+    if not isinstance(values, dict) or set(values) != set(sources):
+        raise ValueError("expected that 'weights' has one number for each source")
+    if not all(_is_number(weight) and 0 < weight <= MAX_WEIGHT for weight in values.values()):
+        raise ValueError(f"expected that each weight is a number in (0, {MAX_WEIGHT:g}]")
+    return {source: float(weight) for source, weight in values.items()}
+
+
+def _bands(values: object, sources: Mapping[str, Counts]) -> dict[str, tuple[float, float]] | None:
+    if values is None:
+        return None
+    if not isinstance(values, dict) or not set(values) <= set(sources):
+        raise ValueError("expected that 'bands' is an object with sources as names")
+    bands = {}
+    for source, band in values.items():
+        if not isinstance(band, list) or len(band) != 2 or not all(map(_is_number, band)):
+            raise ValueError(f"expected two numbers for the band of {source!r}")
+        low, end = map(float, band)
+        used = np.flatnonzero(sources[source].sum(axis=0))
+        if not low < end or (
+            len(used)
+            and (used[-1] > cells(np.array([end]))[0] or used[0] < cells(np.array([low]))[0])
+        ):
+            raise ValueError(f"expected that the logits of {source!r} are within its band")
+        bands[source] = (low, end)
+    return bands
+
+
+def _is_number(value: object) -> bool:
+    return type(value) in (int, float) and bool(np.isfinite(value))  # type: ignore[call-overload]
 
 
 def _table(source: str, rows: object) -> Counts:
