@@ -99,8 +99,8 @@ def _served_artifacts(root: Path, target: str) -> dict[str, str]:
     if not serving.is_file():
         return {}
     placed = {f"{_ARTIFACTS}/{_SERVING_FILE}": f"{target}/{_SERVING_FILE}"}
-    for model, variant in tomllib.loads(serving.read_text(encoding="utf-8"))["models"].items():
-        artifact = f"{model}/{variant}"
+    for model, choice in tomllib.loads(serving.read_text(encoding="utf-8"))["models"].items():
+        artifact = f"{model}/{choice['variant'] if isinstance(choice, dict) else choice}"
         if not (root / _ARTIFACTS / artifact).is_dir():
             raise FileNotFoundError(f"{serving} chooses {artifact}, which is not there")
         placed[f"{_ARTIFACTS}/{artifact}"] = f"{target}/{artifact}"

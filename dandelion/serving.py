@@ -1,50 +1,118 @@
-"""``serving.toml``: which variant of each model is served.
+"""``serving.toml``: which variant of each model is served, and by which policies it decides.
 
 The file is in the directory of the artifacts, next to a directory for each model::
 
     artifacts/
         serving.toml            [models]
                                 spam = "dice-wide"
+
+                                [models.abuse]
+                                variant = "bce-wide"
+                                default_policy = "teens"
+
+                                [models.abuse.policies.teens]
+                                operating_point = "fpr<=0.005"
+                                review = "rate<=0.02"
+                                prior = 0.002
+                                calibration = "teens.json"
         spam/dice-wide/         an artifact, see `dandelion.artifact`
+        teens.json              what `dandelion evaluate` wrote
 """
 
 import codecs
 import difflib
 import tomllib
 from collections.abc import Mapping
+from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any, Final
 
+from .decision.policy import PolicyChoice
 from .files import read_bounded
 from .installation import ADVICE, SERVING_FILE
-from .json_values import quoted
+from .json_values import is_number, quoted
 from .manifest import MANIFEST_FILE, is_name
 
+MAX_POLICIES: Final = 16
+"""Of a model: each of them is a label of metrics."""
+
 _MAX_BYTES: Final = 2**20
+_MODEL_KEYS: Final = ("variant", "default_policy", "policies")
+_POLICY_KEYS: Final = tuple(one.name for one in fields(PolicyChoice))
+# What metrics call an operating point that is in a request itself.
+REQUEST: Final = "request"
 
 
 class ServingError(Exception):
-    """``serving.toml`` is missing or invalid, or names a variant that does not exist."""
+    """``serving.toml`` is missing or invalid, or names what does not exist."""
+
+
+@dataclass(frozen=True, slots=True)
+class ModelChoice:
+    """How a model is served.
+
+    Attributes:
+        variant: the name of its artifact.
+        directory: of the artifact.
+        policies: name → policy; at most `MAX_POLICIES`. A path in ``calibration`` is complete.
+        default_policy: decides on requests that name neither threshold nor operating point nor
+            policy; None for the artifact's threshold.
+        file: ``serving.toml``, for errors.
+    """
+
+    variant: str
+    directory: Path = Path()
+    policies: Mapping[str, PolicyChoice] = field(default_factory=dict)
+    default_policy: str | None = None
+    file: Path = Path(SERVING_FILE)
 
 
 def read(artifacts: Path, overrides: Mapping[str, str]) -> dict[str, Path]:
-    """Return the artifact that serves each model.
-
-    Args:
-        artifacts: the directory that contains ``serving.toml``.
-        overrides: model → variant; takes precedence over the file.
+    """Return the artifact that serves each model: what `choices` does, without the policies.
 
     Returns:
         Model → directory of its artifact, sorted by model.
+
+    Raises:
+        ServingError: see `choices`.
+    """
+    return {model: choice.directory for model, choice in choices(artifacts, overrides).items()}
+
+
+def choices(artifacts: Path, overrides: Mapping[str, str]) -> dict[str, ModelChoice]:
+    """Return how each model is served.
+
+    Args:
+        artifacts: the directory that contains ``serving.toml``.
+        overrides: model → variant; takes precedence over the file. Its policies stay.
+
+    Returns:
+        Model → choice, sorted by model.
 
     Raises:
         ServingError: the file is missing or invalid, names a variant that does not exist, or no
             model is chosen at all.
     """
     path = artifacts / SERVING_FILE
-    chosen = _models(path) | dict(overrides)
-    if not chosen:
+    found = _models(path)
+    for model, variant in overrides.items():
+        present = found.get(model, ModelChoice(variant, file=path))
+        found[model] = replace(present, variant=variant)
+    if not found:
         raise ServingError(f"{path}: no model is chosen. Add one under [models]: spam = 'dice'")
+    _check_variants(artifacts, path, {model: choice.variant for model, choice in found.items()})
+    return {
+        model: replace(found[model], directory=artifacts / model / found[model].variant)
+        for model in sorted(found)
+    }
+
+
+def _check_variants(artifacts: Path, path: Path, chosen: Mapping[str, str]) -> None:
+    """Check that the artifacts exist.
+
+    Raises:
+        ServingError: one does not.
+    """
     for model, variant in chosen.items():
         available = variants(artifacts, model)
         if variant in available:
@@ -57,7 +125,6 @@ def read(artifacts: Path, overrides: Mapping[str, str]) -> dict[str, Path]:
             f"{_shown(model)} = {quoted(variant)} is chosen (by {path}, --models or "
             f"DANDELION_MODELS), but {problem}. Choose another, or train it: {ADVICE.train}"
         )
-    return {model: artifacts / model / chosen[model] for model in sorted(chosen)}
 
 
 def variants(artifacts: Path, model: str) -> list[str]:
@@ -84,8 +151,8 @@ def _near(name: str, available: list[str]) -> str:
     return f"{hint}available: {', '.join(available) or 'none'}"
 
 
-def _models(path: Path) -> dict[str, str]:
-    """Read which variant serves each model.
+def _models(path: Path) -> dict[str, ModelChoice]:
+    """Read how each model is served, but for the directories.
 
     Raises:
         ServingError: the file is missing or invalid.
@@ -108,17 +175,84 @@ def _models(path: Path) -> dict[str, str]:
     return _check_models(path, values)
 
 
-def _check_models(path: Path, values: Mapping[str, Any]) -> dict[str, str]:
+def _check_models(path: Path, values: Mapping[str, Any]) -> dict[str, ModelChoice]:
     models = values.get("models", {})
     if set(values) - {"models"} or not isinstance(models, dict):
         raise ServingError(f"{path}: expected one table, [models], with lines: spam = 'dice'")
-    for model, variant in models.items():
-        if not isinstance(variant, str):
+    return {model: _model(path, model, value) for model, value in models.items()}
+
+
+def _model(path: Path, model: str, value: object) -> ModelChoice:
+    """Check a model's line or table.
+
+    Raises:
+        ServingError: it is wrong; names the file and the key.
+    """
+    if isinstance(value, str):
+        return ModelChoice(value, file=path)
+    if not isinstance(value, dict):
+        raise ServingError(
+            f"{path}: {_shown(model)} = {quoted(value)}; expected the name of a variant in quotes"
+        )
+    table = f"[models.{_shown(model)}]"
+    _check_keys(path, table, value, _MODEL_KEYS)
+    variant, default = value.get("variant"), value.get("default_policy")
+    policies = value.get("policies", {})
+    if not isinstance(variant, str):
+        raise _wrong(path, table, "variant", variant, "the name of a variant in quotes")
+    if not isinstance(policies, dict) or not all(isinstance(x, dict) for x in policies.values()):
+        raise _wrong(path, table, "policies", policies, f"tables {table[:-1]}.policies.NAME]")
+    if len(policies) > MAX_POLICIES:
+        raise ServingError(
+            f"{path}: {table} has {len(policies)} policies; expected at most {MAX_POLICIES}"
+        )
+    found = {name: _policy(path, table, name, one) for name, one in policies.items()}
+    if default is not None and (not isinstance(default, str) or default not in found):
+        known = f"one of its policies; {_near(str(default), sorted(found))}"
+        raise _wrong(path, table, "default_policy", default, known)
+    return ModelChoice(variant, policies=found, default_policy=default, file=path)
+
+
+def _policy(path: Path, model_table: str, name: str, values: Mapping[str, Any]) -> PolicyChoice:
+    """Check a policy, but for the grammar of its operating points.
+
+    Raises:
+        ServingError: it is wrong; names the file and the key.
+    """
+    if not is_name(name) or name == REQUEST:
+        raise ServingError(
+            f"{path}: {model_table} has a policy {quoted(name)}; expected a name that could be "
+            f"that of a directory, other than {REQUEST!r}"
+        )
+    table = f"{model_table[:-1]}.policies.{name}]"
+    _check_keys(path, table, values, _POLICY_KEYS)
+    for key in ("operating_point", "review", "calibration"):
+        value = values.get(key)
+        if value is not None and (not isinstance(value, str) or not value):
+            expected = "the name of a file" if key == "calibration" else "an operating point"
+            raise _wrong(path, table, key, value, f"{expected} in quotes")
+    prior = values.get("prior")
+    if prior is not None and (not is_number(prior) or not 0 < prior < 1):
+        raise _wrong(path, table, "prior", prior, "a number between 0 and 1")
+    choice = PolicyChoice(**values)
+    if choice.calibration is not None:
+        choice = replace(choice, calibration=str(path.parent / choice.calibration))
+    return choice
+
+
+def _check_keys(
+    path: Path, table: str, values: Mapping[str, Any], allowed: tuple[str, ...]
+) -> None:
+    for key in values:
+        if key not in allowed:
             raise ServingError(
-                f"{path}: {_shown(model)} = {quoted(variant)}; expected the name of a variant "
-                "in quotes"
+                f"{path}: {table} has an unknown key {quoted(key)}; {_near(key, [*allowed])}"
             )
-    return models
+
+
+def _wrong(path: Path, table: str, key: str, value: object, expected: str) -> ServingError:
+    found = f"{key} = {quoted(value)}" if value is not None else f"no {key!r}"
+    return ServingError(f"{path}: {table} has {found}; expected {expected}")
 
 
 def _shown(model: str) -> str:

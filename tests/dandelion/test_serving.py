@@ -6,8 +6,9 @@ from pathlib import Path
 
 import pytest
 
+from dandelion.decision.policy import PolicyChoice
 from dandelion.installation import SERVING_FILE
-from dandelion.serving import ServingError, read, variants
+from dandelion.serving import ModelChoice, ServingError, choices, read, variants
 
 from ..conftest import ROOT
 
@@ -131,3 +132,112 @@ def test_variants_are_directories_with_a_manifest(artifacts: Path) -> None:
     (artifacts / "spam" / "notes").mkdir()
     assert variants(artifacts, "spam") == ["dice", "other"]
     assert variants(artifacts, "ham") == []
+
+
+POLICIES = """
+# Read by `dandelion serve`. Lines and tables may be mixed.
+[models]
+spam = "dice"                     # a line: the artifact's own threshold
+
+[models.other]                    # a table: with policies
+variant = "dice"
+default_policy = "teens"          # decides where a request names nothing
+
+[models.other.policies.teens]
+operating_point = "fpr<=0.005"    # a promise at 95 %
+prior = 0.002                     # one message in 500
+review = "rate<=0.02"
+calibration = "teens.json"        # next to this file
+
+[models.other.policies."over 18"]
+# an empty policy: the artifact's threshold by another name
+"""
+
+
+@pytest.fixture
+def two_models(artifacts: Path) -> Path:
+    shutil.copytree(artifacts / "spam", artifacts / "other")
+    return artifacts
+
+
+def test_a_model_may_be_a_table_with_policies(two_models: Path) -> None:
+    found = choices(serving(two_models, POLICIES), {})
+    assert found == {
+        "other": ModelChoice(
+            "dice",
+            two_models / "other" / "dice",
+            {
+                "teens": PolicyChoice(
+                    "fpr<=0.005", 0.002, "rate<=0.02", str(two_models / "teens.json")
+                ),
+                "over 18": PolicyChoice(),
+            },
+            "teens",
+            two_models / SERVING_FILE,
+        ),
+        "spam": ModelChoice("dice", two_models / "spam" / "dice", file=two_models / SERVING_FILE),
+    }
+    assert read(two_models, {}) == {model: one.directory for model, one in found.items()}
+
+
+def test_an_override_keeps_the_policies(two_models: Path) -> None:
+    chosen = choices(serving(two_models, POLICIES), {"other": "other"})["other"]
+    assert chosen.directory == two_models / "other" / "other"
+    assert list(chosen.policies) == ["teens", "over 18"]
+    assert chosen.default_policy == "teens"
+
+
+TEENS = "[models.spam]\nvariant = 'dice'\n[models.spam.policies.teens]\n"
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("[models.spam]\n", r"\[models\.spam\] has no 'variant'; expected the name of a variant"),
+        ("[models.spam]\nvariant = 3", r"\[models\.spam\] has variant = 3; expected the name"),
+        (
+            "[models.spam]\nvariant = 'dice'\npolicy = {}",
+            r"\[models\.spam\] has an unknown key 'policy'; did you mean policies\?",
+        ),
+        (
+            "[models.spam]\nvariant = 'dice'\npolicies = 3",
+            r"has policies = 3; expected tables \[models\.spam\.policies\.NAME\]",
+        ),
+        (
+            "[models.spam]\nvariant = 'dice'\npolicies.teens = 'fpr<=0.1'",
+            r"has policies = .*; expected tables \[models\.spam\.policies\.NAME\]",
+        ),
+        (
+            "[models.spam]\nvariant = 'dice'\ndefault_policy = 'teens'",
+            "has default_policy = 'teens'; expected one of its policies; available: none",
+        ),
+        (
+            "[models.spam]\nvariant = 'dice'\ndefault_policy = 'teen'\npolicies.teens = {}",
+            "has default_policy = 'teen'; .* did you mean teens",
+        ),
+        (
+            f"{TEENS}priors = 0.1",
+            r"\[models\.spam\.policies\.teens\] has an unknown key 'priors'; did you mean prior\?",
+        ),
+        (f"{TEENS}prior = 1", r"policies\.teens\] has prior = 1; expected a number between 0 and"),
+        (f"{TEENS}prior = true", r"has prior = True; expected a number between 0 and 1"),
+        (f"{TEENS}prior = nan", r"has prior = nan; expected a number between 0 and 1"),
+        (f"{TEENS}operating_point = 0.5", "has operating_point = 0.5; expected an operating point"),
+        (f"{TEENS}review = ''", "has review = ''; expected an operating point in quotes"),
+        (f"{TEENS}calibration = []", r"has calibration = \[\]; expected the name of a file"),
+        (TEENS.replace("teens", "request"), "a policy 'request'; expected a name .* other than"),
+        (TEENS.replace("teens", "'a/b'"), "has a policy 'a/b'; expected a name that could be"),
+        (
+            "[models.spam]\nvariant = 'dice'\n"
+            + "".join(f"policies.p{number} = {{}}\n" for number in range(17)),
+            r"\[models\.spam\] has 17 policies; expected at most 16",
+        ),
+        ("[models.spam]\nvariant = 'dcie'", "spam = 'dcie' is chosen .*did you mean dice"),
+    ],
+)
+def test_an_invalid_table_is_refused_in_one_line(artifacts: Path, text: str, message: str) -> None:
+    with pytest.raises(ServingError, match=message) as refused:
+        choices(serving(artifacts, text), {})
+    assert str(refused.value).startswith(str(artifacts / SERVING_FILE)) or "dcie" in text
+    assert "\n" not in str(refused.value)
+    assert len(str(refused.value)) < 1000
