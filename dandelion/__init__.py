@@ -9,10 +9,14 @@ Example:
     ['spam']
 """
 
-from .classifier import Classifier, Prediction
+from .classifier import Classifier
+from .decision.operating_points import InfeasibleError, OperatingPointError
+from .decision.policy import Policy, PolicyError
+from .decision.prediction import Prediction
 from .decision.rule import Decision, ThresholdError
 from .engines.library import KernelError
 from .manifest import ArtifactError
+from .policy_file import PolicyFileError
 from .serving import ServingError
 from .tables import TableError
 
@@ -20,7 +24,12 @@ __all__ = [
     "ArtifactError",
     "Classifier",
     "Decision",
+    "InfeasibleError",
     "KernelError",
+    "OperatingPointError",
+    "Policy",
+    "PolicyError",
+    "PolicyFileError",
     "Prediction",
     "ServingError",
     "TableError",

@@ -5,37 +5,28 @@ from concurrent.futures import ThreadPoolExecutor
 from os import PathLike, fsdecode
 from pathlib import Path
 from threading import Lock
-from typing import Any, Final, NamedTuple, Self
+from typing import Any, Final, Self
 
 import numpy as np
 from numpy.typing import NDArray
 
 from . import artifact
 from .artifact import Artifact
-from .decision.rule import Decision
+from .decision import policy as policies
+from .decision.notices import Notice
+from .decision.policy import Basis, Policy, PolicyChoice, PolicyError
+from .decision.prediction import Prediction, predict
+from .decision.rule import Decision, ThresholdError
 from .engines.choice import Engine, EngineChoice, scorer
 from .installation import ADVICE
 from .manifest import ArtifactError, Manifest
+from .policy_file import read_policy_file
 from .quantization import packed_tables
 
 # The grams of a text take tens of bytes per character. Large batches are split into chunks that fit
 # the processor's cache.
 CHUNK_CHARS: Final = 2**17
 CHUNK_TEXTS: Final = 256
-
-
-class Prediction(NamedTuple):
-    """The decision on one text.
-
-    Attributes:
-        label: one of the artifact's labels.
-        score: of the positive label; with more than two labels, of ``label``.
-        scores: label → score for more than two labels; None for two.
-    """
-
-    label: str
-    score: float
-    scores: Mapping[str, float] | None = None
 
 
 class Classifier:
@@ -60,6 +51,7 @@ class Classifier:
         self._manifest, self._golden = source.manifest, source.golden
         manifest, network = source.manifest, source.network
         self._decision = manifest.decision
+        self._evidence = source.evidence
         self._scorer = scorer(
             source.vocabulary,
             manifest.wide_features,
@@ -120,13 +112,24 @@ class Classifier:
         _check_texts(texts)
         return self._scorer.encode(texts, is_nfkc=is_nfkc)
 
-    def infer(self, batch: Any) -> NDArray[np.float32]:
+    def infer(self, batch: Any, policy: Policy | None = None) -> NDArray[np.float32]:
         """Score an encoded batch: the second step of `scores`.
+
+        Args:
+            batch: what `encode` returned.
+            policy: whose scores to return; None for the artifact's.
 
         Raises:
             ValueError: another classifier encoded the batch.
         """
-        return self._scorer.infer(batch)
+        if policy is None:
+            return self._scorer.infer(batch)
+        return policy.scores(self._scorer.logits(batch))
+
+    def encoded_notices(self, batch: Any) -> Mapping[int, Notice]:
+        """Return the notices of an encoded batch; of nearly all batches, none."""
+        del batch
+        return {}
 
     def scores(self, texts: Sequence[str], workers: int = 1) -> NDArray[np.float32]:
         """Score texts: float32[n] in [0, 1], the numbers that are compared with the threshold.
@@ -170,35 +173,130 @@ class Classifier:
                     one.result()
         return scores
 
-    def classify(self, texts: Sequence[str], threshold: float | None = None) -> list[Prediction]:
+    def classify(
+        self,
+        texts: Sequence[str],
+        threshold: float | None = None,
+        *,
+        policy: Policy | None = None,
+        operating_point: str | None = None,
+        prior: float | None = None,
+    ) -> list[Prediction]:
         """Label texts, in their order.
 
         Args:
             texts: raw.
             threshold: a text is positive at ``score >= threshold``; by default the artifact's.
+            policy: of `policy`, instead of a threshold.
+            operating_point: that the threshold is fitted to, instead of a threshold; see
+                `dandelion.decision.operating_points`. To use one often, see `policy`.
+            prior: the share of positive texts in the traffic, in (0, 1): corrects the scores, and
+                the threshold if none is given. Part of a ``policy``, so not allowed with one.
 
         Raises:
-            ThresholdError: the threshold is not a number in [0, 1], or is given for more than two
-                labels.
+            ThresholdError: the threshold is not a number in [0, 1], or a threshold, a policy, an
+                operating point or a prior is given for more than two labels.
+            PolicyError: two of them exclude one another; otherwise see `policy`.
+            InfeasibleError: see `policy`.
+            OperatingPointError: see `policy`.
             TypeError: ``texts`` is one string, or an item is not a string.
         """
-        return self.label(self.scores(texts), threshold)
+        asked = {"threshold": threshold, "policy": policy, "operating_point": operating_point}
+        given = [name for name, value in asked.items() if value is not None]
+        if len(given) > 1:
+            raise PolicyError(f"{given[0]} and {given[1]} exclude one another; expected one")
+        decision = self._decision.at(threshold)
+        if policy is not None and prior is not None:
+            raise PolicyError("a policy has its prior already; give it to Classifier.policy()")
+        if policy is None and (operating_point is not None or prior is not None):
+            policy = self.policy(operating_point, threshold=threshold, prior=prior)
+        return self._predictions(texts, decision if policy is None else decision.under(policy))
+
+    def _predictions(self, texts: Sequence[str], decision: Decision) -> list[Prediction]:
+        _check_texts(texts)
+        scores: list[NDArray[np.float32]] = []
+        notices: dict[int, Notice] = {}
+        for start, chunk in _placed(texts):
+            encoded = self._scorer.encode(chunk)
+            scores.append(self.infer(encoded, decision.policy))
+            notices.update(shifted(self.encoded_notices(encoded), start))
+        return predict(decision, decision.decide(np.concatenate(scores), notices))
 
     def label(
         self, scores: NDArray[np.float32], threshold: float | None = None
     ) -> list[Prediction]:
-        """Label scored texts: the second step of `classify`.
+        """Label scored texts, as `classify` does but for texts without content.
 
         Raises:
             ThresholdError: the threshold is not a number in [0, 1], or is given for more than two
                 labels.
         """
         decision = self._decision.at(threshold)
-        decided = decision.decide(scores)
-        names = decision.names(decided)
-        if decided.by_label is None:
-            return list(map(Prediction, names, decided.scores))
-        return list(map(Prediction, names, decided.scores, decision.by_name(decided)))
+        return predict(decision, decision.decide(scores))
+
+    def policy(  # noqa: PLR0913
+        self,
+        operating_point: str | None = None,
+        *,
+        threshold: float | None = None,
+        prior: float | None = None,
+        review: str | None = None,
+        calibration: str | PathLike[str] | None = None,
+        name: str | None = None,
+    ) -> Policy:
+        """Fit a policy for `classify`.
+
+        Args:
+            operating_point: what the threshold is fitted to, see
+                `dandelion.decision.operating_points`; None for the artifact's threshold.
+            threshold: of the policy's scores, instead of an operating point.
+            prior: the share of positive texts in the traffic, in (0, 1): corrects scores, and is
+                that of operating points that name none.
+            review: an operating point: texts below the threshold that reach it are for review.
+            calibration: a policy file, with evidence and calibration of your own texts.
+            name: for responses and errors.
+
+        Raises:
+            PolicyError: the artifact has no evidence or no calibration for it, the policy file is
+                of another artifact, or the review point is stricter than the threshold.
+            PolicyFileError: the policy file is missing or damaged.
+            InfeasibleError: no threshold can be promised for an operating point.
+            OperatingPointError: one is not in the grammar, or names an unknown source.
+            ThresholdError: there are more than two labels, or the threshold is not in [0, 1].
+        """
+        if operating_point is not None and threshold is not None:
+            raise PolicyError("operating_point and threshold exclude one another; expected one")
+        file = None if calibration is None else str(fsdecode(calibration))
+        choice = PolicyChoice(operating_point, prior, review, file)
+        basis = self.basis(file)
+        found = policies.resolve(choice, basis, name=name, threshold=threshold)
+        self._decision.under(found)  # checks the threshold
+        return found
+
+    def basis(self, calibration: str | None = None) -> Basis:
+        """Return what policies are fitted on.
+
+        Args:
+            calibration: a policy file; None for what the artifact has.
+
+        Raises:
+            ThresholdError: there are more than two labels.
+            PolicyError: the policy file is of another artifact.
+            PolicyFileError: it is missing or damaged.
+        """
+        manifest = self._manifest
+        if manifest.threshold is None:
+            raise ThresholdError(
+                f"a model with {len(manifest.labels)} labels has no policy: it chooses the label "
+                "with the highest score"
+            )
+        basis = Basis.of(manifest.threshold, manifest.score_map, self._evidence)
+        if calibration is None:
+            return basis
+        path = Path(calibration)
+        file = read_policy_file(path)
+        file.check_artifact(manifest.content_hash, path)
+        return basis.on(file.calibration, file.evidence)
 
     def check_golden(self) -> None:
         """Check that the golden texts still get their recorded scores.
@@ -215,6 +313,11 @@ class Classifier:
                 "The artifact was written by another version of the text path. Train it again: "
                 f"{ADVICE.train}"
             )
+
+
+def shifted(notices: Mapping[int, Notice], start: int) -> dict[int, Notice]:
+    """Return the notices of a chunk by their positions in the batch, where it begins at a text."""
+    return {start + at: notice for at, notice in notices.items()}
 
 
 def chunks(texts: Sequence[str]) -> Iterator[Sequence[str]]:

@@ -9,7 +9,8 @@ from typing import Annotated, Final
 
 import typer
 
-from ..classifier import Classifier, Prediction
+from ..classifier import Classifier
+from ..decision.prediction import Prediction
 from ..installation import default_artifacts
 from ..json_values import quoted
 from ..lines import read_lines

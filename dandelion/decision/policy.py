@@ -1,11 +1,20 @@
 """Policies: how a team decides with a model, as configured and as fitted on evidence."""
 
-from dataclasses import dataclass
+import math
+from dataclasses import dataclass, replace
+from typing import Any, Self
 
 import numpy as np
 from numpy.typing import NDArray
 
-from .calibration import REFERENCE_PRIOR, Calibration
+from . import operating_points
+from .calibration import IDENTITY, REFERENCE_PRIOR, Calibration
+from .evidence import GRID, STEP, Evidence
+from .operating_points import FittedPoint
+
+
+class PolicyError(ValueError):
+    """A policy asks for what the artifact cannot give, or contradicts itself."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,7 +46,8 @@ class Policy:
         operating_point: what the threshold was fitted to; None if a number was given.
         threshold: positive at ``score >= threshold``.
         review: the lower end of the review band, ``review <= score < threshold``; None for none.
-        prior: that scores are corrected to (Saerens, Latinne & Decaestecker 2002, eq. 4).
+        prior: that scores are corrected to (Saerens, Latinne & Decaestecker 2002, eq. 4); None for
+            the reference prior, without correction.
         calibration: of the logits.
     """
 
@@ -45,16 +55,21 @@ class Policy:
     operating_point: str | None
     threshold: float
     review: float | None
-    prior: float
+    prior: float | None
     calibration: Calibration
+
+    @property
+    def names_decisions(self) -> bool:
+        """Whether results carry a decision: with a policy or an operating point in force."""
+        return self.name is not None or self.operating_point is not None
 
     def scores(self, logits: NDArray[np.float32]) -> NDArray[np.float32]:
         """Return calibrated scores at the policy's prior, float32[n], of uncalibrated logits."""
-        return scores(logits, self.calibration, self.prior)
+        return scores(logits, self.calibration, _or_reference(self.prior))
 
 
 def scores(
-    logits: NDArray[np.float32], calibration: Calibration, prior: float = REFERENCE_PRIOR
+    logits: NDArray[np.floating[Any]], calibration: Calibration, prior: float = REFERENCE_PRIOR
 ) -> NDArray[np.float32]:
     """Return the probability of the positive label at a prior, float32[n], of uncalibrated logits.
 
@@ -66,3 +81,171 @@ def scores(
     shifted = calibration.logits(logits) + np.log(prior / (1 - prior))
     found: NDArray[np.float32] = (1 / (1 + np.exp(-np.clip(shifted, -700, 700)))).astype(np.float32)
     return found
+
+
+@dataclass(frozen=True, slots=True)
+class Basis:
+    """What the policies of an artifact are resolved on.
+
+    Attributes:
+        boundary: the logit at which the artifact's own threshold lies, uncalibrated.
+        threshold: the artifact's own threshold of scores; None where they are calibrated by
+            something else.
+        calibration: of the logits; None if scores are not calibrated.
+        evidence: held-out logits; None if there are none.
+    """
+
+    boundary: float
+    threshold: float | None
+    calibration: Calibration | None
+    evidence: Evidence | None
+
+    @classmethod
+    def of(
+        cls, threshold: float, calibration: Calibration | None, evidence: Evidence | None
+    ) -> Self:
+        """Return the basis of an artifact with two labels.
+
+        Args:
+            threshold: its own, in [0, 1].
+            calibration: its own, if any.
+            evidence: its own, if any.
+        """
+        boundary = _boundary(threshold, calibration or IDENTITY)
+        return cls(boundary, threshold, calibration, evidence)
+
+    def on(self, calibration: Calibration | None, evidence: Evidence) -> "Basis":
+        """Return the same boundary with the evidence of a policy file.
+
+        Args:
+            calibration: the file's; None for the artifact's.
+            evidence: the file's.
+        """
+        if calibration is None:
+            return replace(self, evidence=evidence)
+        return Basis(self.boundary, None, calibration, evidence)
+
+
+def resolve(
+    choice: PolicyChoice,
+    basis: Basis,
+    *,
+    name: str | None = None,
+    threshold: float | None = None,
+) -> Policy:
+    """Fit a policy.
+
+    Args:
+        choice: as configured. Its ``calibration`` is not read here, see `Basis.on`.
+        basis: what it is fitted on.
+        name: of the policy, if it has one.
+        threshold: of scores at the policy's prior, instead of an operating point.
+
+    Raises:
+        PolicyError: there is no evidence or no calibration for it, or the review point is stricter
+            than the threshold.
+        InfeasibleError: no threshold can be promised for one of its operating points.
+        OperatingPointError: one of them is not in the grammar, or names an unknown source.
+
+    Example:
+        >>> basis = Basis.of(0.5, Calibration("temperature", 1.0, 1.0, 0.0), None)
+        >>> policy = resolve(PolicyChoice(prior=0.01), basis)
+        >>> round(policy.threshold, 6)  # the same texts are positive
+        0.01
+    """
+    if choice.prior is not None:
+        if basis.calibration is None:
+            raise PolicyError(
+                "a prior corrects probabilities, but the scores of this artifact are not "
+                "calibrated; train it again, or leave the prior out"
+            )
+        if not 0 < choice.prior < 1:
+            raise PolicyError(f"the prior is {choice.prior}; expected a number between 0 and 1")
+    calibration, prior = basis.calibration or IDENTITY, _or_reference(choice.prior)
+    point = None
+    if threshold is None and choice.operating_point is not None:
+        fitted = _fit(choice.operating_point, basis, choice.prior)
+        point, threshold = fitted.point, _threshold_of(fitted, calibration, prior)
+    elif threshold is None and choice.prior is None and basis.threshold is not None:
+        threshold = basis.threshold
+    elif threshold is None:
+        threshold = score_at(basis.boundary, calibration, prior)
+    policy = Policy(name, point, threshold, None, choice.prior, calibration)
+    return policy if choice.review is None else with_review(policy, choice.review, basis)
+
+
+def with_review(policy: Policy, review: str, basis: Basis) -> Policy:
+    """Return a policy with a review band.
+
+    Args:
+        policy: without one, resolved on ``basis``.
+        review: the operating point of its lower end.
+        basis: what it is fitted on.
+
+    Raises:
+        PolicyError, InfeasibleError, OperatingPointError: see `resolve`.
+    """
+    fitted = _fit(review, basis, policy.prior)
+    lower = _threshold_of(fitted, policy.calibration, _or_reference(policy.prior))
+    if lower > policy.threshold:
+        raise PolicyError(
+            f"the review point {review!r} begins at a score of {lower:.4g}, above the threshold "
+            f"{policy.threshold:.4g}; expected a looser one"
+        )
+    return replace(policy, review=lower)
+
+
+def score_at(logit: float, calibration: Calibration, prior: float = REFERENCE_PRIOR) -> float:
+    """Return the score of an uncalibrated logit, a float32: what a threshold there is."""
+    return float(scores(np.array([logit]), calibration, prior)[0])
+
+
+def _fit(point: str, basis: Basis, prior: float | None) -> FittedPoint:
+    if basis.evidence is None:
+        raise PolicyError(
+            "this artifact has no evidence (held-out scores), so operating points cannot be fitted "
+            "on it; give a threshold, or a policy file of your own texts"
+        )
+    return operating_points.fit(point, basis.evidence, prior=prior)
+
+
+def _threshold_of(fitted: FittedPoint, calibration: Calibration, prior: float) -> float:
+    """Return the score that flags the texts that a fitted point flags.
+
+    Raises:
+        PolicyError: no score does, as those next to it are equal in float32.
+    """
+    threshold = score_at(fitted.logit, calibration, prior)
+    if threshold == score_at(fitted.logit - STEP, calibration, prior):
+        raise PolicyError(
+            f"the threshold of {fitted.point} lies among scores so close to {threshold:g} that "
+            "texts below it have the same score; a lower prior separates them"
+        )
+    return threshold
+
+
+def _or_reference(prior: float | None) -> float:
+    return REFERENCE_PRIOR if prior is None else prior
+
+
+def _boundary(threshold: float, calibration: Calibration) -> float:
+    """Return the uncalibrated logit of a score: the point of the grid if it is one's, else near it.
+
+    A fitted threshold is a float32. Close to 0 and 1 it has too few digits to be inverted.
+    """
+    at = np.flatnonzero(scores(GRID, calibration) == np.float32(threshold))
+    if len(at):
+        return float(GRID[at[0]])
+    if not 0 < threshold < 1:
+        return math.inf if threshold >= 1 else -math.inf
+    wanted = math.log(threshold / (1 - threshold))
+    if calibration.a == calibration.b:
+        return (wanted - calibration.c) / calibration.a
+    low, high = -1e6, 1e6
+    for _ in range(100):  # bisection, to the last bit
+        middle = (low + high) / 2
+        if calibration.logits(np.array([middle]))[0] < wanted:
+            low = middle
+        else:
+            high = middle
+    return high

@@ -1,11 +1,20 @@
 """The one place where scores become labels."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any, NamedTuple, Self
+from types import MappingProxyType
+from typing import Any, Final, Literal, NamedTuple, Self, get_args
 
 import numpy as np
 from numpy.typing import NDArray
+
+from .notices import Notice
+from .policy import Policy
+
+Verdict = Literal["positive", "review", "negative", "none"]
+VERDICTS: Final[tuple[Verdict, ...]] = get_args(Verdict)
+
+_NO_NOTICES: Final[Mapping[int, Notice]] = MappingProxyType({})
 
 
 class ThresholdError(ValueError):
@@ -19,12 +28,46 @@ class Decided(NamedTuple):
         positions: the index of each text's label in ``Decision.labels``; with two labels this or
             its truth value: 1 or True is the positive one.
         scores: of the positive label for two labels, otherwise of the chosen one; float32 values.
+            None for a text without content, with two labels.
         by_label: for more than two labels, the scores of all labels for each text; otherwise None.
+        verdicts: with a policy or an operating point in force, the decision on each text;
+            otherwise None.
+        notices: position → what is said about that text; most have none.
     """
 
     positions: list[int]
-    scores: list[float]
+    scores: Sequence[float | None]
     by_label: list[list[float]] | None = None
+    verdicts: list[Verdict] | None = None
+    notices: Mapping[int, Notice] = _NO_NOTICES
+
+    @property
+    def is_plain(self) -> bool:
+        """Whether a label and a score say everything about each text."""
+        return self.verdicts is None and not self.notices
+
+    @property
+    def given_scores(self) -> Sequence[float]:
+        """The scores of the texts that have one."""
+        if self.notices:
+            return [score for score in self.scores if score is not None]
+        return self.scores  # type: ignore[return-value]
+
+    def remarks(self) -> Iterator[tuple[Verdict | None, Literal["no_content"] | None, bool]]:
+        """Yield decision, reason and low evidence of each text.
+
+        The decision is None unless a policy or an operating point is in force, or there is nothing
+        to decide on.
+        """
+        notices, verdicts = self.notices, self.verdicts
+        for at in range(len(self.positions)):
+            notice = notices.get(at)
+            verdict = None if verdicts is None else verdicts[at]
+            if notice == Notice.NO_CONTENT:
+                is_binary = self.by_label is None
+                yield "none" if is_binary else verdict, "no_content", False
+            else:
+                yield verdict, None, notice == Notice.LOW_EVIDENCE
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,6 +80,8 @@ class Decision:
     Attributes:
         labels: the negative label, then the positive one; or all of them, in the scores' order.
         threshold: in [0, 1]; None for more than two labels.
+        policy: what the threshold is from, and which scores it is for; None for the scores and the
+            threshold of the artifact, or a threshold of the caller.
 
     Raises:
         ThresholdError: the threshold is not a number in [0, 1], or is given for more than two
@@ -55,6 +100,7 @@ class Decision:
 
     labels: tuple[str, ...]
     threshold: float | None
+    policy: Policy | None = None
 
     def __post_init__(self) -> None:
         if len(self.labels) < 2:
@@ -96,23 +142,60 @@ class Decision:
         """
         return self if threshold is None else replace(self, threshold=threshold)
 
-    def decide(self, scores: NDArray[np.floating[Any]]) -> Decided:
+    def under(self, policy: Policy) -> "Decision":
+        """Return this decision under a policy; its threshold is for the policy's scores.
+
+        Raises:
+            ThresholdError: there are more than two labels.
+        """
+        return replace(self, threshold=policy.threshold, policy=policy)
+
+    def decide(
+        self, scores: NDArray[np.floating[Any]], notices: Mapping[int, Notice] = _NO_NOTICES
+    ) -> Decided:
         """Choose a label for each text.
+
+        With two labels, a text without content gets the negative one and no score.
 
         Scores are compared in float64, as a client compares the numbers of a response; in float32,
         the threshold .9 would equal the score .89999998.
 
         Args:
-            scores: float32[n] of the positive label, or float32[n, k] for k > 2 labels.
+            scores: float32[n] of the positive label, or float32[n, k] for k > 2 labels; with a
+                policy, those of `Policy.scores`.
+            notices: position → what is said about that text.
         """
         if self.threshold is None:
             rows: list[list[float]] = scores.tolist()
             best: list[int] = scores.argmax(axis=1).tolist()
-            return Decided(best, [row[at] for row, at in zip(rows, best, strict=True)], rows)
+            chosen = [row[at] for row, at in zip(rows, best, strict=True)]
+            return Decided(best, chosen, rows, notices=notices)
         # Python's floats are float64, and faster than NumPy for a single text, the usual case.
         values: list[float] = scores.tolist()
         threshold = float(self.threshold)
-        return Decided([value >= threshold for value in values], values)
+        positions: list[int] = [value >= threshold for value in values]
+        if self.policy is None and not notices:
+            return Decided(positions, values)
+        return self._with_remarks(positions, values, notices)
+
+    def _with_remarks(
+        self, positions: list[int], values: list[float], notices: Mapping[int, Notice]
+    ) -> Decided:
+        scores: list[float | None] = [*values]
+        verdicts: list[Verdict] | None = None
+        if self.policy is not None and self.policy.names_decisions:
+            review = self.threshold if self.policy.review is None else self.policy.review
+            assert review is not None  # noqa: S101 - for two labels there is a threshold
+            verdicts = [
+                "positive" if positive else "review" if value >= review else "negative"
+                for positive, value in zip(positions, values, strict=True)
+            ]
+        for at, notice in notices.items():
+            if notice == Notice.NO_CONTENT:
+                positions[at], scores[at] = False, None
+                if verdicts is not None:
+                    verdicts[at] = "none"
+        return Decided(positions, scores, None, verdicts, notices)
 
     def names(self, decided: Decided) -> list[str]:
         """Return the name of the label that each text got."""

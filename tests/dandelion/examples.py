@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from dandelion import Classifier
 from dandelion.artifact import Artifact, Golden
 from dandelion.decision.calibration import Calibration
+from dandelion.decision.evidence import Evidence
 from dandelion.engines.network import Network
 from dandelion.manifest import Manifest
 from dandelion.quantization import Precision, quantize
@@ -33,6 +34,7 @@ def make_artifact(
     features: Features | None = None,
     windows: Windows | None = None,
     calibration: Calibration | None = None,
+    evidence: Evidence | None = None,
 ) -> Artifact:
     """Draw the weights of an artifact.
 
@@ -44,6 +46,7 @@ def make_artifact(
         features: what its wide path reads, if it has one.
         windows: how long texts are cut, if they are.
         calibration: of its logits, if there is one.
+        evidence: of its logits, if there is any.
     """
     is_binary = len(labels) == 2
     vocabulary = Vocabulary(TOKENS)
@@ -75,7 +78,9 @@ def make_artifact(
         calibration=asdict(calibration) if calibration else None,
         timings={"train_seconds": 1.0},
     )
-    artifact = Artifact(manifest, vocabulary, quantize(network, precision), Golden((), ()))
+    artifact = Artifact(
+        manifest, vocabulary, quantize(network, precision), Golden((), ()), evidence
+    )
     scores = Classifier(artifact).scores(TEXTS)
     return replace(artifact, golden=Golden(TEXTS, tuple(scores.tolist())))
 

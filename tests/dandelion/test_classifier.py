@@ -57,7 +57,8 @@ def scores_of(kind: str, texts: list[str]) -> NDArray[np.float32]:
 
 def test_public_names() -> None:
     assert dandelion.__all__ == [
-        *("ArtifactError", "Classifier", "Decision", "KernelError", "Prediction"),
+        *("ArtifactError", "Classifier", "Decision", "InfeasibleError", "KernelError"),
+        *("OperatingPointError", "Policy", "PolicyError", "PolicyFileError", "Prediction"),
         *("ServingError", "TableError", "ThresholdError"),
     ]
     assert all(hasattr(dandelion, name) for name in dandelion.__all__)
