@@ -5,7 +5,7 @@ No error repeats what the client sent: neither a text nor the name of a field or
 
 from collections.abc import Mapping, Sequence
 from http import HTTPStatus
-from typing import Annotated, Final
+from typing import Annotated, Any, Final
 
 from msgspec import Meta, Struct
 
@@ -32,6 +32,7 @@ class Problem(Exception):  # noqa: N818 - RFC 9457's word
         detail: what happened and what is allowed; nothing of what the client sent.
         errors: the invalid fields of the body, for 422.
         headers: further headers of the response.
+        members: further members of the problem's JSON, see `api.problems.ProblemDetails`.
     """
 
     def __init__(
@@ -41,12 +42,14 @@ class Problem(Exception):  # noqa: N818 - RFC 9457's word
         *,
         errors: Sequence[FieldError] = (),
         headers: Mapping[str, str] | None = None,
+        members: Mapping[str, Any] | None = None,
     ) -> None:
         super().__init__(detail)
         self.status = status
         self.detail = detail
         self.errors = errors
         self.headers = headers
+        self.members = members or {}
 
 
 def not_json(reason: str) -> Problem:
@@ -153,13 +156,58 @@ def texts_too_long(position: int, max_chars: int) -> Problem:
     return invalid(FieldError(pointer=f"#/texts/{position}", detail=detail))
 
 
-def threshold_not_allowed(labels: int) -> Problem:
-    """422: a threshold was given for a model with more than two labels."""
-    detail = (
-        f"This model has {labels} labels and returns the one with the highest score; "
-        "a threshold is not allowed."
+def invalid_field(name: str, detail: str, members: Mapping[str, Any] | None = None) -> Problem:
+    """422: what is wrong with a field of the body, and further members of the problem."""
+    return Problem(
+        HTTPStatus.UNPROCESSABLE_ENTITY,
+        "The request body is invalid.",
+        errors=(FieldError(pointer=f"#/{name}", detail=detail),),
+        members=members,
     )
-    return invalid(FieldError(pointer="#/threshold", detail=detail))
+
+
+def not_for_labels(name: str, labels: int) -> Problem:
+    """422: what moves a threshold was given for a model with more than two labels."""
+    article = "an" if name.startswith("o") else "a"
+    return invalid_field(
+        name,
+        f"This model has {labels} labels and returns the one with the highest score; "
+        f"{article} {name.replace('_', ' ')} is not allowed.",
+    )
+
+
+def excluded(name: str, other: str) -> Problem:
+    """422: two fields that exclude one another."""
+    return invalid_field(name, f"'{other}' and '{name}' exclude one another; expected one of them")
+
+
+def unknown_policy(available: Sequence[str]) -> Problem:
+    """422: the model has no policy of this name."""
+    known = f"Policies of this model: {', '.join(available)}" if available else "It has none"
+    return invalid_field("policy", f"This model has no policy of this name. {known}")
+
+
+def prior_of_policy(policy: str) -> Problem:
+    """422: a prior was given to a policy that has one."""
+    return invalid_field("prior", f"The policy {policy!r} has a prior of its own; leave this out")
+
+
+def not_calibrated() -> Problem:
+    """422: a prior was given to a model whose scores are no probabilities."""
+    return invalid_field(
+        "prior",
+        "A prior corrects probabilities, but the scores of this model are not calibrated: its "
+        "artifact is of an earlier format",
+    )
+
+
+def no_evidence() -> Problem:
+    """422: an operating point was given to a model without evidence."""
+    return invalid_field(
+        "operating_point",
+        "The artifact of this model has no evidence (held-out scores), so an operating point "
+        "cannot be fitted; use a threshold",
+    )
 
 
 def overloaded() -> Problem:

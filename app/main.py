@@ -62,7 +62,7 @@ def create_app(
     """
     metrics = metrics or Metrics()
     registry = Registry(
-        serving.read(settings.artifacts, settings.models),
+        serving.choices(settings.artifacts, settings.models),
         metrics,
         settings.engine,
         skip_damaged=settings.skip_damaged,
@@ -91,6 +91,7 @@ def assemble(
     classification = Classification(
         TextLimits(settings.max_text_chars, settings.max_request_chars),
         Pool(metrics.load, settings.request_timeout_ms, turn),
+        fit_texts=settings.max_texts,  # as much as the largest batch, which takes about as long
     )
 
     @asynccontextmanager

@@ -30,7 +30,7 @@ _WORDS: Final = {
 _TYPE: Final = "`(?:{0})(?: \\| (?:{0}))*`".format("|".join(_WORDS))
 _KNOWN: Final = re.compile(
     rf"(?P<detail>Number out of range"
-    rf"|Expected {_TYPE}(?:, got {_TYPE}| (?:of length )?[<>]= [0-9.]+))"
+    rf"|Expected {_TYPE}(?:, got {_TYPE}| (?:of length )?[<>]=? [0-9.]+))"
     r"(?: - at `\$(?P<path>[a-z_.\[\]0-9]*)`)?"
 )
 _MISSING: Final = re.compile(r"Object missing required field `([a-z_]+)`")
@@ -39,7 +39,8 @@ _MAX_DIGITS: Final = 18
 
 # A body shorter than this holds too few strings to cost more than a valid one.
 _FEW_STRINGS_BYTES: Final = 65_536
-# Allowed strings of a request that are not texts: the names of its fields, which may be repeated.
+# Allowed strings of a request that are not texts: the names of its fields, which may be repeated,
+# and the values of some.
 NAMES: Final = 64
 
 # Two quotation marks and a comma: no string takes less.

@@ -29,6 +29,20 @@ class ProblemDetails(Struct, frozen=True, kw_only=True):
     errors: Annotated[
         list[FieldError] | UnsetType, Meta(description="The first invalid field, with 422.")
     ] = UNSET
+    best: Annotated[
+        float | UnsetType | None,
+        Meta(
+            description="With an operating point that cannot be promised: the strictest bound that "
+            "can be; null if none can."
+        ),
+    ] = UNSET
+    texts_needed: Annotated[
+        int | UnsetType | None,
+        Meta(
+            description="With an operating point that cannot be promised: labelled texts that it "
+            "would take; null if no number of them would do."
+        ),
+    ] = UNSET
 
 
 def response(problem: Problem, request_id: str) -> Response:
@@ -49,6 +63,7 @@ def _details(problem: Problem, request_id: str) -> ProblemDetails:
         detail=problem.detail,
         request_id=request_id,
         errors=list(problem.errors) or UNSET,
+        **problem.members,
     )
 
 

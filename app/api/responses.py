@@ -1,16 +1,35 @@
 """The response to a request to classify: its types, and its encoding as JSON."""
 
-from typing import Annotated, Any, Final
+from collections.abc import Sequence
+from typing import Annotated, Any, Final, Literal
 
 import msgspec
-from msgspec import Meta, Struct
+from msgspec import UNSET, Meta, Struct, UnsetType, structs
 
-from dandelion.decision.rule import Decided, Decision
+from dandelion.decision.policy import Policy
+from dandelion.decision.rule import Decided, Decision, Verdict
 from dandelion.manifest import Manifest
 
 _encode = msgspec.json.Encoder().encode
 
-_Score = Annotated[float, Meta(description="In [0, 1]; compared with the threshold.")]
+_Score = Annotated[
+    float | None,
+    Meta(
+        description="Of the positive label, in [0, 1]; compared with the threshold. Null for a "
+        "text without content."
+    ),
+]
+_Reason = Annotated[
+    Literal["no_content"] | UnsetType,
+    Meta(
+        description="Only for a text without content: no word has a letter outside links and "
+        "mentions, so there is nothing to judge."
+    ),
+]
+_LowEvidence = Annotated[
+    bool | UnsetType,
+    Meta(description="True where few of the text's words are known; absent otherwise."),
+]
 _Version = Annotated[str, Meta(description="Of the artifact: the start of its content hash.")]
 
 
@@ -20,6 +39,16 @@ class Result(Struct, frozen=True, gc=False):
 
     label: Annotated[str, Meta(description="One of the model's labels.")]
     score: _Score
+    decision: Annotated[
+        Verdict | UnsetType,
+        Meta(
+            description="Only under a policy or an operating point: `positive`, `negative`, or "
+            "`review` for a score below the threshold that reaches the review band; and `none` for "
+            "a text without content, in every response."
+        ),
+    ] = UNSET
+    reason: _Reason = UNSET
+    low_evidence: _LowEvidence = UNSET
 
 
 class MulticlassResult(Struct, frozen=True, gc=False):
@@ -30,15 +59,25 @@ class MulticlassResult(Struct, frozen=True, gc=False):
     scores: Annotated[
         dict[str, float], Meta(description="Label → probability, for each of the labels.")
     ]
+    reason: _Reason = UNSET
+    low_evidence: _LowEvidence = UNSET
 
 
-class ClassifyResponse(Struct, frozen=True):
+class ClassifyResponse(Struct, frozen=True, kw_only=True):
     """The decisions on a batch, in the order of its texts."""
 
     model: str
     variant: str
     version: _Version
     threshold: Annotated[float, Meta(description="The threshold that was used.")]
+    policy: Annotated[str | UnsetType, Meta(description="The policy in force, if any.")] = UNSET
+    operating_point: Annotated[
+        str | UnsetType, Meta(description="What the threshold was fitted to, if it was now.")
+    ] = UNSET
+    prior: Annotated[
+        float | UnsetType,
+        Meta(description="That scores were corrected to; absent where they were not."),
+    ] = UNSET
     results: list[Result]
 
 
@@ -65,13 +104,58 @@ def encode(manifest: Manifest, decision: Decision, decided: Decided) -> bytes:
     Returns:
         A `ClassifyResponse` or a `MulticlassResponse` as JSON.
     """
-    identity = manifest.model, manifest.variant, manifest.version
     names = decision.names(decided)
-    if decision.threshold is not None:
-        results = list(map(Result, names, decided.scores))
-        return _encode(ClassifyResponse(*identity, decision.threshold, results))
-    by_label = list(map(MulticlassResult, names, decided.scores, decision.by_name(decided)))
-    return _encode(MulticlassResponse(*identity, None, by_label))
+    if decision.threshold is None:
+        return _encode(
+            MulticlassResponse(
+                manifest.model,
+                manifest.variant,
+                manifest.version,
+                None,
+                _multiclass_results(names, decision, decided),
+            )
+        )
+    response = ClassifyResponse(
+        model=manifest.model,
+        variant=manifest.variant,
+        version=manifest.version,
+        threshold=decision.threshold,
+        results=_results(names, decided),
+    )
+    if decision.policy is not None:
+        response = structs.replace(response, **_under(decision.policy))
+    return _encode(response)
+
+
+def _results(names: Sequence[str], decided: Decided) -> list[Result]:
+    if decided.is_plain:
+        return list(map(Result, names, decided.scores))
+    rows = zip(names, decided.scores, decided.remarks(), strict=True)
+    return [
+        Result(label, score, verdict or UNSET, reason or UNSET, is_low or UNSET)
+        for label, score, (verdict, reason, is_low) in rows
+    ]
+
+
+def _multiclass_results(
+    names: Sequence[str], decision: Decision, decided: Decided
+) -> list[MulticlassResult]:
+    rows = zip(names, decided.given_scores, decision.by_name(decided), strict=True)
+    if decided.is_plain:
+        return [MulticlassResult(*row) for row in rows]
+    return [
+        MulticlassResult(*row, reason or UNSET, is_low or UNSET)
+        for row, (_, reason, is_low) in zip(rows, decided.remarks(), strict=True)
+    ]
+
+
+def _under(policy: Policy) -> dict[str, Any]:
+    asked = {
+        "policy": policy.name,
+        "operating_point": policy.operating_point,
+        "prior": policy.prior,
+    }
+    return {name: value for name, value in asked.items() if value is not None}
 
 
 EXAMPLES: Final[dict[str, dict[str, Any]]] = {
@@ -82,6 +166,22 @@ EXAMPLES: Final[dict[str, dict[str, Any]]] = {
             "version": "0c7a5d1f3b2e",
             "threshold": 0.5,
             "results": [{"label": "spam", "score": 0.9991}, {"label": "ham", "score": 0.0004}],
+        }
+    },
+    "under a policy": {
+        "value": {
+            "model": "spam",
+            "variant": "dice",
+            "version": "0c7a5d1f3b2e",
+            "threshold": 0.25,
+            "policy": "teens",
+            "operating_point": "fpr<=0.005",
+            "prior": 0.01,
+            "results": [
+                {"label": "spam", "score": 0.75, "decision": "positive"},
+                {"label": "ham", "score": 0.125, "decision": "review", "low_evidence": True},
+                {"label": "ham", "score": None, "decision": "none", "reason": "no_content"},
+            ],
         }
     },
     "more labels": {

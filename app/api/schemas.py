@@ -10,6 +10,9 @@ from pydantic import BaseModel, Field
 
 from dandelion.engines.choice import Engine
 
+# Longer than any operating point of use; what is parsed is bounded.
+MAX_POINT_CHARS: Final = 200
+
 _Request = TypeVar("_Request", bound=Struct)
 
 REQUEST_EXAMPLES: Final[dict[str, dict[str, Any]]] = {
@@ -47,6 +50,28 @@ class ClassifyRequest(Struct, forbid_unknown_fields=True):
         Meta(
             description="A text is positive at `score >= threshold`. Default: the artifact's, "
             "fitted on validation data. Not allowed for models with more than two labels."
+        ),
+    ] = None
+    policy: Annotated[
+        str | None,
+        Meta(
+            description="The name of a policy of the model (`GET /models/{model}` lists them), "
+            "instead of `threshold`. Default: the model's default policy, if it has one."
+        ),
+    ] = None
+    operating_point: Annotated[
+        Annotated[str, Meta(max_length=MAX_POINT_CHARS)] | None,
+        Meta(
+            description="How to choose the threshold, instead of `threshold`: `macro_f1`, `f1`, "
+            "`cost(fp=1,fn=20)`, or `precision>=0.95`, `recall>=0.9`, `fpr<=0.005`, `rate<=0.02`, "
+            "several of these joined by commas."
+        ),
+    ] = None
+    prior: Annotated[
+        Annotated[float, Meta(gt=0, lt=1)] | None,
+        Meta(
+            description="The share of positive texts in your traffic: corrects the scores, and the "
+            "threshold unless it is given. Only for models whose scores are calibrated."
         ),
     ] = None
 
@@ -98,6 +123,19 @@ class ServiceIndex(BaseModel):
     metrics: str
 
 
+class PolicySummary(BaseModel):
+    """A policy of a model, as configured in `serving.toml` and as fitted."""
+
+    name: str
+    operating_point: str | None = Field(
+        description="What the threshold is fitted to; null for the artifact's own."
+    )
+    threshold: float
+    review: str | None = Field(description="The operating point of the review band's lower end.")
+    review_threshold: float | None = Field(description="The lowest score of the review band.")
+    prior: float | None = Field(description="That scores are corrected to.")
+
+
 class ModelSummary(BaseModel):
     """A model that is served."""
 
@@ -109,6 +147,18 @@ class ModelSummary(BaseModel):
     )
     threshold: float | None = Field(
         description="The default threshold; null for models with more than two labels."
+    )
+    calibrated: bool = Field(
+        description="Whether a score is the probability of the positive label, where half of the "
+        "texts are positive; with more than two labels, whether scores are calibrated."
+    )
+    operating_point: str | None = Field(
+        description="What the default threshold was fitted to; null for more than two labels, and "
+        "for artifacts of earlier formats."
+    )
+    policies: list[PolicySummary]
+    default_policy: str | None = Field(
+        description="What decides on requests that ask for nothing else; null for the threshold."
     )
     engine: Engine = Field(
         description="What computes the scores: the compiled kernel, or NumPy where there is none."

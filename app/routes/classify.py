@@ -12,7 +12,7 @@ from starlette.requests import ClientDisconnect
 from starlette.responses import Response
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from dandelion.decision.rule import ThresholdError
+from dandelion.decision.rule import Decision
 
 from .. import errors
 from ..api import body, openapi, problems, responses
@@ -139,12 +139,12 @@ class ClassifyEndpoint:
             Problem: 400 or 422.
         """
         request = body.decode(self._decoder, content, self._max_texts)
-        decision = served.classifier.decision
-        try:
-            decision = decision.at(request.threshold)
-        except ThresholdError:  # its range was validated, so the model takes none
-            raise errors.threshold_not_allowed(len(decision.labels)) from None
-        return Batch(served, request.texts, decision)
+        decision = served.policies.find(
+            request.threshold, request.policy, request.operating_point, request.prior
+        )
+        if isinstance(decision, Decision):
+            return Batch(served, request.texts, decision)
+        return Batch(served, request.texts, served.classifier.decision, decision)
 
 
 def requested_model(scope: Scope) -> str:

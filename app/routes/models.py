@@ -1,5 +1,6 @@
 """``GET /models`` and ``GET /models/{model}``."""
 
+from dataclasses import fields
 from typing import Annotated, Any, Final
 
 from fastapi import APIRouter, Path
@@ -50,9 +51,22 @@ def router(registry: Registry) -> APIRouter:
 
 def _facts(served: Served) -> dict[str, Any]:
     manifest = served.manifest
-    names = set(ModelDetails.model_fields) - {"version", "labels", "engine"}
+    names = {field.name for field in fields(manifest)} & set(ModelDetails.model_fields)
     return {name: getattr(manifest, name) for name in names} | {
         "version": manifest.version,
         "labels": list(manifest.labels),
+        "calibrated": manifest.calibration is not None,
+        "policies": [
+            {
+                "name": name,
+                "operating_point": policy.operating_point,
+                "threshold": policy.threshold,
+                "review": choice.review,
+                "review_threshold": policy.review,
+                "prior": policy.prior,
+            }
+            for name, (choice, policy) in served.policies.resolved.items()
+        ],
+        "default_policy": served.policies.default_name,
         "engine": served.classifier.engine,
     }

@@ -6,11 +6,13 @@ from typing import Final, NamedTuple, TypeVar
 
 import numpy as np
 
+from dandelion.classifier import shifted
 from dandelion.decision.rule import Decided, Decision
 from dandelion.manifest import Manifest
 
 from .admission import Admitted
 from .limits import TextLimits
+from .policies import Fit
 from .pool import Check, Pool, Work
 from .registry import Served
 
@@ -34,12 +36,14 @@ class Batch(NamedTuple):
     Attributes:
         served: the model.
         texts: raw, at least one.
-        decision: the model's own, or with the threshold of the request.
+        decision: the model's own, with the threshold of the request, or under a policy.
+        fit: returns the decision, if it must be fitted first, which may take a second.
     """
 
     served: Served
     texts: Sequence[str]
     decision: Decision
+    fit: Fit | None = None
 
 
 # The decisions on a batch, then the seconds of the two stages: what `ModelMetrics.observe` takes.
@@ -52,10 +56,12 @@ class Classification:
     Args:
         limits: on the texts, after normalization.
         pool: for large batches.
+        fit_texts: what a request that fits an operating point takes of the capacity, at least.
     """
 
-    def __init__(self, limits: TextLimits, pool: Pool) -> None:
+    def __init__(self, limits: TextLimits, pool: Pool, fit_texts: int = 1) -> None:
         self._limits = limits
+        self._fit_texts = fit_texts
         self._pool = pool
         self._brief_chars = min(limits.always_met, _BRIEF_CHARS)
         self._max_ascii = min(limits.max_request_chars, _INLINE_CHARS)
@@ -80,7 +86,7 @@ class Classification:
             ClientDisconnect: the client is gone.
         """
         texts = batch.texts
-        if len(texts) <= INLINE_TEXTS:
+        if len(texts) <= INLINE_TEXTS and batch.fit is None:
             chars = sum(map(len, texts))
             if chars <= self._brief_chars:
                 return _run(batch, encode)
@@ -94,7 +100,9 @@ class Classification:
                     normalized = self._limits.normalize(texts, _INLINE_CHARS)
                     if normalized is not None:
                         return _run(batch._replace(texts=normalized), encode, is_nfkc=True)
-        return await self.run_in_turn(lambda: batch, len(texts), encode, admitted)
+        # What is fitted takes as much of the capacity as the batches that take as long.
+        counted = len(texts) if batch.fit is None else max(len(texts), self._fit_texts)
+        return await self.run_in_turn(lambda: batch, counted, encode, admitted)
 
     async def run_in_turn(
         self, decode: Callable[[], Batch], texts: int, encode: Encode[T], admitted: Admitted
@@ -115,25 +123,37 @@ class Classification:
             ClientDisconnect: the client is gone.
         """
 
-        def start() -> Work[tuple[Served, T, _Timed]]:
-            batch = decode()
+        def start() -> Work[tuple[Batch, T, _Timed]]:
+            decoded = decode()
 
-            def work(check: Check) -> tuple[Served, T, _Timed]:
+            def work(check: Check) -> tuple[Batch, T, _Timed]:
+                batch = decoded
+                if batch.fit is not None:
+                    batch = batch._replace(decision=batch.fit())
+                    check()
                 chunks = self._limits.chunks(batch.texts)
                 timed = _decide(batch, chunks, check, is_nfkc=True)
-                return batch.served, _encode(batch, encode, timed), timed
+                return batch, _encode(batch, encode, timed), timed
 
             return work
 
-        served, encoded, timed = await self._pool.run(start, texts, admitted)
-        served.metrics.observe(*timed)  # here, since a batch that was abandoned is not counted
+        batch, encoded, timed = await self._pool.run(start, texts, admitted)
+        _observe(batch, timed)  # here, since a batch that was abandoned is not counted
         return encoded
 
 
 def _run(batch: Batch, encode: Encode[T], *, is_nfkc: bool = False) -> T:
     timed = _decide(batch, (batch.texts,), is_nfkc=is_nfkc)
-    batch.served.metrics.observe(*timed)
+    _observe(batch, timed)
     return _encode(batch, encode, timed)
+
+
+def _observe(batch: Batch, timed: _Timed) -> None:
+    metrics = batch.served.metrics
+    metrics.observe(*timed)
+    policy, verdicts = batch.decision.policy, timed[0].verdicts
+    if policy is not None and verdicts is not None:
+        metrics.count_decisions(policy.name, verdicts)
 
 
 def _encode(batch: Batch, encode: Encode[T], timed: _Timed) -> T:
@@ -148,8 +168,10 @@ def _decide(
     is_nfkc: bool,
 ) -> _Timed:
     """Classify chunk by chunk; ``check`` may end it before each."""
-    classifier = batch.served.classifier
+    classifier, policy = batch.served.classifier, batch.decision.policy
     scores = []
+    notices = {}
+    texts = 0
     tokenize_s = infer_s = 0.0
     started = time.perf_counter()
     for chunk in chunks:
@@ -157,10 +179,14 @@ def _decide(
             check()
         encoded = classifier.encode(chunk, is_nfkc=is_nfkc)
         tokenized = time.perf_counter()
-        scores.append(classifier.infer(encoded))
+        scores.append(classifier.infer(encoded, policy))
+        if found := classifier.encoded_notices(encoded):
+            notices.update(shifted(found, texts))
+        texts += len(chunk)
         inferred = time.perf_counter()
         tokenize_s += tokenized - started
         infer_s += inferred - tokenized
         started = inferred
-    decided = batch.decision.decide(scores[0] if len(scores) == 1 else np.concatenate(scores))
+    every = scores[0] if len(scores) == 1 else np.concatenate(scores)
+    decided = batch.decision.decide(every, notices)
     return decided, tokenize_s, infer_s

@@ -7,13 +7,15 @@ from dataclasses import dataclass
 from pathlib import Path
 from types import MappingProxyType
 
-from dandelion import ArtifactError, Classifier
+from dandelion import ArtifactError, Classifier, ServingError
 from dandelion.engines.choice import EngineChoice
 from dandelion.manifest import Manifest, check_model, load_manifest
+from dandelion.serving import ModelChoice
 
 from ..errors import model_unavailable, not_ready, unknown_model
 from ..telemetry import processes
 from ..telemetry.metrics import Metrics, ModelMetrics
+from .policies import Policies
 
 _log = logging.getLogger("dandelion")
 
@@ -25,10 +27,12 @@ class Served:
     Attributes:
         classifier: its artifact, loaded, checked and warmed up.
         metrics: its series.
+        policies: how it decides where its own threshold does not.
     """
 
     classifier: Classifier
     metrics: ModelMetrics
+    policies: Policies
 
     @property
     def manifest(self) -> Manifest:
@@ -40,10 +44,11 @@ class Registry:
     """The served models by name.
 
     Args:
-        chosen: model → directory of its artifact.
+        chosen: model → how it is served.
         metrics: the models' series are added to it.
         engine: what computes the scores.
-        skip_damaged: whether the other models are served if an artifact is damaged.
+        skip_damaged: whether the other models are served if an artifact, or a policy, cannot be
+            used.
 
     Raises:
         ArtifactError: the ``model.json`` of an artifact cannot be used; with ``skip_damaged``, of
@@ -52,7 +57,7 @@ class Registry:
 
     def __init__(
         self,
-        chosen: Mapping[str, Path],
+        chosen: Mapping[str, ModelChoice],
         metrics: Metrics,
         engine: EngineChoice = "auto",
         *,
@@ -64,13 +69,13 @@ class Registry:
         self._skip_damaged = skip_damaged
         self._damaged: dict[str, str] = {}  # model → why
         self._model_metrics = {}
-        for model, directory in self._chosen.items():
+        for model, choice in self._chosen.items():
             try:
-                manifest = _manifest_of(model, directory)
+                manifest = _manifest_of(model, choice.directory)
             except ArtifactError as error:
                 self._skip(model, error)
             else:
-                self._model_metrics[model] = metrics.add_model(manifest)
+                self._model_metrics[model] = metrics.add_model(manifest, choice.policies)
         self._check_that_one_is_left()
         self._served: Mapping[str, Served] = MappingProxyType({})
 
@@ -90,24 +95,26 @@ class Registry:
         return bool(self._served)
 
     def load(self) -> None:
-        """Load every available artifact, check its golden scores and warm it up; then serve all.
+        """Load every available artifact, check its golden scores, fit its policies; then serve all.
 
         Raises:
             ArtifactError: one is damaged or does not reproduce its golden scores; with
-                ``skip_damaged``, each of them.
+                ``skip_damaged``, no model can be served.
+            ServingError: a policy cannot be fitted, without ``skip_damaged``.
             KernelError: the compiled engine is required, but was not built.
         """
         served = {}
         for model in self.available:
             started = time.perf_counter()
             try:
-                classifier = Classifier.load(self._chosen[model], self._engine)
+                classifier = Classifier.load(self._chosen[model].directory, self._engine)
                 classifier.check_golden()
-            except ArtifactError as error:
+                policies = Policies(classifier, self._chosen[model])
+            except (ArtifactError, ServingError) as error:
                 self._skip(model, error)
                 continue
             classifier.scores(["warm up"])
-            served[model] = Served(classifier, self._model_metrics[model])
+            served[model] = Served(classifier, self._model_metrics[model], policies)
             self._metrics.loaded(classifier.manifest, time.perf_counter() - started)
         self._check_that_one_is_left()
         self._served = MappingProxyType(served)
@@ -139,11 +146,11 @@ class Registry:
             raise not_ready()
         return tuple(self._served.values())
 
-    def _skip(self, model: str, error: ArtifactError) -> None:
+    def _skip(self, model: str, error: ArtifactError | ServingError) -> None:
         """Go on without a model.
 
         Raises:
-            ArtifactError: no model may be skipped.
+            ArtifactError, ServingError: no model may be skipped.
         """
         if not self._skip_damaged:
             raise error

@@ -1,13 +1,15 @@
 """Every Prometheus series of the service."""
 
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Final
 
 from prometheus_client import CollectorRegistry, PlatformCollector
 
-from dandelion.decision.rule import Decided, Decision
+from dandelion.decision.rule import VERDICTS, Decided, Decision, Verdict
 from dandelion.manifest import Manifest
+from dandelion.serving import REQUEST
 
 from ..errors import CLIENT_CLOSED
 from .counters import Counter, Family, Gauge, Histogram, Kind, SharedCounters
@@ -53,6 +55,13 @@ _LABELLED_TEXTS: Final = Family(
     "dandelion_texts",
     "Classified texts, by predicted label.",
     ("model", "label"),
+)
+_DECISIONS: Final = Family(
+    Kind.COUNTER,
+    "dandelion_decisions",
+    "Texts decided on under a policy, or under an operating point of a request (policy "
+    '"request"); texts of other requests are in dandelion_texts_total alone.',
+    ("model", "policy", "decision"),
 )
 _BATCH_SIZE: Final = Family(
     Kind.HISTOGRAM, "dandelion_batch_size", "Texts in a request.", ("model",), _TEXTS
@@ -130,6 +139,7 @@ _FAMILIES: Final = (
     _REQUESTS,
     _STAGE_SECONDS,
     _LABELLED_TEXTS,
+    _DECISIONS,
     _BATCH_SIZE,
     _SCORE,
     _MODEL_INFO,
@@ -208,6 +218,7 @@ class ModelMetrics:
     Attributes:
         decision: of the model.
         texts: a counter for each of the decision's labels.
+        decisions: policy → decision → counter.
     """
 
     decision: Decision
@@ -216,6 +227,7 @@ class ModelMetrics:
     batch_size: Histogram
     score: Histogram
     texts: tuple[Counter, ...]
+    decisions: Mapping[str, Mapping[Verdict, Counter]]
 
     def observe(self, decided: Decided, tokenize_s: float, infer_s: float) -> None:
         """Record one classified batch.
@@ -227,13 +239,24 @@ class ModelMetrics:
         """
         self.tokenize.observe(tokenize_s)
         self.infer.observe(infer_s)
-        self.batch_size.observe(len(decided.scores))
-        self.score.observe_many(decided.scores)
+        self.batch_size.observe(len(decided.positions))
+        self.score.observe_many(decided.given_scores)
         if len(decided.positions) == 1:
             self.texts[decided.positions[0]].inc()
             return
         for counter, count in zip(self.texts, self.decision.counts(decided.positions), strict=True):
             if count:
+                counter.inc(count)
+
+    def count_decisions(self, policy: str | None, verdicts: Sequence[Verdict]) -> None:
+        """Count the decisions on one batch.
+
+        Args:
+            policy: that was in force; None for an operating point of the request.
+            verdicts: on each text.
+        """
+        for verdict, counter in self.decisions[policy or REQUEST].items():
+            if count := verdicts.count(verdict):
                 counter.inc(count)
 
 
@@ -265,9 +288,15 @@ class Metrics:
         self.load = Load(self._counters)
         self._add_requests(UNKNOWN)
 
-    def add_model(self, manifest: Manifest) -> ModelMetrics:
-        """Create every series of a model; returns those that count its texts."""
+    def add_model(self, manifest: Manifest, policies: Iterable[str] = ()) -> ModelMetrics:
+        """Create every series of a model; returns those that count its texts.
+
+        Args:
+            manifest: of its artifact.
+            policies: their names.
+        """
         model, counters = manifest.model, self._counters
+        named = (*policies, REQUEST) if manifest.decision.is_binary else ()
         self._add_requests(model)
         counters.gauge(_LOAD_SECONDS, model)
         stages = {stage: counters.histogram(_STAGE_SECONDS, model, stage) for stage in _STAGES}
@@ -279,6 +308,13 @@ class Metrics:
             texts=tuple(
                 counters.counter(_LABELLED_TEXTS, model, label) for label in manifest.labels
             ),
+            decisions={
+                policy: {
+                    verdict: counters.counter(_DECISIONS, model, policy, verdict)
+                    for verdict in VERDICTS
+                }
+                for policy in named
+            },
         )
 
     def loaded(self, manifest: Manifest, seconds: float) -> None:

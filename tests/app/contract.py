@@ -29,7 +29,7 @@ def check_shape(response: httpx2.Response) -> dict[str, Any]:
     assert response.headers["content-type"] == "application/problem+json"
     problem: dict[str, Any] = response.json()
     fields = {"type", "title", "status", "detail", "request_id"}
-    assert set(problem) - {"errors"} == fields
+    assert set(problem) - {"errors", "best", "texts_needed"} == fields
     assert problem["type"] == "about:blank"
     assert problem["status"] == response.status_code
     assert problem["title"]

@@ -92,7 +92,7 @@ def test_any_value_is_refused_or_served(artifacts: Path, place: Place, value: ob
     lines = CliRunner().invoke(command.app, ["models", "--json", "--artifacts", str(artifacts)])
     refused = ""
     try:
-        registry = Registry(serving.read(artifacts, {}), Metrics())
+        registry = Registry(serving.choices(artifacts, {}), Metrics())
         registry.load()
     except ArtifactError as error:
         refused = str(error)

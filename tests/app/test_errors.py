@@ -209,7 +209,7 @@ def test_the_first_error_of_a_request_is_reported_in_a_fixed_order(client: TestC
         assert_problem(response, status)
 
 
-UNKNOWN_FIELD = "Unknown field. Allowed fields: texts, threshold"
+UNKNOWN_FIELD = "Unknown field. Allowed fields: texts, threshold, policy, operating_point, prior"
 
 
 @pytest.mark.parametrize(
@@ -241,6 +241,26 @@ UNKNOWN_FIELD = "Unknown field. Allowed fields: texts, threshold"
             b'{"texts": ["a"], "threshold": 1' + b"0" * 400 + b"}",
             "#/threshold",
             "Number out of range",
+        ),
+        (b'{"texts": ["a"], "policy": 3}', "#/policy", "string or null, got a number"),
+        (b'{"texts": ["a"], "policy": "canary-7f3a9"}', "#/policy", "It has none"),
+        (b'{"texts": ["a"], "operating_point": 0.5}', "#/operating_point", "string or null, got"),
+        (
+            b'{"texts": ["a"], "operating_point": "' + b"f" * 201 + b'"}',
+            "#/operating_point",
+            "Expected a string of length <= 200",
+        ),
+        (b'{"texts": ["a"], "prior": 0}', "#/prior", "Expected a number > 0.0"),
+        (b'{"texts": ["a"], "prior": 1}', "#/prior", "Expected a number < 1.0"),
+        (
+            b'{"texts": ["a"], "threshold": 0.5, "operating_point": "canary-7f3a9"}',
+            "#/operating_point",
+            "'threshold' and 'operating_point' exclude one another",
+        ),
+        (
+            b'{"texts": ["a"], "operating_point": "canary-7f3a9", "policy": "canary-7f3a9"}',
+            "#/operating_point",
+            "'policy' and 'operating_point' exclude one another",
         ),
         (b'{"texts": ["a"], "canary-7f3a9": 1}', "#", UNKNOWN_FIELD),
         (b'{"texts": ["a"], "canary-7f3a9` - at `$.texts[3]": 1}', "#", UNKNOWN_FIELD),
@@ -323,7 +343,7 @@ def test_422_a_threshold_for_more_than_two_labels(
 
 def test_503_until_every_model_is_loaded(settings: Settings) -> None:
     metrics = Metrics()
-    registry = Registry(serving.read(settings.artifacts, {}), metrics)
+    registry = Registry(serving.choices(settings.artifacts, {}), metrics)
     with TestClient(assemble(settings, registry, metrics)) as client:
         for method, path in (
             ("GET", "/readyz"),

@@ -20,6 +20,9 @@ from app.errors import Problem
 HEADERS = {b"content-type": b"application/json"}
 
 
+UNKNOWN_FIELD = "Unknown field. Allowed fields: texts, threshold, policy, operating_point, prior"
+
+
 def read(
     messages: Iterable[Message],
     max_bytes: int = 10,
@@ -166,7 +169,11 @@ def repeated(begin: bytes, item: bytes, end: bytes = b"]}", size: int = 1_000_00
         (repeated(b'{"texts": [', rb'"\\"'), "#/texts", "Expected an array of length <= 100"),
         (repeated(b'{"texts": [', rb'"\""'), "#/texts", "Expected an array of length <= 100"),
         (repeated(b'{"texts": ["a", 1,', b'"a"'), "#/texts/1", "Expected a string, got a number"),
-        (repeated(b'{"more": [', b'"a"'), "#", "Unknown field. Allowed fields: texts, threshold"),
+        (
+            repeated(b'{"more": [', b'"a"'),
+            "#",
+            "Unknown field. Allowed fields: texts, threshold, policy, operating_point, prior",
+        ),
         (repeated(b'["a",', b'"a"', b"]"), "#", "Expected an object, got an array"),
     ],
 )

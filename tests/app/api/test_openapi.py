@@ -87,24 +87,28 @@ def test_both_shapes_of_a_response_are_described(
     assert shapes == ["ClassifyResponse", "MulticlassResponse"]
     schemas = described(client)["components"]["schemas"]
     assert schemas["MulticlassResponse"]["properties"]["threshold"]["type"] == "null"
-    for name, fields in (
-        ("ClassifyResponse", {"model", "variant", "version", "threshold", "results"}),
-        ("MulticlassResponse", {"model", "variant", "version", "threshold", "results"}),
-        ("Result", {"label", "score"}),
-        ("MulticlassResult", {"label", "score", "scores"}),
+    always = {"model", "variant", "version", "threshold", "results"}
+    for name, fields, more in (
+        ("ClassifyResponse", always, {"policy", "operating_point", "prior"}),
+        ("MulticlassResponse", always, set()),
+        ("Result", {"label", "score"}, {"decision", "reason", "low_evidence"}),
+        ("MulticlassResult", {"label", "score", "scores"}, {"reason", "low_evidence"}),
     ):
-        assert set(schemas[name]["properties"]) == set(schemas[name]["required"]) == fields
+        assert set(schemas[name]["required"]) == fields
+        assert set(schemas[name]["properties"]) == fields | more
     body = b'{"texts": ["a"]}'
-    two, more = (example["value"] for example in content["examples"].values())
+    two, policy, more = (example["value"] for example in content["examples"].values())
     for schema, responses in (
-        ("ClassifyResponse", [two, post(client, body).json()]),
+        ("ClassifyResponse", [two, policy, post(client, body).json()]),
         ("MulticlassResponse", [more, post(made_up_client, body, "mood").json()]),
     ):
         for response in responses:
-            assert set(response) == set(schemas[schema]["properties"])
+            required, properties = schemas[schema]["required"], schemas[schema]["properties"]
+            assert set(required) <= set(response) <= set(properties)
             result = schemas[schema]["properties"]["results"]["items"]["$ref"].rpartition("/")[2]
             for one in response["results"]:
-                assert set(one) == set(schemas[result]["properties"])
+                assert set(schemas[result]["required"]) <= set(one)
+                assert set(one) <= set(schemas[result]["properties"])
 
 
 def test_a_threshold_is_described_exactly_where_it_is_allowed(made_up_client: TestClient) -> None:
@@ -192,7 +196,9 @@ def test_every_error_is_described_with_an_example(client: TestClient) -> None:
     assert not {"HTTPValidationError", "ValidationError"} & set(schemas)
     assert set(classify(client)["responses"]) == {"200", *ERRORS}
     problem, field = schemas["ProblemDetails"], schemas["FieldError"]
-    assert set(problem["properties"]) - set(problem["required"]) == {"errors"}
+    assert set(problem["properties"]) - set(problem["required"]) == {
+        *("errors", "best", "texts_needed"),
+    }
     for path, operations in description["paths"].items():
         for operation in operations.values():
             for status, response in operation["responses"].items():

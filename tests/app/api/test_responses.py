@@ -45,7 +45,9 @@ def test_more_than_two_labels(rows: list[tuple[float, float, float]]) -> None:
     expected = Classifier(make_artifact(labels=LABELS)).label(np.array(rows, np.float32))
     assert list(response) == ["model", "variant", "version", "threshold", "results"]
     assert response["threshold"] is None
-    assert response["results"] == [one._asdict() for one in expected]
+    assert response["results"] == [
+        {"label": one.label, "score": one.score, "scores": one.scores} for one in expected
+    ]
     for result in response["results"]:
         assert list(result["scores"]) == list(LABELS)
 

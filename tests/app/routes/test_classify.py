@@ -146,7 +146,10 @@ def test_more_than_two_labels_have_a_score_each(made_up_client: TestClient, made
         "variant": "tiny",
         "version": classifier.manifest.version,
         "threshold": None,
-        "results": [one._asdict() for one in classifier.classify(texts)],
+        "results": [
+            {"label": one.label, "score": one.score, "scores": one.scores}
+            for one in classifier.classify(texts)
+        ],
     }
     for result in response.json()["results"]:
         assert list(result["scores"]) == list(THREE)
@@ -191,7 +194,7 @@ def test_a_batch_in_chunks_gets_the_scores_of_its_parts(
 
 @pytest.fixture(scope="module")
 def registry(made_up: Path) -> Registry:
-    registry = Registry(serving.read(made_up, {}), Metrics())
+    registry = Registry(serving.choices(made_up, {}), Metrics())
     registry.load()
     return registry
 

@@ -16,7 +16,11 @@ def test_models_are_listed(client: TestClient, settings: Settings) -> None:
     assert [model["model"] for model in models] == list(serving.read(settings.artifacts, {}))
     assert {"cyberbullying", "spam"} <= {model["model"] for model in models}
     for model in models:
-        assert set(model) == {"model", "variant", "version", "labels", "threshold", "engine"}
+        assert set(model) == {
+            *("model", "variant", "version", "labels", "threshold", "engine"),
+            *("calibrated", "operating_point", "policies", "default_policy"),
+        }
+        assert (model["policies"], model["default_policy"]) == ([], None)
         assert model["engine"] in ("compiled", "numpy")
         if len(model["labels"]) == 2:
             assert 0 <= model["threshold"] <= 1
@@ -41,10 +45,13 @@ def test_details_are_those_of_the_artifact(client: TestClient, settings: Setting
         details = client.get(f"/models/{model}").json()
         written = json.loads((directory / "model.json").read_text())
         # What an artifact of an older format version does not have.
-        added = ("features", "sampling", "threshold_rule", "by_source")
+        added = ("features", "sampling", "threshold_rule", "by_source", "calibration")
+        added = (*added, "operating_point")
         written = dict.fromkeys(added) | written
         assert details["engine"] == Classifier.load(directory).engine
-        for name in set(details) - {"version", "engine"}:
+        assert details["calibrated"] == (written["calibration"] is not None)
+        ours = {"version", "engine", "calibrated", "policies", "default_policy"}
+        for name in set(details) - ours:
             assert details[name] == written[name], name
         assert {"metrics", "loss", "dataset", "protocol", "seed", "config"} <= set(details)
         assert {"task", "features", "sampling"} <= set(details)

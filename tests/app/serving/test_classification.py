@@ -29,7 +29,7 @@ T = TypeVar("T")
 
 @pytest.fixture(scope="module")
 def registry(made_up: Path) -> Registry:
-    registry = Registry(serving.read(made_up, {}), Metrics())
+    registry = Registry(serving.choices(made_up, {}), Metrics())
     registry.load()
     return registry
 
@@ -91,9 +91,9 @@ def test_the_route_classifies_a_large_batch_in_another_thread(
     threads: list[int] = []
     infer = Classifier.infer
 
-    def spy(classifier: Classifier, batch: Any) -> Any:
+    def spy(classifier: Classifier, *batch: Any) -> Any:
         threads.append(threading.get_ident())
-        return infer(classifier, batch)
+        return infer(classifier, *batch)
 
     monkeypatch.setattr(Classifier, "infer", spy)
     # 256 texts are not a large batch, however many quotation marks are in them.
@@ -137,9 +137,9 @@ def test_each_stage_is_measured_over_all_chunks(
         clock.advance(3)
         return encode(classifier, texts, is_nfkc=is_nfkc)
 
-    def slow_infer(classifier: Classifier, batch: Any) -> Any:
+    def slow_infer(classifier: Classifier, *batch: Any) -> Any:
         clock.advance(5)
-        return infer(classifier, batch)
+        return infer(classifier, *batch)
 
     monkeypatch.setattr(time, "perf_counter", clock)
     monkeypatch.setattr(Classifier, "encode", slow_encode)

@@ -30,11 +30,11 @@ def test_an_artifact_of_another_model_is_refused(artifacts: Path) -> None:
     (artifacts / "spam").rename(artifacts / "other")
     (artifacts / SERVING_FILE).write_text('[models]\nother = "dice"\n')
     with pytest.raises(ArtifactError, match="is an artifact of 'spam', not of 'other'"):
-        Registry(serving.read(artifacts, {}), Metrics())
+        Registry(serving.choices(artifacts, {}), Metrics())
 
 
 def test_no_model_is_served_before_all_are_loaded(artifacts: Path) -> None:
-    registry = Registry(serving.read(artifacts, {}), Metrics())
+    registry = Registry(serving.choices(artifacts, {}), Metrics())
     assert registry.names == ("spam",)
     assert not registry.is_ready
     with pytest.raises(Problem, match="still loading"):
@@ -49,7 +49,7 @@ def test_no_model_is_served_before_all_are_loaded(artifacts: Path) -> None:
 
 
 def test_a_damaged_artifact_leaves_the_registry_as_it_was(artifacts: Path) -> None:
-    registry = Registry(serving.read(artifacts, {}), Metrics())
+    registry = Registry(serving.choices(artifacts, {}), Metrics())
     weights = artifacts / "spam" / "dice" / "model.safetensors"
     weights.write_bytes(weights.read_bytes()[:-1])
     with pytest.raises(ArtifactError, match=r"model\.safetensors"):
@@ -64,7 +64,7 @@ def test_an_artifact_that_misses_its_golden_scores_is_not_served(artifacts: Path
     # What another version of the text path would give: whole and signed, but scores differ.
     moved = replace(golden, scores=tuple(abs(score - 0.01) for score in golden.scores))
     artifact.save(replace(loaded, golden=moved), directory)
-    registry = Registry(serving.read(artifacts, {}), Metrics())
+    registry = Registry(serving.choices(artifacts, {}), Metrics())
     with pytest.raises(ArtifactError, match=r"golden\.json of spam/dice: scores differ by up to"):
         registry.load()
     assert not registry.is_ready

@@ -1,0 +1,219 @@
+"""How a served model decides: configured policies, and what requests ask for, fitted once."""
+
+from collections import OrderedDict
+from collections.abc import Callable, Hashable, Mapping
+from dataclasses import dataclass, replace
+from functools import partial
+from threading import Lock
+from typing import Any, Final, NamedTuple
+
+from dandelion import (
+    Classifier,
+    InfeasibleError,
+    OperatingPointError,
+    Policy,
+    PolicyError,
+    PolicyFileError,
+    ServingError,
+    ThresholdError,
+)
+from dandelion.decision import operating_points
+from dandelion.decision.policy import Basis, PolicyChoice, resolve, with_review
+from dandelion.decision.rule import Decision
+from dandelion.serving import ModelChoice
+
+from .. import errors
+
+# What is called in a thread, as it may take a second: returns the decision, or raises a `Problem`.
+Fit = Callable[[], Decision]
+
+_MAX_KEPT: Final = 256
+
+_POINT: Final = "operating_point"
+
+
+class _Refusal(NamedTuple):
+    """Why a point cannot be fitted. A problem is created for each request that gets it."""
+
+    pointer: str
+    detail: str
+    members: Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class _Configured:
+    """A policy of ``serving.toml``."""
+
+    choice: PolicyChoice
+    basis: Basis
+    decision: Decision
+
+
+class Policies:
+    """The policies of one model. Threads may share it.
+
+    Args:
+        classifier: of the model.
+        choice: how it is served.
+
+    Raises:
+        ServingError: a policy cannot be fitted; names the file, the table and the key.
+    """
+
+    def __init__(self, classifier: Classifier, choice: ModelChoice) -> None:
+        self._own = classifier.decision
+        self._basis = classifier.basis() if self._own.is_binary else None
+        self._configured = {name: _resolve(classifier, choice, name) for name in choice.policies}
+        self.default_name = choice.default_policy
+        self._is_plain = self._own.is_binary and self.default_name is None
+        self._kept: OrderedDict[Hashable, Decision | _Refusal] = OrderedDict()
+        self._changing = Lock()
+
+    @property
+    def default(self) -> Decision | None:
+        """What decides on a request that asks for nothing, if it is not the model's threshold."""
+        return None if self.default_name is None else self._configured[self.default_name].decision
+
+    @property
+    def resolved(self) -> Mapping[str, tuple[PolicyChoice, Policy]]:
+        """Each configured policy: as configured, and as fitted."""
+        found = {}
+        for name, configured in self._configured.items():
+            assert configured.decision.policy is not None  # noqa: S101
+            found[name] = configured.choice, configured.decision.policy
+        return found
+
+    def find(
+        self,
+        threshold: float | None,
+        policy: str | None,
+        operating_point: str | None,
+        prior: float | None,
+    ) -> Decision | Fit:
+        """Return what a request asks for, or how to fit it.
+
+        Raises:
+            Problem: 422, it contradicts itself, or the model has none of it.
+        """
+        if self._is_plain and policy is None and operating_point is None and prior is None:
+            return self._own.at(threshold)
+        asked = {"threshold": threshold, "policy": policy, _POINT: operating_point}
+        given = [name for name, value in asked.items() if value is not None]
+        if len(given) > 1:
+            raise errors.excluded(given[1], given[0])
+        if self._basis is None:
+            for name in (*given, *(() if prior is None else ("prior",))):
+                raise errors.not_for_labels(name, len(self._own.labels))
+            return self._own
+        if not given and self.default_name is not None:
+            policy = self.default_name
+        if policy is not None:
+            return self._under(policy, prior)
+        if prior is not None and self._basis.calibration is None:
+            raise errors.not_calibrated()
+        if operating_point is None:
+            if prior is None:
+                return self._own.at(threshold)
+            choice = PolicyChoice(prior=prior)
+            return self._own.under(resolve(choice, self._basis, threshold=threshold))
+        if self._basis.evidence is None:
+            raise errors.no_evidence()
+        try:
+            point = str(operating_points.parse(operating_point))
+        except OperatingPointError as error:
+            raise errors.invalid_field(_POINT, str(error)) from None
+        return self._fitted(PolicyChoice(point, prior), self._basis, None, _POINT)
+
+    def _under(self, name: str, prior: float | None) -> Decision | Fit:
+        """Return the decision under a configured policy, with the prior of a request if any.
+
+        Raises:
+            Problem: 422, there is no such policy, or it takes no prior.
+        """
+        configured = self._configured.get(name)
+        if configured is None:
+            raise errors.unknown_policy([*self._configured])
+        if prior is None:
+            return configured.decision
+        if configured.choice.prior is not None:
+            raise errors.prior_of_policy(name)
+        if configured.basis.calibration is None:
+            raise errors.not_calibrated()
+        choice = replace(configured.choice, prior=prior)
+        return self._fitted(choice, configured.basis, name, "prior")
+
+    def _fitted(
+        self, choice: PolicyChoice, basis: Basis, name: str | None, field: str
+    ) -> Decision | Fit:
+        """Return what was fitted before, or how to fit it.
+
+        Raises:
+            Problem: 422, it was fitted before, in vain.
+        """
+        key = (name, choice)
+        with self._changing:
+            kept = self._kept.get(key)
+            if kept is not None:
+                self._kept.move_to_end(key)
+        if kept is None:
+            return partial(self._fit, key, choice, basis, name, field)
+        return _decision(kept)
+
+    def _fit(
+        self, key: Hashable, choice: PolicyChoice, basis: Basis, name: str | None, field: str
+    ) -> Decision:
+        found: Decision | _Refusal
+        try:
+            found = self._own.under(resolve(choice, basis, name=name))
+        except InfeasibleError as error:
+            members = {"best": error.best, "texts_needed": error.texts_needed}
+            found = _Refusal(field, str(error), members)
+        except (OperatingPointError, PolicyError) as error:
+            found = _Refusal(field, str(error), {})
+        with self._changing:
+            self._kept[key] = found
+            while len(self._kept) > _MAX_KEPT:
+                self._kept.popitem(last=False)
+        return _decision(found)
+
+
+def _decision(kept: Decision | _Refusal) -> Decision:
+    """Return a decision that was kept.
+
+    Raises:
+        Problem: 422, a refusal was.
+    """
+    if isinstance(kept, _Refusal):
+        raise errors.invalid_field(kept.pointer, kept.detail, kept.members)
+    return kept
+
+
+def _resolve(classifier: Classifier, choice: ModelChoice, name: str) -> _Configured:
+    """Fit a policy of ``serving.toml``.
+
+    Raises:
+        ServingError: it cannot be fitted.
+    """
+    policy = choice.policies[name]
+    key = "calibration"
+    try:
+        basis = classifier.basis(policy.calibration)
+        key = _POINT
+        if policy.prior is not None and basis.calibration is None:
+            key = "prior"
+        found = resolve(replace(policy, review=None), basis, name=name)
+        if policy.review is not None:
+            key = "review"
+            found = with_review(found, policy.review, basis)
+        return _Configured(policy, basis, classifier.decision.under(found))
+    except (
+        InfeasibleError,
+        OperatingPointError,
+        PolicyError,
+        PolicyFileError,
+        ThresholdError,
+    ) as error:
+        model = classifier.manifest.model
+        raise ServingError(
+            f"{choice.file}: [models.{model}.policies.{name}] {key}: {error}"
+        ) from error
