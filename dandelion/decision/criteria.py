@@ -4,8 +4,9 @@ from collections.abc import Mapping
 from typing import Final, NamedTuple
 
 import numpy as np
+from numpy.typing import NDArray
 
-from .evidence import CELLS, Counts, Evidence
+from .evidence import CELLS, GRID, Counts, Evidence
 from .grammar import OperatingPoint
 from .intervals import Floats, Interval
 
@@ -28,7 +29,12 @@ class Best(NamedTuple):
     plateau: tuple[int, int]
 
 
-def best(point: OperatingPoint, evidence: Evidence, prior: float | None) -> Best:
+def best(
+    point: OperatingPoint,
+    evidence: Evidence,
+    prior: float | None,
+    among: NDArray[np.bool_] | None = None,
+) -> Best:
     """Choose the threshold that is best by a criterion.
 
     Groups of near copies, each counted once, are drawn again with replacement within each source
@@ -42,10 +48,12 @@ def best(point: OperatingPoint, evidence: Evidence, prior: float | None) -> Best
         point: with a criterion.
         evidence: of both classes.
         prior: the share of positive texts that classes are weighted to; None for the evidence's.
+        among: bool[601], the grid points that can be thresholds, at least one; None for all.
     """
-    values = criterion(point, _weighted(evidence, evidence.counts), prior)  # [t]
+    allowed = np.arange(len(GRID)) if among is None else np.flatnonzero(among)
+    values = criterion(point, _weighted(evidence, evidence.counts), prior)[allowed]
     chosen = _middle(values)
-    drawn = criterion(point, _weighted(evidence, _resampled(evidence)), prior)  # [draws, t]
+    drawn = criterion(point, _weighted(evidence, _resampled(evidence)), prior)[:, allowed]
     low, high = np.quantile(drawn.max(axis=1), [0.025, 0.975])
     is_worse = (drawn < drawn[:, [chosen]]).mean(axis=0) > 0.95
     plateau = np.flatnonzero(~is_worse)
@@ -54,7 +62,8 @@ def best(point: OperatingPoint, evidence: Evidence, prior: float | None) -> Best
     if point.criterion == "cost":
         estimate, bounds = -estimate, [-bounds[1], -bounds[0]]
     interval = Interval(estimate, min(bounds[0], estimate), max(bounds[1], estimate))
-    return Best(chosen, interval, (int(plateau[0]), int(plateau[-1])))
+    ends = int(allowed[plateau[0]]), int(allowed[plateau[-1]])
+    return Best(int(allowed[chosen]), interval, ends)
 
 
 def criterion(point: OperatingPoint, counts: Floats, prior: float | None) -> Floats:

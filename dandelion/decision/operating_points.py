@@ -142,6 +142,7 @@ def fit(
     *,
     prior: float | None = None,
     confidence: float = CONFIDENCE,
+    among: NDArray[np.bool_] | None = None,
 ) -> FittedPoint:
     """Choose the threshold of an operating point on evidence.
 
@@ -153,6 +154,8 @@ def fit(
         evidence: held-out texts.
         prior: the share of positive texts, for a point that names none; None for the evidence's.
         confidence: of promises, in [.5, 1).
+        among: bool[601], the grid points that can be thresholds, such as those that
+            `score_thresholds.separable` returns; None for all.
 
     Raises:
         InfeasibleError: no threshold can be promised.
@@ -168,16 +171,27 @@ def fit(
     at_prior = parsed.prior if parsed.prior is not None else prior
     if parsed.criterion is not None:
         _check_classes(evidence)
-        best = criteria.best(parsed, evidence, at_prior)
+        best = criteria.best(parsed, evidence, at_prior, among)
         plateau = float(GRID[best.plateau[0]]), float(GRID[best.plateau[1]])
         facts = _described(evidence, np.array([best.position]), at_prior)[0]
         return FittedPoint(
             point=str(parsed), promised=False, plateau=plateau, value=best.value, **facts
         )
     parts = _parts(parsed, evidence, at_prior, confidence)
-    position = int(_chosen(parsed, [accepts for _, _, accepts in parts]))
+    accepts = [accepts for _, _, accepts in parts]
+    position = int(_chosen(parsed, accepts))
     if position < 0:
         raise shortfall.explain(parsed, parts, at_prior, confidence)
+    if among is not None:
+        position = int(_chosen(parsed, [*accepts, among]))
+    if position < 0:
+        raise InfeasibleError(
+            f"{parsed} cannot be promised: the scores of the thresholds that keep it are too close "
+            "to 0 or 1 to be distinct in float32. A prior moves them.",
+            str(parsed),
+            None,
+            None,
+        )
     kept = tuple(
         _kept(constraint, strata.at(np.array([position])), at_prior, 1 - confidence)
         for constraint, strata, _ in parts
