@@ -41,7 +41,7 @@ from .grammar import (
 )
 from .intervals import Interval
 from .promises import Mask, Strata, accepted, relevant
-from .shortfall import InfeasibleError
+from .shortfall import InfeasibleError, Need, harmless_texts
 
 __all__ = [
     "CONFIDENCE",
@@ -52,13 +52,17 @@ __all__ = [
     "InfeasibleError",
     "Interval",
     "Kept",
+    "Need",
     "OperatingPoint",
     "OperatingPointError",
     "Quantity",
+    "Requirement",
     "curve",
     "fit",
+    "harmless_texts",
     "parse",
     "positions",
+    "requirements",
 ]
 
 CONFIDENCE = 0.95
@@ -136,6 +140,25 @@ class FittedPoint:
     band: Band | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class Requirement:
+    """What a precision at a prior takes.
+
+    Attributes:
+        target: precision.
+        prior: share of positive texts.
+        fitted: the point, if it can be promised.
+        best: otherwise, the highest precision that can be.
+        need: otherwise, the texts that it would take; None if no number of them would do.
+    """
+
+    target: float
+    prior: float
+    fitted: FittedPoint | None
+    best: float | None
+    need: Need | None
+
+
 def fit(
     point: OperatingPoint | str,
     evidence: Evidence,
@@ -200,6 +223,33 @@ def fit(
     return FittedPoint(point=str(parsed), promised=evidence.promises, kept=kept, **facts)
 
 
+def requirements(
+    evidence: Evidence, targets: Sequence[float], priors: Sequence[float]
+) -> list[Requirement]:
+    """Return what each precision takes at each prior, of the sources together.
+
+    Args:
+        evidence: held-out texts.
+        targets: precisions, in (0, 1).
+        priors: shares of positive texts, in (0, 1).
+
+    Raises:
+        OperatingPointError: the evidence has no source with both classes.
+    """
+    pooled = Evidence({"all": evidence.total()}) if evidence.weights is None else evidence
+    found = []
+    for prior in priors:
+        for target in targets:
+            point = OperatingPoint((Constraint("precision", target),), prior=prior)
+            try:
+                fitted = fit(point, pooled)
+            except InfeasibleError as error:
+                found.append(Requirement(target, prior, None, error.best, error.need))
+            else:
+                found.append(Requirement(target, prior, fitted, None, None))
+    return found
+
+
 def positions(
     point: OperatingPoint, evidence: Evidence, prior: float | None, confidence: float = CONFIDENCE
 ) -> NDArray[np.int64]:
@@ -234,8 +284,15 @@ def _parts(
                 f"the evidence has no texts that constraint {number} is about: expected at least "
                 "one source with harmless texts for fpr, positive ones for recall, else with both"
             )
-        parts.append((constraint, strata, accepted(constraint, strata, prior, 1 - confidence)))
+        parts.append((constraint, strata, _accepted(constraint, strata, prior, 1 - confidence)))
     return parts
+
+
+def _accepted(constraint: Constraint, strata: Strata, prior: float | None, error: float) -> Mask:
+    """Return what `promises.accepted` does; thresholds that flag the same are tested once."""
+    is_new = strata.changes()
+    tested = accepted(constraint, strata.at(np.flatnonzero(is_new)), prior, error)
+    return tested[..., np.cumsum(is_new) - 1]
 
 
 def _chosen(point: OperatingPoint, accepts: Sequence[Mask]) -> NDArray[np.int64]:
@@ -291,9 +348,8 @@ def curve(
     if points < 2:
         raise ValueError(f"{points} points; expected at least 2")
     strata = Strata.pooled(evidence)
-    above = np.concatenate([strata.harmless, strata.positive])  # [2 s, t]
-    is_new = np.append(True, (np.diff(above, axis=1) != 0).any(axis=0))
-    chosen = np.flatnonzero(is_new & above.any(axis=0))
+    above = strata.harmless.sum(axis=0) + strata.positive.sum(axis=0)
+    chosen = np.flatnonzero(strata.changes() & (above > 0))
     if len(chosen) > points:
         chosen = chosen[np.linspace(0, len(chosen) - 1, points).round().astype(np.int64)]
     facts = _described(evidence, chosen, prior)

@@ -92,10 +92,13 @@ class Strata:
         )
         if evidence.weights is None:
             return strata
-        known = evidence.bands or {}
+        weights = np.array([evidence.weights[name] for name in names])
+        known = evidence.bands
+        if not known:
+            return replace(strata, weights=weights)
         return replace(
             strata,
-            weights=np.array([evidence.weights[name] for name in names]),
+            weights=weights,
             lows=np.array([known[name][0] if name in known else -np.inf for name in names]),
             ends=np.array([known[name][1] if name in known else np.inf for name in names]),
         )
@@ -108,6 +111,15 @@ class Strata:
             positive=self.positive[..., thresholds],
             logits=self.logits[thresholds],
         )
+
+    def changes(self) -> Mask:
+        """Return which thresholds differ from the next lower one in any draw, bool[t]."""
+        changes = np.ones(len(self.logits), dtype=np.bool_)
+        if self.ends is None:  # bands make thresholds of equal counts differ
+            flat = self.harmless + self.positive
+            changed = flat[..., 1:] != flat[..., :-1]
+            changes[1:] = changed.reshape(-1, changed.shape[-1]).any(axis=0)
+        return changes
 
     def of_sources(self, chosen: Mask) -> "Strata":
         """Return the counts of some of the sources, by bool[s]."""

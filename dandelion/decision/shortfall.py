@@ -1,5 +1,6 @@
 """Why an operating point cannot be promised: what can be at best, and how many texts it takes."""
 
+import math
 from collections.abc import Sequence
 from dataclasses import replace
 from typing import Final, NamedTuple
@@ -18,27 +19,6 @@ MAX_TEXTS: Final = 10**8
 _CANDIDATES: Final = 12
 
 
-class InfeasibleError(ValueError):
-    """No threshold can be promised to meet the constraints.
-
-    The message says what can be promised at best, and how many more labelled texts it would take.
-
-    Attributes:
-        point: in the grammar.
-        best: the strictest bound that can be promised; None if none can.
-        texts_needed: harmless or positive labelled texts that it would take in all; None if no
-            number of texts would do at the estimated rates.
-    """
-
-    def __init__(
-        self, message: str, point: str, best: float | None, texts_needed: int | None
-    ) -> None:
-        super().__init__(message)
-        self.point = point
-        self.best = best
-        self.texts_needed = texts_needed
-
-
 class Need(NamedTuple):
     """Labelled texts that a promise takes.
 
@@ -51,6 +31,56 @@ class Need(NamedTuple):
     kind: str
     texts: int
     more: int
+
+
+class InfeasibleError(ValueError):
+    """No threshold can be promised to meet the constraints.
+
+    The message says what can be promised at best, and how many more labelled texts it would take.
+
+    Attributes:
+        point: in the grammar.
+        best: the strictest bound that can be promised; None if none can.
+        texts_needed: harmless or positive labelled texts that it would take in all; None if no
+            number of texts would do at the estimated rates.
+        need: the same, with their kind and how many are missing.
+    """
+
+    def __init__(
+        self,
+        message: str,
+        point: str,
+        best: float | None,
+        texts_needed: int | None,
+        need: Need | None = None,
+    ) -> None:
+        super().__init__(message)
+        self.point = point
+        self.best = best
+        self.texts_needed = texts_needed
+        self.need = need
+
+
+def harmless_texts(target: float, prior: float, recall: float = 1.0, error: float = 0.05) -> int:
+    """Return how many harmless texts without a false alarm promise a precision at a prior.
+
+    With n of them, the upper bound of the FPR is 1 − (error / 2)^(1 / n), and the promise holds if
+    this is at most prior (1 − target) / ((1 − prior) target) times the recall.
+
+    Args:
+        target: precision, in (0, 1).
+        prior: the share of positive texts, in (0, 1).
+        recall: its lower bound, at half the error, in (0, 1].
+        error: of the promise.
+
+    Example:
+        >>> harmless_texts(0.99, 0.01), harmless_texts(0.9, 0.01), harmless_texts(0.9, 0.1)
+        (36153, 3285, 297)
+    """
+    most = recall * prior * (1 - target) / ((1 - prior) * target)
+    if most >= 1:
+        return 1
+    return math.ceil(math.log(error / 2) / math.log1p(-most))
 
 
 def best_bound(
@@ -166,7 +196,7 @@ def _of_constraint(
     else:
         message += f" It would take about {need.texts} {need.kind} texts like these, "
         message += f"some {need.more} more."
-    return InfeasibleError(message, str(point), best, need and need.texts)
+    return InfeasibleError(message, str(point), best, need and need.texts, need)
 
 
 def _named(constraint: Constraint, bound: float | None) -> str:
