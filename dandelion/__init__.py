@@ -10,6 +10,7 @@ Example:
 """
 
 from .classifier import Classifier
+from .decision.notices import Notice
 from .decision.operating_points import InfeasibleError, OperatingPointError
 from .decision.policy import Policy, PolicyError
 from .decision.prediction import Prediction
@@ -26,6 +27,7 @@ __all__ = [
     "Decision",
     "InfeasibleError",
     "KernelError",
+    "Notice",
     "OperatingPointError",
     "Policy",
     "PolicyError",

@@ -1,6 +1,6 @@
 """A classifier: a loaded artifact that scores and labels texts."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from os import PathLike, fsdecode
 from pathlib import Path
@@ -126,10 +126,21 @@ class Classifier:
             return self._scorer.infer(batch)
         return policy.scores(self._scorer.logits(batch))
 
-    def encoded_notices(self, batch: Any) -> Mapping[int, Notice]:
-        """Return the notices of an encoded batch; of nearly all batches, none."""
-        del batch
-        return {}
+    def encoded_logits(self, batch: Any) -> NDArray[np.float32]:
+        """Return the logits of an encoded batch, see `logits`.
+
+        Raises:
+            ValueError: another classifier encoded the batch.
+        """
+        return self._scorer.logits(batch)
+
+    def encoded_notices(self, batch: Any) -> dict[int, Notice]:
+        """Return the notices of an encoded batch, see `notices`; of nearly all batches, none.
+
+        Raises:
+            ValueError: another classifier encoded the batch.
+        """
+        return self._scorer.notices(batch)
 
     def scores(self, texts: Sequence[str], workers: int = 1) -> NDArray[np.float32]:
         """Score texts: float32[n] in [0, 1], the numbers that are compared with the threshold.
@@ -147,12 +158,58 @@ class Classifier:
             TypeError: ``texts`` is one string, or an item is not a string.
             ValueError: ``workers`` is less than 1.
         """
+        return self._in_chunks(self._scorer.infer, texts, workers)
+
+    def logits(self, texts: Sequence[str], workers: int = 1) -> NDArray[np.float32]:
+        """Return the log-odds of the positive label before calibration, float32[n].
+
+        For more than two labels float32[n, k], the logit of each label. The logits of a text's
+        windows are combined. A calibrated artifact's scores follow from them by its calibration,
+        others by the sigmoid (or softmax).
+
+        Args:
+            texts: raw, in any number.
+            workers: see `scores`.
+
+        Raises:
+            TypeError: ``texts`` is one string, or an item is not a string.
+            ValueError: ``workers`` is less than 1.
+        """
+        return self._in_chunks(self._scorer.logits, texts, workers)
+
+    def notices(self, texts: Sequence[str]) -> dict[int, Notice]:
+        """Return the notice of each text that has one, by its position: most have none.
+
+        `Notice.NO_CONTENT`: the text has no word, so there is nothing to judge.
+        `Notice.LOW_EVIDENCE`: few of its words are known, as in another language.
+
+        Args:
+            texts: raw, in any number.
+
+        Raises:
+            TypeError: ``texts`` is one string, or an item is not a string.
+
+        Example:
+            >>> classifier = Classifier.load("artifacts/spam/dice")
+            >>> classifier.notices(["See you at lunch", "www.example.com :)"])
+            {1: <Notice.NO_CONTENT: 'no_content'>}
+        """
+        _check_texts(texts)
+        found: dict[int, Notice] = {}
+        for start, chunk in _placed(texts):
+            found.update(shifted(self._scorer.notices(self._scorer.encode(chunk)), start))
+        return found
+
+    def _in_chunks(
+        self, compute: Callable[[Any], NDArray[np.float32]], texts: Sequence[str], workers: int
+    ) -> NDArray[np.float32]:
+        """Compute a number of each text, or one of each label, from the encoded texts."""
         _check_texts(texts)
         if workers < 1:
             raise ValueError(f"workers is {workers}; expected at least 1")
         if _is_one_chunk(texts):
-            return self._scorer.infer(self._scorer.encode(texts))
-        scores = np.empty((len(texts), *self._decision.shape), np.float32)
+            return compute(self._scorer.encode(texts))
+        numbers = np.empty((len(texts), *self._decision.shape), np.float32)
         placed = _placed(texts)
         advancing = Lock()  # a generator can be advanced by one thread at a time
 
@@ -163,7 +220,7 @@ class Classifier:
                 if following is None:
                     return
                 start, chunk = following
-                scores[start : start + len(chunk)] = self.infer(self._scorer.encode(chunk))
+                numbers[start : start + len(chunk)] = compute(self._scorer.encode(chunk))
 
         if workers == 1:
             work()
@@ -171,7 +228,7 @@ class Classifier:
             with ThreadPoolExecutor(workers) as pool:
                 for one in [pool.submit(work) for _ in range(workers)]:
                     one.result()
-        return scores
+        return numbers
 
     def classify(
         self,

@@ -7,11 +7,13 @@ from typing import Any, Final, Literal, Protocol, get_args
 import numpy as np
 from numpy.typing import NDArray
 
-from ..decision.calibration import IDENTITY, Calibration
+from ..decision.calibration import Calibration
+from ..decision.notices import LOW_SHARE, Notice, notice
 from ..text import grams, surface
 from ..text.characters import TextBatch
 from ..text.grams import Features
 from ..text.reading import read
+from ..text.tokenizer import is_word, split
 from ..text.vocabulary import Vocabulary
 from ..text.windows import Windows
 from . import library
@@ -39,6 +41,9 @@ class Scorer(Protocol):
 
     def logits(self, batch: Any) -> NDArray[np.float32]:
         """Return uncalibrated log-odds of the positive label, float32[n]; or float32[n, k]."""
+
+    def notices(self, batch: Any) -> dict[int, Notice]:
+        """Return the notice of each text that has one, by its position: of nearly all, none."""
 
 
 class NumPyScorer:
@@ -71,7 +76,7 @@ class NumPyScorer:
         self._features = features
         self._network = network
         self._windows = windows
-        self._calibration = calibration or IDENTITY
+        self._calibration = calibration
         self._is_binary = is_binary
         self._read = read
 
@@ -89,12 +94,13 @@ class NumPyScorer:
                 batch = TextBatch([one for windows in cut for one in windows], is_clean=True)
         tokens = self._vocabulary.encode_batch(batch)
         if self._features is None:
-            return Encoded(tokens, windows=counts)
+            return Encoded(tokens, windows=counts, texts=batch.texts)
         return Encoded(
             tokens,
             grams.encode(batch, self._features),
             surface.encode(batch) if self._features.surface else None,
             counts,
+            batch.texts,
         )
 
     def logits(self, batch: Encoded) -> NDArray[np.float32]:
@@ -103,10 +109,7 @@ class NumPyScorer:
         Raises:
             ValueError: the compiled engine encoded it.
         """
-        if not isinstance(batch, Encoded):
-            raise ValueError(  # noqa: TRY004 - the same as the compiled engine's
-                "the batch was encoded by another classifier; expected this one's"
-            )
+        _check(batch)
         logits = self._network.logits(batch)
         if not self._is_binary:
             return logits
@@ -121,8 +124,44 @@ class NumPyScorer:
         Raises:
             ValueError: the compiled engine encoded it.
         """
-        logits = self._calibration.logits(self.logits(batch))
-        return sigmoid(logits) if self._is_binary else softmax(logits)
+        logits = self.logits(batch)
+        compute = sigmoid if self._is_binary else softmax
+        return compute(logits if self._calibration is None else self._calibration.logits(logits))
+
+    def notices(self, batch: Encoded) -> dict[int, Notice]:
+        """Return the notice of each text that has one, by its position.
+
+        Raises:
+            ValueError: the compiled engine encoded it.
+        """
+        _check(batch)
+        ids, offsets = batch.tokens
+        rows = np.arange(len(offsets))  # text i has rows[i] to rows[i + 1] of the texts encoded
+        if batch.windows is not None:
+            rows = np.append(0, np.cumsum(batch.windows, dtype=np.intp))
+        bounds = offsets[rows]
+        known = np.diff(np.append(0, np.cumsum(self._vocabulary.words.take(ids)))[bounds])
+        # No text has more words than tokens, so the others have no notice.
+        suspects = np.flatnonzero((known == 0) | (known < LOW_SHARE * np.diff(bounds)))
+        found = {}
+        for at in suspects.tolist():
+            texts = batch.texts[rows[at] : rows[at + 1]]
+            words = sum(is_word(token) for text in texts for token in split(text.lower()))
+            if (of_text := notice(words, int(known[at]))) is not None:
+                found[at] = of_text
+        return found
+
+
+def _check(batch: Encoded) -> None:
+    """Check that it was not the compiled engine that encoded a batch.
+
+    Raises:
+        ValueError: it was.
+    """
+    if not isinstance(batch, Encoded):
+        raise ValueError(  # noqa: TRY004 - the same as the compiled engine's
+            "the batch was encoded by another classifier; expected this one's"
+        )
 
 
 def scorer(  # noqa: PLR0913

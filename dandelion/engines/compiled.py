@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..decision.calibration import IDENTITY, Calibration
+from ..decision.notices import LOW_SHARE, Notice
 from ..text import characters, surface
 from ..text.folding import fold, without_look_alikes
 from ..text.grams import Features
@@ -37,6 +38,9 @@ _SMALL_COUNTS: Final = 256
 
 # The network's tables, by the field of `Model` that points to them.
 _TABLES: Final = {"embedding": "embedding", "grams": "gram_weights", "surface": "surface_table"}
+
+# By the numbers that the kernel gives them.
+_NOTICES: Final = {1: Notice.NO_CONTENT, 2: Notice.LOW_EVIDENCE}
 
 # What a text may need before it is encoded, as in kernel.c.
 FOLD, CUT, UNKNOWN = 1, 2, 4
@@ -159,6 +163,7 @@ class CompiledScorer:
             slope_below=calibration.a,
             slope_above=calibration.b,
             offset=calibration.c,
+            low_share=LOW_SHARE,
             **_switches(features),
         )
         self._address = ctypes.addressof(self._model)
@@ -279,8 +284,7 @@ class CompiledScorer:
         """Return uncalibrated log-odds of the positive label, float32[n]; or float32[n, k].
 
         Raises:
-            ValueError: another scorer encoded the batch.
-            MemoryError: there is no room for the activations of a text.
+            ValueError, MemoryError: see `infer`.
         """
         return self._computed("dandelion_logits", batch)
 
@@ -288,8 +292,7 @@ class CompiledScorer:
         self, function: Literal["dandelion_infer", "dandelion_logits"], batch: CompiledBatch
     ) -> NDArray[np.float32]:
         """Call a function of the kernel that computes a row of numbers for each text."""
-        if not isinstance(batch, CompiledBatch) or batch.scorer is not self:
-            raise ValueError("the batch was encoded by another classifier; expected this one's")
+        self._check(batch)
         windows = batch.windows
         texts = batch.texts if windows is None else len(windows)
         numbers = np.empty((texts, *self._columns), np.float32)
@@ -302,6 +305,26 @@ class CompiledScorer:
         if not compute(self._address, batch.address, counts, address):
             raise MemoryError("no memory for the activations of a text")
         return numbers
+
+    def notices(self, batch: CompiledBatch) -> dict[int, Notice]:
+        """Return the notice of each text that has one, by its position.
+
+        Raises:
+            ValueError: another scorer encoded the batch.
+        """
+        self._check(batch)
+        find = (self._brief if batch.is_brief else self._long).dandelion_notices
+        windows = batch.windows
+        counts = None if windows is None else windows.buffer_info()[0]
+        if not find(self._address, batch.address, counts, None):
+            return {}
+        found = array("B", bytes(batch.texts if windows is None else len(windows)))
+        find(self._address, batch.address, counts, found.buffer_info()[0])
+        return {at: _NOTICES[one] for at, one in enumerate(found) if one}
+
+    def _check(self, batch: CompiledBatch) -> None:
+        if not isinstance(batch, CompiledBatch) or batch.scorer is not self:
+            raise ValueError("the batch was encoded by another classifier; expected this one's")
 
 
 def _lengths(texts: Sequence[str], joined: str) -> "array[int]":

@@ -3,9 +3,9 @@
  * NumPy needs about a hundred calls per batch, a microsecond each, and a pass over memory for every
  * step; here a text is read once and stays in the processor's cache. What is computed is defined
  * elsewhere: the reading in folding.py, windows in windows.py, tokens in tokenizer.py, grams in
- * grams.py, surface in surface.py, scores in network.py and calibration.py. Tests check over all of
- * Unicode that both agree. Folding and cutting themselves are left to Python: here, the few texts that need either are
- * found.
+ * grams.py, surface in surface.py, scores in network.py and calibration.py, notices in notices.py.
+ * Tests check over all of Unicode that both agree. Folding and cutting themselves are left to Python:
+ * here, the few texts that need either are found.
  *
  * This is C with the vector extensions of GCC and Clang, without Python.h, so building it takes
  * only a compiler; compiled.py calls it through ctypes. Texts arrive as code points in NFKC. Calls
@@ -101,7 +101,13 @@ typedef struct {
   double penalty;
   /* calibration, see calibration.py */
   double slope_below, slope_above, offset; /* 1, 1, 0 without one */
+  double low_share; /* of known words, see notices.py */
 } Model;
+
+/* The numbers of words of a text, of all and of those in the vocabulary. */
+typedef struct {
+  int32_t all, known;
+} Words;
 
 /* An encoded batch. */
 typedef struct {
@@ -111,6 +117,7 @@ typedef struct {
   int32_t *tokens;
   int32_t *grams;
   int32_t *surface; /* [texts, counts] */
+  Words *words;     /* [texts] */
   int64_t tokens_size, grams_size;
 } Batch;
 
@@ -129,6 +136,7 @@ typedef struct {
 #define SLOT(name) FIELD(Slot, name)
 #define TABLE(name) FIELD(Table, name)
 #define MODEL(name) FIELD(Model, name)
+#define WORDS(name) FIELD(Words, name)
 #define BATCH(name) FIELD(Batch, name)
 
 EXPORT const Field *dandelion_layout(void) {
@@ -147,10 +155,13 @@ EXPORT const Field *dandelion_layout(void) {
       MODEL(embedding), MODEL(gram_weights), MODEL(surface_table),
       MODEL(hidden1), MODEL(bias1), MODEL(hidden2), MODEL(bias2), MODEL(output), MODEL(output_bias),
       MODEL(window_words), MODEL(max_word), MODEL(penalty),
-      MODEL(slope_below), MODEL(slope_above), MODEL(offset),
+      MODEL(slope_below), MODEL(slope_above), MODEL(offset), MODEL(low_share),
+
+      STRUCTURE(Words), WORDS(all), WORDS(known),
 
       STRUCTURE(Batch), BATCH(texts), BATCH(token_ends), BATCH(gram_ends),
-      BATCH(tokens), BATCH(grams), BATCH(surface), BATCH(tokens_size), BATCH(grams_size),
+      BATCH(tokens), BATCH(grams), BATCH(surface), BATCH(words),
+      BATCH(tokens_size), BATCH(grams_size),
 
       {0},
   };
@@ -206,10 +217,13 @@ static int64_t address_start(const uint32_t *text, int64_t left) {
   return 0;
 }
 
-/* Write the ids of the tokens of a lower-case text; returns their number. */
-static int64_t find_tokens(const Model *model, const uint32_t *text, int64_t length, int32_t *ids) {
+/* Write the ids of the tokens of a lower-case text, and count its words; returns the number of
+ * tokens. */
+static int64_t find_tokens(const Model *model, const uint32_t *text, int64_t length, int32_t *ids,
+                           Words *words) {
   const uint8_t *classes = model->classes;
   int64_t count = 0;
+  int32_t all = 0, known = 0;
 #define RUN(from, bit)                                             \
   stop = (from);                                                   \
   while (stop < length && (classes[text[stop]] & (bit))) stop++
@@ -229,7 +243,10 @@ static int64_t find_tokens(const Model *model, const uint32_t *text, int64_t len
         }
       }
       RUN(i + 1, LETTER);
-      ids[count++] = look_up(model, text + i, stop - i);
+      int32_t id = look_up(model, text + i, stop - i);
+      ids[count++] = id;
+      all++;
+      known += id != 0;
     } else if (class & BLANK) {
       stop = i + 1;
     } else if (class & DECIMAL) {
@@ -242,7 +259,10 @@ static int64_t find_tokens(const Model *model, const uint32_t *text, int64_t len
       ids[count++] = model->mention;
     } else if (code == '\'' && (before & LETTER) && (after & LETTER)) {
       RUN(i + 1, LETTER);
-      ids[count++] = look_up(model, text + i, stop - i);
+      int32_t id = look_up(model, text + i, stop - i);
+      ids[count++] = id;
+      all++;
+      known += id != 0;
     } else {
       stop = i + 1;
       while (stop < length && text[stop] == code) stop++;
@@ -250,6 +270,7 @@ static int64_t find_tokens(const Model *model, const uint32_t *text, int64_t len
     }
   }
 #undef RUN
+  *words = (Words){all, known};
   return count;
 }
 
@@ -575,10 +596,12 @@ EXPORT Batch *dandelion_encode(const Model *model, int64_t n, const uint32_t *ca
   uint8_t *kinds = (uint8_t *)(codes + room);
   batch->texts = n;
   batch->token_ends = malloc((size_t)(2 * n + 1) * sizeof *batch->token_ends +
-                             (size_t)(n * model->counts) * sizeof *batch->surface);
+                             (size_t)(n * model->counts) * sizeof *batch->surface +
+                             (size_t)n * sizeof *batch->words);
   if (!batch->token_ends) goto failed;
   batch->gram_ends = batch->token_ends + n;
-  batch->surface = (int32_t *)(batch->gram_ends + n);
+  batch->words = (Words *)(batch->gram_ends + n);
+  batch->surface = (int32_t *)(batch->words + n);
 
   const int is_fast = IS_FAST;
   int64_t tokens = 0, grams = 0;
@@ -601,7 +624,7 @@ EXPORT Batch *dandelion_encode(const Model *model, int64_t n, const uint32_t *ca
     const uint32_t *words = lowered ? lowered : codes + 1;
     int64_t words_length = lowered ? lowered_lengths[row] : length;
     if (!reserve(&batch->tokens, &batch->tokens_size, tokens + words_length)) goto failed;
-    tokens += find_tokens(model, words, words_length, batch->tokens + tokens);
+    tokens += find_tokens(model, words, words_length, batch->tokens + tokens, batch->words + row);
     batch->token_ends[row] = tokens;
     if (model->grams) {
       if (!reserve(&batch->grams, &batch->grams_size, grams + each * (length + 2))) goto failed;
@@ -867,4 +890,26 @@ EXPORT int dandelion_infer(const Model *model, const Batch *batch, const int64_t
 EXPORT int dandelion_logits(const Model *model, const Batch *batch, const int64_t *windows,
                             float *logits) {
   return (IS_FAST ? infer_fast : infer)(model, batch, windows, 1, logits);
+}
+
+/* ---- notices --------------------------------------------------------------------------------- */
+
+/* Find the texts with a notice, see notices.py; returns their number. windows: see dandelion_infer.
+ * notices: NULL, or room for one of each text: 0 for none. */
+EXPORT int64_t dandelion_notices(const Model *model, const Batch *batch, const int64_t *windows,
+                                 uint8_t *notices) {
+  enum { NONE, NO_CONTENT, LOW_EVIDENCE };
+  int64_t found = 0;
+  for (int64_t row = 0, text = 0; row < batch->texts; text++) {
+    int64_t stop = row + (windows ? windows[text] : 1), all = 0, known = 0;
+    for (; row < stop; row++) {
+      all += batch->words[row].all;
+      known += batch->words[row].known;
+    }
+    int is_low = (double)known < model->low_share * (double)all;
+    uint8_t notice = !all ? NO_CONTENT : is_low ? LOW_EVIDENCE : NONE;
+    if (notices) notices[text] = notice;
+    found += notice != NONE;
+  }
+  return found;
 }

@@ -66,7 +66,14 @@ class Model(ctypes.Structure):
         *_fields(ctypes.c_void_p, "hidden1", "bias1", "hidden2", "bias2", "output", "output_bias"),
         *_fields(ctypes.c_int32, "window_words", "max_word"),
         *_fields(ctypes.c_double, "penalty", "slope_below", "slope_above", "offset"),
+        *_fields(ctypes.c_double, "low_share"),
     )
+
+
+class Words(ctypes.Structure):
+    """The numbers of words of a text, see ``kernel.c``."""
+
+    _fields_ = (*_fields(ctypes.c_int32, "all", "known"),)
 
 
 class Batch(ctypes.Structure):
@@ -74,7 +81,7 @@ class Batch(ctypes.Structure):
 
     _fields_ = (
         *_fields(ctypes.c_int64, "texts"),
-        *_fields(ctypes.c_void_p, "token_ends", "gram_ends", "tokens", "grams", "surface"),
+        *_fields(ctypes.c_void_p, "token_ends", "gram_ends", "tokens", "grams", "surface", "words"),
         *_fields(ctypes.c_int64, "tokens_size", "grams_size"),
     )
 
@@ -142,6 +149,8 @@ def libraries() -> Libraries:
         library.dandelion_unready.restype = pointer
         library.dandelion_infer.argtypes = [pointer] * 4
         library.dandelion_logits.argtypes = [pointer] * 4
+        library.dandelion_notices.argtypes = [pointer] * 4
+        library.dandelion_notices.restype = number
         library.dandelion_free.argtypes = [pointer]
     return opened
 
@@ -178,7 +187,7 @@ def _built_from(library: Any) -> str | None:
 
 def _expected_layout() -> dict[str, Extent]:
     layout = {}
-    for structure in (Slot, Table, Model, Batch):
+    for structure in (Slot, Table, Model, Words, Batch):
         for name, *_ in structure._fields_:
             field = getattr(structure, name)
             layout[f"{structure.__name__}.{name}"] = Extent(field.offset, field.size)

@@ -40,12 +40,14 @@ class Encoded(NamedTuple):
         grams: for the wide path; None if the network has none.
         surface: int32[n, counts], rows of the surface table; None if the network has none.
         windows: if these n are windows, their number for each text, see `dandelion.text.windows`.
+        texts: the n texts, clean; a network does not read them.
     """
 
     tokens: TokenBatch
     grams: GramBatch | None = None
     surface: NDArray[np.int32] | None = None
     windows: Sequence[int] | None = None
+    texts: Sequence[str] = ()
 
 
 @dataclass(frozen=True)
@@ -260,7 +262,7 @@ def sigmoid(logits: NDArray[np.floating[Any]]) -> Float32:
         [0.5, 1.0]
     """
     # e^−700 is 0 in float32, and e^700 finite in float64.
-    powers = np.exp(-np.clip(logits.astype(np.float64), -700, None))
+    powers = np.exp(-np.maximum(logits.astype(np.float64), -700))
     scores: Float32 = (1 / (1 + powers)).astype(np.float32)
     return scores
 

@@ -70,6 +70,9 @@ _TOKEN = re.compile(
 )
 
 
+_WORD = re.compile(rf"'?{_LETTER}+")
+
+
 class TextTooLongError(ValueError):
     """A text exceeds a limit after normalization."""
 
@@ -204,3 +207,13 @@ def digits(count: int) -> str:
         '<11 digits>'
     """
     return f"<{min(count, MAX_DIGITS)} digits>"
+
+
+def is_word(token: str) -> bool:
+    """Return whether a token is a word or a clitic: no sign, number, link or mention.
+
+    Example:
+        >>> [token for token in tokenize("It's £5 at www.a.org, @you!") if is_word(token)]
+        ['it', "'s", 'at']
+    """
+    return _WORD.fullmatch(token) is not None

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from .array_tokenizer import find_tokens
 from .characters import Places, TextBatch, hash_each
-from .tokenizer import MAX_DIGITS, MENTION, URL, digits, split
+from .tokenizer import MAX_DIGITS, MENTION, URL, digits, is_word, split
 
 UNKNOWN_ID = 0
 
@@ -83,6 +83,11 @@ class Vocabulary:
             return found
         rest = self.look_up([split(batch.texts[row].lower()) for row in tokens.left])
         return _merge(found, tokens.left, rest)
+
+    @cached_property
+    def words(self) -> NDArray[np.bool_]:
+        """bool[v], which rows of the embedding are words, see `tokenizer.is_word`."""
+        return np.array([False, *map(is_word, self.tokens)])
 
     @cached_property
     def _table(self) -> "_Table":

@@ -39,6 +39,7 @@ ARTIFACTS = {
     "binary of three logits": make_artifact(outputs=3, features=FEATURES),
 }
 KINDS = st.sampled_from(sorted(ARTIFACTS))
+ENGINES: list[EngineChoice] = ["numpy", *(["compiled"] if library.is_available() else [])]
 SOME = ["Free prize!", "", "Lunch tomorrow? 😂", "xyzzy"]
 
 
@@ -57,7 +58,7 @@ def scores_of(kind: str, texts: list[str]) -> NDArray[np.float32]:
 
 def test_public_names() -> None:
     assert dandelion.__all__ == [
-        *("ArtifactError", "Classifier", "Decision", "InfeasibleError", "KernelError"),
+        *("ArtifactError", "Classifier", "Decision", "InfeasibleError", "KernelError", "Notice"),
         *("OperatingPointError", "Policy", "PolicyError", "PolicyFileError", "Prediction"),
         *("ServingError", "TableError", "ThresholdError"),
     ]
@@ -117,10 +118,11 @@ def test_a_compiled_batch_has_no_copy_that_would_free_its_memory_again(
 @pytest.mark.parametrize("kind", ["plain", "wide", "binary of three logits"])
 def test_scores_and_labels_agree(kind: str) -> None:
     classifier = Classifier(ARTIFACTS[kind])
-    scores = classifier.scores(SOME)
+    known = ["Free prize!", "Lunch tomorrow? 😂", "prize"]  # the others have notices
+    scores = classifier.scores(known)
     for threshold in (None, 0.0, float(scores[0]), 1.0):
         cut = classifier.manifest.threshold if threshold is None else threshold
-        assert classifier.classify(SOME, threshold) == [
+        assert classifier.classify(known, threshold) == [
             Prediction("spam" if score >= cut else "ham", score) for score in scores.tolist()
         ]
 
@@ -152,6 +154,19 @@ def test_scores_are_those_of_the_logits() -> None:
         assert encoded.surface is not None
         logits = ARTIFACTS[kind].network.logits(encoded)
         np.testing.assert_array_equal(scores_of(kind, SOME), score(logits))
+
+
+@pytest.mark.parametrize("kind", sorted(ARTIFACTS))
+def test_logits_are_those_of_the_scores(kind: str) -> None:
+    for engine in ENGINES:
+        classifier = Classifier(ARTIFACTS[kind], engine)
+        logits = classifier.logits(SOME * 100, workers=2)
+        is_binary = classifier.manifest.task == "binary"
+        assert (logits.shape, logits.dtype) == ((400,) if is_binary else (400, 3), np.float32)
+        scores = sigmoid(logits) if is_binary else softmax(logits)
+        np.testing.assert_allclose(classifier.scores(SOME * 100), scores, rtol=0, atol=1e-7)
+        encoded = classifier.encode(SOME)
+        np.testing.assert_allclose(classifier.encoded_logits(encoded), logits[:4], atol=1e-5)
 
 
 def test_only_what_the_network_reads_is_encoded() -> None:
@@ -270,9 +285,6 @@ def test_golden_scores(kind: str) -> None:
     wrong = replace(original, golden=Golden(original.golden.texts, tuple(scores.tolist())))
     with pytest.raises(ArtifactError, match=r"golden\.json of .*/tiny: scores differ by up to"):
         Classifier(wrong).check_golden()
-
-
-ENGINES: list[EngineChoice] = ["numpy", *(["compiled"] if library.is_available() else [])]
 
 
 @pytest.mark.parametrize("engine", ENGINES)

@@ -76,13 +76,14 @@ def test_a_library_of_another_source(
     [
         ("Model.url has 4 bytes at 52, expected 4 bytes at 48", "url, mention;", "mention, url;"),
         ("Model.mask has 4 bytes at 40, expected 8", "int64_t mask;", "int32_t mask;"),
-        ("Model has ", "above, offset;", "above, offset, more;"),
+        ("Model has ", "double low_share;", "double low_share, more;"),
         ("Slot.start has ", "hash, id, start, length;", "hash, id, length, start;"),
         (
             "Table.values has 8 bytes at 8, expected 8 bytes at 0",
             "const void *values;",
             "const void *more, *values;",
         ),
+        ("Words.all has 4 bytes at 4, expected 4 bytes at 0", "all, known;", "known, all;"),
         ("Batch.token_ends has ", "int64_t *token_ends;", "int64_t *more, *token_ends;"),
     ],
 )
