@@ -203,7 +203,7 @@ def _strata(evidence: Evidence, where: str | None) -> tuple[Counts, Floats]:
 
     Without weights, the sources together are one stratum.
     """
-    weights = getattr(evidence, "weights", None)
+    weights = evidence.weights
     if weights is None:
         return evidence.total(where)[None], np.ones(1)
     sources = evidence.sources_of(where)

@@ -152,6 +152,27 @@ def test_refuses_what_is_no_number_and_unknown_sources() -> None:
         estimate_prior(held_out(rng), np.zeros(100), where="mail")
 
 
+def test_weighted_strata_stand_for_the_messages_that_they_were_drawn_from() -> None:
+    # Of harmless messages below 0 one in ten is labelled, and all others.
+    rng = np.random.default_rng(0)
+    labels = np.repeat([0, 1], [20_000, 2_000])
+    logits = logits_of(rng, labels)
+    is_kept = (logits >= 0) | (rng.random(len(labels)) < 0.1)
+    logits, labels = logits[is_kept], labels[is_kept]
+    drawn = Evidence.of(
+        logits,
+        labels,
+        (logits < 0).astype(np.int64),
+        ["upper", "lower"],
+        weights={"upper": 1.0, "lower": 10.0},
+    )
+    unweighted = Evidence(drawn.counts)
+    found = estimate_prior(drawn, unlabelled(rng, 4000, 0.1), draws=DRAWS)
+    assert found.lower < 0.1 < found.upper
+    with pytest.raises(NotEstimableError):
+        estimate_prior(unweighted, unlabelled(rng, 4000, 0.1), draws=DRAWS)
+
+
 def logits_by(artifact: Artifact, texts: Sequence[str]) -> NDArray[np.float32]:
     manifest, network = artifact.manifest, artifact.network
     engine = scorer(
