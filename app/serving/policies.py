@@ -195,6 +195,7 @@ def _resolve(classifier: Classifier, choice: ModelChoice, name: str) -> _Configu
         ServingError: it cannot be fitted.
     """
     policy = choice.policies[name]
+    table = f"{choice.file}: [models.{classifier.manifest.model}.policies.{name}]"
     key = "calibration"
     try:
         basis = classifier.basis(policy.calibration)
@@ -206,14 +207,7 @@ def _resolve(classifier: Classifier, choice: ModelChoice, name: str) -> _Configu
             key = "review"
             found = with_review(found, policy.review, basis)
         return _Configured(policy, basis, classifier.decision.under(found))
-    except (
-        InfeasibleError,
-        OperatingPointError,
-        PolicyError,
-        PolicyFileError,
-        ThresholdError,
-    ) as error:
-        model = classifier.manifest.model
-        raise ServingError(
-            f"{choice.file}: [models.{model}.policies.{name}] {key}: {error}"
-        ) from error
+    except ThresholdError as error:
+        raise ServingError(f"{table} {error}") from error
+    except (InfeasibleError, OperatingPointError, PolicyError, PolicyFileError) as error:
+        raise ServingError(f"{table} {key}: {error}") from error

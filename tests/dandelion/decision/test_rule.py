@@ -1,10 +1,16 @@
 """From scores to labels."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from dandelion.decision.calibration import IDENTITY
+from dandelion.decision.notices import Notice
+from dandelion.decision.policy import Policy
+from dandelion.decision.prediction import predict
 from dandelion.decision.rule import Decision, ThresholdError
 
 SCORES = st.lists(st.floats(0, 1, width=32), min_size=1)
@@ -94,3 +100,65 @@ def test_refuses_fewer_than_two_labels(labels: tuple[str, ...]) -> None:
 def test_counts_every_label() -> None:
     assert THREE.counts([2, 0, 2]) == [1, 0, 2]
     assert Decision.binary(0.5).counts([True, False, True]) == [1, 2]
+
+
+POLICY = Policy("teens", "fpr<=0.01", 0.75, 0.5, None, IDENTITY)
+
+
+def test_a_policy_has_a_band_for_review() -> None:
+    decision = Decision(("ham", "spam"), 0.25).under(POLICY)
+    assert decision.threshold == 0.75
+    scores = np.array([0.76, 0.75, 0.74, 0.5, 0.49], dtype=np.float32)
+    decided = decision.decide(scores)
+    assert decided.positions == [True, True, False, False, False]
+    assert decided.verdicts == ["positive", "positive", "review", "review", "negative"]
+    without = decision.under(replace(POLICY, review=None)).decide(scores)
+    assert without.verdicts == ["positive", "positive", "negative", "negative", "negative"]
+
+
+@pytest.mark.parametrize(
+    ("policy", "has_decisions"),
+    [
+        (replace(POLICY, operating_point=None), True),
+        (replace(POLICY, name=None), True),
+        (replace(POLICY, name=None, operating_point=None), False),
+    ],
+)
+def test_decisions_are_those_of_a_policy_or_a_point(policy: Policy, has_decisions: bool) -> None:
+    decided = Decision.binary(0.5).under(policy).decide(np.array([0.5], dtype=np.float32))
+    assert (decided.verdicts is not None) == has_decisions
+    assert decided.is_plain != has_decisions
+
+
+NOTICES = {0: Notice.NO_CONTENT, 2: Notice.LOW_EVIDENCE}
+
+
+def test_nothing_is_decided_without_content() -> None:
+    for decision in (Decision.binary(0), Decision.binary(0).under(replace(POLICY, threshold=0))):
+        decided = decision.decide(np.array([1, 1, 1], dtype=np.float32), NOTICES)
+        assert decided.positions == [False, True, True]
+        assert decided.scores == [None, 1, 1]
+        assert decided.given_scores == [1, 1]
+        verdict = None if decision.policy is None else "positive"
+        assert [*decided.remarks()] == [
+            ("none", "no_content", False),
+            (verdict, None, False),
+            (verdict, None, True),
+        ]
+        assert predict(decision, decided)[0] == (
+            *("negative", None, None),
+            *("none", "no_content", False),
+        )
+
+
+def test_more_labels_are_chosen_without_content_too() -> None:
+    decided = THREE.decide(np.full((3, 3), [0.25, 0.5, 0.25], dtype=np.float32), NOTICES)
+    assert (decided.positions, decided.scores) == ([1, 1, 1], [0.5, 0.5, 0.5])
+    first, _, last = predict(THREE, decided)
+    assert (first.label, first.decision, first.reason) == ("glad", None, "no_content")
+    assert (last.decision, last.reason, last.low_evidence) == (None, None, True)
+
+
+def test_more_labels_have_no_policy() -> None:
+    with pytest.raises(ThresholdError, match="3 labels has no threshold"):
+        THREE.under(POLICY)
