@@ -16,10 +16,14 @@ _RETRY_AFTER_S: Final = 1
 
 
 class FieldError(Struct, frozen=True):
-    """What is wrong with one field of the request body."""
+    """What is wrong with one field of the request body, or one parameter of the query."""
 
     pointer: Annotated[
-        str, Meta(description="JSON Pointer (RFC 6901, as a URI fragment) into the body.")
+        str,
+        Meta(
+            description="JSON Pointer (RFC 6901, as a URI fragment) into the body, or into the "
+            "parameters of the query by their names."
+        ),
     ]
     detail: Annotated[str, Meta(description="What was expected there.")]
 
@@ -173,6 +177,31 @@ def not_for_labels(name: str, labels: int) -> Problem:
         name,
         f"This model has {labels} labels and returns the one with the highest score; "
         f"{article} {name.replace('_', ' ')} is not allowed.",
+    )
+
+
+def no_thresholds(labels: int) -> Problem:
+    """404: a model with more than two labels has no threshold, and so no points or curve."""
+    return Problem(
+        HTTPStatus.NOT_FOUND,
+        f"This model has {labels} labels and returns the one with the highest score: it has no "
+        "threshold.",
+    )
+
+
+def no_held_out_scores() -> Problem:
+    """404: a model without evidence has no operating points and no curve."""
+    return Problem(
+        HTTPStatus.NOT_FOUND,
+        "The artifact of this model has no evidence (held-out scores): operating points and a "
+        "threshold curve cannot be computed.",
+    )
+
+
+def invalid_query(error: FieldError) -> Problem:
+    """422: a parameter of the query is not as expected; the pointer has its name."""
+    return Problem(
+        HTTPStatus.UNPROCESSABLE_ENTITY, "The query of the URL is invalid.", errors=(error,)
     )
 
 

@@ -20,7 +20,7 @@ from .api import openapi, problems
 from .api.middleware import RequestMiddleware
 from .api.resources import PrefixMiddleware, ResourceMiddleware
 from .api.schemas import limited_multiclass_request, limited_request
-from .routes import classify, documentation, health, index, models
+from .routes import classify, decisions, documentation, health, index, models
 from .routes import metrics as metrics_route
 from .serving.admission import Admission
 from .serving.classification import Classification
@@ -165,6 +165,7 @@ def _create_framework(
         exception_handlers=problems.HANDLERS,
     )
     app.include_router(models.router(registry))
+    app.include_router(decisions.router(registry))
     app.include_router(health.router(registry, phase))
     app.include_router(metrics_route.router(metrics))
     app.include_router(index.router(version))

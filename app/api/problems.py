@@ -5,6 +5,7 @@ from http import HTTPStatus
 from typing import Annotated, Any, Final
 
 import msgspec
+from fastapi.exceptions import RequestValidationError
 from msgspec import UNSET, Meta, Struct, UnsetType
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
@@ -14,6 +15,9 @@ from .. import errors
 from ..errors import FieldError, Problem
 
 MEDIA_TYPE: Final = "application/problem+json"
+
+# What the parameters of queries must be.
+_EXPECTED: Final = {"prior": "Expected a number between 0 and 1"}
 
 _encode = msgspec.json.Encoder().encode
 
@@ -89,6 +93,15 @@ def _allowed(headers: Mapping[str, str] | None) -> str:
     return ", ".join(sorted(methods | {"HEAD"} if "GET" in methods else methods))
 
 
+async def _on_invalid_query(request: Request, error: RequestValidationError) -> Response:
+    """Respond to a parameter that is not of its type; the routes here have no other."""
+    first = error.errors()[0]
+    where = "/".join(map(str, first["loc"][1:]))
+    # Of the framework's message, nothing: it may quote the parameter.
+    field = FieldError(pointer=f"#/{where}", detail=_EXPECTED.get(where, "Expected another value"))
+    return response(errors.invalid_query(field), request.scope["request_id"])
+
+
 async def _on_defect(request: Request, error: Exception) -> Response:
     """Respond to any other error with 500; `RequestMiddleware` logs it."""
     del error
@@ -100,6 +113,7 @@ HANDLERS: Final[
 ] = {
     Problem: _on_problem,
     HTTPException: _on_http_exception,
+    RequestValidationError: _on_invalid_query,
     Exception: _on_defect,
 }
 

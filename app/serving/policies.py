@@ -124,6 +124,36 @@ class Policies:
             raise errors.invalid_field(_POINT, str(error)) from None
         return self._fitted(PolicyChoice(point, prior), self._basis, None, _POINT)
 
+    def basis(self, policy: str | None, prior: float | None) -> tuple[Basis, PolicyChoice]:
+        """Return what operating points are fitted on, and what is configured for them.
+
+        Args:
+            policy: a configured one; None for the artifact itself.
+            prior: of a request; None for the policy's.
+
+        Returns:
+            The basis; and the policy's choice, or that of the artifact's threshold, with the prior.
+
+        Raises:
+            Problem: 404, the model has more than two labels; 422, there is no such policy, or it
+                takes no prior.
+        """
+        if self._basis is None:
+            raise errors.no_thresholds(len(self._own.labels))
+        if policy is None:
+            basis, choice = self._basis, PolicyChoice()
+        elif policy in self._configured:
+            basis, choice = self._configured[policy].basis, self._configured[policy].choice
+        else:
+            raise errors.unknown_policy([*self._configured])
+        if prior is None:
+            return basis, choice
+        if choice.prior is not None:
+            raise errors.prior_of_policy(policy or "")
+        if basis.calibration is None:
+            raise errors.not_calibrated()
+        return basis, replace(choice, prior=prior)
+
     def _under(self, name: str, prior: float | None) -> Decision | Fit:
         """Return the decision under a configured policy, with the prior of a request if any.
 

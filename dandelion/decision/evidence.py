@@ -96,6 +96,15 @@ class Evidence:
         known = ", ".join([*self.groups, *self.counts])
         raise ValueError(f"unknown source or group {name!r}; expected one of {known}")
 
+    def share(self) -> float:
+        """Return the share of positive texts, weighted; 0 without texts."""
+        weights = self.weights or {}
+        harmless, positive = np.sum(
+            [weights.get(source, 1.0) * table.sum(axis=1) for source, table in self.counts.items()],
+            axis=0,
+        )
+        return float(positive / (harmless + positive)) if harmless + positive else 0.0
+
     def total(self, name: str | None = None) -> Counts:
         """Return the counts of the sources that `sources_of` returns together, int64[2, 602]."""
         tables = [self.counts[source] for source in self.sources_of(name)]

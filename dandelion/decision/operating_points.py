@@ -324,7 +324,11 @@ def _kept(constraint: Constraint, strata: Strata, prior: float | None, error: fl
 
 
 def curve(
-    evidence: Evidence, *, prior: float | None = None, points: int = 200
+    evidence: Evidence,
+    *,
+    prior: float | None = None,
+    points: int = 200,
+    among: NDArray[np.bool_] | None = None,
 ) -> Sequence[FittedPoint]:
     """Return what thresholds over the whole grid do, from the lowest to the highest.
 
@@ -336,6 +340,7 @@ def curve(
         evidence: held-out texts.
         prior: the share of positive texts, for precision and rate; None for the evidence's.
         points: at most so many, at least 2.
+        among: as in `fit`.
 
     Returns:
         Points whose ``point`` is empty, with a `Band`.
@@ -349,7 +354,8 @@ def curve(
         raise ValueError(f"{points} points; expected at least 2")
     strata = Strata.pooled(evidence)
     above = strata.harmless.sum(axis=0) + strata.positive.sum(axis=0)
-    chosen = np.flatnonzero(strata.changes() & (above > 0))
+    is_possible = np.ones(len(GRID), dtype=np.bool_) if among is None else among
+    chosen = np.flatnonzero(strata.changes() & is_possible & (above > 0))
     if len(chosen) > points:
         chosen = chosen[np.linspace(0, len(chosen) - 1, points).round().astype(np.int64)]
     facts = _described(evidence, chosen, prior)
@@ -367,14 +373,12 @@ def _described(
 ) -> list[dict[str, Any]]:
     """Return the facts of a `FittedPoint` at thresholds, by their positions on the grid."""
     strata = Strata.pooled(evidence)
-    harmless, positive = strata.messages()
-    total = harmless + positive
     at = strata.at(thresholds)
     error = 1 - CONFIDENCE
     names: tuple[Quantity, ...] = ("recall", "fpr", "precision", "rate")
     columns = {name: _intervals(at, name, prior, error) for name in names}
     shared = {
-        "prior": prior if prior is not None else positive / total if total else 0.0,
+        "prior": evidence.share() if prior is None else prior,
         "negatives": int(strata.harmless_in_all.sum()),
         "positives": int(strata.positive_in_all.sum()),
     }

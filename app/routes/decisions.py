@@ -1,0 +1,260 @@
+"""``GET /models/{model}/operating-points`` and ``GET /models/{model}/threshold-curve``."""
+
+import asyncio
+from collections import OrderedDict
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from typing import Annotated, Any, Final
+
+import numpy as np
+from fastapi import APIRouter, Path, Query
+from numpy.typing import NDArray
+from starlette.responses import Response
+
+from dandelion import InfeasibleError, OperatingPointError
+from dandelion.decision import operating_points
+from dandelion.decision.calibration import IDENTITY, REFERENCE_PRIOR, Calibration
+from dandelion.decision.evidence import GRID, Evidence
+from dandelion.decision.operating_points import FittedPoint, Interval
+from dandelion.decision.policy import score_at, scores
+from dandelion.decision.score_thresholds import separable
+from dandelion.manifest import Manifest
+
+from .. import errors
+from ..api import problems
+from ..api.decision_schemas import OperatingPoints, ThresholdCurve
+from ..api.schemas import model_examples
+from ..errors import FieldError, Problem
+from ..serving.registry import Registry, Served
+
+# Next to the default; fitted at the prior of the request.
+_POINTS: Final = (
+    "fpr<=0.001",
+    "fpr<=0.005",
+    "fpr<=0.01",
+    "fpr<=0.05",
+    "recall>=0.5",
+    "recall>=0.9",
+    "precision>=0.5",
+    "precision>=0.9",
+    "rate<=0.02",
+    "macro_f1",
+)
+_CURVE_POINTS: Final = 200
+
+# Responses that are kept, and requests that may wait for others to be computed.
+_MAX_KEPT: Final = 64
+_MAX_WAITING: Final = 16
+
+_ERRORS: Final = problems.documented(
+    errors.no_held_out_scores(),
+    errors.invalid_query(FieldError(pointer="#/prior", detail="Expected a number between 0 and 1")),
+    errors.overloaded(),
+    errors.not_ready(),
+)
+
+Prior = Annotated[
+    float | None,
+    Query(
+        gt=0,
+        lt=1,
+        description="The share of positive texts in your traffic: corrects scores, thresholds, "
+        "precision and alerts. Only the share may differ from the held-out texts, not their kind.",
+    ),
+]
+PolicyName = Annotated[
+    str | None,
+    Query(description="A policy of the model: its calibration, evidence and prior are used."),
+]
+
+
+def router(registry: Registry) -> APIRouter:
+    """Return the routes."""
+    routes = APIRouter(tags=["models"])
+    kept = _Kept()
+    name = Path(openapi_examples=model_examples(registry.available))
+
+    @routes.get(
+        "/models/{model}/operating-points", response_model=OperatingPoints, responses=_ERRORS
+    )
+    async def points(
+        model: Annotated[str, name], prior: Prior = None, policy: PolicyName = None
+    ) -> Response:
+        """Fit operating points: the default one and usual ones, or say why one is infeasible."""
+        asked = _Asked.of(registry.get(model), policy, prior)
+
+        def compute() -> bytes:
+            found = asked.facts() | {"operating_points": asked.points()}
+            return OperatingPoints.model_validate(found).model_dump_json().encode()
+
+        return await kept.response(("points", model, policy, prior), compute)
+
+    @routes.get("/models/{model}/threshold-curve", response_model=ThresholdCurve, responses=_ERRORS)
+    async def curve(
+        model: Annotated[str, name], prior: Prior = None, policy: PolicyName = None
+    ) -> Response:
+        """Estimate what each threshold does, with intervals."""
+        asked = _Asked.of(registry.get(model), policy, prior)
+
+        def compute() -> bytes:
+            found = asked.facts() | {"points": asked.curve()}
+            return ThresholdCurve.model_validate(found).model_dump_json().encode()
+
+        return await kept.response(("curve", model, policy, prior), compute)
+
+    return routes
+
+
+class _Kept:
+    """Responses that were computed: in a thread, one after another."""
+
+    def __init__(self) -> None:
+        self._bodies: OrderedDict[Any, bytes] = OrderedDict()
+        self._is_free = asyncio.Semaphore()
+        self._waiting = 0
+
+    async def response(self, key: Any, compute: Callable[[], bytes]) -> Response:
+        """Return a response, computed unless it is kept.
+
+        Raises:
+            Problem: 429, too many others wait.
+        """
+        if key not in self._bodies:
+            if self._waiting >= _MAX_WAITING:
+                raise errors.overloaded()
+            self._waiting += 1
+            try:
+                async with self._is_free:
+                    if key not in self._bodies:
+                        self._bodies[key] = await asyncio.to_thread(compute)
+            finally:
+                self._waiting -= 1
+            if len(self._bodies) > _MAX_KEPT:
+                self._bodies.popitem(last=False)
+        body = self._bodies[key]
+        self._bodies.move_to_end(key)
+        return Response(body, media_type="application/json")
+
+
+@dataclass(frozen=True, slots=True)
+class _Asked:
+    """What a request asks about.
+
+    Attributes:
+        manifest: of the model.
+        policy: its name; None for the artifact itself.
+        prior: that scores are corrected to; None for no correction.
+        default: the operating point that decides where a request asks for nothing else.
+        calibration: of the logits.
+        evidence: that points are fitted on.
+    """
+
+    manifest: Manifest
+    policy: str | None
+    prior: float | None
+    default: str | None
+    calibration: Calibration
+    evidence: Evidence
+
+    @classmethod
+    def of(cls, served: Served, policy: str | None, prior: float | None) -> "_Asked":
+        """Look up a policy.
+
+        Raises:
+            Problem: 404, the model has no evidence, or more than two labels; 422, there is no such
+                policy, or it takes no prior.
+        """
+        try:
+            basis, choice = served.policies.basis(policy, prior)
+        except Problem as problem:
+            if problem.errors:  # written for a field of a body
+                raise errors.invalid_query(problem.errors[0]) from None
+            raise
+        if basis.evidence is None:
+            raise errors.no_held_out_scores()
+        default = choice.operating_point or served.manifest.operating_point
+        return cls(
+            served.manifest,
+            policy,
+            choice.prior,
+            None if default is None else str(operating_points.parse(default)),
+            basis.calibration or IDENTITY,
+            basis.evidence,
+        )
+
+    def facts(self) -> dict[str, Any]:
+        """Return the fields of `decision_schemas.Basis`."""
+        sources = [
+            {"source": source, "harmless": int(table[0].sum()), "positive": int(table[1].sum())}
+            for source, table in self.evidence.counts.items()
+        ]
+        return {
+            "model": self.manifest.model,
+            "variant": self.manifest.variant,
+            "version": self.manifest.version,
+            "policy": self.policy,
+            "prior": self.prior,
+            "evidence": self.evidence.fitted_on,
+            "share": self.evidence.share() if self.prior is None else self.prior,
+            "sources": sources,
+        }
+
+    def points(self) -> list[dict[str, Any]]:
+        """Fit the default point, and usual ones."""
+        names = dict.fromkeys([*([] if self.default is None else [self.default]), *_POINTS])
+        return [self._point(name) for name in names]
+
+    def curve(self) -> list[dict[str, Any]]:
+        """Return the points of `decision_schemas.ThresholdCurve`."""
+        points = operating_points.curve(
+            self.evidence, prior=self.prior, points=_CURVE_POINTS, among=self._possible()
+        )
+        return [
+            self._rates(point)
+            | {
+                "recall": _banded(point.recall, point.band.recall),
+                "fpr": _banded(point.fpr, point.band.fpr),
+            }
+            for point in points
+            if point.band is not None
+        ]
+
+    def _point(self, name: str) -> dict[str, Any]:
+        found = {"operating_point": name, "is_default": name == self.default}
+        try:
+            fitted = operating_points.fit(
+                name, self.evidence, prior=self.prior, among=self._possible()
+            )
+        except InfeasibleError as error:
+            reason = {"detail": str(error), "best": error.best, "texts_needed": error.texts_needed}
+            return found | {"fitted": None, "infeasible": reason}
+        except OperatingPointError as error:  # the evidence lacks a class
+            reason = {"detail": str(error), "best": None, "texts_needed": None}
+            return found | {"fitted": None, "infeasible": reason}
+        facts = self._rates(fitted) | {
+            "promised": fitted.promised,
+            "recall": asdict(fitted.recall),
+            "fpr": asdict(fitted.fpr),
+            "constraints": [asdict(kept) for kept in fitted.kept],
+            "value": None if fitted.value is None else asdict(fitted.value),
+            "plateau": fitted.plateau and list(map(self._score, fitted.plateau)),
+        }
+        return found | {"fitted": facts, "infeasible": None}
+
+    def _rates(self, point: FittedPoint) -> dict[str, Any]:
+        return {
+            "threshold": self._score(point.logit),
+            "precision": asdict(point.precision),
+            "alerts_per_10000": {name: 1e4 * rate for name, rate in asdict(point.rate).items()},
+        }
+
+    def _score(self, logit: float) -> float:
+        return score_at(logit, self.calibration, self.prior or REFERENCE_PRIOR)
+
+    def _possible(self) -> NDArray[np.bool_]:
+        return separable(scores(GRID, self.calibration, self.prior or REFERENCE_PRIOR))
+
+
+def _banded(pointwise: Interval, band: Interval) -> dict[str, float]:
+    simultaneous = {"simultaneous_lower": band.lower, "simultaneous_upper": band.upper}
+    return asdict(pointwise) | simultaneous

@@ -1,0 +1,232 @@
+"""``GET /models/{model}/operating-points`` and ``GET /models/{model}/threshold-curve``."""
+
+import threading
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor, as_completed
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import pytest
+from fastapi.testclient import TestClient
+
+from app.settings import Settings
+from dandelion.artifact import save
+from dandelion.decision.calibration import Calibration
+from dandelion.decision.evidence import GRID, Evidence, flagged
+from dandelion.decision.policy import score_at, scores
+
+from ...dandelion.examples import THREE, make_artifact
+from ..conftest import connect
+from ..contract import CANARY, assert_problem
+
+PLATT = Calibration("platt", 2.0, 2.0, -0.5)
+ROUTES = ("operating-points", "threshold-curve")
+
+SERVING = """
+[models]
+bare = "tiny"
+mood = "tiny"
+old = "tiny"
+
+[models.spam]
+variant = "tiny"
+
+[models.spam.policies.teens]
+operating_point = "fpr<=0.05"
+prior = 0.01
+
+[models.spam.policies.adults]
+operating_point = "recall>=0.5"
+"""
+
+
+def make_evidence() -> Evidence:
+    rng = np.random.default_rng(0)
+    labels = np.arange(4000) % 4 // 3
+    logits = rng.normal(3 * labels - 2.5, 0.8)
+    return Evidence.of(logits, labels, np.arange(4000) // 4 % 2, ["sms", "tweets"])
+
+
+EVIDENCE = make_evidence()
+
+
+@pytest.fixture(scope="module")
+def client(tmp_path_factory: pytest.TempPathFactory) -> Iterator[TestClient]:
+    directory = tmp_path_factory.mktemp("decisions")
+
+    def keep(model: str, artifact: Any, **facts: Any) -> None:
+        manifest = replace(artifact.manifest, model=model, **facts)
+        save(replace(artifact, manifest=manifest), directory / model / "tiny")
+
+    keep("spam", make_artifact(calibration=PLATT, evidence=EVIDENCE), operating_point="fpr<=0.02")
+    keep("old", make_artifact(evidence=EVIDENCE))
+    keep("bare", make_artifact())
+    keep("mood", make_artifact(labels=THREE))
+    (directory / "serving.toml").write_text(SERVING)
+    with connect(Settings(artifacts=directory)) as client:
+        yield client
+
+
+def get(client: TestClient, path: str, **query: Any) -> dict[str, Any]:
+    response = client.get(f"/models/{path}", params=query)
+    assert response.status_code == 200, response.text
+    found: dict[str, Any] = response.json()
+    return found
+
+
+def at(threshold: float, prior: float = 0.5) -> int:
+    """Return the position on the grid of a threshold of scores."""
+    on_grid = scores(GRID, PLATT, prior).astype(np.float64)
+    return int(np.flatnonzero(on_grid == threshold)[0])
+
+
+def test_points_are_fitted_or_infeasible(client: TestClient) -> None:
+    found = get(client, "spam/operating-points")
+    assert (found["model"], found["policy"], found["prior"]) == ("spam", None, None)
+    assert found["share"] == 0.25
+    assert found["sources"][0] == {"source": "sms", "harmless": 1500, "positive": 500}
+    points = {point["operating_point"]: point for point in found["operating_points"]}
+    assert [name for name, point in points.items() if point["is_default"]] == ["fpr<=0.02"]
+    assert next(iter(points)) == "fpr<=0.02"
+    assert {"fpr<=0.01", "recall>=0.9", "precision>=0.9", "macro_f1"} < set(points)
+    for point in points.values():
+        assert (point["fitted"] is None) == (point["infeasible"] is not None)
+    fitted = points["fpr<=0.02"]["fitted"]
+    assert fitted["promised"]
+    assert fitted["constraints"][0]["bound"] <= 0.02
+    alarms, hits = flagged(EVIDENCE.total())[:, at(fitted["threshold"])]
+    assert fitted["fpr"]["estimate"] == pytest.approx(alarms / 3000)
+    assert fitted["recall"]["estimate"] == pytest.approx(hits / 1000)
+    assert fitted["precision"]["estimate"] == pytest.approx(hits / (hits + alarms))
+    assert fitted["alerts_per_10000"]["estimate"] == pytest.approx(1e4 * (hits + alarms) / 4000)
+    assert points["macro_f1"]["fitted"]["plateau"][0] <= points["macro_f1"]["fitted"]["threshold"]
+    refused = points["fpr<=0.001"]["infeasible"]
+    assert "cannot be promised at 95%" in refused["detail"]
+    assert refused["best"] > 0.001
+    assert refused["texts_needed"] > 3000
+
+
+def test_a_point_flags_what_it_says(client: TestClient) -> None:
+    """The threshold of a point, and the point itself, decide alike."""
+    for point in get(client, "spam/operating-points", prior=0.05)["operating_points"]:
+        if point["fitted"] is None:
+            continue
+        body = {"texts": ["Free prize!"], "prior": 0.05}
+        asked = client.post(
+            "/classify/spam", json=body | {"operating_point": point["operating_point"]}
+        )
+        assert asked.json()["threshold"] == point["fitted"]["threshold"]
+
+
+def test_a_prior_moves_thresholds_and_figures(client: TestClient) -> None:
+    plain, moved = (
+        get(client, "spam/operating-points", **query) for query in ({}, {"prior": 0.01})
+    )
+    assert (moved["prior"], moved["share"]) == (0.01, 0.01)
+    first, second = (found["operating_points"][0]["fitted"] for found in (plain, moved))
+    assert first["recall"] == second["recall"]
+    assert second["threshold"] < first["threshold"]
+    assert second["precision"]["estimate"] < first["precision"]["estimate"]
+
+
+def test_a_policy_brings_its_point_and_prior(client: TestClient) -> None:
+    teens = get(client, "spam/operating-points", policy="teens")
+    assert (teens["policy"], teens["prior"]) == ("teens", 0.01)
+    assert teens["operating_points"][0]["operating_point"] == "fpr<=0.05"
+    adults = get(client, "spam/threshold-curve", policy="adults", prior=0.2)
+    assert (adults["policy"], adults["prior"]) == ("adults", 0.2)
+
+
+def test_the_curve_is_what_thresholds_do(client: TestClient) -> None:
+    found = get(client, "spam/threshold-curve", prior=0.1)
+    points = found["points"]
+    assert 20 < len(points) <= 200
+    thresholds = [point["threshold"] for point in points]
+    assert thresholds == sorted(set(thresholds))
+    counts = flagged(EVIDENCE.total())
+    for point in points:
+        alarms, hits = counts[:, at(point["threshold"], 0.1)] / [3000, 1000]
+        assert point["fpr"]["estimate"] == pytest.approx(alarms)
+        assert point["recall"]["estimate"] == pytest.approx(hits)
+        alerts = 0.1 * hits + 0.9 * alarms
+        assert point["alerts_per_10000"]["estimate"] == pytest.approx(1e4 * alerts)
+        assert point["precision"]["estimate"] == pytest.approx(0.1 * hits / alerts)
+        for rate in (point["fpr"], point["recall"]):
+            assert rate["simultaneous_lower"] <= rate["lower"] <= rate["estimate"]
+            assert rate["estimate"] <= rate["upper"] <= rate["simultaneous_upper"]
+
+
+def test_an_uncalibrated_model_has_points_without_a_prior(client: TestClient) -> None:
+    point = get(client, "old/operating-points")["operating_points"][1]
+    assert not point["is_default"]
+    identity = Calibration("temperature", 1.0, 1.0, 0.0)
+    on_grid = {score_at(float(logit), identity) for logit in GRID}
+    assert point["fitted"]["threshold"] in on_grid
+    response = client.get("/models/old/threshold-curve", params={"prior": 0.1})
+    problem = assert_problem(response, 422, "not calibrated")
+    assert problem["errors"][0]["pointer"] == "#/prior"
+
+
+@pytest.mark.parametrize("route", ROUTES)
+def test_errors(client: TestClient, route: str) -> None:
+    def refused(model: str, status: int, *parts: str, **query: Any) -> dict[str, Any]:
+        response = client.get(f"/models/{model}/{route}", params=query)
+        return assert_problem(response, status, *parts)
+
+    refused(CANARY, 404, "Unknown model")
+    refused("bare", 404, "no evidence")
+    refused("mood", 404, "3 labels")
+    for prior in ("0", "1", "-1", "nan", "inf", CANARY, ""):
+        problem = refused("spam", 422, "The query of the URL is invalid", prior=prior)
+        assert problem["errors"] == [
+            {"pointer": "#/prior", "detail": "Expected a number between 0 and 1"}
+        ]
+    problem = refused("spam", 422, "Policies of this model: teens, adults", policy=CANARY)
+    assert problem["errors"][0]["pointer"] == "#/policy"
+    refused("spam", 422, "has a prior of its own", policy="teens", prior=0.1)
+    response = client.post(f"/models/spam/{route}")
+    assert_problem(response, 405)
+    assert response.headers["allow"] == "GET, HEAD"
+
+
+@pytest.mark.parametrize("route", ROUTES)
+def test_a_response_is_kept(
+    client: TestClient, route: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first = client.get(f"/models/spam/{route}", params={"prior": 0.123})
+
+    def fail(*_: Any, **__: Any) -> None:
+        raise AssertionError
+
+    monkeypatch.setattr("dandelion.decision.operating_points.fit", fail)
+    monkeypatch.setattr("dandelion.decision.operating_points.curve", fail)
+    assert client.get(f"/models/spam/{route}", params={"prior": 0.123}).content == first.content
+    assert first.headers["content-type"] == "application/json"
+
+
+def test_too_many_responses_at_a_time_are_refused(
+    client: TestClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    may_go_on = threading.Event()
+
+    def wait(*_: Any, **__: Any) -> list[Any]:
+        assert may_go_on.wait(30)
+        return []
+
+    monkeypatch.setattr("dandelion.decision.operating_points.curve", wait)
+
+    def ask(number: int) -> Any:
+        return client.get("/models/spam/threshold-curve", params={"prior": 0.5 + number / 100})
+
+    with ThreadPoolExecutor(18) as threads:
+        asked = [threads.submit(ask, number) for number in range(18)]
+        try:
+            first = next(as_completed(asked, timeout=30)).result()
+            assert_problem(first, 429)
+            assert first.headers["retry-after"] == "1"
+            # Only who asks for more waits: what is kept is returned, and texts are classified.
+            assert client.post("/classify/spam", json={"texts": ["Free"]}).status_code == 200
+        finally:
+            may_go_on.set()
+    assert sorted(one.result().status_code for one in asked) == [200] * 16 + [429] * 2
