@@ -349,6 +349,8 @@ def test_503_until_every_model_is_loaded(settings: Settings) -> None:
             ("GET", "/readyz"),
             ("GET", "/models"),
             ("GET", "/models/spam"),
+            ("GET", "/models/spam/operating-points"),
+            ("GET", "/models/spam/threshold-curve"),
             ("POST", "/classify/spam"),
         ):
             response = client.request(method, path, json={"texts": ["a"]})
