@@ -57,8 +57,9 @@ def classify(  # noqa: PLR0913, PLR0917
 ) -> None:
     """Classify texts.
 
-    Writes a line with label and score, separated by a tab, for each text, in their order. In a
-    label, tabs, line breaks and backslashes are escaped: \\t, \\n, \\\\.
+    Writes a line with label and score, separated by a tab, for each text, in their order. The score
+    is empty if a text has no word, and so nothing to judge. In a label, tabs, line breaks and
+    backslashes are escaped: \\t, \\n, \\\\.
 
     Without TEXT, standard input is read: one text per line, UTF-8, classified as it arrives, in
     constant memory. Other users of a machine can see the arguments of a command: pass private texts
@@ -77,7 +78,8 @@ def classify(  # noqa: PLR0913, PLR0917
 
 
 def _as_columns(prediction: Prediction) -> str:
-    return f"{_escaped(prediction.label)}\t{prediction.score:.4f}\n"
+    score = "" if prediction.score is None else f"{prediction.score:.4f}"
+    return f"{_escaped(prediction.label)}\t{score}\n"
 
 
 @lru_cache
@@ -90,6 +92,12 @@ def _as_json(prediction: Prediction) -> str:
     values: dict[str, object] = {"label": prediction.label, "score": prediction.score}
     if prediction.scores is not None:
         values["scores"] = prediction.scores
+    if prediction.decision is not None:
+        values["decision"] = prediction.decision
+    if prediction.reason is not None:
+        values["reason"] = prediction.reason
+    if prediction.low_evidence:
+        values["low_evidence"] = True
     return json.dumps(values, ensure_ascii=False) + "\n"
 
 

@@ -79,7 +79,11 @@ def test_arguments_are_classified_in_their_order(artifacts: Path) -> None:
     done = run(artifacts, "classify", "spam", *TEXTS)
     assert (done.returncode, done.stderr) == (0, b"")
     classifier = Classifier.load(artifacts / "spam" / "squared_hinge-wide")
-    expected = [f"{one.label}\t{one.score:.4f}" for one in classifier.classify(TEXTS)]
+    scores = ["" if text.isspace() or not text else None for text in TEXTS]
+    expected = [
+        f"{one.label}\t{one.score:.4f}" if score is None else f"ham\t{score}"
+        for one, score in zip(classifier.classify(TEXTS), scores, strict=True)
+    ]
     assert done.stdout.decode().splitlines() == expected
     assert expected[0].startswith("spam")
 
@@ -107,6 +111,20 @@ def test_json_has_the_fields_of_the_service(artifacts: Path, model: str) -> None
     for line in lines:
         assert list(line) == ["label", "score"] + (["scores"] if model == "mood" else [])
         assert model == "spam" or line["score"] == max(line["scores"].values())
+
+
+def test_json_has_the_notices_of_a_text(artifacts: Path) -> None:
+    texts = ["www.example.com :)", "xyzzy", "lunch"]
+    for model, label in (("spam", "ham"), ("mood", None)):
+        done = run(artifacts, "classify", model, "--json", *texts)
+        nothing, unknown, known = map(json.loads, done.stdout.splitlines())
+        assert nothing["reason"] == "no_content"
+        assert (nothing["score"] is None) == (model == "spam")
+        if label is not None:
+            assert (nothing["label"], nothing["decision"]) == (label, "none")
+        assert "low_evidence" not in nothing
+        assert unknown["low_evidence"] is True
+        assert not {"reason", "decision", "low_evidence"} & set(known)
 
 
 def test_threshold_and_variant_are_chosen(artifacts: Path) -> None:
