@@ -127,6 +127,14 @@ def test_scores_and_labels_agree(kind: str) -> None:
         ]
 
 
+def test_predictions_have_the_notices_of_each_chunk() -> None:
+    predictions = Classifier(ARTIFACTS["plain"]).classify(SOME * 200)
+    assert predictions == predictions[:4] * 200
+    assert predictions[1] == Prediction("ham", None, None, "none", "no_content")
+    assert [one.reason for one in predictions[:4]] == [None, "no_content", None, None]
+    assert [one.low_evidence for one in predictions[:4]] == [False, False, False, True]
+
+
 @pytest.mark.parametrize("kind", ["multiclass", "wide multiclass"])
 def test_the_most_likely_of_many_labels_is_chosen(kind: str) -> None:
     classifier = Classifier(ARTIFACTS[kind])

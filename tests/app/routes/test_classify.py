@@ -90,8 +90,45 @@ def test_any_text_gets_a_label_that_agrees_with_its_score(
     results = response.json()["results"]
     assert len(results) == len(texts)
     for result in results:
-        assert 0 <= result["score"] <= 1
-        assert (result["label"] == "spam") == (result["score"] >= threshold)
+        if result["score"] is None:
+            assert result == {
+                "label": "ham",
+                "score": None,
+                "decision": "none",
+                "reason": "no_content",
+            }
+        else:
+            assert 0 <= result["score"] <= 1
+            assert (result["label"] == "spam") == (result["score"] >= threshold)
+
+
+@pytest.mark.parametrize("threshold", [None, 0.0])
+def test_a_text_without_content_is_not_judged(
+    made_up_client: TestClient, threshold: float | None
+) -> None:
+    texts = ["", "https://example.com/free-prize", "@somebody", "123 !? 😂", "Free prize!"]
+    body = {"texts": texts, "threshold": threshold}
+    for times in (1, 100):  # in the event loop, and in a thread
+        results = made_up_client.post("/classify/spam", json=body | {"texts": texts * times})
+        *without, judged = results.json()["results"][-5:]
+        assert (
+            without
+            == [{"label": "ham", "score": None, "decision": "none", "reason": "no_content"}] * 4
+        )
+        assert list(judged) == ["label", "score"]
+    mood = made_up_client.post("/classify/mood", json={"texts": texts}).json()["results"]
+    assert [one.get("reason") for one in mood] == ["no_content"] * 4 + [None]
+    assert all("decision" not in one and one["score"] > 0 for one in mood)
+
+
+@pytest.mark.parametrize("text", ["Wann treffen wir uns", "¿Cuándo nos vemos?", "我们什么时候见面"])
+def test_a_text_of_unknown_words_has_low_evidence(made_up_client: TestClient, text: str) -> None:
+    for model in ("spam", "mood"):
+        response = made_up_client.post(f"/classify/{model}", json={"texts": [text, "free lunch"]})
+        first, second = response.json()["results"]
+        assert first["low_evidence"] is True
+        assert 0 < first["score"] < 1
+        assert "low_evidence" not in second
 
 
 @pytest.mark.parametrize(
@@ -148,6 +185,8 @@ def test_more_than_two_labels_have_a_score_each(made_up_client: TestClient, made
         "threshold": None,
         "results": [
             {"label": one.label, "score": one.score, "scores": one.scores}
+            | ({"reason": "no_content"} if one.reason else {})
+            | ({"low_evidence": True} if one.low_evidence else {})
             for one in classifier.classify(texts)
         ],
     }
@@ -168,7 +207,8 @@ def test_two_labels_have_one_score_whatever_the_network(
     client: TestClient, made_up_client: TestClient
 ) -> None:
     for a_client in (client, made_up_client):
-        response = a_client.post("/classify/spam", json={"texts": [HAM], "threshold": 0.5})
+        body = {"texts": ["Free lunch tomorrow!"], "threshold": 0.5}
+        response = a_client.post("/classify/spam", json=body)
         assert set(response.json()) == {"model", "variant", "version", "threshold", "results"}
         assert [set(result) for result in response.json()["results"]] == [{"label", "score"}]
 

@@ -118,9 +118,11 @@ def test_chunks_become_one_result(
         return decided
 
     decided = run(classification, served, texts, returned)
-    expected = served.classifier.decision.decide(served.classifier.scores(texts))
+    notices = served.classifier.notices(texts)
+    assert (decided.notices, len(notices)) == (notices, 200)
+    expected = served.classifier.decision.decide(served.classifier.scores(texts), notices)
     assert decided.positions == expected.positions
-    assert decided.scores == pytest.approx(expected.scores, abs=1e-6)
+    assert decided.given_scores == pytest.approx(expected.given_scores, abs=1e-6)
     assert (decided.by_label is None) == (model == "spam")
     if decided.by_label is not None:
         np.testing.assert_allclose(decided.by_label, expected.by_label, atol=1e-6)
