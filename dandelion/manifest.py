@@ -57,8 +57,12 @@ SCORE_KINDS: Final[dict[Task, tuple[str, ...]]] = {
 _ADDED: Final[Mapping[int, Mapping[str, Any]]] = {
     2: {"features": None, "sampling": None},
     3: {"windows": None, "threshold_rule": None, "by_source": None},
-    4: {"calibration": None, "operating_point": None},
+    4: {"calibration": None, "calibration_fit": None, "operating_point": None},
 }
+
+
+# Criterion of a threshold → the name of the metrics at it.
+_CUTS: Final = {"limits": "limits", "operating_point": "operating point"}
 
 
 class ArtifactError(Exception):
@@ -98,15 +102,18 @@ class Manifest:
         seed: of split and initialization.
         metrics: by fold (``validation`` or ``out_of_fold``, ``test``) and by threshold;
             ``slices``, if there are any, by slice of the test fold.
-        threshold_rule: ``criterion``, ``macro_f1`` or ``limits``, and what it was ``fitted_on``,
-            ``validation`` or ``out_of_fold``, with the details of either; None for ``multiclass``,
-            and for older artifacts, whose criterion was macro-F1 on validation.
+        threshold_rule: ``criterion``, ``macro_f1`` or ``operating_point`` (``limits`` in older
+            artifacts), and what it was ``fitted_on``, ``validation`` or ``out_of_fold``, with the
+            details of either; None for ``multiclass``, and for artifacts before format 3, whose
+            criterion was macro-F1 on validation.
         by_source: false alarms and recall at the threshold, by fold and source, with the numbers of
             texts; None if they were not measured.
         library_versions: of the libraries used in training.
         calibration: the map from the network's logit to the probability at the reference prior,
             see `dandelion.decision.calibration.Calibration`: its ``method``, ``a``, ``b``, ``c``;
             None if scores are not calibrated, as in older artifacts.
+        calibration_fit: what it was ``fitted_on``, ``validation`` or ``out_of_fold``, and how well
+            scores match shares before and after it; None without one.
         operating_point: how the threshold was chosen, in the grammar of
             `dandelion.decision.operating_points`; None for ``multiclass`` and older artifacts.
         files: SHA-256 of each other file.
@@ -135,6 +142,7 @@ class Manifest:
     threshold_rule: Mapping[str, Any] | None = None
     by_source: Mapping[str, Any] | None = None
     calibration: Mapping[str, Any] | None = None
+    calibration_fit: Mapping[str, Any] | None = None
     operating_point: str | None = None
     files: Mapping[str, str] = field(default_factory=dict)
     content_hash: str = ""
@@ -158,7 +166,7 @@ class Manifest:
         if self.threshold is None:
             return "argmax"
         rule = self.threshold_rule or {}
-        return "limits" if rule.get("criterion") == "limits" else "fitted"
+        return _CUTS.get(rule.get("criterion", ""), "fitted")
 
     @property
     def score_map(self) -> Calibration | None:
@@ -233,6 +241,7 @@ _TYPES: Final[Mapping[str, Check]] = {
     "threshold_rule": optional(record({"criterion": _SHORT, "fitted_on": _SHORT}, ANYTHING)),
     "by_source": optional(mapping(mapping(mapping(optional(NUMBER))))),
     "calibration": optional(record({"method": STRING}, others=NUMBER)),
+    "calibration_fit": optional(record({"fitted_on": _SHORT}, ANYTHING)),
     "operating_point": optional(_SHORT),
     "files": mapping(STRING),
     "content_hash": STRING,

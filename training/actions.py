@@ -264,7 +264,13 @@ def evaluate_artifact(
     if cut is None:
         found = evaluate_classes(labels, scores)
     else:
-        found = evaluate(labels, scores, cut, score_kind=manifest.score_kind)
+        found = evaluate(
+            labels,
+            scores,
+            cut,
+            score_kind=manifest.score_kind,
+            calibrated=manifest.calibration is not None,
+        )
     _print_evaluation(manifest, len(texts), cut, found, majority_metrics(manifest, dataset))
 
 

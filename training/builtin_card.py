@@ -90,19 +90,24 @@ def _threshold(manifest: Manifest) -> str:
             "that did not learn from it; the network itself learnt from all of them"
         )
     head = f"## The default threshold\n\nA text is flagged at a score of {manifest.threshold:.4f} "
-    if rule.get("criterion") != "limits":
+    if rule.get("criterion") != "operating_point":
         return f"{head}or more: the threshold that maximises macro-F1 {where}.\n"
     lines = [
         [
-            _names(one["sources"]),
-            f"{one['max_fpr'] * 100:g}%",
-            f"{one['negatives']:,}",
-            f"{one['false_positive_rate']:.2%}",
+            f"`{one['constraint']}`",
+            "all" if one["source"] is None else as_markdown(one["source"]),
+            f"{one['texts']:,}",
+            "" if one["value"] is None else f"{one['value']:.2%}",
         ]
-        for one in rule["limits"]
+        for one in rule["constraints"]
     ]
-    table = markdown_table(["harmless texts of", "limit", "texts", "flagged"], lines)
-    return f"{head}or more: the lowest threshold within these limits, {where}.\n\n{table}"
+    table = markdown_table(["constraint", "source", "texts", "found"], lines)
+    promise = "each promised with" if rule["promised"] else "none of them promised at"
+    return (
+        f"{head}or more: the lowest threshold that meets these constraints, {promise} "
+        f"{rule['confidence']:.0%} confidence, {where}. One text of each group of near copies "
+        f"counts.\n\n{table}"
+    )
 
 
 def _by_source(manifest: Manifest) -> str:

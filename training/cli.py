@@ -3,6 +3,7 @@
 Options are checked, and custom data is read, before torch is imported.
 """
 
+import json
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from enum import StrEnum
@@ -147,6 +148,14 @@ def train_one(  # noqa: PLR0913, PLR0917
     seed: Annotated[
         int, typer.Option(min=0, max=2**32 - 1, help="The seed of split and initialisation.")
     ] = 0,
+    operating_point: Annotated[
+        str | None,
+        typer.Option(
+            help="How the default threshold is chosen, such as 'fpr<=0.01[forum],recall>=0.5'; a "
+            "source of several --data has the name of its file. Default: the variant's; with "
+            "--data, 'macro_f1'."
+        ),
+    ] = None,
     settings: _Settings = None,
     output: _Output = ARTIFACTS,
     glove: _Glove = None,
@@ -157,6 +166,9 @@ def train_one(  # noqa: PLR0913, PLR0917
     the defaults. A new model, with --name and --data, is wide and deep, and a report on it is
     written to OUTPUT/NAME/VARIANT.md.
     """
+    settings = [*(settings or [])]
+    if operating_point is not None:
+        settings.append(f"operating_point = {json.dumps(operating_point)}")  # also a TOML string
     with readable_errors():
         custom = None
         if name is not None and data and model is None:
@@ -166,13 +178,13 @@ def train_one(  # noqa: PLR0913, PLR0917
             ]
             custom_data.check(*requests)
             require_writable(output, name, variant or "wide")
-            _check_configuration(name, variant or "wide", loss, settings or [])
+            _check_configuration(name, variant or "wide", loss, settings)
             custom = _read_custom(requests, loss)
         else:
             _check_builtin(model, name, data, output, variant or loss or "wide")
         with interruptible():
             from . import actions  # noqa: PLC0415
-        options = actions.Options(variant, loss, settings or [], protocol, seed, output, glove)
+        options = actions.Options(variant, loss, settings, protocol, seed, output, glove)
         if custom is not None:
             actions.train_custom(*custom, options)
         elif model is not None:

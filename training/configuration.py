@@ -5,16 +5,16 @@ import tomllib
 from collections.abc import Mapping, Sequence
 from enum import StrEnum
 from pathlib import Path
-from typing import Final, Literal, Self
+from typing import Annotated, Final, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 from pydantic_core import ErrorDetails
 
+from dandelion.decision import operating_points
 from dandelion.quantization import Precision
 
 from .configuration_tables import (
     Augmentation,
-    LimitChoice,
     Name,
     Rate,
     SourceChoice,
@@ -31,10 +31,10 @@ from .losses.registry import LOSSES
 
 __all__ = [
     "CONFIGS",
+    "MACRO_F1",
     "WITHOUT_EFFECT",
     "Augmentation",
     "Configuration",
-    "LimitChoice",
     "Sampling",
     "SourceChoice",
     "StaticVectors",
@@ -54,6 +54,14 @@ CONFIGS = Path("configs")
 
 WITHOUT_EFFECT: Final = frozenset({"variant", "shipped", "about", "not_for"})
 """Fields of a configuration that change nothing in what is fitted."""
+
+MACRO_F1: Final = "macro_f1"
+"""The operating point of a variant that names none."""
+
+_REMOVED: Final = {
+    "limits": 'was removed; set operating_point, such as "fpr<=0.01[ordinary]", and name its '
+    'sources under [groups]: ordinary = ["sms_ham"]'
+}
 
 
 class Sampling(StrEnum):
@@ -91,9 +99,11 @@ class Configuration(BaseModel):
     """Whether the threshold and the windows' penalty are fitted on out-of-fold scores of training
     and validation, and the network on both. Otherwise they are fitted on validation, and the
     penalty is 0."""
-    limits: tuple[LimitChoice, ...] = ()
-    """Limits within which the default threshold is the lowest one, out of fold; without any, it
-    maximises macro-F1."""
+    operating_point: str = MACRO_F1
+    """How the default threshold is chosen, see `dandelion.decision.operating_points`. Any but
+    ``macro_f1`` is fitted out of fold."""
+    groups: dict[Name, Annotated[tuple[str, ...], Field(min_length=1)]] = {}
+    """Name → sources that the operating point may name together."""
     about: str = ""
     """What the variant is for, one sentence or more in Markdown; with it, `train-all` writes a
     model card when the variant is served."""
@@ -165,11 +175,18 @@ class Configuration(BaseModel):
     @property
     def folded(self) -> bool:
         """Whether anything is fitted on out-of-fold scores."""
-        return self.out_of_fold or bool(self.limits)
+        return self.out_of_fold or self.operating_point != MACRO_F1
 
     def without_folds(self) -> Self:
         """Return the same with a threshold fitted on validation: five fits less."""
-        return self.model_copy(update={"out_of_fold": False, "limits": ()})
+        return self.model_copy(
+            update={"out_of_fold": False, "operating_point": MACRO_F1, "groups": {}}
+        )
+
+    @field_validator("operating_point")
+    @classmethod
+    def _normalised_point(cls, text: str) -> str:
+        return str(operating_points.parse(text))
 
     @field_validator("loss")
     @classmethod
@@ -349,7 +366,6 @@ _TABLES: Final[Mapping[str, type[BaseModel]]] = {
     "wide": Wide,
     "sources": SourceChoice,
     "windows": WindowChoice,
-    "limits": LimitChoice,
     "augmentation": Augmentation,
 }
 
@@ -359,6 +375,8 @@ def _problem(detail: ErrorDetails) -> str:
     *outer, field = detail["loc"] or ("",)
     message = detail["msg"].removeprefix("Value error, ")
     if detail["type"] == "extra_forbidden":
+        if not outer and field in _REMOVED:
+            return f"{field}: {_REMOVED[str(field)]}"
         table = _TABLES.get(str(outer[0])) if outer else None
         known = list((table or Configuration).model_fields)
         near = difflib.get_close_matches(str(field), known, n=1)

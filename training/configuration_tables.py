@@ -1,4 +1,4 @@
-"""The tables of a configuration file: what is read, drawn, cut and changed, and the limits."""
+"""The tables of a configuration file: what is read, drawn, cut and changed."""
 
 from dataclasses import fields
 from typing import Annotated, Self
@@ -114,18 +114,6 @@ class WindowChoice(BaseModel):
     def windows(self) -> Windows:
         """Return how long texts are cut, with a penalty of 0."""
         return Windows(words=self.words, stride=self.stride)
-
-
-class LimitChoice(BaseModel):
-    """A limit on the false alarms of a variant at its default threshold."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True)
-
-    sources: tuple[str, ...] = Field(min_length=1)
-    """Sources that the variant learns from, or its data set's name. Their harmless texts count
-    together: give each its own limit if it has to hold for each."""
-    max_fpr: float = Field(gt=0, lt=1)
-    """Largest share of these texts that may be flagged, out of fold."""
 
 
 class Augmentation(BaseModel):

@@ -13,25 +13,33 @@ import numpy as np
 
 from dandelion import artifact as artifacts
 from dandelion.artifact import Artifact, Golden
+from dandelion.decision.calibration import IDENTITY
 from dandelion.manifest import Manifest
 
-from .configuration import Configuration, Sampling
+from .calibration import calibrated
+from .configuration import MACRO_F1, Configuration
 from .data import datasets, sources
 from .data.datasets import Dataset
 from .data.near_copies import groups, sample
 from .data.splits import Protocol, Split, split, subsample
+from .decisions import Decided, decide
 from .errors import ConfigurationError
 from .fitting.batches import sampling_record
 from .fitting.trainer import Epoch, OnEpoch, ignore_epoch
-from .learning import Encoded, Learned, encode, fit_encoded
+from .learning import Encoded, encode, fit_encoded
 from .losses.registry import LOSSES
 from .out_of_fold import FoldFit, OutOfFold, fold_fits, origins_of, out_of_fold
+from .preconditions import (
+    require_fitting_loss,
+    require_one_draw,
+    require_possible_point,
+)
 from .provenance import library_versions
 from .quality.by_source import SourceRates, by_source
 from .quality.judgement import FoldName, HeldOut, Judgement, Scored, judge
-from .quality.metrics import ByCut, Labels
+from .quality.metrics import FITTED, OPERATING_POINT, ByCut, Cut, Labels
 from .quality.slices import Rates, Slice, slices
-from .thresholds import Choice, ThresholdRule, choose, out_of_fold_scores, require_possible
+from .thresholds import ThresholdRule
 
 # Made up and harmless; an empty text and unknown words are among them on purpose.
 GOLDEN_TEXTS: Final = (
@@ -171,15 +179,21 @@ def train(run: Run, directory: Path, on_epoch: OnEpoch = ignore_epoch) -> tuple[
     learned = fit_encoded(
         prepared.config, prepared.dataset, prepared.encoded, seed=run.seed, on_epoch=on_epoch
     )
-    choice = None
-    if prepared.out_of_fold is not None and prepared.dataset.task == "binary":
-        choice = choose(run.config, prepared.out_of_fold)
-        learned = learned.with_penalty(choice.penalty)
-    judged = judge_network(run, prepared, learned, choice)
+    decided = decide(
+        run.config,
+        learned,
+        prepared.dataset,
+        prepared.split.validation,
+        prepared.out_of_fold,
+        _groups(run, prepared.dataset),
+    )
+    learned = decided.learned
+    judged = judge_network(run, prepared, decided)
     judgement = judged.judgement
-    manifest = describe(run, prepared, learned, judged)
+    manifest = describe(run, prepared, decided, judged)
     golden = Golden(GOLDEN_TEXTS, tuple(learned.scores(GOLDEN_TEXTS).tolist()))
-    artifact = Artifact(manifest, learned.vocabulary, learned.network, golden)
+    evidence = None if decided.choice is None else decided.choice.evidence
+    artifact = Artifact(manifest, learned.vocabulary, learned.network, golden, evidence)
     return artifacts.save(artifact, directory), Result(
         metrics=judgement.metrics,
         threshold=judgement.threshold,
@@ -204,10 +218,10 @@ def fits_of_folds(run: Run) -> list[FoldFit]:
     if not run.config.folded:
         return []
     dataset = _dataset(run)
-    _require_fitting_loss(run.config, dataset)
-    _require_one_draw(run.config, dataset)
+    require_fitting_loss(run.config, dataset)
+    require_one_draw(run.config, dataset)
     rows = _learnt(_subsampled(run, dataset, split(dataset, run.protocol, run.seed)))
-    require_possible(run.config, dataset, rows)
+    require_possible_point(run.config, dataset, rows)
     return fold_fits(
         run.config,
         dataset,
@@ -239,14 +253,14 @@ def prepare(run: Run) -> Prepared:
     """
     config = run.config
     dataset = _dataset(run)
-    _require_fitting_loss(config, dataset)
-    _require_one_draw(config, dataset)
+    require_fitting_loss(config, dataset)
+    require_one_draw(config, dataset)
     types = _types(run, dataset) if config.types_weight else None
     folds = _subsampled(run, dataset, split(dataset, run.protocol, run.seed))
     found, rows = None, folds.train
     if config.folded:
         rows = _learnt(folds)
-        require_possible(config, dataset, rows)
+        require_possible_point(config, dataset, rows)
         found = out_of_fold(
             config,
             dataset,
@@ -262,18 +276,11 @@ def prepare(run: Run) -> Prepared:
     return Prepared(dataset, folds, config, encoded, found)
 
 
-def judge_network(
-    run: Run, prepared: Prepared, learned: Learned, choice: Choice | None = None
-) -> Judged:
-    """Score the folds that a run may read, from raw text, as they will be served.
-
-    Args:
-        run: what was trained.
-        prepared: from what.
-        learned: the network.
-        choice: the threshold that was chosen out of fold; None if it is fitted on validation.
-    """
+def judge_network(run: Run, prepared: Prepared, decided: Decided) -> Judged:
+    """Score the folds that a run may read, from raw text, as they will be served."""
     dataset, folds = prepared.dataset, prepared.split
+    learned, choice = decided.learned, decided.choice
+    calibration = learned.calibration or IDENTITY
 
     def scored(rows: Labels) -> Scored:
         texts, labels = dataset.take(rows)
@@ -286,15 +293,20 @@ def judge_network(
         rows, held_out = folds.validation, scored(folds.validation)
     else:
         rows = found.rows
-        held_out = Scored(
-            found.labels, out_of_fold_scores(found) if choice is None else choice.scores
-        )
+        scores = calibrated(found.logits, calibration) if choice is None else choice.scores
+        held_out = Scored(found.labels, scores)
+    chosen: tuple[Cut, float] | None = None
+    if choice is not None:
+        is_default = run.config.operating_point == MACRO_F1
+        chosen = FITTED if is_default else OPERATING_POINT, choice.threshold
     judgement = judge(
         LOSSES[run.config.loss].score_kind,
         held_out,
         test,
         held_out=name,
-        limited=choice.threshold if choice is not None and run.config.limits else None,
+        calibrated=True,
+        half=float(calibrated(np.zeros(1, dtype=np.float32), calibration)[0]),
+        chosen=chosen,
         reweight_test=run.minority_share is not None,
     )
     threshold = judgement.threshold
@@ -318,9 +330,10 @@ def judge_network(
     )
 
 
-def describe(run: Run, prepared: Prepared, learned: Learned, judged: Judged) -> Manifest:
+def describe(run: Run, prepared: Prepared, decided: Decided, judged: Judged) -> Manifest:
     """Write down what there is to know about a run's artifact."""
     config, dataset, judgement = run.config, prepared.dataset, judged.judgement
+    learned = decided.learned
     metrics = MetricsRecord()
     for fold in ("validation", "out_of_fold", "test"):
         if fold in judgement.metrics:
@@ -349,6 +362,9 @@ def describe(run: Run, prepared: Prepared, learned: Learned, judged: Judged) -> 
         windows=None if learned.windows is None else asdict(learned.windows),
         threshold_rule=judged.threshold_rule,
         by_source=judged.by_source,
+        calibration=None if learned.calibration is None else asdict(learned.calibration),
+        calibration_fit=decided.calibration_fit,
+        operating_point=None if judgement.threshold is None else config.operating_point,
         timings=Timings(
             trained_at=datetime.now(UTC).isoformat(timespec="seconds"),
             train_seconds=round(learned.fit.seconds, 2),
@@ -376,39 +392,6 @@ def _dataset(run: Run) -> Dataset:
 @lru_cache(maxsize=4)
 def _sampled(dataset: Dataset, sample_rows: int) -> Dataset:
     return dataset.subset(sample(dataset, sample_rows))
-
-
-def _require_fitting_loss(config: Configuration, dataset: Dataset) -> None:
-    """Refuse a loss or windows for another kind of task than the data set's.
-
-    Raises:
-        ConfigurationError: one is.
-    """
-    task = LOSSES[config.loss].task
-    if task != dataset.task:
-        fitting = [name for name, loss in LOSSES.items() if loss.task == dataset.task]
-        raise ConfigurationError(
-            f"the loss {config.loss!r} is for a {task} task, but {dataset.name} has "
-            f"{len(dataset.label_names)} labels; choose {', '.join(fitting)}"
-        )
-    if config.windows is not None and dataset.task != "binary":
-        raise ConfigurationError(
-            f"windows: {dataset.name} has {len(dataset.label_names)} labels, and windows are for "
-            "two; remove the windows"
-        )
-
-
-def _require_one_draw(config: Configuration, dataset: Dataset) -> None:
-    """Refuse to draw texts by weights and by classes at once.
-
-    Raises:
-        ConfigurationError: that is asked for.
-    """
-    if dataset.weights is not None and config.sampling is not Sampling.NONE:
-        raise ConfigurationError(
-            f"sampling is {str(config.sampling)!r}, but weights, of sources or of lengths, decide "
-            'how often a text is drawn; set sampling = "none"'
-        )
 
 
 def _types(run: Run, dataset: Dataset) -> Labels:

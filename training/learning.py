@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dandelion.classifier import chunks
+from dandelion.decision.calibration import Calibration
 from dandelion.engines.choice import NumPyScorer
 from dandelion.engines.network import Network
 from dandelion.quantization import quantize
@@ -68,6 +69,7 @@ class Learned:
             all.
         is_binary: whether there are two labels.
         fit: history and duration.
+        calibration: of the logits; None until one is fitted.
     """
 
     vocabulary: Vocabulary
@@ -76,14 +78,19 @@ class Learned:
     windows: Windows | None
     is_binary: bool
     fit: Fit
+    calibration: Calibration | None = None
 
     def with_penalty(self, penalty: float) -> "Learned":
         """Return the same with the penalty of the windows, see `dandelion.text.windows`."""
         windows = None if self.windows is None else replace(self.windows, penalty=penalty)
         return replace(self, windows=windows)
 
+    def with_calibration(self, calibration: Calibration) -> "Learned":
+        """Return the same with calibrated scores; its logits stay as they are."""
+        return replace(self, calibration=calibration)
+
     def logits(self, texts: Sequence[str]) -> Scores:
-        """Return the log-odds of the positive label, float32[n]; or the logits, float32[n, k]."""
+        """Return uncalibrated log-odds of the positive label, float32[n]; or float32[n, k]."""
         engine = self._engine()
         return np.concatenate([engine.logits(engine.encode(piece)) for piece in chunks(texts)])
 
@@ -102,7 +109,12 @@ class Learned:
     def _engine(self) -> NumPyScorer:
         # NumPy defines the scores, and is there on every machine.
         return NumPyScorer(
-            self.vocabulary, self.features, self.network, self.windows, is_binary=self.is_binary
+            self.vocabulary,
+            self.features,
+            self.network,
+            self.windows,
+            calibration=self.calibration,
+            is_binary=self.is_binary,
         )
 
 

@@ -1,7 +1,8 @@
 """The report on a model that was trained on custom data: what was read, and how good it is."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -10,7 +11,7 @@ from dandelion.manifest import Manifest
 from .cache import write_atomically
 from .data.custom_data import CustomDataset
 from .experiment import Result
-from .quality.metrics import ARGMAX, FITTED, HALF, LIMITS, METRICS, Cut, Metrics
+from .quality.metrics import ARGMAX, FITTED, HALF, METRICS, OPERATING_POINT, Cut, Metrics
 from .tables import COLUMNS, as_markdown, figure, markdown_table
 
 _LISTED_ROWS = 1000
@@ -33,7 +34,7 @@ def write(
         remarks: further sentences for its head.
     """
     manifest, result = trained
-    parts = [_heading(manifest, found, remarks), _quality(result, majority)]
+    parts = [_heading(manifest, found, remarks), _quality(result, majority), _decision(manifest)]
     if len(found.files) > 1:
         parts.insert(1, _files(found))
     if result.threshold is None:
@@ -90,24 +91,63 @@ def _quality(result: Result, majority: Metrics) -> str:
     test, held_out = result.metrics["test"], result.held_out
     name = "out of fold" if "out_of_fold" in result.metrics else "validation"
     cuts: list[Cut] = [ARGMAX] if result.threshold is None else [HALF, FITTED]
-    cuts += [LIMITS] * (LIMITS in test)
+    cuts += [OPERATING_POINT] * (OPERATING_POINT in test)
     lines = [["majority", "", *_figures(majority)]]
     lines += [[name, cut, *_figures(held_out[cut])] for cut in cuts]
     lines += [["test", cut, *_figures(test[cut])] for cut in cuts]
     header = ["", "threshold", *(COLUMNS[metric] for metric in METRICS)]
     if result.threshold is None:
         rule = "The label with the highest score is chosen."
-    elif LIMITS in test:
-        rule = f"The threshold, {result.threshold:.4f}, is the lowest within the limits, {name}."
     else:
         place = "on validation" if name == "validation" else name
-        rule = f"The fitted threshold, {result.threshold:.4f}, maximises macro-F1 {place}."
+        rule = (
+            f"The threshold, {result.threshold:.4f}, is described below. `fitted` maximises "
+            f"macro-F1 {place}; `0.5` is of the uncalibrated scores."
+        )
     return f"""\
 ## Quality
 
 One split and one seed: with few texts, expect other figures from another (`--seed`). {rule}
 
 {markdown_table(header, lines)}"""
+
+
+def _decision(manifest: Manifest) -> str:
+    """Return what the threshold and the scores are, and what of it is promised."""
+    lines = []
+    rule: Mapping[str, Any] = manifest.threshold_rule or {}
+    out_of_fold = rule.get("fitted_on") == "out_of_fold"
+    if manifest.threshold is not None:
+        where = "out of fold" if out_of_fold else "on validation"
+        lines.append(
+            f"The default threshold, {manifest.threshold:.4f}, is that of the operating point "
+            f"`{manifest.operating_point}`, fitted {where}."
+        )
+        lines.append(_promise(rule))
+    fitted: Mapping[str, Any] = manifest.calibration_fit or {}
+    if manifest.calibration is not None and fitted:
+        before, after = fitted["before"], fitted["after"]
+        lines.append(
+            f"Scores are probabilities at a share of positive texts of .5, by "
+            f"{manifest.calibration['method']} calibration on {sum(fitted['texts']):,} texts "
+            f"({'out of fold' if fitted['fitted_on'] == 'out_of_fold' else 'validation'}): it "
+            f"changes the log loss there from {before['log_loss']:.3f} to {after['log_loss']:.3f}."
+        )
+    return "## Decision\n\n" + "\n".join(f"- {line}" for line in lines if line) + "\n"
+
+
+def _promise(rule: Mapping[str, Any]) -> str:
+    constraints = rule.get("constraints")
+    if not constraints:
+        return "Nothing is promised about it: only constraints, such as `fpr<=0.01`, are promises."
+    negatives, positives = rule["texts"]
+    texts = f"{negatives:,} negative and {positives:,} positive texts, one of each group of copies"
+    if rule["promised"]:
+        return (
+            f"With a confidence of {rule['confidence']:.0%} the constraints hold for texts of the "
+            f"same kind ({texts})."
+        )
+    return f"The networks of the folds disagree in scale, so nothing is promised ({texts})."
 
 
 def _by_class(manifest: Manifest, result: Result) -> str:

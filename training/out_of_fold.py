@@ -38,7 +38,13 @@ LONG_WORDS: Final = (60, 150, 300)
 _LONG_TEXTS: Final = 100  # at most, of each length, source and fold
 _INNER_SHARE: Final = 0.1  # of the rows that a fold learns from, for early stopping
 # What changes no fit, is known from the data set already, or is fitted afterwards.
-_UNLEARNT: Final = WITHOUT_EFFECT | {"sources", "match_length", "out_of_fold", "limits"}
+_UNLEARNT: Final = WITHOUT_EFFECT | {
+    "sources",
+    "match_length",
+    "out_of_fold",
+    "operating_point",
+    "groups",
+}
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,19 +17,17 @@ from threadpoolctl import threadpool_limits
 
 from dandelion import Classifier, artifact
 from dandelion.classifier import chunks
-from dandelion.decision.threshold import (
-    FalseAlarmLimit,
-    LimitError,
-    fit_limited_threshold,
-    fit_threshold,
-)
+from dandelion.decision import operating_points
+from dandelion.decision.threshold import LimitError, fit_threshold
 from dandelion.engines.choice import NumPyScorer
 from dandelion.manifest import Manifest
 from dandelion.text.tokenizer import clean, to_nfkc
 from training.cache import code, directory, key
-from training.configuration import Augmentation
+from training.configuration import MACRO_F1, Augmentation
 from training.data.datasets import Dataset
 from training.data.splits import Split
+from training.out_of_fold import origins_of
+from training.penalties import limited_threshold, limits_of
 
 from .. import baselines
 from ..baselines import BASELINES
@@ -92,6 +90,7 @@ def without_reading(directory: Path, threshold: float) -> Scorer:
         manifest.wide_features,
         stored.network,
         manifest.text_windows,
+        calibration=manifest.score_map,
         is_binary=True,
         read=to_nfkc,
     )
@@ -155,20 +154,18 @@ def _baseline(name: str, manifest: Manifest, dataset: Dataset, folds: Split) -> 
 def _threshold(
     manifest: Manifest, dataset: Dataset, rows: NDArray[np.int64], scores: NDArray[np.floating]
 ) -> float:
-    """Fit a threshold on rows of the data set, by the rule of an artifact."""
+    """Fit a threshold on rows of the data set, within the limits of an artifact.
+
+    It meets them on these texts, where the artifact's promises them.
+    """
     labels = dataset.labels[rows]
-    rule = manifest.threshold_rule or {}
-    if rule.get("criterion") != "limits" or dataset.origins is None:
-        return fit_threshold(labels, scores)[0]
-    origins, names = dataset.origins[rows], dataset.source_names
-    limits = [
-        FalseAlarmLimit(
-            np.isin(origins, [names.index(one) for one in of["sources"]]), of["max_fpr"]
-        )
-        for of in rule["limits"]
-    ]
+    origins, names = origins_of(dataset)
+    origins = origins[rows]
+    point = operating_points.parse(manifest.operating_point or MACRO_F1)
+    harmless = [names[one] for one in np.unique(origins[labels == 0]).tolist()]
+    limits = limits_of(point, manifest.config.get("groups", {}), harmless)
     try:
-        return fit_limited_threshold(labels, scores, limits)
+        return limited_threshold(limits, labels, origins, names, scores)
     except LimitError:  # as in transfer: nothing positive is found within the limits
         return fit_threshold(labels, scores)[0]
 

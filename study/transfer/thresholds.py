@@ -1,7 +1,9 @@
 """Thresholds, and the penalty of windows, that are chosen without the source they are measured on.
 
 A served variant chooses both on five folds, see `training.thresholds`. Here the validation fold
-stands in for them, by the same rule, because five folds would make every fit six.
+stands in for them, because five folds would make every fit six; and the threshold within limits
+meets them on these texts, see `training.penalties`, where a served one promises them. Baselines
+and ours are treated alike.
 """
 
 from collections.abc import Mapping
@@ -11,11 +13,12 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from dandelion.decision.threshold import fit_threshold
-from training import thresholds
+from dandelion.decision import operating_points
+from dandelion.decision.threshold import LimitError, fit_threshold
+from dandelion.engines.network import sigmoid
 from training.configuration import Configuration
-from training.errors import ConfigurationError
 from training.out_of_fold import OutOfFold
+from training.penalties import choose_penalty, limits_of, penalised
 
 from ..schema.transfer import AtThreshold
 
@@ -40,30 +43,29 @@ def decide(config: Configuration, held: OutOfFold) -> Decided:
     """Choose the penalty of the windows, and a threshold by each rule.
 
     Args:
-        config: its limits on sources that are left out do not count. Where no threshold within the
-            rest finds anything, that rule gives none.
+        config: its constraints on sources that are left out do not count. Where no threshold
+            within the rest finds anything, that rule gives none.
         held: held-out logits; of a baseline without windows and long texts.
     """
-    harmless = {
-        held.source_names[one] for one in np.unique(held.origins[held.labels == 0]).tolist()
-    }
-    limits = tuple(
-        limit.model_copy(update={"sources": sources})
-        for limit in config.limits
-        if (sources := tuple(name for name in limit.sources if name in harmless))
+    harmless = np.unique(held.origins[held.labels == 0]).tolist()
+    limits = limits_of(
+        operating_points.parse(config.operating_point),
+        config.groups,
+        [held.source_names[one] for one in harmless],
     )
+    are_cut = config.windows is not None
     found: dict[str, float] = {}
     penalty = None
     if limits:
         try:
-            choice = thresholds.choose(config.model_copy(update={"limits": limits}), held)
-        except ConfigurationError:
+            chosen = choose_penalty(limits, held, are_cut=are_cut)
+        except LimitError:
             pass
         else:
-            penalty, found[LIMITS] = choice.penalty, choice.threshold
+            penalty, found[LIMITS] = chosen.value, chosen.threshold
     if penalty is None:
-        penalty = thresholds.choose(config.model_copy(update={"limits": ()}), held).penalty
-    scores = thresholds.out_of_fold_scores(held, penalty)
+        penalty = choose_penalty([], held, are_cut=are_cut).value
+    scores = sigmoid(penalised(held.logits, held.windows, penalty))
     found[MACRO_F1] = fit_threshold(held.labels, scores)[0]
     return Decided(penalty, found)
 

@@ -182,11 +182,12 @@ def test_a_baseline_that_finds_nothing_within_the_limits_has_the_best_threshold_
     labels[folds.validation] = 1 - labels[folds.validation]
     origins = np.zeros(len(labels), np.int64)
     dataset = replace(dataset, labels=labels, origins=origins, source_names=("tiny",))
-    rule = {"criterion": "limits", "limits": [{"sources": ["tiny"], "max_fpr": 1e-6}]}
-    limited = replace(load_manifest(SPAM), model="tiny", seed=0, threshold_rule=rule)
+    limited = replace(
+        load_manifest(SPAM), model="tiny", seed=0, operating_point="fpr<=0.000001[tiny]"
+    )
     names = ("TF-IDF words, characters + LinearSVC",)
     (found,) = scorers.fitted_baselines(limited, dataset, folds, names)
-    free = replace(limited, threshold_rule=None)
+    free = replace(limited, operating_point="macro_f1")
     (expected,) = scorers.fitted_baselines(free, dataset, folds, names)
     assert found.threshold == expected.threshold
 

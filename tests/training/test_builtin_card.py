@@ -15,17 +15,14 @@ from ..dandelion.examples import THREE, make_artifact
 
 RATES = {"negatives": 4000, "false_positive_rate": 0.0095, "positives": 600, "recall": 0.8765}
 RULE = {
-    "criterion": "limits",
+    "criterion": "operating_point",
     "fitted_on": "out_of_fold",
     "folds": 5,
     "epochs": [3] * 5,
-    "limits": [
-        {
-            "sources": ["sms_ham", "wikipedia"],
-            "max_fpr": 0.01,
-            "negatives": 4000,
-            "false_positive_rate": 0.0095,
-        }
+    "promised": True,
+    "confidence": 0.95,
+    "constraints": [
+        {"constraint": "fpr<=0.01[talk]", "source": "sms_ham", "texts": 4000, "value": 0.0075}
     ],
     "long_texts": [
         {
@@ -59,7 +56,7 @@ def manifest(**changes: Any) -> Manifest:
             "out_of_fold": {"sms_ham": RATES},
             "test": {"sms_ham": RATES | {"recall": None, "positives": 0, "negatives": 444}},
         },
-        "metrics": {"test": {"limits": {"macro_f1": 0.91, "brier": None}}},
+        "metrics": {"test": {"operating point": {"macro_f1": 0.91, "brier": None}}},
     }
     return replace(make_artifact().manifest, **(values | changes))
 
@@ -70,8 +67,9 @@ def test_the_card_says_what_the_model_is_for_and_what_it_does() -> None:
         "# spam\n",
         "## What it is for\n\nScams in *text messages*.\n",
         "## What it is not for\n\nE-mail.\n",
-        "score of 0.4321 or more: the lowest threshold within these limits, on 5 folds",
-        "| sms_ham, wikipedia | 1% | 4,000 | 0.95% |",
+        "score of 0.4321 or more: the lowest threshold that meets these constraints, each",
+        "each promised with 95% confidence, on 5 folds",
+        "| `fpr<=0.01[talk]` | sms_ham | 4,000 | 0.75% |",
         "| sms_ham | out of fold | 4,000 | 0.9% | 600 | 87.6% |",
         "| sms_ham | test fold | 444 | 0.9% | 0 |  |",
         "window − 0.35 · log(number of windows)",

@@ -403,7 +403,7 @@ extra_words = 9
 restore = "last"
 about = "Tests."
 windows = {}
-limits = [{ sources = ["Tiny"], max_fpr = 0.5 }]
+operating_point = "fpr<=0.5[Tiny]"
 """
 
 

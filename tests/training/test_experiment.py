@@ -3,6 +3,7 @@
 import csv
 import json
 import math
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -11,7 +12,9 @@ import numpy as np
 import pytest
 
 from dandelion import Classifier, artifact
+from dandelion.decision import operating_points
 from dandelion.decision.threshold import fit_threshold
+from dandelion.engines.choice import NumPyScorer
 from dandelion.engines.network import sigmoid
 from training import evaluation, experiment
 from training.configuration import Configuration, Sampling, SourceChoice, Wide, wide_recipe
@@ -55,6 +58,20 @@ def carry_out(run: Run, directory: Path) -> tuple[Classifier, Result]:
     return classifier, result
 
 
+def logits_of(directory: Path, texts: Sequence[str]) -> np.ndarray:
+    """Return the uncalibrated logits of what was written."""
+    stored = artifact.load(directory / "artifact")
+    manifest = stored.manifest
+    engine = NumPyScorer(
+        stored.vocabulary,
+        manifest.wide_features,
+        stored.network,
+        manifest.text_windows,
+        is_binary=True,
+    )
+    return engine.logits(engine.encode(texts))
+
+
 @pytest.mark.parametrize("config", [CONFIG, WIDE, changed(loss="squared_hinge")])
 def test_what_is_measured_is_what_is_shipped(tmp_path: Path, config: Configuration) -> None:
     classifier, result = carry_out(Run(config, Protocol.GROUPED, seed=0), tmp_path)
@@ -63,7 +80,7 @@ def test_what_is_measured_is_what_is_shipped(tmp_path: Path, config: Configurati
     texts, labels = evaluation.read_test_fold(manifest)
     scores = classifier.scores(texts)
     kind = manifest.score_kind
-    found = evaluate(labels, scores, manifest.threshold, score_kind=kind)
+    found = evaluate(labels, scores, manifest.threshold, score_kind=kind, calibrated=True)
     assert found == pytest.approx(result.metrics["test"]["fitted"])
     assert manifest.split["train"] == 240
     assert result.rows == {"train": [192, 48], "validation": [24, 6], "test": [24, 6]}
@@ -75,13 +92,14 @@ def test_what_is_measured_is_what_is_shipped(tmp_path: Path, config: Configurati
     assert result.bytes == size
 
 
-def test_a_margin_is_no_probability(tmp_path: Path) -> None:
+def test_a_calibrated_margin_is_a_probability(tmp_path: Path) -> None:
     run = Run(changed(loss="squared_hinge"), Protocol.GROUPED, seed=0)
     classifier, result = carry_out(run, tmp_path)
     assert classifier.manifest.score_kind == "margin"
+    assert classifier.manifest.calibration is not None
     for metrics in result.metrics["test"].values():
-        assert metrics["brier"] is metrics["ece"] is None
-        assert metrics["auroc"] is not None
+        assert metrics["brier"] is not None
+        assert metrics["ece"] is not None
 
 
 @pytest.mark.parametrize("idf", [True, False])
@@ -89,17 +107,18 @@ def test_training_and_serving_read_a_wide_text_alike(tmp_path: Path, idf: bool) 
     """Curves are of the torch network on counted grams, metrics of the artifact on raw texts."""
     wide = Wide(bits=10, surface_dimensions=2, idf=idf)
     config = changed(wide=wide, restore="last", precision="float32", loss="bce")
-    classifier, result = carry_out(Run(config, Protocol.GROUPED, seed=0), tmp_path)
+    _, result = carry_out(Run(config, Protocol.GROUPED, seed=0), tmp_path)
     shipped = artifact.load(tmp_path / "artifact")
     assert shipped.manifest.wide_features == wide.features()
     assert shipped.network.grams is not None
     assert shipped.network.grams.shape == (2**10, 1)
     dataset = datasets.load("tiny")
     rows = split(dataset, Protocol.GROUPED, 0).validation
-    scores = classifier.scores([dataset.texts[row] for row in rows]).astype(np.float64)
-    right = np.where(dataset.labels[rows] == 1, scores, 1 - scores)
+    texts, _ = dataset.take(rows)
+    logits = logits_of(tmp_path, texts).astype(np.float64)
+    losses = np.logaddexp(0, np.where(dataset.labels[rows] == 1, -logits, logits))
     expected = result.history[-1]["validation"]["loss"]
-    assert -np.log(right).mean() == pytest.approx(expected, rel=1e-3)
+    assert losses.mean() == pytest.approx(expected, rel=1e-3)
 
 
 @pytest.mark.parametrize("config", [CONFIG, WIDE])
@@ -141,7 +160,9 @@ def test_thresholds_are_fitted_on_validation_alone(tmp_path: Path) -> None:
     labels = dataset.labels[folds["test"]]
     scores = classifier.scores([dataset.texts[row] for row in folds["test"]])
     for cut, criterion in (("fitted", "macro_f1"), ("fitted to accuracy", "accuracy")):
-        expected, leaked = (evaluate(labels, scores, one) for one in fitted[criterion])
+        expected, leaked = (
+            evaluate(labels, scores, one, calibrated=True) for one in fitted[criterion]
+        )
         assert result.metrics["test"][cut] == pytest.approx(expected)
         assert leaked[criterion] > expected[criterion]
 
@@ -211,7 +232,11 @@ def test_types_give_more_logits_and_still_one_score(tmp_path: Path) -> None:
     assert scores.shape == (len(texts),)
     logits = network.logits(classifier.encode(texts)).astype(np.float64)
     shares = np.exp(logits) / np.exp(logits).sum(axis=1, keepdims=True)
-    np.testing.assert_allclose(scores, 1 - shares[:, 0], atol=1e-6)
+    log_odds = np.log(1 - shares[:, 0]) - np.log(shares[:, 0])
+    np.testing.assert_allclose(logits_of(tmp_path, texts), log_odds, atol=1e-4)
+    assert manifest.score_map is not None
+    expected = sigmoid(manifest.score_map.logits(log_odds))
+    np.testing.assert_allclose(scores, expected, atol=1e-5)
     assert result.metrics["test"]["fitted"]["auroc"] > 0.9
     kinds = datasets.load("tiny_type")
     learnt = network.logits(classifier.encode(kinds.texts)).argmax(axis=1)
@@ -341,8 +366,9 @@ def test_a_subsampled_run_weights_the_test_fold(tmp_path: Path) -> None:
     threshold = classifier.manifest.threshold
     assert threshold is not None
     found = result.metrics["test"]["fitted"]
-    assert found == pytest.approx(evaluate(labels, scores, threshold, weights=weights))
-    assert found != pytest.approx(evaluate(labels, scores, threshold))
+    expected = evaluate(labels, scores, threshold, calibrated=True, weights=weights)
+    assert found == pytest.approx(expected)
+    assert found != pytest.approx(evaluate(labels, scores, threshold, calibrated=True))
 
 
 def test_few_texts_are_not_subsampled(tmp_path: Path) -> None:
@@ -464,14 +490,22 @@ def test_a_threshold_fitted_out_of_fold(tmp_path: Path) -> None:
     dataset = datasets.load("tiny")
     folds = split(dataset, Protocol.GROUPED, 0)
     rows = np.sort(np.concatenate([folds.train, folds.validation]))
-    found = out_of_fold(FOLDED, dataset, rows, groups(dataset), seed=0)
-    assert result.threshold == fit_threshold(found.labels, sigmoid(found.logits))[0]
-    assert manifest.threshold_rule == {
-        "criterion": "macro_f1",
-        "fitted_on": "out_of_fold",
-        "folds": 5,
-        "epochs": [4] * 5,
-    }
+    evidence = artifact.load(tmp_path / "artifact").evidence
+    assert evidence is not None
+    fitted = operating_points.fit("macro_f1", evidence)
+    rule = manifest.threshold_rule
+    assert rule is not None
+    assert rule["logit"] == fitted.logit
+    assert (rule["criterion"], rule["fitted_on"]) == ("macro_f1", "out_of_fold")
+    assert (rule["folds"], rule["epochs"]) == (5, [4] * 5)
+    assert evidence.total().sum() == len(np.unique(groups(dataset)[rows])) < len(rows)
+    assert manifest.operating_point == "macro_f1"
+    assert manifest.score_map is not None
+    assert manifest.threshold is not None
+    score = sigmoid(manifest.score_map.logits(np.array([fitted.logit])))[0]
+    assert manifest.threshold == pytest.approx(score)
+    assert manifest.calibration_fit is not None
+    assert manifest.calibration_fit["fitted_on"] == "out_of_fold"
     assert manifest.default_cut == "fitted"
     assert manifest.by_source is not None
     negatives = {fold: rates["Tiny"]["negatives"] for fold, rates in manifest.by_source.items()}
@@ -479,7 +513,9 @@ def test_a_threshold_fitted_out_of_fold(tmp_path: Path) -> None:
     # The network is that of training and validation, for as many epochs as the folds.
     learned = learn(FOLDED, dataset, rows, folds.validation, seed=0)
     texts, _ = dataset.take(folds.test)
-    np.testing.assert_allclose(classifier.scores(texts), learned.scores(texts), atol=1e-6)
+    np.testing.assert_allclose(logits_of(tmp_path, texts), learned.logits(texts), atol=1e-5)
+    calibrated = sigmoid(manifest.score_map.logits(learned.logits(texts)))
+    np.testing.assert_allclose(classifier.scores(texts), calibrated, atol=1e-6)
 
 
 def test_a_network_is_fitted_for_the_median_of_the_epochs(
@@ -494,26 +530,30 @@ def test_a_network_is_fitted_for_the_median_of_the_epochs(
     assert len(result.history) == result.kept_epoch == 2
 
 
-def test_limits_decide_and_the_test_fold_is_read_at_their_threshold(tmp_path: Path) -> None:
+def test_a_point_decides_and_the_test_fold_is_read_at_its_threshold(tmp_path: Path) -> None:
     path = write_custom(tmp_path, {"fine": 260, "rude": 140})
-    limits = [{"sources": ["mine"], "max_fpr": 0.03}]
-    run = custom_run(path, changed(FOLDED, limits=limits, windows={}), "rude")
+    point = {"operating_point": "fpr<=0.03[texts]", "groups": {"texts": ["mine"]}, "windows": {}}
+    run = custom_run(path, changed(FOLDED, **point), "rude")
     classifier, result = carry_out(run, tmp_path)
     manifest = classifier.manifest
-    assert manifest.default_cut == "limits"
+    assert manifest.operating_point == "fpr<=0.03[texts]"
+    assert manifest.default_cut == "operating point"
     assert manifest.threshold_rule is not None
-    (limit,) = manifest.threshold_rule["limits"]
-    assert limit["false_positive_rate"] <= 0.03
+    (constraint,) = manifest.threshold_rule["constraints"]
+    assert constraint["source"] == "mine"
+    assert constraint["value"] <= 0.03
     assert manifest.by_source is not None
-    rates = manifest.by_source["out_of_fold"]["mine"]
-    assert rates["false_positive_rate"] == limit["false_positive_rate"]
-    assert rates["negatives"] == limit["negatives"]
-    assert set(result.metrics["test"]) == {"0.5", "fitted", "fitted to accuracy", "limits"}
+    assert manifest.by_source["out_of_fold"]["mine"]["negatives"] >= constraint["texts"]
+    cuts = {"0.5", "fitted", "fitted to accuracy", "operating point"}
+    assert set(result.metrics["test"]) == cuts
+    evidence = artifact.load(tmp_path / "artifact").evidence
+    assert evidence is not None
+    assert evidence.groups == {"texts": ("mine",)}
     texts, labels = evaluation.read_test_fold(manifest, run.dataset)
     scores = classifier.scores(texts)
     assert manifest.threshold is not None
-    found = evaluate(labels, scores, manifest.threshold)
-    assert result.metrics["test"]["limits"] == pytest.approx(found)
+    found = evaluate(labels, scores, manifest.threshold, calibrated=True)
+    assert result.metrics["test"]["operating point"] == pytest.approx(found)
     test = manifest.by_source["test"]["mine"]
     assert test["recall"] == pytest.approx((scores[labels == 1] >= manifest.threshold).mean())
     assert test["positives"] == (labels == 1).sum()
@@ -521,13 +561,13 @@ def test_limits_decide_and_the_test_fold_is_read_at_their_threshold(tmp_path: Pa
     assert {one["words"] for one in manifest.threshold_rule["long_texts"]} <= {60, 150, 300}
 
 
-def test_a_wrong_limit_is_reported_before_any_fit(
+def test_a_wrong_point_is_reported_before_any_fit(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.delattr(experiment, "out_of_fold")
-    config = changed(FOLDED, limits=[{"sources": ["mail"], "max_fpr": 0.1}])
+    config = changed(FOLDED, operating_point="fpr<=0.1[mail]")
     for act in (fits_of_folds, lambda run: train(run, tmp_path / "artifact")):
-        with pytest.raises(ConfigurationError, match="'mail' is not among the sources of tiny"):
+        with pytest.raises(ConfigurationError, match="'mail' is neither a group nor"):
             act(Run(config, Protocol.GROUPED, seed=0))
 
 

@@ -114,7 +114,15 @@ def test_folds_are_fitted_once(
     first = run()
     seen = fitted(monkeypatch)
     again = run(
-        CONFIG.model_copy(update={"variant": "other", "about": "Texts.", "out_of_fold": True})
+        CONFIG.model_copy(
+            update={
+                "variant": "other",
+                "about": "Texts.",
+                "out_of_fold": True,
+                "operating_point": "fpr<=0.1[first]",
+                "groups": {"named": ("first",)},
+            }
+        )
     )
     np.testing.assert_array_equal(first.logits, again.logits)
     assert not seen

@@ -14,7 +14,7 @@ import pytest
 from optuna.trial import TrialState
 
 from training import configuration, tuning
-from training.configuration import Configuration, LimitChoice, Wide
+from training.configuration import Configuration, Wide
 from training.experiment import Run
 from training.tuning import Budget, judge, page, seeds_of, suggested, tune, write
 
@@ -106,15 +106,15 @@ def test_the_base_is_tried_first_and_the_test_fold_never_read(fits: Fits) -> Non
     assert len({run.config for run in map(hashable, fits.runs)}) == 4
 
 
-def test_trials_are_judged_on_validation_alone_and_keep_their_limits(fits: Fits) -> None:
-    limits = (LimitChoice(sources=("chat",), max_fpr=0.01),)
-    base = SPAM.model_copy(update={"out_of_fold": True, "limits": limits})
+def test_trials_are_judged_on_validation_alone_and_keep_their_point(fits: Fits) -> None:
+    decided = {"operating_point": "fpr<=0.01[talk]", "groups": {"talk": ("chat",)}}
+    base = SPAM.model_copy(update={"out_of_fold": True} | decided)
     study = tune(base, budget(1))
     assert fits.runs
     assert not any(run.config.folded for run in fits.runs)
     best = Configuration.model_validate(study.best_trial.user_attrs["config"])
     assert best.out_of_fold
-    assert best.limits == limits
+    assert {name: getattr(best, name) for name in decided} == decided
 
 
 def hashable(run: Run) -> Any:

@@ -72,6 +72,7 @@ class Dataset:
         families: int64[n]; texts of one number ≥ 0 stay in one fold, as near copies do, however
             they are written. None if there are none.
         source_sha256: of each source's file; empty for a single one.
+        generated: names of those sources whose texts are made of templates, not collected.
     """
 
     name: str
@@ -84,6 +85,7 @@ class Dataset:
     weights: NDArray[np.float64] | None = None
     families: NDArray[np.int64] | None = None
     source_sha256: tuple[str, ...] = ()
+    generated: frozenset[str] = frozenset()
 
     @cached_property
     def content_sha256(self) -> str:

@@ -387,6 +387,7 @@ def _mixed(
         weights=None if np.ptp(weights) == 0 else weights,
         families=_families(parts),
         source_sha256=tuple(part.sha256 for part in parts),
+        generated=frozenset(name for name in names if source_named(name).generate is not None),
     )
 
 

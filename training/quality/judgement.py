@@ -15,7 +15,6 @@ from .metrics import (
     FITTED,
     FITTED_TO_ACCURACY,
     HALF,
-    LIMITS,
     ByCut,
     Cut,
     Labels,
@@ -48,8 +47,8 @@ class Judgement:
     """How good a classifier is.
 
     Attributes:
-        threshold: maximises macro-F1 on the held-out texts, if no other was chosen; None with more
-            than two labels.
+        threshold: the chosen one, if there is one; or it maximises macro-F1 on the held-out texts;
+            None with more than two labels.
         metrics: fold → cut → metrics.
         collapsed: see `is_collapsed`, on the last fold that was measured.
     """
@@ -65,7 +64,9 @@ def judge(  # noqa: PLR0913
     test: Scored | None = None,
     *,
     held_out: HeldOut = "validation",
-    limited: float | None = None,
+    calibrated: bool = False,
+    half: float = 0.5,
+    chosen: tuple[Cut, float] | None = None,
     reweight_test: bool = False,
 ) -> Judgement:
     """Fit the thresholds on validation, and measure every fold.
@@ -75,8 +76,10 @@ def judge(  # noqa: PLR0913
         validation: on which thresholds are fitted.
         test: never used to fit anything; None if it must not be read.
         held_out: what ``validation`` is.
-        limited: the threshold within limits on false alarms, if one was chosen on ``validation``;
-            it becomes the default.
+        calibrated: see `evaluate`.
+        half: the calibrated score of a logit of 0.
+        chosen: the default threshold, if one was chosen on ``validation``, and what it is: fitted
+            to macro-F1, or an operating point.
         reweight_test: whether the test fold's texts are weighted so that the positives have the
             share that they have on validation. Only with two labels.
     """
@@ -93,13 +96,16 @@ def judge(  # noqa: PLR0913
     else:
         fitted, _ = fit_threshold(validation.labels, validation.scores)
         accurate, _ = fit_threshold(validation.labels, validation.scores, "accuracy")
-        cuts: dict[Cut, float] = {HALF: 0.5, FITTED: fitted, FITTED_TO_ACCURACY: accurate}
-        if limited is not None:
-            cuts[LIMITS] = limited
-        threshold = fitted if limited is None else limited
+        cuts: dict[Cut, float] = {HALF: half, FITTED: fitted, FITTED_TO_ACCURACY: accurate}
+        threshold = fitted
+        if chosen is not None:
+            cut, threshold = chosen
+            cuts[cut] = threshold
         positive_share = float(validation.labels.mean()) if reweight_test else None
         metrics = {
-            name: _at_cuts(fold, score_kind, cuts, positive_share if name == "test" else None)
+            name: _at_cuts(
+                fold, cuts, positive_share if name == "test" else None, score_kind, calibrated
+            )
             for name, fold in folds.items()
         }
     measured = metrics[held_out if test is None else "test"]
@@ -108,10 +114,21 @@ def judge(  # noqa: PLR0913
 
 
 def _at_cuts(
-    fold: Scored, score_kind: str, cuts: Mapping[Cut, float], positive_share: float | None
+    fold: Scored,
+    cuts: Mapping[Cut, float],
+    positive_share: float | None,
+    score_kind: str,
+    calibrated: bool,
 ) -> ByCut:
     weights = None if positive_share is None else prevalence_weights(fold.labels, positive_share)
     return {
-        cut: evaluate(fold.labels, fold.scores, threshold, score_kind=score_kind, weights=weights)
+        cut: evaluate(
+            fold.labels,
+            fold.scores,
+            threshold,
+            score_kind=score_kind,
+            calibrated=calibrated,
+            weights=weights,
+        )
         for cut, threshold in cuts.items()
     }

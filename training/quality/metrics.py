@@ -6,6 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 from sklearn import metrics as sk
 
+from dandelion.decision.calibration import REFERENCE_PRIOR
 from dandelion.decision.rule import Decision
 
 Metric = Literal[
@@ -33,17 +34,17 @@ AT_THRESHOLD: Final[tuple[Metric, ...]] = (
 OF_SCORES: Final[tuple[Metric, ...]] = ("auroc", "average_precision", "brier", "ece")
 METRICS: Final[tuple[Metric, ...]] = AT_THRESHOLD + OF_SCORES
 
-Cut = Literal["0.5", "fitted", "fitted to accuracy", "limits", "argmax"]
+Cut = Literal["0.5", "fitted", "fitted to accuracy", "operating point", "argmax"]
 """How scores became labels, as tables and artifacts name it."""
 
 HALF: Final = "0.5"
-"""At threshold 0.5."""
+"""At threshold 0.5 of the uncalibrated scores, that is at a logit of 0."""
 FITTED: Final = "fitted"
 """At the threshold that maximises macro-F1 on validation, or on out-of-fold scores."""
 FITTED_TO_ACCURACY: Final = "fitted to accuracy"
 """At the threshold that maximises accuracy there, to compare with the paper, which names none."""
-LIMITS: Final = "limits"
-"""At the default threshold of a variant with limits on false alarms."""
+OPERATING_POINT: Final = "operating point"
+"""At the default threshold of a variant whose operating point is another one."""
 ARGMAX: Final = "argmax"
 """With more than two labels: the label with the highest score."""
 
@@ -92,12 +93,13 @@ def value_of(metrics: Metrics, name: Metric) -> float:
     return found
 
 
-def evaluate(
+def evaluate(  # noqa: PLR0913
     labels: Labels,
     scores: Scores,
     threshold: float,
     *,
     score_kind: str = "sigmoid",
+    calibrated: bool = False,
     weights: Weights | None = None,
 ) -> Metrics:
     """Compute every metric of a binary classifier, positive at ``score >= threshold``.
@@ -108,18 +110,32 @@ def evaluate(
         threshold: in [0, 1].
         score_kind: what the scores are; those of a ``margin`` are no probabilities, so Brier and
             ECE are None.
+        calibrated: whether scores are probabilities at the reference prior, whatever their kind.
+            Brier and ECE are then those of the probabilities at the texts' own share of positives.
         weights: float64[n], how much each text counts; by default all count alike.
     """
     predicted = np.array(Decision.binary(threshold).decide(scores).positions, dtype=np.bool_)
-    is_probability = score_kind != "margin"
-    errors = (scores.astype(np.float64) - labels) ** 2
+    is_probability = calibrated or score_kind != "margin"
+    probabilities = scores.astype(np.float64)
+    if calibrated:
+        probabilities = _at_prior(probabilities, float(np.average(labels, weights=weights)))
     found = _at_threshold(labels, predicted, weights)
     precision = sk.average_precision_score(labels, scores, sample_weight=weights)
     found["auroc"] = float(sk.roc_auc_score(labels, scores, sample_weight=weights))
     found["average_precision"] = float(precision)
-    found["brier"] = float(np.average(errors, weights=weights)) if is_probability else None
-    found["ece"] = expected_calibration_error(labels, scores, weights) if is_probability else None
+    if is_probability:
+        found["brier"] = brier_score(labels, probabilities, weights)
+        found["ece"] = expected_calibration_error(labels, probabilities, weights)
+    else:
+        found["brier"] = found["ece"] = None
     return found
+
+
+def _at_prior(probabilities: NDArray[np.float64], prior: float) -> NDArray[np.float64]:
+    """Move probabilities from the reference prior to another (Saerens et al. 2002, eq. 4)."""
+    odds = prior / (1 - prior) * (1 - REFERENCE_PRIOR) / REFERENCE_PRIOR
+    moved: NDArray[np.float64] = probabilities * odds / (1 + probabilities * (odds - 1))
+    return moved
 
 
 def evaluate_classes(labels: Labels, scores: Scores) -> Metrics:
@@ -204,6 +220,11 @@ def is_collapsed(labels: Labels, metrics: ByCut) -> bool:
     positive = float(labels.mean())
     distance = min(abs(at_half["accuracy"] - constant) for constant in (positive, 1 - positive))
     return value_of(at_half, "g_mean") < 0.1 and distance <= 0.002
+
+
+def brier_score(labels: Labels, scores: Scores, weights: Weights | None = None) -> float:
+    """Average the squared difference of score and label (Brier 1950)."""
+    return float(np.average((scores.astype(np.float64) - labels) ** 2, weights=weights))
 
 
 def expected_calibration_error(

@@ -8,7 +8,7 @@ import pytest
 
 from study.transfer import units
 from study.transfer.units import Plan, Unit
-from training.configuration import Configuration, LimitChoice, SourceChoice, WindowChoice
+from training.configuration import Configuration, SourceChoice, WindowChoice
 from training.data import datasets, sources
 from training.data.sources import Source
 
@@ -80,7 +80,7 @@ def config(tiny_sources: Plan) -> Configuration:
         loss="bce",
         sources=choices,
         windows=WindowChoice(words=5, stride=3),
-        limits=(LimitChoice(sources=("forum",), max_fpr=0.2),),
+        operating_point="fpr<=0.2[forum]",
         hidden=8,
         epochs=2,
         extra_words=0,

@@ -5,7 +5,7 @@ import numpy as np
 from dandelion.text.windows import Windows
 from study.transfer import thresholds
 from study.transfer.fits import Kept
-from training.configuration import Configuration, LimitChoice, WindowChoice
+from training.configuration import Configuration, WindowChoice
 from training.out_of_fold import LongTexts, OutOfFold
 
 
@@ -28,39 +28,41 @@ def held(long: float) -> OutOfFold:
     )
 
 
-def config(*limits: LimitChoice) -> Configuration:
-    return Configuration(model="m", variant="v", loss="bce", windows=WindowChoice(), limits=limits)
+def config(*sources: str) -> Configuration:
+    return Configuration(
+        model="m",
+        variant="v",
+        loss="bce",
+        windows=WindowChoice(),
+        operating_point="fpr<=0.05[named]",
+        groups={"named": sources},
+    )
 
 
 def test_the_penalty_is_the_one_that_long_harmless_texts_need() -> None:
-    limit = LimitChoice(sources=("forum", "left_out"), max_fpr=0.05)
-    found = thresholds.decide(config(limit), held(long=3.0))
+    limited = config("forum", "left_out")
+    found = thresholds.decide(limited, held(long=3.0))
     assert found.penalty > 0
     # What the long ones are left with is below the threshold.
     score = 1 / (1 + np.exp(-(3.0 - found.penalty * np.log(20))))
     assert score < found.thresholds[thresholds.LIMITS]
-    assert thresholds.decide(config(limit), held(long=-9.0)).penalty == 0
+    assert thresholds.decide(limited, held(long=-9.0)).penalty == 0
 
 
 def test_a_limit_holds_for_the_sources_that_are_left_of_it() -> None:
-    both = LimitChoice(sources=("left_out", "forum", "also_left_out"), max_fpr=0.05)
-    one = LimitChoice(sources=("forum",), max_fpr=0.05)
-    assert thresholds.decide(config(both), held(long=3.0)) == thresholds.decide(
-        config(one), held(long=3.0)
-    )
+    several, one = config("left_out", "forum", "also_left_out"), config("forum")
+    assert thresholds.decide(several, held(long=3.0)) == thresholds.decide(one, held(long=3.0))
 
 
 def test_a_limit_on_what_is_left_out_does_not_count() -> None:
-    limit = LimitChoice(sources=("left_out",), max_fpr=0.05)
-    found = thresholds.decide(config(limit), held(long=-9.0))
+    found = thresholds.decide(config("left_out"), held(long=-9.0))
     assert [*found.thresholds] == [thresholds.MACRO_F1]
 
 
 def test_a_limit_that_nothing_is_found_within_gives_no_threshold() -> None:
     wrong = held(long=-9.0)
     wrong.logits[:] = np.where(wrong.labels == 1, -5.0, 5.0)
-    limit = LimitChoice(sources=("forum",), max_fpr=0.05)
-    assert [*thresholds.decide(config(limit), wrong).thresholds] == [thresholds.MACRO_F1]
+    assert [*thresholds.decide(config("forum"), wrong).thresholds] == [thresholds.MACRO_F1]
 
 
 def test_kept_logits_are_combined_as_windows_are() -> None:

@@ -97,6 +97,22 @@ def test_a_margin_has_no_calibration() -> None:
     assert [metrics[cut]["brier"] for cut in metrics] == [None] * 3
 
 
+def test_a_chosen_threshold_is_measured_and_is_the_default() -> None:
+    for cut in ("operating point", "fitted"):
+        judgement = judge("sigmoid", VALIDATION, TEST, chosen=(cut, 0.6))  # type: ignore[arg-type]
+        assert judgement.threshold == 0.6
+        for name, fold in (("validation", VALIDATION), ("test", TEST)):
+            metrics = judgement.metrics[name]  # type: ignore[index]
+            assert metrics[cut] == pytest.approx(evaluate(fold.labels, fold.scores, 0.6))  # type: ignore[index]
+
+
+def test_calibrated_scores_are_cut_at_the_one_of_a_logit_of_zero() -> None:
+    judgement = judge("margin", VALIDATION, TEST, calibrated=True, half=0.31)
+    expected = evaluate(TEST.labels, TEST.scores, 0.31, calibrated=True)
+    assert judgement.metrics["test"]["0.5"] == pytest.approx(expected)
+    assert expected["brier"] is not None
+
+
 def test_with_more_than_two_labels_there_is_no_threshold() -> None:
     labels = np.array([0, 1, 2, 1])
     fold = Scored(labels, np.eye(3, dtype=np.float32)[[0, 1, 2, 2]])
