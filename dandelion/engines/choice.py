@@ -45,6 +45,9 @@ class Scorer(Protocol):
     def notices(self, batch: Any) -> dict[int, Notice]:
         """Return the notice of each text that has one, by its position: of nearly all, none."""
 
+    def restore(self) -> tuple[Vocabulary, Network]:
+        """Return vocabulary and weights, for explanations; the compiled engine rebuilds them."""
+
 
 class NumPyScorer:
     """The engine that defines the scores and is always available.
@@ -102,6 +105,10 @@ class NumPyScorer:
             counts,
             batch.texts,
         )
+
+    def restore(self) -> tuple[Vocabulary, Network]:
+        """Return vocabulary and weights, for explanations."""
+        return self._vocabulary, self._network
 
     def logits(self, batch: Encoded) -> NDArray[np.float32]:
         """Return uncalibrated log-odds of the positive label, float32[n]; or float32[n, k].

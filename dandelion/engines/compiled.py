@@ -24,6 +24,7 @@ from ..text.vocabulary import Vocabulary
 from ..text.windows import MAX_WORD_CHARS, Windows
 from .library import MAX_DIGITS, Model, Table, libraries
 from .network import Network
+from .restoring import restore
 
 Packed = tuple[NDArray[np.int8], NDArray[np.float32]]
 
@@ -136,7 +137,7 @@ class CompiledScorer:
             for name, field in _TABLES.items()
             if name in weights
         }
-        self._tables = [arrays for _, arrays in tables.values()]
+        self._tables = {field: arrays for field, (_, arrays) in tables.items()}
         url, mention, *digits = vocabulary.encode(
             ["http://a", "@a", *("1" * count for count in range(1, MAX_DIGITS + 1))]
         ).ids.tolist()
@@ -270,6 +271,10 @@ class CompiledScorer:
             for text, need in zip(found, needs, strict=True)
         ]
         return [one for each in windows for one in each], array("q", map(len, windows))
+
+    def restore(self) -> tuple[Vocabulary, Network]:
+        """Rebuild vocabulary and weights in float32; the hidden layers keep their padding."""
+        return restore(self._model, self._arrays, self._tables)
 
     def infer(self, batch: CompiledBatch) -> NDArray[np.float32]:
         """Score an encoded batch: float32[n], or float32[n, k] for more than two labels.

@@ -19,7 +19,7 @@ from typing import Final, NamedTuple, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from .characters import SIGN, Codes, Mask, Sums, TextBatch
+from .characters import SIGN, Codes, Mask, Places, Sums, TextBatch
 from .ragged import Parts, sum_parts
 
 MAX_BITS: Final = 22
@@ -159,6 +159,39 @@ def encode(batch: TextBatch, features: Features) -> GramBatch:
     return GramBatch(ids.view(np.int32), counts, by_part)
 
 
+def spans(batch: TextBatch, features: Features) -> tuple[Places, Places]:
+    """Return which characters of the batch each entry of `encode` is made of.
+
+    Returns:
+        intp[entries] each: the place of its first character, and the place after its last one. Of a
+        gap, neither means anything. A space at either end marks the border of a word.
+    """
+    found: list[tuple[Places, Places]] = []
+    if features.chars is not None:
+        places = np.arange(len(batch.codes) - 1)
+        found += [
+            (places, places + length) for length in range(features.chars[0], features.chars[1] + 1)
+        ]
+    starts, stops = batch.words
+    found += [(starts, _later(stops, length)) for length in range(features.words)]
+    if features.signs:
+        places, is_sign = _sign_places(batch)
+        ends = places + 1
+        ends[~is_sign] = stops
+        found += [(places, ends), (places, _later(ends, 1))]
+    if features.shapes:
+        found.append(batch.pieces)
+    return (
+        np.concatenate([starts for starts, _ in found]),
+        np.concatenate([stops for _, stops in found]),
+    )
+
+
+def _later(values: Places, count: int) -> Places:
+    """Return the value that comes ``count`` places later; beyond the end the last one."""
+    return values.take(np.arange(len(values)) + count, mode="clip")
+
+
 def _parts(batch: TextBatch, features: Features) -> Iterator[_Part]:
     if features.chars is not None:
         yield _chars(batch, *features.chars)
@@ -201,17 +234,23 @@ def _chars(batch: TextBatch, shortest: int, longest: int) -> _Part:
 
 def _signs(batch: TextBatch, words: Codes) -> _Part:
     """Find every sign, and every pair of neighbouring words and signs."""
-    sign = (batch.kinds == SIGN) & ~batch.word
-    first = sign.copy()
-    first[batch.words.starts] = True
-    places = np.flatnonzero(first)
+    places, is_sign = _sign_places(batch)
     offsets = batch.offsets(places)
-    signs, is_sign = batch.codes[places], sign[places]
+    signs = batch.codes[places]
     both = signs * _SPREAD
     both[~is_sign] = words
     hashes, valid = _neighbours(both, offsets, 2)
     hashes[0], valid[0] = signs, is_sign
     return _Part((20, 21), hashes, valid, offsets)
+
+
+def _sign_places(batch: TextBatch) -> tuple[Places, Mask]:
+    """Return where every sign and every word begins, and which of them are signs."""
+    sign = (batch.kinds == SIGN) & ~batch.word
+    first = sign.copy()
+    first[batch.words.starts] = True
+    places = np.flatnonzero(first)
+    return places, sign[places]
 
 
 def _shapes(batch: TextBatch) -> _Part:

@@ -199,6 +199,19 @@ def split(text: str) -> list[str]:
     return tokens
 
 
+def place(text: str) -> list[tuple[str, int, int]]:
+    """Split a normalized text: each token, its start, and its stop.
+
+    A token replaced by its kind, or truncated, spans all that it stands for.
+
+    Example:
+        >>> place("win!!!!! 08001234567")
+        [('win', 0, 3), ('!!!', 3, 8), ('<11 digits>', 9, 20)]
+    """
+    matches = _TOKEN.finditer(text)
+    return [(token, *match.span()) for token, match in zip(split(text), matches, strict=True)]
+
+
 def digits(count: int) -> str:
     """Return the token of a long run of digits.
 

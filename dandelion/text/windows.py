@@ -61,17 +61,22 @@ class Windows:
             >>> Windows(words=2, stride=1).cut("one two three")
             ['one two', 'two three']
         """
+        return [text[start:stop] for start, stop in self.spans(text)]
+
+    def spans(self, text: str) -> list[tuple[int, int]]:
+        """Return the start and the stop of each window of a clean text, see `cut`."""
+        whole = [(0, len(text))]
         if len(text) <= 2 * self.words:  # a word needs a character and white space
-            return [text]
+            return whole
         # An upper bound of the number of words, counted in C.
         if len(text.split()) + len(text) // MAX_WORD_CHARS <= self.words:
-            return [text]
+            return whole
         words = [match.span() for match in _WORD.finditer(text)]
         if len(words) <= self.words:
-            return [text]
+            return whole
         count = 1 + -(-(len(words) - self.words) // self.stride)
         return [
-            text[words[start][0] : words[min(start + self.words, len(words)) - 1][1]]
+            (words[start][0], words[min(start + self.words, len(words)) - 1][1])
             for start in range(0, count * self.stride, self.stride)
         ]
 

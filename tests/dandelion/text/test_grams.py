@@ -11,7 +11,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from dandelion.text.characters import TextBatch
-from dandelion.text.grams import MAX_BITS, MAX_CHARS, Features, encode
+from dandelion.text.grams import GAP, MAX_BITS, MAX_CHARS, Features, encode, spans
 
 from ..strategies import ANY_TEXT, ANY_TEXTS
 from . import reference
@@ -75,6 +75,27 @@ def expected(text: str, features: Features) -> Counter[int]:
 @given(ANY_TEXTS, any_features())
 def test_agrees_with_the_reference(texts: list[str], features: Features) -> None:
     assert buckets(texts, features) == [expected(text, features) for text in texts]
+
+
+@example("a b !c", EVERYTHING)
+@given(ANY_TEXT, any_features())
+def test_spans_are_where_each_gram_stands(text: str, features: Features) -> None:
+    batch = TextBatch([text])
+    is_gram = encode(batch, features).ids < GAP
+    padded = f" {batch.texts[0]} "
+    starts, stops = spans(batch, features)
+    assert len(starts) == len(stops) == len(is_gram)
+
+    found = zip(starts[is_gram].tolist(), stops[is_gram].tolist(), strict=True)
+    for (start, stop), (family, parts) in zip(found, reference.grams(text, features), strict=True):
+        covered = reference.lower(padded[start:stop])
+        if family <= MAX_CHARS:
+            assert "".join(one if reference.is_visible(one) else " " for one in covered) == parts[0]
+        elif family == 30:
+            assert reference.shape(padded[start:stop]) == parts[0]
+        else:
+            assert covered.startswith(parts[0])
+            assert covered.endswith(parts[-1])
 
 
 @given(ANY_TEXTS.filter(bool), st.data())
