@@ -160,6 +160,14 @@ def texts_too_long(position: int, max_chars: int) -> Problem:
     return invalid(FieldError(pointer=f"#/texts/{position}", detail=detail))
 
 
+def too_much_to_explain(max_texts: int, max_chars: int) -> Problem:
+    """422: explanations were asked for more texts, or longer ones, than one request may have."""
+    return invalid_field(
+        "explain",
+        f"Explanations are limited to {max_texts} texts with {max_chars} characters in all of them",
+    )
+
+
 def invalid_field(name: str, detail: str, members: Mapping[str, Any] | None = None) -> Problem:
     """422: what is wrong with a field of the body, and further members of the problem."""
     return Problem(

@@ -91,7 +91,7 @@ def assemble(
     classification = Classification(
         TextLimits(settings.max_text_chars, settings.max_request_chars),
         Pool(metrics.load, settings.request_timeout_ms, turn),
-        fit_texts=settings.max_texts,  # as much as the largest batch, which takes about as long
+        costly_texts=settings.max_texts,  # as much as the largest batch, which takes about as long
     )
 
     @asynccontextmanager
@@ -117,6 +117,7 @@ def assemble(
         schema=schema,
         max_body_bytes=settings.max_body_bytes,
         max_texts=settings.max_texts,
+        max_text_chars=settings.max_text_chars,
     )
     if settings.root_path:
         endpoint = PrefixMiddleware(endpoint, settings.root_path)

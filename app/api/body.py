@@ -30,9 +30,12 @@ _WORDS: Final = {
 _TYPE: Final = "`(?:{0})(?: \\| (?:{0}))*`".format("|".join(_WORDS))
 _KNOWN: Final = re.compile(
     rf"(?P<detail>Number out of range"
-    rf"|Expected {_TYPE}(?:, got {_TYPE}| (?:of length )?[<>]=? [0-9.]+))"
+    rf"|Expected {_TYPE}(?:, got {_TYPE}| (?:of length )?[<>]=? [0-9.]+"
+    r"| that's a multiple of [0-9.]+))"
     r"(?: - at `\$(?P<path>[a-z_.\[\]0-9]*)`)?"
 )
+# Its value is the client's, and is not passed on; the path at the end is msgspec's.
+_CHOICE: Final = re.compile(r"Invalid enum value .*? - at `\$\.(?P<name>[a-z_]+)`", re.DOTALL)
 _MISSING: Final = re.compile(r"Object missing required field `([a-z_]+)`")
 # Of a length that fits 64 bits. Python refuses to convert thousands of digits.
 _MAX_DIGITS: Final = 18
@@ -201,11 +204,24 @@ def _field_error(message: str, schema: type[Struct]) -> FieldError:
         return FieldError(pointer="#", detail=f"Unknown field. Allowed fields: {allowed}")
     if missing := _MISSING.fullmatch(message):
         return FieldError(pointer=f"#/{missing[1]}", detail="This field is required")
+    if (choice := _CHOICE.fullmatch(message)) and choice["name"] in schema.__struct_fields__:
+        return FieldError(
+            pointer=f"#/{choice['name']}",
+            detail="Expected one of the values that /openapi.json lists",
+        )
+    known = _KNOWN.fullmatch(message)
+    pointer = "#"
+    if known is not None:
+        pointer += re.sub(r"[.\[]", "/", (known["path"] or "").replace("]", ""))
+    return FieldError(pointer=pointer, detail=expected(message))
+
+
+def expected(message: str) -> str:
+    """Return what msgspec expected, in words; nothing of what it found but its type."""
     known = _KNOWN.fullmatch(message)
     if known is None:
-        return FieldError(pointer="#", detail="The value does not match the schema")
-    pointer = "#" + re.sub(r"[.\[]", "/", (known["path"] or "").replace("]", ""))
-    return FieldError(pointer=pointer, detail=re.sub(_TYPE, _in_words, known["detail"]))
+        return "The value does not match the schema"
+    return re.sub(_TYPE, _in_words, known["detail"])
 
 
 def _in_words(types: re.Match[str]) -> str:

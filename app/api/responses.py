@@ -10,6 +10,10 @@ from dandelion.decision.policy import Policy
 from dandelion.decision.rule import Decided, Decision, Verdict
 from dandelion.manifest import Manifest
 
+from ..serving.extras import Extras
+from . import explanations
+from .explanations import Explanation
+
 _encode = msgspec.json.Encoder().encode
 
 _Score = Annotated[
@@ -30,6 +34,9 @@ _LowEvidence = Annotated[
     bool | UnsetType,
     Meta(description="True where few of the text's words are known; absent otherwise."),
 ]
+_Explanation = Annotated[
+    Explanation | UnsetType, Meta(description="Only if the request asks for it.")
+]
 _Version = Annotated[str, Meta(description="Of the artifact: the start of its content hash.")]
 
 
@@ -49,6 +56,7 @@ class Result(Struct, frozen=True, gc=False):
     ] = UNSET
     reason: _Reason = UNSET
     low_evidence: _LowEvidence = UNSET
+    explanation: _Explanation = UNSET
 
 
 class MulticlassResult(Struct, frozen=True, gc=False):
@@ -61,6 +69,7 @@ class MulticlassResult(Struct, frozen=True, gc=False):
     ]
     reason: _Reason = UNSET
     low_evidence: _LowEvidence = UNSET
+    explanation: _Explanation = UNSET
 
 
 class ClassifyResponse(Struct, frozen=True, kw_only=True):
@@ -91,7 +100,36 @@ class MulticlassResponse(Struct, frozen=True):
     results: list[MulticlassResult]
 
 
-def encode(manifest: Manifest, decision: Decision, decided: Decided) -> bytes:
+class ReportedResponse(Struct, frozen=True):
+    """The response to a request that reports errors, if a text has one.
+
+    For OpenAPI alone: it is the other response of the model, with these results.
+    """
+
+    model: str
+    variant: str
+    version: _Version
+    threshold: Annotated[
+        float | None, Meta(description="Null for models with more than two labels.")
+    ]
+    results: Annotated[
+        list[Any],
+        Meta(
+            extra_json_schema={
+                "items": {
+                    "anyOf": [
+                        {"$ref": f"#/components/schemas/{name}"}
+                        for name in ("ErrorResult", "Result", "MulticlassResult")
+                    ]
+                }
+            }
+        ),
+    ]
+
+
+def encode(
+    manifest: Manifest, decision: Decision, decided: Decided, extras: Extras | None = None
+) -> bytes:
     """Encode the response to a request.
 
     A score has the fewest digits that give the same float64, which is that of the float32 score.
@@ -100,6 +138,7 @@ def encode(manifest: Manifest, decision: Decision, decided: Decided) -> bytes:
         manifest: of the artifact that scored the texts.
         decision: the rule that was applied, with the request's threshold if it has one.
         decided: its result.
+        extras: what the request gets in addition; None for nothing.
 
     Returns:
         A `ClassifyResponse` or a `MulticlassResponse` as JSON.
@@ -112,7 +151,7 @@ def encode(manifest: Manifest, decision: Decision, decided: Decided) -> bytes:
                 manifest.variant,
                 manifest.version,
                 None,
-                _multiclass_results(names, decision, decided),
+                _complete(_multiclass_results(names, decision, decided), extras),
             )
         )
     response = ClassifyResponse(
@@ -120,11 +159,15 @@ def encode(manifest: Manifest, decision: Decision, decided: Decided) -> bytes:
         variant=manifest.variant,
         version=manifest.version,
         threshold=decision.threshold,
-        results=_results(names, decided),
+        results=_complete(_results(names, decided), extras),
     )
     if decision.policy is not None:
         response = structs.replace(response, **_under(decision.policy))
     return _encode(response)
+
+
+def _complete(results: list[Any], extras: Extras | None) -> list[Any]:
+    return results if extras is None else explanations.complete(results, extras)
 
 
 def _results(names: Sequence[str], decided: Decided) -> list[Result]:
@@ -181,6 +224,32 @@ EXAMPLES: Final[dict[str, dict[str, Any]]] = {
                 {"label": "spam", "score": 0.75, "decision": "positive"},
                 {"label": "ham", "score": 0.125, "decision": "review", "low_evidence": True},
                 {"label": "ham", "score": None, "decision": "none", "reason": "no_content"},
+            ],
+        }
+    },
+    "an explanation, and an error": {
+        "value": {
+            "model": "spam",
+            "variant": "dice",
+            "version": "0c7a5d1f3b2e",
+            "threshold": 0.5,
+            "results": [
+                {
+                    "label": "spam",
+                    "score": 0.75,
+                    "explanation": {
+                        "base": -1.0,
+                        "surface": 0.25,
+                        "spans": [
+                            {"start": 11, "end": 16, "contribution": 1.0},
+                            {"start": 0, "end": 5, "contribution": 0.75},
+                            {"start": 17, "end": 20, "contribution": 0.5},
+                        ],
+                        "rest": -0.5,
+                        "logit": 1.0,
+                    },
+                },
+                {"error": {"detail": "Expected a string, got a number"}},
             ],
         }
     },

@@ -1,7 +1,7 @@
 """The request to classify, and the responses of the routes about models and health."""
 
 from collections.abc import Sequence
-from typing import Annotated, Any, Final, TypeVar
+from typing import Annotated, Any, Final, Literal, TypeVar
 
 import msgspec
 from fastapi.openapi.models import Example
@@ -25,6 +25,9 @@ REQUEST_EXAMPLES: Final[dict[str, dict[str, Any]]] = {
             ],
             "threshold": 0.5,
         }
+    },
+    "explanations, and errors of single texts": {
+        "value": {"texts": ["Claim your prize now", 7], "explain": 3, "on_error": "report"}
     },
 }
 
@@ -74,6 +77,21 @@ class ClassifyRequest(Struct, forbid_unknown_fields=True):
             "threshold unless it is given. Only for models whose scores are calibrated."
         ),
     ] = None
+    explain: Annotated[
+        Annotated[float, Meta(ge=1, le=50, multiple_of=1)] | bool | None,
+        Meta(
+            description="Whether each result has an `explanation`: which parts of the text "
+            "contribute how much to its logit. A number is that of the spans which are listed; "
+            "`true` is 10. For a few texts at a time."
+        ),
+    ] = None
+    on_error: Annotated[
+        Literal["report"] | None,
+        Meta(
+            description="With `report`, a text that is no string or too long has an `error` in the "
+            "place of its result. Default: the request is refused, and the error names the text."
+        ),
+    ] = None
 
 
 class MulticlassRequest(Struct, forbid_unknown_fields=True):
@@ -83,6 +101,21 @@ class MulticlassRequest(Struct, forbid_unknown_fields=True):
     """
 
     texts: Annotated[list[str], Meta(min_length=1, description="Texts to classify.")]
+    explain: Annotated[
+        Annotated[float, Meta(ge=1, le=50, multiple_of=1)] | bool | None,
+        Meta(
+            description="Whether each result has an `explanation`: which parts of the text "
+            "contribute how much to its logit. A number is that of the spans which are listed; "
+            "`true` is 10. For a few texts at a time."
+        ),
+    ] = None
+    on_error: Annotated[
+        Literal["report"] | None,
+        Meta(
+            description="With `report`, a text that is no string or too long has an `error` in the "
+            "place of its result. Default: the request is refused, and the error names the text."
+        ),
+    ] = None
 
 
 def limited_request(max_texts: int, max_text_chars: int) -> type[ClassifyRequest]:

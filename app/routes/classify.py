@@ -13,10 +13,13 @@ from starlette.responses import Response
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from dandelion.decision.rule import Decision
+from dandelion.explanation import DEFAULT_TOP
 
 from .. import errors
 from ..api import body, openapi, problems, responses
-from ..api.responses import ClassifyResponse, MulticlassResponse
+from ..api.explanations import ErrorResult
+from ..api.items import ItemDecoder
+from ..api.responses import ClassifyResponse, MulticlassResponse, ReportedResponse
 from ..api.schemas import (
     MULTICLASS_REQUEST_EXAMPLES,
     REQUEST_EXAMPLES,
@@ -27,6 +30,7 @@ from ..api.schemas import (
 from ..errors import FieldError, Problem
 from ..serving.admission import SMALL_BODY, Admission
 from ..serving.classification import INLINE_TEXTS, Batch, Classification
+from ..serving.extras import Extras
 from ..serving.registry import Registry, Served
 
 _PREFIX: Final = "/classify/"
@@ -60,6 +64,7 @@ class ClassifyEndpoint:
         schema: of the request, with its limits.
         max_body_bytes: the size of a body at most.
         max_texts: the number of texts at most, which is also in the schema.
+        max_text_chars: the length of a text at most, likewise.
     """
 
     def __init__(  # noqa: PLR0913
@@ -72,12 +77,14 @@ class ClassifyEndpoint:
         schema: type[ClassifyRequest],
         max_body_bytes: int,
         max_texts: int,
+        max_text_chars: int,
     ) -> None:
         self._app = app
         self._registry = registry
         self._classification = classification
         self._admission = admission
         self._decoder = Decoder(schema)
+        self._items = ItemDecoder(schema, max_texts, max_text_chars)
         self._max_body_bytes = max_body_bytes
         self._max_texts = max_texts
 
@@ -138,13 +145,31 @@ class ClassifyEndpoint:
         Raises:
             Problem: 400 or 422.
         """
-        request = body.decode(self._decoder, content, self._max_texts)
+        found: Mapping[int, str] = {}
+        try:
+            request = body.decode(self._decoder, content, self._max_texts)
+        except Problem as problem:
+            request, found = self._items.decode(content, problem)
         decision = served.policies.find(
             request.threshold, request.policy, request.operating_point, request.prior
         )
+        extras = _extras(request, found) if request.explain or request.on_error else None
         if isinstance(decision, Decision):
-            return Batch(served, request.texts, decision)
-        return Batch(served, request.texts, served.classifier.decision, decision)
+            return Batch(served, request.texts, decision, extras=extras)
+        return Batch(served, request.texts, served.classifier.decision, decision, extras)
+
+
+def _extras(request: ClassifyRequest, found: Mapping[int, str]) -> Extras:
+    """Return what a request wants in addition to decisions.
+
+    Raises:
+        Problem: 422, there is too much to explain.
+    """
+    # true equals 1, but stands for the default.
+    top = DEFAULT_TOP if request.explain is True else int(request.explain or 0)
+    extras = Extras(top, is_reporting=request.on_error == "report", errors=found)
+    extras.check(request.texts)
+    return extras
 
 
 def requested_model(scope: Scope) -> str:
@@ -189,7 +214,7 @@ def describe(
         "operationId": "classify_classify__model__post",
         "parameters": [parameter],
         **_body(schema, REQUEST_EXAMPLES),
-        **_responses([ClassifyResponse, MulticlassResponse], responses.EXAMPLES),
+        **_responses([ClassifyResponse, MulticlassResponse, ReportedResponse], responses.EXAMPLES),
     }
     paths = {f"{_PREFIX}{{model}}": {"post": {"tags": ["classify"], **general}}}
     for model, found in labels.items():
@@ -200,10 +225,11 @@ def describe(
                 f"Labels: {', '.join(found)}.",
                 "operationId": f"classify_{model}_post",
                 **_body(multiclass, MULTICLASS_REQUEST_EXAMPLES),
-                **_responses([MulticlassResponse], responses.MULTICLASS_EXAMPLES),
+                **_responses([MulticlassResponse, ReportedResponse], responses.MULTICLASS_EXAMPLES),
             }
             paths[f"{_PREFIX}{quote(model)}"] = {"post": {"tags": ["classify"], **own}}
-    return paths, [schema, multiclass, ClassifyResponse, MulticlassResponse]
+    results = (ClassifyResponse, MulticlassResponse, ReportedResponse, ErrorResult)
+    return paths, [schema, multiclass, *results]
 
 
 def _body(schema: type[Struct], examples: Mapping[str, Any]) -> dict[str, Any]:

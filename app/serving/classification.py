@@ -8,9 +8,9 @@ import numpy as np
 
 from dandelion.classifier import shifted
 from dandelion.decision.rule import Decided, Decision
-from dandelion.manifest import Manifest
 
 from .admission import Admitted
+from .extras import Extras
 from .limits import TextLimits
 from .policies import Fit
 from .pool import Check, Pool, Work
@@ -18,7 +18,8 @@ from .registry import Served
 
 T = TypeVar("T")
 
-Encode = Callable[[Manifest, Decision, Decided], T]
+# Manifest, decision, its result and, only if a batch has any, `Extras` → response.
+Encode = Callable[..., T]
 
 # A larger batch takes more than a millisecond compiled, or a few in NumPy. It leaves the event
 # loop, so that small batches and health checks do not wait for it.
@@ -38,12 +39,14 @@ class Batch(NamedTuple):
         texts: raw, at least one.
         decision: the model's own, with the threshold of the request, or under a policy.
         fit: returns the decision, if it must be fitted first, which may take a second.
+        extras: what else is wanted; None for nothing.
     """
 
     served: Served
     texts: Sequence[str]
     decision: Decision
     fit: Fit | None = None
+    extras: Extras | None = None
 
 
 # The decisions on a batch, then the seconds of the two stages: what `ModelMetrics.observe` takes.
@@ -56,12 +59,13 @@ class Classification:
     Args:
         limits: on the texts, after normalization.
         pool: for large batches.
-        fit_texts: what a request that fits an operating point takes of the capacity, at least.
+        costly_texts: what a request that fits an operating point, or explains, takes of the
+            capacity for texts, at least.
     """
 
-    def __init__(self, limits: TextLimits, pool: Pool, fit_texts: int = 1) -> None:
+    def __init__(self, limits: TextLimits, pool: Pool, costly_texts: int = 1) -> None:
         self._limits = limits
-        self._fit_texts = fit_texts
+        self._costly_texts = costly_texts
         self._pool = pool
         self._brief_chars = min(limits.always_met, _BRIEF_CHARS)
         self._max_ascii = min(limits.max_request_chars, _INLINE_CHARS)
@@ -85,8 +89,9 @@ class Classification:
             Problem: 422, a text or all of them are too long after normalization; 429 or 504.
             ClientDisconnect: the client is gone.
         """
-        texts = batch.texts
-        if len(texts) <= INLINE_TEXTS and batch.fit is None:
+        texts, extras = batch.texts, batch.extras
+        is_costly = batch.fit is not None or (extras is not None and extras.top > 0)
+        if len(texts) <= INLINE_TEXTS and not is_costly:
             chars = sum(map(len, texts))
             if chars <= self._brief_chars:
                 return _run(batch, encode)
@@ -100,8 +105,8 @@ class Classification:
                     normalized = self._limits.normalize(texts, _INLINE_CHARS)
                     if normalized is not None:
                         return _run(batch._replace(texts=normalized), encode, is_nfkc=True)
-        # What is fitted takes as much of the capacity as the batches that take as long.
-        counted = len(texts) if batch.fit is None else max(len(texts), self._fit_texts)
+        # It takes as much of the capacity as the batches that take as long.
+        counted = max(len(texts), self._costly_texts) if is_costly else len(texts)
         return await self.run_in_turn(lambda: batch, counted, encode, admitted)
 
     async def run_in_turn(
@@ -131,8 +136,7 @@ class Classification:
                 if batch.fit is not None:
                     batch = batch._replace(decision=batch.fit())
                     check()
-                chunks = self._limits.chunks(batch.texts)
-                timed = _decide(batch, chunks, check, is_nfkc=True)
+                batch, timed = self._run_all(batch, check)
                 return batch, _encode(batch, encode, timed), timed
 
             return work
@@ -140,6 +144,24 @@ class Classification:
         batch, encoded, timed = await self._pool.run(start, texts, admitted)
         _observe(batch, timed)  # here, since a batch that was abandoned is not counted
         return encoded
+
+    def _run_all(self, batch: Batch, check: Check) -> tuple[Batch, _Timed]:
+        """Classify and, if that is wanted, explain; also return the batch with its extras.
+
+        Raises:
+            Problem: 422, a text or all of them are too long after normalization.
+        """
+        extras, texts = batch.extras, batch.texts
+        if extras is None:
+            return batch, _decide(batch, self._limits.chunks(texts), check, is_nfkc=True)
+        failed: dict[int, str] = {}
+        chunks = self._limits.chunks(texts, failed if extras.is_reporting else None)
+        timed = _decide(batch, chunks, check, is_nfkc=True)
+        if failed:
+            extras = extras.without(failed)
+            texts = [text for place, text in enumerate(texts) if place not in failed]
+        extras = extras.explained(batch.served.classifier, texts, check)
+        return batch._replace(extras=extras), timed
 
 
 def _run(batch: Batch, encode: Encode[T], *, is_nfkc: bool = False) -> T:
@@ -154,10 +176,15 @@ def _observe(batch: Batch, timed: _Timed) -> None:
     policy, verdicts = batch.decision.policy, timed[0].verdicts
     if policy is not None and verdicts is not None:
         metrics.count_decisions(policy.name, verdicts)
+    if batch.extras is not None and batch.extras.errors:
+        metrics.errors.inc(len(batch.extras.errors))
 
 
 def _encode(batch: Batch, encode: Encode[T], timed: _Timed) -> T:
-    return encode(batch.served.classifier.manifest, batch.decision, timed[0])
+    manifest = batch.served.classifier.manifest
+    if batch.extras is None:
+        return encode(manifest, batch.decision, timed[0])
+    return encode(manifest, batch.decision, timed[0], batch.extras)
 
 
 def _decide(

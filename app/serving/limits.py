@@ -54,17 +54,32 @@ class TextLimits:
             return None
         return found
 
-    def chunks(self, texts: Sequence[str]) -> Iterator[list[str]]:
+    def chunks(
+        self, texts: Sequence[str], failed: dict[int, str] | None = None
+    ) -> Iterator[list[str]]:
         """Yield the texts in NFKC in chunks, at least one, of bounded size: `classifier.chunks`.
 
+        Args:
+            texts: raw.
+            failed: where to put the error of a text that exceeds its limit, by its position; the
+                text is left out. It counts in all texts with the largest allowed length.
+
         Raises:
-            Problem: 422, names the first text that exceeds a limit.
+            Problem: 422, names the first text that exceeds a limit; with ``failed``, only that of
+                all texts.
         """
         chunk: list[str] = []
         chars, left = 0, self.max_request_chars
         for position, text in enumerate(texts):
             if not text.isascii():
-                text = self._normalized(position, text, left)  # noqa: PLW2901
+                try:
+                    text = self._normalized(position, text, left)  # noqa: PLW2901
+                except errors.Problem as problem:
+                    if failed is None or left < self.max_text_chars:
+                        raise
+                    failed[position] = problem.errors[0].detail
+                    left -= self.max_text_chars
+                    continue
             left -= len(text)
             if left < 0:
                 raise errors.texts_too_long(position, self.max_request_chars)

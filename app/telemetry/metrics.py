@@ -56,6 +56,12 @@ _LABELLED_TEXTS: Final = Family(
     "Classified texts, by predicted label.",
     ("model", "label"),
 )
+_TEXT_ERRORS: Final = Family(
+    Kind.COUNTER,
+    "dandelion_text_errors",
+    "Texts that got an error in the place of a result, because the request wanted errors reported.",
+    ("model",),
+)
 _DECISIONS: Final = Family(
     Kind.COUNTER,
     "dandelion_decisions",
@@ -139,6 +145,7 @@ _FAMILIES: Final = (
     _REQUESTS,
     _STAGE_SECONDS,
     _LABELLED_TEXTS,
+    _TEXT_ERRORS,
     _DECISIONS,
     _BATCH_SIZE,
     _SCORE,
@@ -218,6 +225,7 @@ class ModelMetrics:
     Attributes:
         decision: of the model.
         texts: a counter for each of the decision's labels.
+        errors: a counter of texts with an error in the place of a result.
         decisions: policy → decision → counter.
     """
 
@@ -227,6 +235,7 @@ class ModelMetrics:
     batch_size: Histogram
     score: Histogram
     texts: tuple[Counter, ...]
+    errors: Counter
     decisions: Mapping[str, Mapping[Verdict, Counter]]
 
     def observe(self, decided: Decided, tokenize_s: float, infer_s: float) -> None:
@@ -308,6 +317,7 @@ class Metrics:
             texts=tuple(
                 counters.counter(_LABELLED_TEXTS, model, label) for label in manifest.labels
             ),
+            errors=counters.counter(_TEXT_ERRORS, model),
             decisions={
                 policy: {
                     verdict: counters.counter(_DECISIONS, model, policy, verdict)

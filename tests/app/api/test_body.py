@@ -20,7 +20,10 @@ from app.errors import Problem
 HEADERS = {b"content-type": b"application/json"}
 
 
-UNKNOWN_FIELD = "Unknown field. Allowed fields: texts, threshold, policy, operating_point, prior"
+UNKNOWN_FIELD = (
+    "Unknown field. Allowed fields: texts, threshold, policy, operating_point, prior, explain, "
+    "on_error"
+)
 
 
 def read(
@@ -172,7 +175,7 @@ def repeated(begin: bytes, item: bytes, end: bytes = b"]}", size: int = 1_000_00
         (
             repeated(b'{"more": [', b'"a"'),
             "#",
-            "Unknown field. Allowed fields: texts, threshold, policy, operating_point, prior",
+            UNKNOWN_FIELD,
         ),
         (repeated(b'["a",', b'"a"', b"]"), "#", "Expected an object, got an array"),
     ],

@@ -86,20 +86,29 @@ def test_both_shapes_of_a_response_are_described(
 ) -> None:
     content = classify(client)["responses"]["200"]["content"]["application/json"]
     shapes = [shape["$ref"].rpartition("/")[2] for shape in content["schema"]["anyOf"]]
-    assert shapes == ["ClassifyResponse", "MulticlassResponse"]
+    assert shapes == ["ClassifyResponse", "MulticlassResponse", "ReportedResponse"]
     schemas = described(client)["components"]["schemas"]
     assert schemas["MulticlassResponse"]["properties"]["threshold"]["type"] == "null"
     always = {"model", "variant", "version", "threshold", "results"}
     for name, fields, more in (
         ("ClassifyResponse", always, {"policy", "operating_point", "prior"}),
         ("MulticlassResponse", always, set()),
-        ("Result", {"label", "score"}, {"decision", "reason", "low_evidence"}),
-        ("MulticlassResult", {"label", "score", "scores"}, {"reason", "low_evidence"}),
+        ("Result", {"label", "score"}, {"decision", "reason", "low_evidence", "explanation"}),
+        (
+            "MulticlassResult",
+            {"label", "score", "scores"},
+            {"reason", "low_evidence", "explanation"},
+        ),
+        (
+            "Explanation",
+            {"base", "surface", "spans", "rest", "logit"},
+            {"penalty", "windows"},
+        ),
     ):
         assert set(schemas[name]["required"]) == fields
         assert set(schemas[name]["properties"]) == fields | more
     body = b'{"texts": ["a"]}'
-    two, policy, more = (example["value"] for example in content["examples"].values())
+    two, policy, _, more = (example["value"] for example in content["examples"].values())
     for schema, responses in (
         ("ClassifyResponse", [two, policy, post(client, body).json()]),
         ("MulticlassResponse", [more, post(made_up_client, body, "mood").json()]),
@@ -111,6 +120,29 @@ def test_both_shapes_of_a_response_are_described(
             for one in response["results"]:
                 assert set(schemas[result]["required"]) <= set(one)
                 assert set(one) <= set(schemas[result]["properties"])
+
+
+def test_the_response_with_errors_is_described(client: TestClient) -> None:
+    content = classify(client)["responses"]["200"]["content"]["application/json"]
+    schemas = described(client)["components"]["schemas"]
+    response = schemas["ReportedResponse"]
+    example = content["examples"]["an explanation, and an error"]["value"]
+    body = b'{"texts": ["Claim your prize now", 7], "explain": 3, "on_error": "report"}'
+    items = response["properties"]["results"]["items"]["anyOf"]
+    allowed = [schemas[one["$ref"].rpartition("/")[2]] for one in items]
+
+    for found in (example, post(client, body).json()):
+        assert set(response["required"]) == set(found)
+        assert len(found["results"]) == 2
+        for result in found["results"]:
+            assert any(
+                set(one["required"]) <= set(result) <= set(one["properties"]) for one in allowed
+            )
+        explanation = found["results"][0]["explanation"]
+        assert set(explanation) == set(schemas["Explanation"]["required"])
+        contributions = [span["contribution"] for span in explanation["spans"]]
+        parts = [explanation[name] for name in ("base", "surface", "rest")]
+        assert sum([*parts, *contributions]) == pytest.approx(explanation["logit"], abs=1e-4)
 
 
 def test_a_threshold_is_described_exactly_where_it_is_allowed(made_up_client: TestClient) -> None:
@@ -138,7 +170,12 @@ def test_a_threshold_is_described_exactly_where_it_is_allowed(made_up_client: Te
         assert response.status_code == (200 if has_threshold else 422)
     success = description["paths"]["/classify/mood"]["post"]["responses"]["200"]
     shape = success["content"]["application/json"]["schema"]
-    assert shape == {"$ref": "#/components/schemas/MulticlassResponse"}
+    assert shape == {
+        "anyOf": [
+            {"$ref": "#/components/schemas/MulticlassResponse"},
+            {"$ref": "#/components/schemas/ReportedResponse"},
+        ]
+    }
 
 
 def test_without_models_of_two_labels_the_path_stays(made_up: Path, tmp_path: Path) -> None:

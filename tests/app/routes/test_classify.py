@@ -282,6 +282,7 @@ def test_only_other_paths_reach_the_framework(
         schema=limited_request(8, 100),
         max_body_bytes=100,
         max_texts=8,
+        max_text_chars=100,
     )
     headers = [(b"content-type", b"application/json")]
     scope = {"type": kind, "first_headers": dict(headers), "request_id": "r-1"}

@@ -14,6 +14,7 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from app.serving.admission import Admission
 from app.serving.classification import Batch, Classification
+from app.serving.extras import Extras
 from app.serving.limits import TextLimits
 from app.serving.pool import Pool
 from app.serving.registry import Registry, Served
@@ -104,6 +105,30 @@ def test_the_route_classifies_a_large_batch_in_another_thread(
     assert before == after
     assert large
     assert before not in large
+
+
+def test_explanations_leave_the_event_loop_and_count_as_a_large_batch(
+    registry: Registry,
+) -> None:
+    admission = Admission(
+        Metrics().load, max_bytes=1, max_texts=10_000, max_waiting=0, max_wait_ms=0
+    )
+    admitted = admission.enter(never)
+    admitted.has_body(0)
+    served = registry.get("spam")
+    batch = Batch(served, ["free", "lunch"], served.classifier.decision, extras=Extras(top=3))
+    classification = Classification(
+        TextLimits(100, 100), Pool(Metrics().load, timeout_ms=60_000), costly_texts=700
+    )
+
+    def encode(*found: Any) -> tuple[int, int, Any]:
+        return threading.get_ident(), admission.texts.used, found[-1]
+
+    thread, counted, extras = asyncio.run(classification.run(batch, encode, admitted))
+    classification.close()
+    assert thread != threading.get_ident()
+    assert counted == 700
+    assert extras.explanations == served.classifier.explain(["free", "lunch"], 3)
 
 
 @pytest.mark.parametrize("model", ["mood", "spam"])
