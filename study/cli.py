@@ -12,6 +12,7 @@ from training.tables import RESULTS
 
 from . import (
     ablations,
+    cards,
     finer_labels,
     imbalance,
     rendering,
@@ -55,6 +56,18 @@ def write_pages() -> None:
     """Write every page of docs/results/ and the result table again, from the stored JSON alone."""
     with readable_errors():
         for path in (*tuning_pages.write(RESULTS), *rendering.everything(RESULTS, Path())):
+            _print_written(path)
+
+
+@app.command("cards")
+def write_cards(
+    artifacts: Annotated[
+        Path, typer.Option(help="Directory of the artifacts, with serving.toml.")
+    ] = Path("artifacts"),
+) -> None:
+    """Write the model card of every served artifact, from it and the stored studies."""
+    with readable_errors():
+        for path in cards.write(artifacts, RESULTS):
             _print_written(path)
 
 

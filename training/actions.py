@@ -239,9 +239,10 @@ def _write_cards(trained: Sequence[Manifest], output: Path) -> None:
         _console.print(f"No model cards: {error}", markup=False, soft_wrap=True)
         return
     for manifest in trained:
-        is_served = output / manifest.model / manifest.variant in served
-        if is_served and builtin_card.has_card(manifest):
-            _console.print(f"Card: {builtin_card.write(manifest)}", markup=False, soft_wrap=True)
+        directory = output / manifest.model / manifest.variant
+        if directory in served and builtin_card.has_card(manifest):
+            card = builtin_card.write(manifest, directory)
+            _console.print(f"Card: {card}", markup=False, soft_wrap=True)
 
 
 def evaluate_artifact(

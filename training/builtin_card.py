@@ -1,17 +1,18 @@
-"""The model card of a served built-in variant, made of its manifest alone."""
+"""The model card of a served built-in variant, as far as its manifest goes.
+
+``make cards`` writes it again with what the studies measured.
+"""
 
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final
 
+from dandelion.evaluation_file import CARD_FILE
 from dandelion.manifest import Manifest
 
 from .cache import write_atomically
 from .quality.metrics import METRICS
 from .tables import COLUMNS, as_markdown, figure, markdown_table
-
-CARDS: Final = Path("docs/models")
-"""The directory of the cards, one per model."""
 
 QUEUE_RECALL: Final = 0.2
 """A model that finds a smaller share is for queues that people read, not for removal."""
@@ -23,14 +24,9 @@ _FOLDS: Final = {
 }
 
 
-def path_of(model: str, directory: Path = CARDS) -> Path:
-    """Return the path of a model's card."""
-    return directory / f"{model}.md"
-
-
-def write(manifest: Manifest, directory: Path = CARDS) -> Path:
-    """Write the card of an artifact, and return its path."""
-    path = path_of(manifest.model, directory)
+def write(manifest: Manifest, directory: Path) -> Path:
+    """Write the card of an artifact next to it, and return its path."""
+    path = directory / CARD_FILE
     write_atomically(path, page(manifest).encode())
     return path
 
@@ -42,7 +38,12 @@ def has_card(manifest: Manifest) -> bool:
 
 def page(manifest: Manifest) -> str:
     """Return the card of an artifact, in Markdown."""
-    parts = [_heading(manifest), _purpose(manifest)]
+    return "\n".join([_heading(manifest), purpose(manifest), figures(manifest)])
+
+
+def figures(manifest: Manifest) -> str:
+    """Return the sections about its threshold, quality and training."""
+    parts = []
     if manifest.threshold is not None:
         parts += [_threshold(manifest), _by_source(manifest), _long_texts(manifest)]
     parts += [_quality(manifest), _training(manifest)]
@@ -54,12 +55,13 @@ def _heading(manifest: Manifest) -> str:
     return f"""\
 # {manifest.model}
 
-Written by `make train-all` from `artifacts/{manifest.model}/{manifest.variant}/model.json`; do not
-edit it. Variant `{manifest.variant}`, version `{manifest.version}`. Labels: {labels}.
+Written by `make train-all` from `model.json`; do not edit it. `make cards` adds what the studies
+measured. Variant `{manifest.variant}`, version `{manifest.version}`. Labels: {labels}.
 """
 
 
-def _purpose(manifest: Manifest) -> str:
+def purpose(manifest: Manifest) -> str:
+    """Return the sections on what it is for, and what it is not for."""
     parts = [f"## What it is for\n\n{manifest.config['about'].strip()}\n"]
     if queues := list(_low_recalls(manifest)):
         listed = "; ".join(queues)

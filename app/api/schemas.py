@@ -234,6 +234,10 @@ class ModelDetails(ModelSummary):
     config: dict[str, Any]
     library_versions: dict[str, str]
     timings: dict[str, Any]
+    evaluation: dict[str, Any] | None = Field(
+        description="The facts of the model card: metrics over seeds, transfer, robustness, "
+        "operating points, precision at base rates; null where no study was made."
+    )
 
 
 class Health(BaseModel):

@@ -69,4 +69,5 @@ def _facts(served: Served) -> dict[str, Any]:
         ],
         "default_policy": served.policies.default_name,
         "engine": served.classifier.engine,
+        "evaluation": served.evaluation,
     }

@@ -6,8 +6,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from types import MappingProxyType
+from typing import Any
 
-from dandelion import ArtifactError, Classifier, ServingError
+from dandelion import ArtifactError, Classifier, ServingError, evaluation_file
 from dandelion.engines.choice import EngineChoice
 from dandelion.manifest import Manifest, check_model, load_manifest
 from dandelion.serving import ModelChoice
@@ -28,11 +29,13 @@ class Served:
         classifier: its artifact, loaded, checked and warmed up.
         metrics: its series.
         policies: how it decides where its own threshold does not.
+        evaluation: what `dandelion.evaluation_file` holds about it; None if there is none.
     """
 
     classifier: Classifier
     metrics: ModelMetrics
     policies: Policies
+    evaluation: Mapping[str, Any] | None = None
 
     @property
     def manifest(self) -> Manifest:
@@ -114,7 +117,8 @@ class Registry:
                 self._skip(model, error)
                 continue
             classifier.scores(["warm up"])
-            served[model] = Served(classifier, self._model_metrics[model], policies)
+            evaluation = _evaluation_of(self._chosen[model].directory, classifier.manifest)
+            served[model] = Served(classifier, self._model_metrics[model], policies, evaluation)
             self._metrics.loaded(classifier.manifest, time.perf_counter() - started)
         self._check_that_one_is_left()
         self._served = MappingProxyType(served)
@@ -167,3 +171,15 @@ def _manifest_of(model: str, directory: Path) -> Manifest:
     manifest = load_manifest(directory)
     check_model(manifest, model, directory)
     return manifest
+
+
+def _evaluation_of(directory: Path, manifest: Manifest) -> Mapping[str, Any] | None:
+    """Read what is known about an artifact; a model is served without it."""
+    try:
+        return evaluation_file.read(directory, manifest)
+    except (OSError, ValueError) as error:
+        _log.warning(
+            "evaluation unavailable",
+            extra={"model": manifest.model, "reason": f"{directory}: {error}"},
+        )
+        return None

@@ -23,11 +23,12 @@ _LOSS_TITLES = {
 
 _WIDTH: Final = 100
 # Blocks of Markdown whose lines stay as they are.
-_LAID_OUT = ("|", "#", "!", "```", "<!--")
+_LAID_OUT = ("|", "#", "!", "```", "<!--", "- ")
 
 
 def reflow(text: str) -> str:
-    """Wrap the paragraphs of a page in Markdown; tables, headings, images and code stay.
+    """Wrap the paragraphs of a page in Markdown; tables, lists, headings, images and code
+    stay.
 
     Example:
         >>> reflow("Figures\\nput in.\\n\\n| a |\\n| b |\\n")

@@ -4,16 +4,20 @@ import re
 import subprocess
 import sys
 import tomllib
+from dataclasses import asdict
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-from dandelion import Classifier
-from dandelion.manifest import load_manifest
-from study import rendering, results, storage, tuning_pages
+from dandelion import Classifier, serving
+from dandelion import artifact as artifacts
+from dandelion.evaluation_file import CARD_FILE, EVALUATION_FILE
+from dandelion.manifest import load_manifest, to_json
+from study import cards, rendering, results, storage, tuning_pages
 from study.baselines import BASELINES
-from study.pages import readme
+from study.evaluation import evaluation_of
+from study.pages import card, readme
 from study.schema.results import LearningCurves, Results, Row
 from study.schema.robustness import Robustness
 from study.schema.studies import Ablations, FinerLabels, Imbalance, Sensitivity
@@ -236,3 +240,13 @@ def test_training_makes_a_committed_artifact_again(data_dir: Path, tmp_path: Pat
     for metric in ("accuracy", "auroc", "average_precision"):
         found = again.metrics["test"][FITTED][metric]
         assert found == pytest.approx(committed.metrics["test"][FITTED][metric], abs=0.005)
+
+
+def test_cards_are_those_of_the_served_artifacts_and_the_stored_figures() -> None:
+    studies = cards.stored(DIRECTORY)
+    for place in serving.read(ARTIFACTS, {}).values():
+        artifact = artifacts.load(place)
+        evaluation = evaluation_of(artifact, studies)
+        assert (place / EVALUATION_FILE).read_bytes() == to_json(asdict(evaluation))
+        page = card.page(evaluation, artifact.manifest)
+        assert (place / CARD_FILE).read_text(encoding="utf-8") == page

@@ -6,11 +6,9 @@ from typing import Any
 
 import pytest
 
-from dandelion import serving
-from dandelion.manifest import Manifest, load_manifest
+from dandelion.manifest import Manifest
 from training import builtin_card
 
-from ..conftest import ROOT
 from ..dandelion.examples import THREE, make_artifact
 
 RATES = {"negatives": 4000, "false_positive_rate": 0.0095, "positives": 600, "recall": 0.8765}
@@ -119,14 +117,6 @@ def test_a_card_needs_a_purpose(tmp_path: Path) -> None:
     assert builtin_card.has_card(manifest())
     assert not builtin_card.has_card(manifest(config={"about": ""}))
     assert not builtin_card.has_card(make_artifact().manifest)
-    path = builtin_card.write(manifest(), tmp_path / "models")
-    assert path == tmp_path / "models" / "spam.md"
+    path = builtin_card.write(manifest(), tmp_path)
+    assert path == tmp_path / "MODEL_CARD.md"
     assert path.read_text(encoding="utf-8") == builtin_card.page(manifest())
-
-
-def test_committed_cards_are_those_of_the_served_artifacts() -> None:
-    served = [load_manifest(path) for path in serving.read(ROOT / "artifacts", {}).values()]
-    expected = {one.model: builtin_card.page(one) for one in served if builtin_card.has_card(one)}
-    directory = ROOT / builtin_card.CARDS
-    found = {path.stem: path.read_text(encoding="utf-8") for path in directory.glob("*.md")}
-    assert found == expected

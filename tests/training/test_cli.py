@@ -427,8 +427,8 @@ def test_train_all_fits_folds_before_the_variants_that_need_them(
     folds = [f"tiny/folded, fold {number}" for number in range(1, 6)]
     assert rounds == [[*folds, "tiny/plain"], ["tiny/folded"]]
     assert done.output.startswith("Training 2 variants and 5 folds, 2 at a time. All of them take ")
-    card = tmp_path / "docs" / "models" / "tiny.md"
-    assert "Card: docs/models/tiny.md" in done.output
+    card = tmp_path / "artifacts" / "tiny" / "folded" / "MODEL_CARD.md"
+    assert "Card: artifacts/tiny/folded/MODEL_CARD.md" in done.output
     folded = load_manifest(tmp_path / "artifacts" / "tiny" / "folded")
     assert card.read_text(encoding="utf-8") == builtin_card.page(folded)
     assert "## What it is for\n\nTests.\n" in card.read_text(encoding="utf-8")

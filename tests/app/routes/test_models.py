@@ -50,7 +50,7 @@ def test_details_are_those_of_the_artifact(client: TestClient, settings: Setting
         written = dict.fromkeys(added) | written
         assert details["engine"] == Classifier.load(directory).engine
         assert details["calibrated"] == (written["calibration"] is not None)
-        ours = {"version", "engine", "calibrated", "policies", "default_policy"}
+        ours = {"version", "engine", "calibrated", "policies", "default_policy", "evaluation"}
         for name in set(details) - ours:
             assert details[name] == written[name], name
         assert {"metrics", "loss", "dataset", "protocol", "seed", "config"} <= set(details)

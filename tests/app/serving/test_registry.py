@@ -1,5 +1,6 @@
 """Loading the served models."""
 
+import json
 import shutil
 from dataclasses import replace
 from pathlib import Path
@@ -13,7 +14,9 @@ from app.serving.registry import Registry
 from app.settings import Settings
 from app.telemetry.metrics import Metrics
 from dandelion import ArtifactError, artifact, serving
+from dandelion.evaluation_file import EVALUATION_FILE
 from dandelion.installation import SERVING_FILE
+from dandelion.manifest import load_manifest
 
 from ...conftest import ROOT, StartService
 from ..contract import assert_problem
@@ -140,3 +143,24 @@ def test_a_service_without_a_damaged_model(
     assert line["level"] == "ERROR"
     assert "mood/tiny/golden.json: damaged: its checksum differs" in str(line["reason"])
     assert 'dandelion_model_available{model="mood"} 0.0\n' in service.get("/metrics").text
+
+
+def test_the_details_have_the_evaluation_of_the_artifact(
+    two_models: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    place = two_models / "spam" / "tiny"
+    evaluation = {
+        "format": "dandelion-evaluation",
+        "format_version": 1,
+        "content_hash": load_manifest(place).content_hash,
+        "test_metrics": {"auroc": 0.5},
+    }
+    (place / EVALUATION_FILE).write_text(json.dumps(evaluation))
+    (two_models / "mood" / "tiny" / EVALUATION_FILE).write_text("{}")
+    with TestClient(create_app(Settings(artifacts=two_models))) as client:
+        assert client.get("/models/spam").json()["evaluation"] == evaluation
+        assert client.get("/models/mood").json()["evaluation"] is None
+        assert "evaluation" not in client.get("/models").json()["models"][0]
+    (record,) = [one for one in caplog.records if one.message == "evaluation unavailable"]
+    assert (record.levelname, record.__dict__["model"]) == ("WARNING", "mood")
+    assert "its 'format' is not 'dandelion-evaluation'" in record.__dict__["reason"]
