@@ -59,13 +59,13 @@ def _facts(served: Served) -> dict[str, Any]:
         "policies": [
             {
                 "name": name,
-                "operating_point": policy.operating_point,
-                "threshold": policy.threshold,
-                "review": choice.review,
-                "review_threshold": policy.review,
-                "prior": policy.prior,
+                "operating_point": found.policy.operating_point,
+                "threshold": found.policy.threshold,
+                "review": found.choice.review,
+                "review_threshold": found.policy.review,
+                "prior": found.policy.prior,
             }
-            for name, (choice, policy) in served.policies.resolved.items()
+            for name, found in served.policies.configured.items()
         ],
         "default_policy": served.policies.default_name,
         "engine": served.classifier.engine,

@@ -2,23 +2,15 @@
 
 from collections import OrderedDict
 from collections.abc import Callable, Hashable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import partial
 from threading import Lock
 from typing import Any, Final, NamedTuple
 
-from dandelion import (
-    Classifier,
-    InfeasibleError,
-    OperatingPointError,
-    Policy,
-    PolicyError,
-    PolicyFileError,
-    ServingError,
-    ThresholdError,
-)
+from dandelion import Classifier, InfeasibleError, OperatingPointError, PolicyError
+from dandelion.configured_policies import ConfiguredPolicy, resolve_configured
 from dandelion.decision import operating_points
-from dandelion.decision.policy import Basis, PolicyChoice, resolve, with_review
+from dandelion.decision.policy import Basis, PolicyChoice, resolve
 from dandelion.decision.rule import Decision
 from dandelion.serving import ModelChoice
 
@@ -40,15 +32,6 @@ class _Refusal(NamedTuple):
     members: Mapping[str, Any]
 
 
-@dataclass(frozen=True, slots=True)
-class _Configured:
-    """A policy of ``serving.toml``."""
-
-    choice: PolicyChoice
-    basis: Basis
-    decision: Decision
-
-
 class Policies:
     """The policies of one model. Threads may share it.
 
@@ -63,25 +46,22 @@ class Policies:
     def __init__(self, classifier: Classifier, choice: ModelChoice) -> None:
         self._own = classifier.decision
         self._basis = classifier.basis() if self._own.is_binary else None
-        self._configured = {name: _resolve(classifier, choice, name) for name in choice.policies}
+        self._configured = {
+            name: resolve_configured(classifier, choice, name) for name in choice.policies
+        }
+        self._decisions = {
+            name: self._own.under(configured.policy)
+            for name, configured in self._configured.items()
+        }
         self.default_name = choice.default_policy
         self._is_plain = self._own.is_binary and self.default_name is None
         self._kept: OrderedDict[Hashable, Decision | _Refusal] = OrderedDict()
         self._changing = Lock()
 
     @property
-    def default(self) -> Decision | None:
-        """What decides on a request that asks for nothing, if it is not the model's threshold."""
-        return None if self.default_name is None else self._configured[self.default_name].decision
-
-    @property
-    def resolved(self) -> Mapping[str, tuple[PolicyChoice, Policy]]:
-        """Each configured policy: as configured, and as fitted."""
-        found = {}
-        for name, configured in self._configured.items():
-            assert configured.decision.policy is not None  # noqa: S101
-            found[name] = configured.choice, configured.decision.policy
-        return found
+    def configured(self) -> Mapping[str, ConfiguredPolicy]:
+        """The policies of ``serving.toml``."""
+        return self._configured
 
     def find(
         self,
@@ -164,7 +144,7 @@ class Policies:
         if configured is None:
             raise errors.unknown_policy([*self._configured])
         if prior is None:
-            return configured.decision
+            return self._decisions[name]
         if configured.choice.prior is not None:
             raise errors.prior_of_policy(name)
         if configured.basis.calibration is None:
@@ -216,28 +196,3 @@ def _decision(kept: Decision | _Refusal) -> Decision:
     if isinstance(kept, _Refusal):
         raise errors.invalid_field(kept.pointer, kept.detail, kept.members)
     return kept
-
-
-def _resolve(classifier: Classifier, choice: ModelChoice, name: str) -> _Configured:
-    """Fit a policy of ``serving.toml``.
-
-    Raises:
-        ServingError: it cannot be fitted.
-    """
-    policy = choice.policies[name]
-    table = f"{choice.file}: [models.{classifier.manifest.model}.policies.{name}]"
-    key = "calibration"
-    try:
-        basis = classifier.basis(policy.calibration)
-        key = _POINT
-        if policy.prior is not None and basis.calibration is None:
-            key = "prior"
-        found = resolve(replace(policy, review=None), basis, name=name)
-        if policy.review is not None:
-            key = "review"
-            found = with_review(found, policy.review, basis)
-        return _Configured(policy, basis, classifier.decision.under(found))
-    except ThresholdError as error:
-        raise ServingError(f"{table} {error}") from error
-    except (InfeasibleError, OperatingPointError, PolicyError, PolicyFileError) as error:
-        raise ServingError(f"{table} {key}: {error}") from error

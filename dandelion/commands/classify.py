@@ -5,31 +5,18 @@ import re
 import sys
 from collections.abc import Iterator, Sequence
 from functools import lru_cache
-from typing import Annotated, Final
+from typing import Annotated
 
 import typer
 
 from ..classifier import Classifier
 from ..decision.prediction import Prediction
-from ..installation import default_artifacts
-from ..json_values import quoted
+from ..installation import SERVING_FILE, default_artifacts
 from ..lines import read_lines
 from .artifacts import ArtifactsOption, choose
 from .errors import InputError, check_output, readable_errors
-
-# The numbers that JSON has: no digits of other scripts, no NaN.
-_NUMBER: Final = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)(e[+-]?\d+)?", re.ASCII | re.IGNORECASE)
-
-
-def _threshold(text: str) -> float:
-    """Parse a threshold.
-
-    Raises:
-        BadParameter: it is not a number in [0, 1].
-    """
-    if not _NUMBER.fullmatch(text) or not 0 <= float(text) <= 1:
-        raise typer.BadParameter(f"{quoted(text)} is not a number in [0, 1].")
-    return float(text)
+from .in_force import Asked, policy_in_force
+from .numbers import parse_prior, parse_threshold
 
 
 def classify(  # noqa: PLR0913, PLR0917
@@ -41,9 +28,32 @@ def classify(  # noqa: PLR0913, PLR0917
     threshold: Annotated[
         float | None,
         typer.Option(
-            parser=_threshold,
+            parser=parse_threshold,
             metavar="NUMBER",
             help="Positive at score >= threshold. Default: the model's.",
+        ),
+    ] = None,
+    policy: Annotated[
+        str | None,
+        typer.Option(
+            metavar="NAME",
+            help=f"Policy of the model in {SERVING_FILE}. Default: its default policy, if any.",
+        ),
+    ] = None,
+    operating_point: Annotated[
+        str | None,
+        typer.Option(
+            metavar="POINT",
+            help="What the threshold is fitted to: macro_f1, f1, 'cost(fp=1,fn=20)', "
+            "'precision>=0.95', 'recall>=0.9', 'fpr<=0.005', 'rate<=0.02'.",
+        ),
+    ] = None,
+    prior: Annotated[
+        float | None,
+        typer.Option(
+            parser=parse_prior,
+            metavar="NUMBER",
+            help="Share of positive texts in your traffic; corrects the scores.",
         ),
     ] = None,
     variant: Annotated[
@@ -57,9 +67,10 @@ def classify(  # noqa: PLR0913, PLR0917
 ) -> None:
     """Classify texts.
 
-    Writes a line with label and score, separated by a tab, for each text, in their order. The score
-    is empty if a text has no word, and so nothing to judge. In a label, tabs, line breaks and
-    backslashes are escaped: \\t, \\n, \\\\.
+    Writes a line with label and score, separated by a tab, for each text, in their order; the score
+    is - for a text without content. Under a policy or an operating point the decision follows:
+    positive, review, negative or none. In a label, tabs, line breaks and backslashes are escaped:
+    \\t, \\n, \\\\.
 
     Without TEXT, standard input is read: one text per line, UTF-8, classified as it arrives, in
     constant memory. Other users of a machine can see the arguments of a command: pass private texts
@@ -67,19 +78,37 @@ def classify(  # noqa: PLR0913, PLR0917
     """
     with readable_errors():
         check_output()
-        classifier = Classifier.load(choose(artifacts or default_artifacts(), model, variant))
-        classifier.decision.at(threshold)  # refuse a wrong threshold before reading anything
+        directory = artifacts or default_artifacts()
+        classifier = Classifier.load(choose(directory, model, variant))
+        # Before anything is read: what is wrong is refused at once.
+        asked = Asked(threshold, policy, operating_point, prior)
+        in_force = policy_in_force(classifier, directory, asked, is_served=variant is None)
+        write = _as_json if as_json else _as_columns
+        if in_force is None:
+            classifier.decision.at(threshold)
+        else:
+            threshold = None
+            if in_force.names_decisions and not as_json:
+                write = _as_columns_with_decision
         batches = iter([_arguments(texts)]) if texts else _lines()
         for batch in batches:
-            predictions = classifier.classify(batch, threshold)
-            written = "".join(map(_as_json if as_json else _as_columns, predictions))
+            predictions = classifier.classify(batch, threshold, policy=in_force)
+            written = "".join(map(write, predictions))
             sys.stdout.buffer.write(written.encode())
             sys.stdout.buffer.flush()
 
 
 def _as_columns(prediction: Prediction) -> str:
-    score = "" if prediction.score is None else f"{prediction.score:.4f}"
-    return f"{_escaped(prediction.label)}\t{score}\n"
+    return f"{_label_and_score(prediction)}\n"
+
+
+def _as_columns_with_decision(prediction: Prediction) -> str:
+    return f"{_label_and_score(prediction)}\t{prediction.decision}\n"
+
+
+def _label_and_score(prediction: Prediction) -> str:
+    score = "-" if prediction.score is None else f"{prediction.score:.4f}"
+    return f"{_escaped(prediction.label)}\t{score}"
 
 
 @lru_cache

@@ -8,10 +8,13 @@ from typing import Final
 
 import typer
 
+from ..decision.operating_points import InfeasibleError, OperatingPointError
+from ..decision.policy import PolicyError
 from ..decision.rule import ThresholdError
 from ..engines.library import KernelError
 from ..lines import LineError
 from ..manifest import ArtifactError
+from ..policy_file import PolicyFileError
 from ..serving import ServingError
 
 FAILED: Final = 1
@@ -38,15 +41,17 @@ def readable_errors() -> Iterator[None]:
         yield
         if sys.stdout is not None:
             sys.stdout.flush()
-    except (UsageError, ThresholdError) as error:
+    except (UsageError, ThresholdError, OperatingPointError, PolicyError) as error:
         typer.echo(f"error: {error}", err=True)
         raise typer.Exit(WRONG_USAGE) from error
     except (
         InputError,
         OutputError,
         ArtifactError,
+        InfeasibleError,
         KernelError,
         LineError,
+        PolicyFileError,
         ServingError,
     ) as error:
         typer.echo(f"error: {error}", err=True)

@@ -85,6 +85,14 @@ def make_artifact(
     return replace(artifact, golden=Golden(TEXTS, tuple(scores.tolist())))
 
 
+def make_evidence(seed: int = 0) -> Evidence:
+    """Draw evidence of two sources, near the logits of `make_artifact`; half of it is positive."""
+    rng = np.random.default_rng(seed)
+    labels = np.arange(2000) % 2
+    logits = rng.normal(2 * labels - 1.5, 0.5)
+    return Evidence.of(logits, labels, np.arange(2000) // 2 % 2, ["sms", "tweets"])
+
+
 def make_grams(texts: Sequence[Sequence[int]], families: int = 3) -> GramBatch:
     """Create a batch from the grams of each text, distributed over families, which leaves gaps."""
     places = [-(-len(grams) // families) for grams in texts]

@@ -9,7 +9,6 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pytest
 from fastapi.testclient import TestClient
 
@@ -19,10 +18,9 @@ from dandelion import ArtifactError, Classifier, Prediction, ServingError
 from dandelion.artifact import save
 from dandelion.decision import operating_points
 from dandelion.decision.calibration import Calibration
-from dandelion.decision.evidence import Evidence
 from dandelion.policy_file import PolicyFile
 
-from ...dandelion.examples import FEATURES, THREE, make_artifact
+from ...dandelion.examples import FEATURES, THREE, make_artifact, make_evidence
 from ..conftest import connect
 from ..contract import assert_problem
 
@@ -50,18 +48,10 @@ calibration = "ours.json"
 """
 
 
-def evidence(seed: int) -> Evidence:
-    """Return evidence near the logits of the made-up network."""
-    rng = np.random.default_rng(seed)
-    labels = np.arange(2000) % 2
-    logits = rng.normal(2 * labels - 1.5, 0.5)
-    return Evidence.of(logits, labels, np.arange(2000) // 2 % 2, ["sms", "tweets"])
-
-
 @pytest.fixture(scope="module")
 def artifacts(tmp_path_factory: pytest.TempPathFactory) -> Path:
     directory = tmp_path_factory.mktemp("policies")
-    spam = make_artifact(features=FEATURES, calibration=PLATT, evidence=evidence(0))
+    spam = make_artifact(features=FEATURES, calibration=PLATT, evidence=make_evidence())
     point = replace(spam.manifest, operating_point="macro_f1")
     manifest = save(replace(spam, manifest=point), directory / "spam" / "tiny")
     bare = make_artifact()
@@ -70,8 +60,10 @@ def artifacts(tmp_path_factory: pytest.TempPathFactory) -> Path:
     now = datetime.now(UTC).isoformat()
     names = ("spam", "tiny", manifest.content_hash)
     steeper = Calibration("platt", 3.0, 3.0, 0.5)
-    PolicyFile(*names, now, 2000, steeper, evidence(1)).write(directory / "ours.json")
-    PolicyFile(*names[:2], "0" * 64, now, 2000, None, evidence(1)).write(directory / "other.json")
+    PolicyFile(*names, now, 2000, steeper, make_evidence(1)).write(directory / "ours.json")
+    PolicyFile(*names[:2], "0" * 64, now, 2000, None, make_evidence(1)).write(
+        directory / "other.json"
+    )
     (directory / "serving.toml").write_text(SERVING)
     return directory
 

@@ -1,0 +1,74 @@
+"""The policy that a command line asks for."""
+
+from dataclasses import replace
+from pathlib import Path
+from typing import NamedTuple
+
+from ..classifier import Classifier
+from ..configured_policies import resolve_configured
+from ..decision.policy import Policy, resolve
+from ..json_values import quoted
+from ..serving import ModelChoice, choices
+from .errors import UsageError
+
+
+class Asked(NamedTuple):
+    """What the options say about decisions; None where they say nothing."""
+
+    threshold: float | None
+    policy: str | None
+    operating_point: str | None
+    prior: float | None
+
+
+def policy_in_force(
+    classifier: Classifier, artifacts: Path, asked: Asked, *, is_served: bool
+) -> Policy | None:
+    """Return what decides, as the service would choose it; None for a threshold alone.
+
+    Args:
+        classifier: of the model.
+        artifacts: the directory with ``serving.toml``.
+        asked: the options.
+        is_served: whether the variant is the one that is served, so that its default policy
+            applies.
+
+    Raises:
+        UsageError: two options exclude one another, or there is no such policy.
+        ServingError: ``serving.toml`` is invalid, or the policy cannot be fitted.
+        PolicyError, InfeasibleError, OperatingPointError: see `Classifier.policy`.
+        ThresholdError: the model has more than two labels.
+    """
+    options = {
+        "--threshold": asked.threshold,
+        "--policy": asked.policy,
+        "--operating-point": asked.operating_point,
+    }
+    given = [name for name, value in options.items() if value is not None]
+    if len(given) > 1:
+        raise UsageError(f"{given[0]} and {given[1]} exclude one another; give one of them")
+    choice, name = None, asked.policy
+    if asked.policy is not None or (is_served and not given):
+        choice = choices(artifacts, {}).get(classifier.manifest.model)
+        name = name or (choice.default_policy if choice else None)
+    if name is not None:
+        return _configured(classifier, choice, name, asked.prior)
+    if asked.operating_point is None and asked.prior is None:
+        return None
+    return classifier.policy(asked.operating_point, threshold=asked.threshold, prior=asked.prior)
+
+
+def _configured(
+    classifier: Classifier, choice: ModelChoice | None, name: str, prior: float | None
+) -> Policy:
+    if choice is None or name not in choice.policies:
+        known = ", ".join(choice.policies) if choice else ""
+        raise UsageError(
+            f"{classifier.manifest.model} has no policy {quoted(name)}. Policies: {known or 'none'}"
+        )
+    found = resolve_configured(classifier, choice, name)
+    if prior is None:
+        return found.policy
+    if found.choice.prior is not None:
+        raise UsageError(f"the policy {name} has a prior of its own; leave out --prior")
+    return resolve(replace(found.choice, prior=prior), found.basis, name=name)
