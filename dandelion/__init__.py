@@ -16,6 +16,8 @@ from .decision.policy import Policy, PolicyError
 from .decision.prediction import Prediction
 from .decision.rule import Decision, ThresholdError
 from .engines.library import KernelError
+from .evaluation import Evaluation, evaluate
+from .labelled import EvaluationError
 from .manifest import ArtifactError
 from .policy_file import PolicyFileError
 from .serving import ServingError
@@ -25,6 +27,8 @@ __all__ = [
     "ArtifactError",
     "Classifier",
     "Decision",
+    "Evaluation",
+    "EvaluationError",
     "InfeasibleError",
     "KernelError",
     "Notice",
@@ -36,4 +40,5 @@ __all__ = [
     "ServingError",
     "TableError",
     "ThresholdError",
+    "evaluate",
 ]

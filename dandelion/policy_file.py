@@ -9,9 +9,9 @@ import datetime
 import json
 import re
 from collections.abc import Mapping
-from dataclasses import MISSING, asdict, dataclass, fields
+from dataclasses import asdict, dataclass, fields
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, Self
 
 from .decision import evidence as evidence_module
 from .decision.calibration import Calibration
@@ -22,10 +22,10 @@ from .json_values import (
     COUNT,
     INTEGER,
     NUMBER,
+    SHARE,
     STRING,
     Check,
     is_a,
-    is_number,
     loads,
     quoted,
 )
@@ -44,6 +44,36 @@ class PolicyFileError(Exception):
 
     The message is one sentence that names the file.
     """
+
+
+@dataclass(frozen=True, slots=True)
+class RecordedPoint:
+    """An operating point as it was fitted on the evidence, for people.
+
+    Attributes:
+        point: in the grammar.
+        logit: the threshold, uncalibrated.
+        promised: whether its constraints hold with a confidence of 95 %.
+        prior: the share of positive texts that precision and rate are for.
+        recall: share of the positive texts that are flagged.
+        fpr: share of the harmless texts that are flagged.
+        precision: share of the flagged texts that are positive.
+        rate: share of all texts that are flagged.
+    """
+
+    point: str
+    logit: float
+    promised: bool
+    prior: float
+    recall: Interval
+    fpr: Interval
+    precision: Interval
+    rate: Interval
+
+    @classmethod
+    def of(cls, fitted: FittedPoint) -> Self:
+        """Record a fitted point."""
+        return cls(**{field.name: getattr(fitted, field.name) for field in fields(cls)})
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,7 +99,7 @@ class PolicyFile:
     texts: int
     calibration: Calibration | None
     evidence: Evidence
-    points: tuple[FittedPoint, ...] = ()
+    points: tuple[RecordedPoint, ...] = ()
 
     def check_artifact(self, content_hash: str, path: Path) -> None:
         """Check that the file was made with an artifact: logits of another one differ.
@@ -176,36 +206,28 @@ def _calibration(values: object) -> Calibration | None:
 _INTERVALS: Final = {"recall", "fpr", "precision", "rate"}
 
 
-def _point(values: Mapping[str, Any]) -> FittedPoint:
-    known = fields(FittedPoint)
-    _check_names(values, {field.name for field in known}, "a point")
+def _point(values: Mapping[str, Any]) -> RecordedPoint:
+    _check_names(values, {field.name for field in fields(RecordedPoint)}, "a point")
     found = dict(values)
-    for field in known:
-        place = f"'points' → {field.name!r}"
-        value = values[field.name]
-        if field.name in _INTERVALS:
-            if not isinstance(value, dict):
-                raise ValueError(f"expected that {place} is an object")
-            _check_names(value, {"estimate", "lower", "upper"}, place)
-            for one in value.values():
-                NUMBER(one, place)
-            found[field.name] = Interval(**value)
-        elif value is not None or field.default is MISSING:
-            _POINT_TYPES.get(field.name, NUMBER)(value, place)
-    if values["plateau"] is not None:
-        found["plateau"] = tuple(values["plateau"])
-    return FittedPoint(**found)
+    for name, value in values.items():
+        place = f"'points' → {name!r}"
+        if name not in _INTERVALS:
+            _POINT_TYPES[name](value, place)
+            continue
+        if not isinstance(value, dict):
+            raise ValueError(f"expected that {place} is an object")  # noqa: TRY004 - see `_parse`
+        _check_names(value, {"estimate", "lower", "upper"}, place)
+        for share in value.values():
+            SHARE(share, place)
+        found[name] = Interval(**value)
+    return RecordedPoint(**found)
 
 
 _POINT_TYPES: Final[Mapping[str, Check]] = {
     "point": STRING,
+    "logit": NUMBER,
     "promised": is_a("true or false", lambda value: isinstance(value, bool)),
-    "negatives": COUNT,
-    "positives": COUNT,
-    "plateau": is_a(
-        "two numbers",
-        lambda value: isinstance(value, list) and len(value) == 2 and all(map(is_number, value)),
-    ),
+    "prior": SHARE,
 }
 
 

@@ -57,6 +57,7 @@ __all__ = [
     "OperatingPointError",
     "Quantity",
     "Requirement",
+    "at",
     "curve",
     "fit",
     "harmless_texts",
@@ -366,6 +367,20 @@ def curve(
         FittedPoint(point="", promised=False, band=Band(recall[at], fpr[at]), **facts[at])
         for at in range(len(chosen))
     ]
+
+
+def at(evidence: Evidence, logit: float, *, prior: float | None = None) -> FittedPoint:
+    """Return what a threshold does, without a promise: its ``point`` is empty.
+
+    Args:
+        evidence: held-out texts.
+        logit: the threshold, uncalibrated; between two points of the grid the upper one counts,
+            beyond the grid its end.
+        prior: the share of positive texts, for precision and rate; None for the evidence's.
+    """
+    position = min(int(np.searchsorted(GRID, logit)), len(GRID) - 1)
+    (facts,) = _described(evidence, np.array([position]), prior)
+    return FittedPoint(point="", promised=False, **facts)
 
 
 def _described(

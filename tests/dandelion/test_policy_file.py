@@ -12,18 +12,19 @@ import pytest
 
 from dandelion.decision.calibration import Calibration
 from dandelion.decision.evidence import Evidence
-from dandelion.decision.operating_points import FittedPoint, Interval
+from dandelion.decision.operating_points import Interval
 from dandelion.policy_file import (
     MAX_POLICY_BYTES,
     PolicyFile,
     PolicyFileError,
+    RecordedPoint,
     read_policy_file,
 )
 
 HASH = "0123456789abcdef" * 4
 SHARE = Interval(0.5, 0.25, 0.75)
-POINT = FittedPoint("fpr<=0.01", 1.5, True, SHARE, SHARE, SHARE, SHARE, 0.01, 400, 100)
-CRITERION = replace(POINT, point="macro_f1", promised=False, plateau=(1.0, 2.0))
+POINT = RecordedPoint("fpr<=0.01", 1.5, True, 0.01, SHARE, SHARE, SHARE, SHARE)
+CRITERION = replace(POINT, point="macro_f1", promised=False)
 
 
 def evidence() -> Evidence:
@@ -84,7 +85,8 @@ def test_a_file_that_would_be_refused_is_not_written(tmp_path: Path) -> None:
         (lambda values: values["points"][0].pop("recall"), r"differ in \['recall'\]"),
         (lambda values: values["points"][0].update(promised=1), "'promised' is true or false"),
         (lambda values: values["points"][0]["recall"].update(lower=None), "is a number"),
-        (lambda values: values["points"][1].update(plateau=[1]), "'plateau' is two numbers"),
+        (lambda values: values["points"][0]["recall"].update(upper=1.1), "a number in .0, 1"),
+        (lambda values: values["points"][0].update(rate=1), "'rate' is an object"),
         (lambda values: values.update(points=[1]), "'points' is an array"),
     ],
 )

@@ -1,0 +1,101 @@
+"""What a policy means for a team: messages flagged and reviewed, hours, true and false alerts.
+
+The intervals are those of the evidence: how well the rates are known. That numbers vary from day to
+day comes on top of it.
+"""
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from .evidence import Evidence, cells
+from .operating_points import Interval, at
+
+_MINUTES_PER_HOUR = 60
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """A policy in numbers of messages, for a volume; each with its 95 % interval.
+
+    Attributes:
+        volume: messages.
+        prior: the share of positive ones.
+        flagged: messages at or above the threshold.
+        true_alerts: positive ones among them.
+        false_alerts: harmless ones among them.
+        missed: positive messages that are neither flagged nor for review.
+        in_review: messages in the review band; None without one.
+        found_in_review: positive ones among them; None without a band.
+        hours: of reviewers, for the band; without one, for all flagged messages.
+    """
+
+    volume: float
+    prior: float
+    flagged: Interval
+    true_alerts: Interval
+    false_alerts: Interval
+    missed: Interval
+    in_review: Interval | None
+    found_in_review: Interval | None
+    hours: Interval
+
+
+def plan(  # noqa: PLR0913
+    evidence: Evidence,
+    threshold: float,
+    *,
+    prior: float,
+    volume: float,
+    minutes: float,
+    review: float | None = None,
+) -> Plan:
+    """Count messages.
+
+    Args:
+        evidence: of the rates.
+        threshold: as an uncalibrated logit.
+        prior: the share of positive messages, in (0, 1).
+        volume: messages in a period, such as a day.
+        minutes: of a reviewer for a message.
+        review: the lower end of the review band, as a logit; None for no band.
+
+    Raises:
+        ValueError: the prior is out of range.
+    """
+    positive, harmless = volume * prior, volume * (1 - prior)
+    above = at(evidence, threshold, prior=prior)
+    lowest = above if review is None else at(evidence, review, prior=prior)
+    flagged = _times(volume, above.rate)
+    in_review = found_in_review = None
+    if review is not None:
+        band = at(_below(evidence, threshold), review, prior=prior)
+        in_review, found_in_review = _times(volume, band.rate), _times(positive, band.recall)
+    reached = _times(positive, lowest.recall)
+    return Plan(
+        volume,
+        prior,
+        flagged,
+        _times(positive, above.recall),
+        _times(harmless, above.fpr),
+        Interval(positive - reached.estimate, positive - reached.upper, positive - reached.lower),
+        in_review,
+        found_in_review,
+        _times(minutes / _MINUTES_PER_HOUR, flagged if in_review is None else in_review),
+    )
+
+
+def _times(factor: float, rate: Interval) -> Interval:
+    return Interval(factor * rate.estimate, factor * rate.lower, factor * rate.upper)
+
+
+def _below(evidence: Evidence, logit: float) -> Evidence:
+    """Return evidence in which no text at or above a logit is flagged: they are below the grid."""
+    first = int(cells(np.array([logit]))[0])
+    counts = {}
+    for source, table in evidence.counts.items():
+        moved = table.copy()
+        moved[:, 0] += moved[:, first:].sum(axis=1)
+        moved[:, first:] = 0
+        counts[source] = moved
+    return replace(evidence, counts=counts, bands=None)
