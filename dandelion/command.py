@@ -14,9 +14,13 @@ from typing import Annotated, Final, NamedTuple
 
 import typer
 
+from .commands import policy
 from .commands.classify import classify
 from .commands.errors import FAILED, UsageError, readable_errors, report
+from .commands.estimate_prior import estimate
+from .commands.evaluate import evaluate_model
 from .commands.models import models
+from .commands.sample import sample
 from .installation import install_command
 
 GROUP: Final = "dandelion.commands"
@@ -48,7 +52,7 @@ app = typer.Typer(
     help="Lightweight text classifiers for imbalanced data.",
     epilog=(
         "Exit codes: 0 success; 1 failure, such as a damaged artifact; 2 wrong usage, such as an "
-        "unknown model, variant or option."
+        "unknown model, variant or option; 3 `estimate-prior` cannot estimate."
     ),
 )
 
@@ -73,6 +77,10 @@ def _program(
 
 app.command()(models)
 app.command()(classify)
+app.command()(sample)
+app.command("evaluate")(evaluate_model)
+app.command("estimate-prior")(estimate)
+app.add_typer(policy.app, name="policy")
 
 
 def _join(entry: EntryPoint) -> None:

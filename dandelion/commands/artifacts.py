@@ -20,6 +20,12 @@ ArtifactsOption = Annotated[
         "one, else the models that came with the installation.",
     ),
 ]
+VariantOption = Annotated[
+    str | None,
+    typer.Option(
+        "--variant", metavar="NAME", help="Variant of the model. Default: the one that is served."
+    ),
+]
 
 
 def choose(artifacts: Path, model: str, variant: str | None) -> Path:

@@ -13,7 +13,7 @@ from ..classifier import Classifier
 from ..decision.prediction import Prediction
 from ..installation import SERVING_FILE, default_artifacts
 from ..lines import read_lines
-from .artifacts import ArtifactsOption, choose
+from .artifacts import ArtifactsOption, VariantOption, choose
 from .errors import InputError, check_output, readable_errors
 from .in_force import Asked, policy_in_force
 from .numbers import parse_prior, parse_threshold
@@ -56,10 +56,7 @@ def classify(  # noqa: PLR0913, PLR0917
             help="Share of positive texts in your traffic; corrects the scores.",
         ),
     ] = None,
-    variant: Annotated[
-        str | None,
-        typer.Option(metavar="NAME", help="Variant of the model. Default: the one that is served."),
-    ] = None,
+    variant: VariantOption = None,
     as_json: Annotated[
         bool, typer.Option("--json", help="Write one JSON object per text.")
     ] = False,

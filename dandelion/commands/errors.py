@@ -12,10 +12,12 @@ from ..decision.operating_points import InfeasibleError, OperatingPointError
 from ..decision.policy import PolicyError
 from ..decision.rule import ThresholdError
 from ..engines.library import KernelError
+from ..labelled import EvaluationError
 from ..lines import LineError
 from ..manifest import ArtifactError
 from ..policy_file import PolicyFileError
 from ..serving import ServingError
+from ..tables import TableError
 
 FAILED: Final = 1
 WRONG_USAGE: Final = 2
@@ -48,11 +50,13 @@ def readable_errors() -> Iterator[None]:
         InputError,
         OutputError,
         ArtifactError,
+        EvaluationError,
         InfeasibleError,
         KernelError,
         LineError,
         PolicyFileError,
         ServingError,
+        TableError,
     ) as error:
         typer.echo(f"error: {error}", err=True)
         raise typer.Exit(FAILED) from error

@@ -12,6 +12,7 @@ from ..installation import default_artifacts
 from ..manifest import MANIFEST_FILE, ArtifactError, Manifest, check_model, load_manifest
 from ..serving import read
 from .artifacts import ArtifactsOption
+from .columns import columns
 from .errors import check_output, readable_errors
 
 _LEGEND: Final = (
@@ -108,11 +109,4 @@ def _table(listed: Sequence[_Listed]) -> str:
         size, labels = f"{one.bytes / 1e6:.1f} MB", str(len(one.labels))
         metrics = map(_figure, (one.macro_f1, one.mcc, one.auroc))
         rows.append(("*" if one.served else "", one.model, one.variant, labels, size, *metrics))
-    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-    return "\n".join(
-        "  ".join(
-            cell.ljust(width) if at < 3 else cell.rjust(width)  # names left, figures right
-            for at, (cell, width) in enumerate(zip(row, widths, strict=True))
-        ).rstrip()
-        for row in rows
-    )
+    return columns(rows, left=3)

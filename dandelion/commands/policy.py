@@ -1,0 +1,157 @@
+"""``dandelion policy``: what a policy means for a team."""
+
+import json
+from dataclasses import asdict
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from ..classifier import Classifier
+from ..decision import operating_points
+from ..decision.plan import Plan, plan
+from ..decision.policy import PolicyChoice, PolicyError
+from ..installation import default_artifacts
+from ..serving import choices
+from .artifacts import ArtifactsOption, VariantOption, choose
+from .columns import columns, percent
+from .errors import UsageError, check_output, readable_errors
+from .numbers import PriorOption, parse_amount
+
+app = typer.Typer(
+    no_args_is_help=True,
+    add_completion=False,
+    rich_markup_mode=None,
+    help="What a policy means for a team.",
+)
+
+
+@app.callback()
+def policy() -> None:
+    """What a policy means for a team."""
+
+
+@app.command("plan")
+def plan_policy(  # noqa: PLR0913, PLR0917
+    model: Annotated[str, typer.Argument(metavar="MODEL", help="See `dandelion models`.")],
+    name: Annotated[
+        str | None,
+        typer.Option("--policy", metavar="NAME", help="A policy of the model in serving.toml."),
+    ] = None,
+    point: Annotated[
+        str | None,
+        typer.Option("--operating-point", metavar="POINT", help="Instead: such as 'fpr<=0.01'."),
+    ] = None,
+    review: Annotated[
+        str | None,
+        typer.Option(metavar="POINT", help="Lower end of the review band, such as 'rate<=0.02'."),
+    ] = None,
+    calibration: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE", help="Policy file of your texts, from `dandelion evaluate`."),
+    ] = None,
+    prior: PriorOption = None,
+    volume: Annotated[
+        float, typer.Option(parser=parse_amount, metavar="NUMBER", help="Messages a day.")
+    ] = 1e6,
+    minutes: Annotated[
+        float,
+        typer.Option(parser=parse_amount, metavar="NUMBER", help="Of a reviewer, for a message."),
+    ] = 0.5,
+    as_json: Annotated[bool, typer.Option("--json", help="Write one JSON object.")] = False,
+    variant: VariantOption = None,
+    artifacts: ArtifactsOption = None,
+) -> None:
+    """State what a policy means a day: messages flagged and reviewed, hours, alerts, misses.
+
+    With a review band, reviewers read the band; without one, all that is flagged. Every number has
+    the 95 % interval of the rates that it comes from; days vary on top of it.
+    """
+    with readable_errors():
+        check_output()
+        directory = artifacts or default_artifacts()
+        if name is not None:
+            if point is not None or review is not None or calibration is not None:
+                raise UsageError("--policy has its own operating point, review and calibration")
+            choice = _configured(directory, model, name, variant)
+        else:
+            if point is None:
+                raise UsageError("name a --policy or an --operating-point")
+            file = None if calibration is None else str(calibration)
+            choice = PolicyChoice(point, None, review, file)
+        if prior is not None and choice.prior is not None:
+            raise UsageError(f"the policy {name} has its own prior; omit --prior")
+        classifier = Classifier.load(choose(directory, model, variant))
+        found = _plan(classifier, choice, choice.prior or prior, volume, minutes)
+        typer.echo(json.dumps(asdict(found)) if as_json else _described(found, classifier))
+
+
+def _configured(artifacts: Path, model: str, name: str, variant: str | None) -> PolicyChoice:
+    """Return a policy of serving.toml.
+
+    Raises:
+        UsageError: there is no such model or policy, or another variant is named.
+    """
+    served = choices(artifacts, {}).get(model)
+    if served is None or name not in served.policies:
+        known = "" if served is None else ", ".join(served.policies)
+        raise UsageError(f"{model} has no policy {name!r} in serving.toml; it has: {known or '-'}")
+    if variant is not None and variant != served.variant:
+        raise UsageError(f"the policy {name} is of the served variant; omit --variant")
+    return served.policies[name]
+
+
+def _plan(
+    classifier: Classifier,
+    choice: PolicyChoice,
+    prior: float | None,
+    volume: float,
+    minutes: float,
+) -> Plan:
+    basis = classifier.basis(choice.calibration)
+    evidence = basis.evidence
+    if evidence is None:
+        raise PolicyError(
+            "the artifact has no evidence (held-out scores) to plan with; give --calibration, a "
+            "policy file of your own texts"
+        )
+    if prior is None and evidence.weights is None:
+        raise UsageError(
+            "the share of positive messages is unknown: give --prior, or a policy file from a "
+            "sample (`dandelion sample`)"
+        )
+    threshold, lowest = basis.boundary, None
+    if choice.operating_point is not None:
+        threshold = operating_points.fit(choice.operating_point, evidence, prior=prior).logit
+    if choice.review is not None:
+        lowest = operating_points.fit(choice.review, evidence, prior=prior).logit
+        if lowest > threshold:
+            raise PolicyError("the review point is above the threshold; expected a looser one")
+    own = operating_points.at(evidence, threshold, prior=prior).prior
+    return plan(evidence, threshold, prior=own, volume=volume, minutes=minutes, review=lowest)
+
+
+def _described(found: Plan, classifier: Classifier) -> str:
+    positive = classifier.manifest.labels[1]
+    named = [
+        ("flagged", found.flagged),
+        (f"  of these {positive}", found.true_alerts),
+        ("  false alerts", found.false_alerts),
+        ("for review", found.in_review),
+        (f"  of these {positive}", found.found_in_review),
+        (f"missed {positive}", found.missed),
+        ("reviewer hours", found.hours),
+    ]
+    rows = [("A DAY", "ESTIMATE", "95 % INTERVAL")]
+    for name, interval in named:
+        if interval is not None:
+            ends = f"{_count(interval.lower)} to {_count(interval.upper)}"
+            rows.append((name, _count(interval.estimate), ends))
+    return (
+        f"{found.volume:,.0f} messages a day, {percent(found.prior)} % of them {positive}:\n"
+        f"{columns(rows)}"
+    )
+
+
+def _count(value: Any) -> str:
+    return f"{value:,.0f}" if value >= 10 else f"{value:.2g}"
