@@ -19,9 +19,9 @@ A contribution is a fact about this model and not a reason why the text is what 
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from itertools import accumulate, zip_longest
-from typing import Final, Literal, NamedTuple
+from typing import Any, Final, Literal, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -95,6 +95,18 @@ class Explanation:
     spans: tuple[Contribution, ...]
     rest: float
     windows: tuple[WindowLogit, ...]
+
+    def to_json(self) -> dict[str, Any]:
+        """Return what a response of the service has: penalty and windows only if there are any."""
+        values = {name: _listed(value) for name, value in asdict(self).items()}
+        del values["label"]
+        if not self.windows:
+            del values["penalty"], values["windows"]
+        return values
+
+
+def _listed(value: Any) -> Any:
+    return list(value) if isinstance(value, tuple) else value
 
 
 class _Parts(NamedTuple):

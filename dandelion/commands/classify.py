@@ -5,18 +5,21 @@ import re
 import sys
 from collections.abc import Iterator, Sequence
 from functools import lru_cache
-from typing import Annotated
+from typing import Annotated, Final
 
 import typer
 
 from ..classifier import Classifier
 from ..decision.prediction import Prediction
+from ..explanation import Contribution, Explanation
 from ..installation import SERVING_FILE, default_artifacts
 from ..lines import read_lines
 from .artifacts import ArtifactsOption, VariantOption, choose
 from .errors import InputError, check_output, readable_errors
 from .in_force import Asked, policy_in_force
 from .numbers import parse_prior, parse_threshold
+
+MAX_SPANS: Final = 50
 
 
 def classify(  # noqa: PLR0913, PLR0917
@@ -60,14 +63,24 @@ def classify(  # noqa: PLR0913, PLR0917
     as_json: Annotated[
         bool, typer.Option("--json", help="Write one JSON object per text.")
     ] = False,
+    explain: Annotated[
+        int | None,
+        typer.Option(
+            min=1,
+            max=MAX_SPANS,
+            metavar="NUMBER",
+            help="Add the spans, at most so many, that raise the logit of each text most.",
+        ),
+    ] = None,
     artifacts: ArtifactsOption = None,
 ) -> None:
     """Classify texts.
 
     Writes a line with label and score, separated by a tab, for each text, in their order; the score
     is - for a text without content. Under a policy or an operating point the decision follows:
-    positive, review, negative or none. In a label, tabs, line breaks and backslashes are escaped:
-    \\t, \\n, \\\\.
+    positive, review, negative or none. With --explain, a last column has spans of the text and what
+    each adds to the logit. In a label, tabs, line breaks and backslashes are escaped: \\t, \\n,
+    \\\\.
 
     Without TEXT, standard input is read: one text per line, UTF-8, classified as it arrives, in
     constant memory. Other users of a machine can see the arguments of a command: pass private texts
@@ -90,31 +103,47 @@ def classify(  # noqa: PLR0913, PLR0917
         batches = iter([_arguments(texts)]) if texts else _lines()
         for batch in batches:
             predictions = classifier.classify(batch, threshold, policy=in_force)
-            written = "".join(map(write, predictions))
+            explanations: Sequence[Explanation | None] = [None] * len(batch)
+            if explain is not None:
+                explanations = classifier.explain(batch, explain)
+            written = "".join(map(write, batch, predictions, explanations))
             sys.stdout.buffer.write(written.encode())
             sys.stdout.buffer.flush()
 
 
-def _as_columns(prediction: Prediction) -> str:
-    return f"{_label_and_score(prediction)}\n"
-
-
-def _as_columns_with_decision(prediction: Prediction) -> str:
-    return f"{_label_and_score(prediction)}\t{prediction.decision}\n"
-
-
-def _label_and_score(prediction: Prediction) -> str:
+def _as_columns(text: str, prediction: Prediction, explanation: Explanation | None) -> str:
     score = "-" if prediction.score is None else f"{prediction.score:.4f}"
-    return f"{_escaped(prediction.label)}\t{score}"
+    return _line([_escaped(prediction.label), score], text, explanation)
+
+
+def _as_columns_with_decision(
+    text: str, prediction: Prediction, explanation: Explanation | None
+) -> str:
+    score = "-" if prediction.score is None else f"{prediction.score:.4f}"
+    return _line([_escaped(prediction.label), score, str(prediction.decision)], text, explanation)
+
+
+def _line(columns: list[str], text: str, explanation: Explanation | None) -> str:
+    if explanation is not None:
+        columns = [*columns, ", ".join(_span(text, one) for one in explanation.spans)]
+    return "\t".join(columns) + "\n"
+
+
+def _span(text: str, one: Contribution) -> str:
+    return f"{_visible(text[one.start : one.end])} {one.contribution:+.2f}"
 
 
 @lru_cache
 def _escaped(label: str) -> str:
     """Escape what would end a column or a line, or control the terminal."""
-    return re.sub(r"[\\\0-\x1f\x7f-\x9f\u2028\u2029]", lambda found: repr(found[0])[1:-1], label)
+    return _visible(label)
 
 
-def _as_json(prediction: Prediction) -> str:
+def _visible(text: str) -> str:
+    return re.sub(r"[\\\0-\x1f\x7f-\x9f\u2028\u2029]", lambda found: repr(found[0])[1:-1], text)
+
+
+def _as_json(_: str, prediction: Prediction, explanation: Explanation | None) -> str:
     values: dict[str, object] = {"label": prediction.label, "score": prediction.score}
     if prediction.scores is not None:
         values["scores"] = prediction.scores
@@ -124,6 +153,8 @@ def _as_json(prediction: Prediction) -> str:
         values["reason"] = prediction.reason
     if prediction.low_evidence:
         values["low_evidence"] = True
+    if explanation is not None:
+        values["explanation"] = explanation.to_json()
     return json.dumps(values, ensure_ascii=False) + "\n"
 
 

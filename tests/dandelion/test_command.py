@@ -125,6 +125,38 @@ def test_json_has_the_notices_of_a_text(artifacts: Path) -> None:
         assert unknown["low_evidence"] is True
         assert not {"reason", "decision", "low_evidence"} & set(known)
 
+@pytest.mark.parametrize("model", ["spam", "mood"])
+def test_explanations_are_added_to_each_line(artifacts: Path, model: str) -> None:
+    texts = ["F R E E prize! free\u2028", "lunch"]
+    done = run(artifacts, "classify", model, "--explain=2", *texts)
+    lines = run(artifacts, "classify", model, "--explain=2", "--json", *texts).stdout
+    plain = run(artifacts, "classify", model, *texts).stdout
+
+    for text, line, columns, label in zip(
+        texts,
+        map(json.loads, lines.splitlines()),
+        done.stdout.decode().splitlines(),
+        plain.decode().splitlines(),
+        strict=True,
+    ):
+        explanation = line["explanation"]
+        assert set(explanation) == {"base", "surface", "spans", "rest", "logit"}
+        shown = ", ".join(
+            f"{text[one['start'] : one['end']]} {one['contribution']:+.2f}".replace(
+                "\u2028", "\\u2028"
+            )
+            for one in explanation["spans"]
+        )
+        assert columns == f"{label}\t{shown}"
+        assert 1 <= len(explanation["spans"]) <= 2
+
+
+@pytest.mark.parametrize("number", ["0", "51", "many"])
+def test_a_wrong_number_of_spans_is_refused(artifacts: Path, number: str) -> None:
+    done = run(artifacts, "classify", "spam", "--explain", number, "lunch")
+    assert done.returncode == 2
+    assert b"--explain" in done.stderr
+
 
 def test_threshold_and_variant_are_chosen(artifacts: Path) -> None:
     assert run(artifacts, "classify", "spam", "--threshold=0", "lunch").stdout[:4] == b"spam"

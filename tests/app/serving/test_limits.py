@@ -34,6 +34,30 @@ def test_texts_are_refused_exactly_where_they_exceed_a_limit(texts: list[str]) -
     assert error.pointer == f"#/texts/{excess}"
 
 
+@given(st.lists(st.text(st.sampled_from("aé½" + LONG), max_size=9), min_size=1, max_size=9))
+def test_texts_that_are_too_long_are_left_out_where_errors_are_reported(texts: list[str]) -> None:
+    limits = TextLimits(40, 1000)
+    expected = [to_nfkc(text) for text in texts]
+    failed: dict[int, str] = {}
+
+    found = [text for chunk in limits.chunks(texts, failed) for text in chunk]
+
+    assert found == [text for text in expected if len(text) <= 40]
+    assert list(failed) == [place for place, text in enumerate(expected) if len(text) > 40]
+    assert all("length <= 40 after" in detail for detail in failed.values())
+
+
+def test_a_text_that_is_left_out_counts_in_all_texts() -> None:
+    texts = [LONG * 9] * 3
+
+    assert list(TextLimits(40, 120).chunks(texts, failed := {})) == [[]]
+    assert len(failed) == 3
+    with pytest.raises(Problem) as caught:
+        list(TextLimits(40, 119).chunks(texts, {}))
+    assert caught.value.errors[0].pointer == "#/texts/2"
+    assert "in all texts" in caught.value.errors[0].detail
+
+
 def test_an_error_names_the_limit() -> None:
     for limits, detail in (
         (TextLimits(17, 100), "length <= 17 after Unicode normalization"),
