@@ -144,7 +144,8 @@ def encode(
         A `ClassifyResponse` or a `MulticlassResponse` as JSON.
     """
     names = decision.names(decided)
-    if decision.threshold is None:
+    threshold = decision.threshold
+    if threshold is None:
         return _encode(
             MulticlassResponse(
                 manifest.model,
@@ -154,16 +155,19 @@ def encode(
                 _complete(_multiclass_results(names, decision, decided), extras),
             )
         )
+    policy = decision.policy
+    if policy is None and extras is None and not decided.notices:  # the usual case
+        results = list(map(Result, names, decided.scores))
+    else:
+        results = _complete(_results(names, decided), extras)
     response = ClassifyResponse(
         model=manifest.model,
         variant=manifest.variant,
         version=manifest.version,
-        threshold=decision.threshold,
-        results=_complete(_results(names, decided), extras),
+        threshold=threshold,
+        results=results,
     )
-    if decision.policy is not None:
-        response = structs.replace(response, **_under(decision.policy))
-    return _encode(response)
+    return _encode(response if policy is None else structs.replace(response, **_under(policy)))
 
 
 def _complete(results: list[Any], extras: Extras | None) -> list[Any]:
@@ -171,8 +175,6 @@ def _complete(results: list[Any], extras: Extras | None) -> list[Any]:
 
 
 def _results(names: Sequence[str], decided: Decided) -> list[Result]:
-    if decided.is_plain:
-        return list(map(Result, names, decided.scores))
     rows = zip(names, decided.scores, decided.remarks(), strict=True)
     return [
         Result(label, score, verdict or UNSET, reason or UNSET, is_low or UNSET)

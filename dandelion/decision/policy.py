@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from . import operating_points
 from .calibration import IDENTITY, REFERENCE_PRIOR, Calibration
-from .evidence import GRID, STEP, Evidence
+from .evidence import GRID, Evidence
 from .operating_points import FittedPoint
 from .score_thresholds import separable
 
@@ -166,7 +166,7 @@ def resolve(
     point = None
     if threshold is None and choice.operating_point is not None:
         fitted = _fit(choice.operating_point, basis, choice.prior)
-        point, threshold = fitted.point, _threshold_of(fitted, calibration, prior)
+        point, threshold = fitted.point, score_at(fitted.logit, calibration, prior)
     elif threshold is None and choice.prior is None and basis.threshold is not None:
         threshold = basis.threshold
     elif threshold is None:
@@ -186,8 +186,8 @@ def with_review(policy: Policy, review: str, basis: Basis) -> Policy:
     Raises:
         PolicyError, InfeasibleError, OperatingPointError: see `resolve`.
     """
-    fitted = _fit(review, basis, policy.prior)
-    lower = _threshold_of(fitted, policy.calibration, _or_reference(policy.prior))
+    logit = _fit(review, basis, policy.prior).logit
+    lower = score_at(logit, policy.calibration, _or_reference(policy.prior))
     if lower > policy.threshold:
         raise PolicyError(
             f"the review point {review!r} begins at a score of {lower:.4g}, above the threshold "
@@ -209,21 +209,6 @@ def _fit(point: str, basis: Basis, prior: float | None) -> FittedPoint:
         )
     on_grid = scores(GRID, basis.calibration or IDENTITY, _or_reference(prior))
     return operating_points.fit(point, basis.evidence, prior=prior, among=separable(on_grid))
-
-
-def _threshold_of(fitted: FittedPoint, calibration: Calibration, prior: float) -> float:
-    """Return the score that flags the texts that a fitted point flags.
-
-    Raises:
-        PolicyError: no score does, as those next to it are equal in float32.
-    """
-    threshold = score_at(fitted.logit, calibration, prior)
-    if threshold == score_at(fitted.logit - STEP, calibration, prior):
-        raise PolicyError(
-            f"the threshold of {fitted.point} lies among scores so close to {threshold:g} that "
-            "texts below it have the same score; a lower prior separates them"
-        )
-    return threshold
 
 
 def _or_reference(prior: float | None) -> float:

@@ -120,9 +120,11 @@ def test_what_cannot_be_resolved(
 
 
 def test_equal_scores_are_no_threshold() -> None:
-    steep = Basis.of(0.5, Calibration("platt", 50.0, 50.0, 0.0), EVIDENCE)
-    with pytest.raises(PolicyError, match="so close to 1 that texts below it have the same score"):
-        resolve(PolicyChoice("fpr<=0.02"), steep)
+    steep = Basis.of(0.5, Calibration("platt", 8.0, 8.0, 0.0), EVIDENCE)
+    assert fit("fpr<=0.005", EVIDENCE).logit > 2.5  # where scores of 1 begin
+    with pytest.raises(InfeasibleError, match="cannot be promised"):
+        resolve(PolicyChoice("fpr<=0.005"), steep)
+    assert resolve(PolicyChoice("fpr<=0.005", prior=1e-5), steep).threshold < 1
 
 
 def test_points_need_no_calibration() -> None:
