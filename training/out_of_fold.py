@@ -35,6 +35,15 @@ FOLDS: Final = 5
 LONG_WORDS: Final = (60, 150, 300)
 """Words of the long texts that harmless ones are joined to, to measure what length does."""
 
+AFTER_LOGITS: Final = frozenset(
+    {
+        "dandelion.decision.calibration",
+        "dandelion.decision.notices",
+        "dandelion.decision.policy",
+    }
+)
+"""Modules that a fit imports, but that decide only what is made of its uncalibrated logits."""
+
 _LONG_TEXTS: Final = 100  # at most, of each length, source and fold
 _INNER_SHARE: Final = 0.1  # of the rows that a fold learns from, for early stopping
 # What changes no fit, is known from the data set already, or is fitted afterwards.
@@ -144,7 +153,7 @@ class FoldFit:
             self.seed,
             embeddings.identify(self.glove),
             library_versions(),
-            cache.code(*watched_modules(__name__)),
+            cache.code(*watched_modules(__name__, without=AFTER_LOGITS)),
         )
         return cache.directory("folds", key) / "logits.npz"
 

@@ -1,6 +1,7 @@
 """What decides the numbers of a fit, apart from its configuration and its data."""
 
 import platform
+from collections.abc import Collection
 from importlib import metadata
 from typing import Final
 
@@ -51,6 +52,11 @@ def library_versions() -> dict[str, str]:
     return {"python": platform.python_version()} | versions
 
 
-def watched_modules(module: str) -> tuple[str, ...]:
-    """Return the modules whose code decides the numbers of what a module computes."""
-    return cache.imported_by(module, without=WITHOUT_NUMBERS)
+def watched_modules(module: str, *, without: Collection[str] = ()) -> tuple[str, ...]:
+    """Return the modules whose code decides the numbers of what a module computes.
+
+    Args:
+        module: its full name.
+        without: modules that it imports, directly or not, and that decide nothing in it.
+    """
+    return cache.imported_by(module, without=WITHOUT_NUMBERS | frozenset(without))

@@ -14,6 +14,7 @@ from training.data import datasets, splits
 from training.data.datasets import Dataset
 from training.learning import learn
 from training.out_of_fold import LONG_WORDS, fold_fits, origins_of, out_of_fold
+from training.provenance import watched_modules
 
 CONFIG = Configuration(
     model="tiny",
@@ -132,6 +133,13 @@ def test_folds_are_fitted_once(
     assert len(seen) == 4
     run(seed=1)
     assert len(seen) == 6
+
+
+def test_folds_depend_on_the_code_that_logits_depend_on() -> None:
+    watched = set(watched_modules(module.__name__, without=module.AFTER_LOGITS))
+    assert {"dandelion.engines.network", "dandelion.text.windows", "training.learning"} <= watched
+    assert not watched & module.AFTER_LOGITS
+    assert "dandelion.decision.operating_points" not in watched
 
 
 def test_an_interrupted_series_continues(
