@@ -6,15 +6,10 @@ import numpy as np
 
 from dandelion.decision.calibration import REFERENCE_PRIOR, Calibration
 from dandelion.decision.calibration_fit import CalibrationFit, fit_calibration, fit_temperature
+from dandelion.decision.reliability import brier_score, calibration_error, log_loss, prior_weights
 from dandelion.engines.network import sigmoid, softmax
 
-from .quality.metrics import (
-    Labels,
-    Scores,
-    brier_score,
-    expected_calibration_error,
-    prevalence_weights,
-)
+from .quality.metrics import Labels, Scores
 
 
 class Reliability(TypedDict):
@@ -23,7 +18,7 @@ class Reliability(TypedDict):
     Attributes:
         log_loss: in nats.
         brier: the mean squared error; None with more than two labels.
-        ece: see `expected_calibration_error`; None with more than two labels.
+        ece: see `calibration_error`; None with more than two labels.
     """
 
     log_loss: float
@@ -67,9 +62,8 @@ def fit_binary(
         fitted_on: what the texts are.
     """
     fitted = fit_calibration(logits, labels, groups=groups)
-    own = _reliability(labels, logits, sigmoid(logits.astype(np.float32)))
-    moved = fitted.calibration.logits(logits)
-    after = _reliability(labels, moved, calibrated(logits, fitted.calibration))
+    own = _reliability(labels, sigmoid(logits.astype(np.float32)))
+    after = _reliability(labels, calibrated(logits, fitted.calibration))
     return fitted.calibration, _record(fitted, own, after, fitted_on)
 
 
@@ -116,14 +110,12 @@ def _record(
     )
 
 
-def _reliability(labels: Labels, logits: Scores, scores: Scores) -> Reliability:
-    weights = prevalence_weights(labels, REFERENCE_PRIOR)
-    signs = np.where(labels == 1, 1.0, -1.0)
-    losses = np.logaddexp(0, -signs * logits.astype(np.float64))
+def _reliability(labels: Labels, scores: Scores) -> Reliability:
+    weights = prior_weights(labels, REFERENCE_PRIOR)
     return Reliability(
-        log_loss=float(np.average(losses, weights=weights)),
-        brier=brier_score(labels, scores, weights),
-        ece=expected_calibration_error(labels, scores, weights),
+        log_loss=log_loss(scores, labels, weights=weights),
+        brier=brier_score(scores, labels, weights=weights),
+        ece=calibration_error(scores, labels, weights=weights),
     )
 
 
