@@ -27,7 +27,7 @@ TORCH := $(if $(TORCH_INDEX),--extra-index-url $(TORCH_INDEX))
 MINUTES_OF_TORCH := one to five minutes with the CPU build, longer with CUDA
 
 .DEFAULT_GOAL := help
-.PHONY: help serve test instructions install-training train-all report transfer robustness cards tune bench soak wheel swagger-ui lint format types clean
+.PHONY: help serve test instructions install-training train-all report promises transfer robustness cards tune bench soak wheel swagger-ui lint format types clean
 
 help: ## List the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "%-16s %s\n", $$1, $$2}'
@@ -59,6 +59,11 @@ transfer: $(VENV)/.study $(VENV)-profanity/.profanity ## Leave each source out a
 robustness: $(VENV)/.study ## Change texts, vary their length, name groups; write docs/results/robustness.md
 	$(BIN)/python -m training download
 	$(BIN)/python -m study robustness
+
+promises: $(VENV)/.study ## Compare promised with kept over every seed, and calibration by loss; one to two hours
+	$(BIN)/python -m training download
+	$(BIN)/python -m study promises --baselines
+	$(BIN)/python -m study calibration
 
 cards: $(VENV)/.study ## Write MODEL_CARD.md and evaluation.json of every served artifact, from docs/results/
 	$(BIN)/python -m study cards

@@ -20,6 +20,7 @@ from . import (
     sensitivity,
     tuning_pages,
 )
+from .decisions import run as decisions
 from .robustness import run as robustness
 from .transfer import log
 from .transfer import run as transfer
@@ -149,3 +150,37 @@ def measure_transfer(
         transfer.write(model, RESULTS, variant, workers=workers)
         rendering.results_page(RESULTS)
     _print_written(RESULTS / "transfer.md", f"; the readings are in {RESULTS / log.FILE}")
+
+
+@app.command("promises")
+def check_promises(
+    model: Annotated[
+        str | None, typer.Option(help="abuse, spam or cyberbullying. Default: all.")
+    ] = None,
+    seeds: Annotated[
+        int | None, typer.Option(min=1, help="How many. Default: as many as are reported.")
+    ] = None,
+    baselines: Annotated[
+        bool, typer.Option("--baselines", help="Compare recall at a precision of 99 %.")
+    ] = False,
+) -> None:
+    """Compare what operating points promise with what test folds keep, over all seeds.
+
+    Carries out the whole procedure for each: folds, penalty, evidence, calibration, final network.
+    """
+    with readable_errors():
+        decisions.write_promises(RESULTS, model, seeds=seeds, baselines=baselines)
+        rendering.results_page(RESULTS)
+    _print_written(RESULTS / rendering.DECISIONS_FILE, " and its pages")
+
+
+@app.command("calibration")
+def measure_calibration(
+    model: Annotated[str | None, typer.Option(help="Measure this model alone.")] = None,
+    seeds: Annotated[int | None, typer.Option(min=1, help="How many. Default: 3.")] = None,
+) -> None:
+    """Measure the probabilities of every variant, before and after calibration."""
+    with readable_errors():
+        decisions.write_calibration(RESULTS, model, seeds=seeds)
+        rendering.results_page(RESULTS)
+    _print_written(RESULTS / "calibration.md")

@@ -52,3 +52,20 @@ def upper_bound(count: int, of: int) -> float:
         (0.0075, 1.0)
     """
     return 1.0 if count >= of else float(stats.beta.ppf(0.95, count + 1, of - count))
+
+
+def exact(count: int, of: int, error: float = 0.05) -> tuple[float, float]:
+    """Return the two-sided exact interval of a share (Clopper & Pearson 1934).
+
+    Args:
+        count: of texts.
+        of: 1 or more.
+        error: half of it on each side.
+
+    Example:
+        >>> [round(bound, 4) for bound in exact(2, 400)]
+        [0.0006, 0.0179]
+    """
+    low = float(stats.beta.ppf(error / 2, count, of - count + 1)) if count > 0 else 0.0
+    high = float(stats.beta.ppf(1 - error / 2, count + 1, of - count)) if count < of else 1.0
+    return low, high

@@ -1,7 +1,8 @@
-"""Plots: learning curves as the paper's Figures 1 to 6, a heat map, a sweep."""
+"""Plots: learning curves as the paper's Figures 1 to 6, heat maps, sweeps, curves, reliability."""
 
 import io
-from collections.abc import Mapping, Sequence
+import math
+from collections.abc import Collection, Mapping, Sequence
 from typing import Final, Literal, NamedTuple
 
 import matplotlib as mpl
@@ -20,6 +21,8 @@ _TRAINING, _VALIDATION = "#0072b2", "#d55e00"  # distinct for colour-blind reade
 # Okabe & Ito's colours, each line with a marker of its own as well.
 LINES = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#000000", "#56b4e9", "#e69f00")
 MARKERS = "osD^vPX"
+_TICKS: Final = (0.001, 0.01, 0.1, 0.5, 0.9, 0.99, 0.999, 0.9999)
+_LEAST_RATE: Final = 1e-4  # that a logarithmic axis shows
 
 
 class Cell(NamedTuple):
@@ -170,6 +173,96 @@ def sweep(
     handles, names = axes[0][0].get_legend_handles_labels()
     figure.legend(handles, names, loc="outside lower center", ncols=len(names))
     return svg(figure)
+
+
+def threshold_curves(
+    title: str,
+    panels: Mapping[str, Mapping[str, Sequence[Point]]],
+    thresholds: Sequence[float],
+    *,
+    logarithmic: Collection[str] = (),
+) -> bytes:
+    """Draw lines with bands over thresholds, one panel next to the other.
+
+    Args:
+        title: above all panels.
+        panels: title of a panel → name of a line → a point per threshold.
+        thresholds: in (0, 1), ascending, drawn by their log-odds.
+        logarithmic: panels whose vertical axis is.
+
+    Returns:
+        An SVG file; equal arguments give equal bytes.
+    """
+    figure = Figure(figsize=(4 * len(panels), 4), layout="constrained")
+    figure.suptitle(title)
+    places = [_log_odds(one) for one in thresholds]
+    for panel, (name, lines) in zip(
+        figure.subplots(1, len(panels), squeeze=False)[0], panels.items(), strict=True
+    ):
+        for (line, points), color in zip(lines.items(), LINES, strict=False):
+            panel.plot(places, [one.mean for one in points], color=color, label=line)
+            low, high = [one.low for one in points], [one.high for one in points]
+            panel.fill_between(places, low, high, color=color, alpha=0.2, linewidth=0)
+        panel.set_title(name, fontsize="medium")
+        panel.set_xlabel("threshold")
+        ticks = [one for one in _TICKS if places[0] <= _log_odds(one) <= places[-1]]
+        panel.set_xticks([_log_odds(one) for one in ticks], [f"{one:g}" for one in ticks])
+        if name in logarithmic:
+            panel.set_yscale("log")
+            panel.set_ylim(_LEAST_RATE, 1)
+        else:
+            panel.set_ylim(-0.02, 1.02)
+        panel.grid(alpha=0.3)
+        if len(lines) > 1:
+            panel.legend(fontsize="small")
+    return svg(figure)
+
+
+def reliability(
+    title: str, panels: Mapping[str, Mapping[str, Sequence[tuple[float, Point]]]]
+) -> bytes:
+    """Draw reliability diagrams in a grid: the share of positives over the score.
+
+    Args:
+        title: above all panels.
+        panels: title of a panel → name of a line → mean score and share of positives of each bin.
+
+    Returns:
+        An SVG file; equal arguments give equal bytes.
+    """
+    columns = min(3, len(panels))
+    rows = math.ceil(len(panels) / columns)
+    figure = Figure(figsize=(3.4 * columns, 3.4 * rows + 0.8), layout="constrained")
+    figure.suptitle(title)
+    places = figure.subplots(rows, columns, squeeze=False).flat
+    for place, (name, lines) in zip(places, panels.items(), strict=False):
+        place.plot([0, 1], [0, 1], color="#999999", linestyle="--", linewidth=1)
+        styles = zip(LINES, MARKERS, strict=True)
+        for (line, bins), (color, marker) in zip(lines.items(), styles, strict=False):
+            scores, points = [score for score, _ in bins], [point for _, point in bins]
+            means = [one.mean for one in points]
+            spread = [
+                [one.mean - one.low for one in points],
+                [one.high - one.mean for one in points],
+            ]
+            place.errorbar(
+                scores, means, spread, color=color, lw=1, marker=marker, ms=3, label=line
+            )
+        place.set_title(name, fontsize="medium")
+        place.set_xlabel("score")
+        place.set_ylabel("share of positives")
+        place.set_xlim(-0.05, 1.05)
+        place.set_ylim(-0.05, 1.05)
+        place.grid(alpha=0.3)
+    for place in figure.axes[len(panels) :]:
+        place.set_axis_off()
+    handles, names = figure.axes[0].get_legend_handles_labels()
+    figure.legend(handles, names, loc="outside lower center", ncols=len(names))
+    return svg(figure)
+
+
+def _log_odds(score: float) -> float:
+    return math.log(score / (1 - score))
 
 
 def _value(figures: FoldFigures, curve: Literal["accuracy", "f1", "loss"]) -> float:

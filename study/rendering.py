@@ -5,15 +5,37 @@ the function here that writes their page; `everything` writes all of these pages
 stored.
 """
 
+from collections.abc import Sequence
+from dataclasses import astuple
 from pathlib import Path
 
 from training.cache import write_atomically
 from training.tables import RESULTS
 
 from . import plots
-from .pages import ablations, imbalance, readme, results, robustness, scope, sensitivity, transfer
-from .pages.wording import rate, small_percent, title, variant_title
+from .pages import (
+    ablations,
+    calibration,
+    decisions,
+    imbalance,
+    readme,
+    results,
+    robustness,
+    scope,
+    sensitivity,
+    transfer,
+)
+from .pages.wording import model_title, rate, small_percent, title, variant_title
 from .plots import Cell, Point
+from .rates import precision
+from .schema.decisions import (
+    Bin,
+    CalibratedVariant,
+    CalibrationReport,
+    CurvePoint,
+    Decisions,
+    ModelDecisions,
+)
 from .schema.results import LearningCurves, Results
 from .schema.robustness import Robustness
 from .schema.studies import (
@@ -36,6 +58,11 @@ ABLATIONS_FILE = "ablations.json"
 FINER_LABELS_FILE = "finer-labels.json"
 ROBUSTNESS_FILE = "robustness.json"
 TRANSFER_FILE = "transfer.json"
+DECISIONS_FILE = "decisions.json"
+CALIBRATION_FILE = "calibration.json"
+
+# That the plots of decisions show; nearly nothing happens beyond.
+_LOWEST_SCORE, _HIGHEST_SCORE = 1e-3, 1 - 1e-5
 
 
 def everything(directory: Path = RESULTS, root: Path | None = None) -> list[Path]:
@@ -43,7 +70,8 @@ def everything(directory: Path = RESULTS, root: Path | None = None) -> list[Path
 
     Args:
         directory: holds the JSON files; pages and plots are written next to them. Those of the
-            ablations, the finer labels, robustness and transfer may be missing.
+            ablations, the finer labels, robustness, transfer, decisions and calibration may be
+            missing.
         root: of the project, whose README (or page of docs/) holds the result table; None if that
             table is not to be written.
 
@@ -58,6 +86,8 @@ def everything(directory: Path = RESULTS, root: Path | None = None) -> list[Path
         ABLATIONS_FILE: ablations_page,
         ROBUSTNESS_FILE: robustness_page,
         TRANSFER_FILE: transfer_page,
+        DECISIONS_FILE: decisions_pages,
+        CALIBRATION_FILE: calibration_page,
     }
     return [
         *sensitivity_page(directory),
@@ -79,16 +109,18 @@ def stored_in(directory: Path) -> Stored:
     """Read everything that the results page is made of.
 
     Raises:
-        TrainingError: a JSON file is missing or of another form; `FinerLabels` and `Robustness`
-            may be missing.
+        TrainingError: a JSON file is missing or of another form; `FinerLabels`, `Robustness`
+            and `Decisions` may be missing.
     """
     finer, robust = directory / FINER_LABELS_FILE, directory / ROBUSTNESS_FILE
+    decided = directory / DECISIONS_FILE
     return Stored(
         read(Results, directory / RESULTS_FILE),
         read(Sensitivity, directory / SENSITIVITY_FILE),
         read(Imbalance, directory / IMBALANCE_FILE),
         read(FinerLabels, finer) if finer.exists() else None,
         read(Robustness, robust) if robust.exists() else None,
+        read(Decisions, decided) if decided.exists() else None,
     )
 
 
@@ -165,6 +197,80 @@ def transfer_page(directory: Path) -> list[Path]:
     """Write ``transfer.md``."""
     stored = read(Transfer, directory / TRANSFER_FILE)
     return [_write(directory / "transfer.md", transfer.page(stored))]
+
+
+def decisions_pages(directory: Path) -> list[Path]:
+    """Write a page and a plot of decisions for each model."""
+    stored = read(Decisions, directory / DECISIONS_FILE)
+    written = []
+    for one in stored.models:
+        plot = directory / decisions.plot_of(one.model)
+        written.append(_write(plot, _threshold_curves(one)))
+        written.append(_write(directory / decisions.name_of(one.model), decisions.page(one)))
+    return written
+
+
+def calibration_page(directory: Path) -> list[Path]:
+    """Write ``calibration.md`` and a plot for each model."""
+    stored = read(CalibrationReport, directory / CALIBRATION_FILE)
+    plots_of_models = [
+        _write(
+            directory / calibration.plot_of(model),
+            _reliability([one for one in stored.variants if one.model == model]),
+        )
+        for model in calibration.models_of(stored)
+    ]
+    return [*plots_of_models, _write(directory / "calibration.md", calibration.page(stored))]
+
+
+def _threshold_curves(stored: ModelDecisions) -> bytes:
+    curve = [one for one in stored.curve if _LOWEST_SCORE <= one.threshold <= _HIGHEST_SCORE]
+    alarms = "harmless texts flagged"
+
+    def at(point: CurvePoint, prior: float) -> Point:
+        (recall_low, recall_high) = point.recall_band
+        (alarms_low, alarms_high) = point.false_positive_rate_band
+        return Point(
+            precision(point.recall.value, point.false_positive_rate.value, prior),
+            precision(recall_low, alarms_high, prior),
+            precision(recall_high, alarms_low, prior),
+        )
+
+    return plots.threshold_curves(
+        f"{model_title(stored.model)}, out of fold, seed {stored.seeds[0]}: simultaneous bands",
+        {
+            "recall": {"recall": [Point(one.recall.value, *one.recall_band) for one in curve]},
+            alarms: {
+                alarms: [
+                    Point(one.false_positive_rate.value, *one.false_positive_rate_band)
+                    for one in curve
+                ]
+            },
+            "precision, by share of positive messages": {
+                small_percent(prior): [at(one, prior) for one in curve]
+                for prior in decisions.BASE_RATES
+            },
+        },
+        [one.threshold for one in curve],
+        logarithmic=(alarms,),
+    )
+
+
+def _reliability(variants: Sequence[CalibratedVariant]) -> bytes:
+    def dots(bins: Sequence[Bin]) -> list[tuple[float, Point]]:
+        return [(one.score, Point(*astuple(one.positives))) for one in bins]
+
+    first = variants[0]
+    return plots.reliability(
+        f"{model_title(first.model)}: test fold of seed {first.seeds[0]}, at prior .5",
+        {
+            variant_title(one.variant): {
+                "before": dots(one.diagram_before),
+                "after": dots(one.diagram_after),
+            }
+            for one in variants
+        },
+    )
 
 
 def _write(path: Path, data: str | bytes) -> Path:

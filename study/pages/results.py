@@ -10,7 +10,7 @@ from training.tables import COLUMNS, figure, markdown_table
 
 from ..schema.results import Results
 from ..schema.studies import Stored
-from . import benchmark, finer_labels, imbalance, paper, robustness, scope, sensitivity
+from . import benchmark, decisions, finer_labels, imbalance, paper, robustness, scope, sensitivity
 from .wording import reflow, seeds, title, variant_title
 
 # Pages that the introduction links, and what it writes of them; a quick report has neither.
@@ -68,6 +68,7 @@ def page(stored: Stored, others: Sequence[str]) -> str:
         _dice(stored),
         _identities(stored.results),
         _outside(stored),
+        _promises(stored),
         _paper(stored),
         _CURVES,
         _variants(stored.results),
@@ -79,6 +80,8 @@ def _introduction(others: Sequence[str]) -> str:
     tuning = _tuning_links([name for name in others if name.startswith("tuning-")])
     more = ", ".join(text for name, text in _MORE.items() if name in others)
     listed = f" {more}." if more else ""
+    if "calibration.md" in others:
+        listed += " How good the probabilities are: [calibration](calibration.md)."
     return f"""\
 # Results
 
@@ -265,6 +268,18 @@ How this was measured, compared with baselines and with more changes of texts:
 [robustness](robustness.md). The precision of alerts where positives are rare: [scope](scope.md).
 
 """
+
+
+def _promises(stored: Stored) -> str:
+    if stored.decisions is None:
+        return ""
+    return f"""\
+## Promises of the default thresholds
+
+{decisions.summary(stored.decisions)}
+In how many seeds a constraint of the operating point is beyond its bound on the test fold: by the
+estimate, how many of these are expected by chance alone, and clearly so. Each model has a page with
+its curve and its precision by base rate."""
 
 
 def _slices(results: Results) -> str:

@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from typing import Literal
 
+from .decisions import Decisions
 from .results import Results, RowMetrics, Threshold
 from .robustness import Robustness
 
@@ -186,3 +187,4 @@ class Stored:
     imbalance: Imbalance
     finer_labels: FinerLabels | None = None
     robustness: Robustness | None = None
+    decisions: Decisions | None = None

@@ -18,6 +18,7 @@ from study import cards, rendering, results, storage, tuning_pages
 from study.baselines import BASELINES
 from study.evaluation import evaluation_of
 from study.pages import card, readme
+from study.schema.decisions import CalibrationReport, Decisions
 from study.schema.results import LearningCurves, Results, Row
 from study.schema.robustness import Robustness
 from study.schema.studies import Ablations, FinerLabels, Imbalance, Sensitivity
@@ -42,6 +43,11 @@ STORED: dict[str, type] = {
     "ablations.json": Ablations,
     "finer-labels.json": FinerLabels,
     "robustness.json": Robustness,
+}
+STORED |= {
+    name: kind
+    for name, kind in (("decisions.json", Decisions), ("calibration.json", CalibrationReport))
+    if (DIRECTORY / name).exists()
 }
 if (DIRECTORY / "transfer.json").exists():
     STORED["transfer.json"] = Transfer
@@ -100,7 +106,7 @@ def test_committed_pages_are_those_of_the_stored_figures(rebuilt: Path) -> None:
 
 def test_committed_plots_are_those_of_the_stored_figures(rebuilt: Path) -> None:
     plots = sorted((rebuilt / "docs" / "results").glob("*.svg"))
-    assert len(plots) == 5
+    assert {one.name for one in plots} == {one.name for one in DIRECTORY.glob("*.svg")}
     for plot in plots:
         found, committed = plot.read_text(), (DIRECTORY / plot.name).read_text()
         version = re.findall("Matplotlib v[0-9.]+", committed)

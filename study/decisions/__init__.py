@@ -1,0 +1,1 @@
+"""What operating points promise and calibration gives, checked on the test folds of many seeds."""
