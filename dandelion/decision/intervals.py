@@ -107,21 +107,24 @@ def _at_most(k: Floats, n: Floats, p: Floats) -> Floats:
     result = np.ones(len(k))
     result[(p >= 1) & (k < n)] = 0.0
     is_inside = (k < n) & (p > 0) & (p < 1)
-    k, n, p = k[is_inside], n[is_inside], p[is_inside]
+    if is_inside.any():
+        result[is_inside], _ = _inside(k[is_inside], n[is_inside], p[is_inside])
+    return result
+
+
+def _inside(k: Floats, n: Floats, p: Floats) -> tuple[Floats, Floats]:
+    """Return P(X ≤ k), and how fast it falls with p, for k < n and p in (0, 1)."""
     # The tail is integrated on the side where the density falls.
     is_upper = p * (n - 1) >= k
-    tail = _tail(
-        np.where(is_upper, k, n - 1 - k),
-        n,
-        np.where(is_upper, p, 1 - p),
-        np.where(is_upper, 1 - p, p),
+    q = 1 - p
+    tail, density = _tail(
+        np.where(is_upper, k, n - 1 - k), n, np.where(is_upper, p, q), np.where(is_upper, q, p)
     )
-    result[is_inside] = np.where(is_upper, tail, 1 - tail)
-    return np.clip(result, 0, 1)
+    return np.clip(np.where(is_upper, tail, 1 - tail), 0, 1), density
 
 
-def _tail(k: Floats, n: Floats, x: Floats, rest: Floats) -> Floats:
-    """Return P(B > x) for B ~ Beta(k + 1, n − k); ``rest`` is 1 − x."""
+def _tail(k: Floats, n: Floats, x: Floats, rest: Floats) -> tuple[Floats, Floats]:
+    """Return P(B > x), and the density at x, for B ~ Beta(k + 1, n − k); ``rest`` is 1 − x."""
     a, b = k, n - 1 - k
     density = n * _probability(k, n - 1, x, rest)
     width = _reach(a, b, x, rest)
@@ -130,7 +133,7 @@ def _tail(k: Floats, n: Floats, x: Floats, rest: Floats) -> Floats:
         falls = a[:, None] * np.log1p(steps / x[:, None])
         falls += np.where(b[:, None] > 0, b[:, None] * np.log1p(-steps / rest[:, None]), 0.0)
     tail: Floats = density * width / 2 * (np.exp(falls) @ _WEIGHTS)
-    return tail
+    return tail, density
 
 
 def _reach(a: Floats, b: Floats, x: Floats, rest: Floats) -> Floats:
@@ -147,7 +150,9 @@ def _reach(a: Floats, b: Floats, x: Floats, rest: Floats) -> Floats:
         with np.errstate(divide="ignore", invalid="ignore"):
             excess = a * np.log1p(reach / x) + b * np.log1p(-reach / rest) + _FALL
             step = excess / (b / (rest - reach) - a / (x + reach))
-        is_too_far = (excess < 0) & np.isfinite(step)
+        is_too_far = (excess < -0.1 * _FALL) & np.isfinite(step)
+        if not is_too_far.any():
+            break
         reach = np.where(is_too_far, np.maximum(reach + step, 0), reach)
     return reach
 
@@ -201,15 +206,15 @@ def _upper(k: Floats, n: Floats, error: Floats) -> Floats:
         if not len(is_open):
             break
         k_open, n_open, e_open = k[is_open], n[is_open], error[is_open]
-        tail = _at_most(k_open, n_open, x)
-        density = n_open * _probability(k_open, n_open - 1, x, 1 - x)
+        tail, density = _inside(k_open, n_open, x)
         with np.errstate(divide="ignore", invalid="ignore"):
             step = tail / density * np.log(tail / e_open)
         # Where a tail underflows, x was far too large.
         step = np.where(np.isfinite(step), step, (k_open / n_open - x) / 2)
         moved = np.clip(x + step, x / 2, (1 + x) / 2)
         result[is_open] = moved
-        is_left = np.abs(moved - x) > 1e-14 * moved
+        # Convergence is quadratic: the next step would be of the order of 1e-16.
+        is_left = np.abs(moved - x) > np.maximum(1e-8 * np.minimum(moved, 1 - moved), 1e-15)
         is_open, x = is_open[is_left], moved[is_left]
     return result
 
