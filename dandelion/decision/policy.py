@@ -11,7 +11,6 @@ from . import operating_points
 from .calibration import IDENTITY, REFERENCE_PRIOR, Calibration
 from .evidence import GRID, Evidence
 from .operating_points import FittedPoint
-from .score_thresholds import separable
 
 
 class PolicyError(ValueError):
@@ -207,8 +206,7 @@ def _fit(point: str, basis: Basis, prior: float | None) -> FittedPoint:
             "this artifact has no evidence (held-out scores), so operating points cannot be fitted "
             "on it; give a threshold, or a policy file of your own texts"
         )
-    on_grid = scores(GRID, basis.calibration or IDENTITY, _or_reference(prior))
-    return operating_points.fit(point, basis.evidence, prior=prior, among=separable(on_grid))
+    return operating_points.fit(point, basis.evidence, prior=prior)
 
 
 def _or_reference(prior: float | None) -> float:

@@ -175,12 +175,14 @@ def _of_constraint(
 ) -> InfeasibleError:
     error = 1 - confidence
     best = best_bound(constraint, strata, prior, error)
+    where = ""
+    if strata.weights is None and len(strata.names) > 1:
+        strata = _hardest(constraint, strata, prior, error)
+        where = f" of {strata.names[0]!r}, where it is hardest"
     need = needed(constraint, strata, prior, error)
     is_at_prior = prior is not None and constraint.quantity in ("precision", "rate")
     at = f"@prior={prior:g}" if is_at_prior else ""
-    present = (
-        f"{_texts(strata, 'harmless')} harmless and {_texts(strata, 'positive')} positive texts"
-    )
+    present = f"{_texts(strata, 'harmless')} harmless and {_texts(strata, 'positive')} positive texts{where}"
     if best is None:
         message = (
             f"{constraint}{at} cannot be promised at {confidence:.0%} with {present}, nor any "
@@ -197,6 +199,16 @@ def _of_constraint(
         message += f" It would take about {need.texts} {need.kind} texts like these, "
         message += f"some {need.more} more."
     return InfeasibleError(message, str(point), best, need and need.texts, need)
+
+
+def _hardest(constraint: Constraint, strata: Strata, prior: float | None, error: float) -> Strata:
+    """Return the one of several sources whose best bound is the worst."""
+    alone = [
+        strata.of_sources(np.arange(len(strata.names)) == at) for at in range(len(strata.names))
+    ]
+    bounds = [best_bound(constraint, one, prior, error) for one in alone]
+    sign = 1 if constraint.is_minimum else -1
+    return alone[int(np.argmin([-np.inf if bound is None else sign * bound for bound in bounds]))]
 
 
 def _named(constraint: Constraint, bound: float | None) -> str:

@@ -119,6 +119,14 @@ def test_the_worst_source_is_named() -> None:
     assert 290 <= error.need.texts <= 310  # 299 without a false alarm
 
 
+def test_of_several_sources_the_hardest_is_named() -> None:
+    two = Evidence({"calm": table({-9.0: 3000}, {4.0: 50}), "rude": table({-9.0: 40}, {4.0: 50})})
+    error = refused("fpr<=0.01", two)
+    assert "with 40 harmless and 50 positive texts of 'rude', where it is hardest" in str(error)
+    assert error.need is not None
+    assert 290 <= error.need.texts <= 310
+
+
 def test_constraints_that_meet_nowhere_are_explained() -> None:
     found = evidence({-9.0: 3000, 2.0: 300}, {4.0: 500, 0.0: 200})
     for point in ("fpr<=0.01", "recall>=0.9"):
