@@ -14,7 +14,7 @@ from ..text.characters import TextBatch
 from ..text.grams import Features
 from ..text.reading import read
 from ..text.tokenizer import is_word, split
-from ..text.vocabulary import Vocabulary
+from ..text.vocabulary import UNKNOWN_ID, Vocabulary
 from ..text.windows import Windows
 from . import library
 from .compiled import CompiledScorer, Packed
@@ -147,9 +147,11 @@ class NumPyScorer:
         if batch.windows is not None:
             rows = np.append(0, np.cumsum(batch.windows, dtype=np.intp))
         bounds = offsets[rows]
-        known = np.diff(np.append(0, np.cumsum(self._vocabulary.words.take(ids)))[bounds])
-        # No text has more words than tokens, so the others have no notice.
-        suspects = np.flatnonzero((known == 0) | (known < LOW_SHARE * np.diff(bounds)))
+        known = _between(self._vocabulary.words.take(ids), bounds)
+        # An unknown token may be a word; a known one that is none is not. So no other text has a
+        # notice.
+        possible = known + _between(ids == UNKNOWN_ID, bounds)
+        suspects = np.flatnonzero((known == 0) | (known < LOW_SHARE * possible))
         found = {}
         for at in suspects.tolist():
             texts = batch.texts[rows[at] : rows[at + 1]]
@@ -157,6 +159,13 @@ class NumPyScorer:
             if (of_text := notice(words, int(known[at]))) is not None:
                 found[at] = of_text
         return found
+
+
+def _between(mask: NDArray[np.bool_], bounds: NDArray[np.int64]) -> NDArray[np.int64]:
+    """Count the true values from each bound to the next."""
+    counted = np.zeros(len(mask) + 1, dtype=np.int64)
+    mask.cumsum(out=counted[1:])
+    return np.diff(counted[bounds])
 
 
 def _check(batch: Encoded) -> None:

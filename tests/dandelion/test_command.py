@@ -125,6 +125,7 @@ def test_json_has_the_notices_of_a_text(artifacts: Path) -> None:
         assert unknown["low_evidence"] is True
         assert not {"reason", "decision", "low_evidence"} & set(known)
 
+
 @pytest.mark.parametrize("model", ["spam", "mood"])
 def test_explanations_are_added_to_each_line(artifacts: Path, model: str) -> None:
     texts = ["F R E E prize! free\u2028", "lunch"]
