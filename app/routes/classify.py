@@ -150,8 +150,12 @@ class ClassifyEndpoint:
             request = body.decode(self._decoder, content, self._max_texts)
         except Problem as problem:
             request, found = self._items.decode(content, problem)
-        decision = served.policies.find(
-            request.threshold, request.policy, request.operating_point, request.prior
+        policies, policy = served.policies, request.policy
+        point, prior = request.operating_point, request.prior
+        decision = (
+            served.classifier.decision.at(request.threshold)  # the usual case
+            if policies.is_plain and policy is None and point is None and prior is None
+            else policies.find(request.threshold, policy, point, prior)
         )
         extras = _extras(request, found) if request.explain or request.on_error else None
         if isinstance(decision, Decision):

@@ -39,6 +39,11 @@ class Policies:
         classifier: of the model.
         choice: how it is served.
 
+    Attributes:
+        default_name: the default policy, if there is one.
+        is_plain: whether a request that names neither policy nor operating point nor prior is
+            decided at its threshold, or the model's.
+
     Raises:
         ServingError: a policy cannot be fitted; names the file, the table and the key.
     """
@@ -54,7 +59,7 @@ class Policies:
             for name, configured in self._configured.items()
         }
         self.default_name = choice.default_policy
-        self._is_plain = self._own.is_binary and self.default_name is None
+        self.is_plain = self._own.is_binary and self.default_name is None
         self._kept: OrderedDict[Hashable, Decision | _Refusal] = OrderedDict()
         self._changing = Lock()
 
@@ -75,8 +80,6 @@ class Policies:
         Raises:
             Problem: 422, it contradicts itself, or the model has none of it.
         """
-        if self._is_plain and policy is None and operating_point is None and prior is None:
-            return self._own.at(threshold)
         asked = {"threshold": threshold, "policy": policy, _POINT: operating_point}
         given = [name for name, value in asked.items() if value is not None]
         if len(given) > 1:
