@@ -15,6 +15,7 @@ from . import (
     cards,
     finer_labels,
     imbalance,
+    migration,
     rendering,
     report,
     sensitivity,
@@ -70,6 +71,17 @@ def write_cards(
     with readable_errors():
         for path in cards.write(artifacts, RESULTS):
             _print_written(path)
+
+
+@app.command("migration")
+def write_migration(
+    artifacts: Annotated[Path, typer.Option(help="Directory of the artifacts.")] = Path(
+        "artifacts"
+    ),
+) -> None:
+    """Write the thresholds of 0.6 and of the artifacts into docs/guide/migration-0.7.md."""
+    with readable_errors():
+        _print_written(migration.write(artifacts))
 
 
 @app.command("sensitivity")

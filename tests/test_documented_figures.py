@@ -6,7 +6,7 @@ from typing import Final
 
 from dandelion import serving
 from dandelion.manifest import load_manifest
-from study import storage
+from study import migration, storage
 from study.pages.benchmark import ahead
 from study.pages.wording import percent
 from study.schema.results import Results
@@ -185,3 +185,8 @@ def test_interval() -> None:
         "On SMS only the difference in AP from the best baseline has a 95 % interval without zero "
         f"{apart['AP']};"
     ) in QUALITY
+
+
+def test_thresholds_of_the_migration_page() -> None:
+    page = (ROOT / migration.PAGE).read_text(encoding="utf-8")
+    assert migration.tables(ROOT / "artifacts", DOCS / "results") in page
