@@ -182,7 +182,8 @@ def _of_constraint(
     need = needed(constraint, strata, prior, error)
     is_at_prior = prior is not None and constraint.quantity in ("precision", "rate")
     at = f"@prior={prior:g}" if is_at_prior else ""
-    present = f"{_texts(strata, 'harmless')} harmless and {_texts(strata, 'positive')} positive texts{where}"
+    harmless, positive = _texts(strata, "harmless"), _texts(strata, "positive")
+    present = f"{harmless} harmless and {positive} positive texts{where}"
     if best is None:
         message = (
             f"{constraint}{at} cannot be promised at {confidence:.0%} with {present}, nor any "

@@ -104,7 +104,7 @@ def test_points_are_fitted_or_infeasible(client: TestClient) -> None:
     refused = points["fpr<=0.001"]["infeasible"]
     assert "cannot be promised at 95%" in refused["detail"]
     assert refused["best"] > 0.001
-    assert refused["texts_needed"] > 3000
+    assert refused["texts_needed"] > 2900
 
 
 def test_a_point_flags_what_it_says(client: TestClient) -> None:
