@@ -1,6 +1,8 @@
 """Two engines that compute the same scores: compiled where it could be built, NumPy everywhere."""
 
 from collections.abc import Callable, Mapping, Sequence
+from functools import cached_property
+from itertools import accumulate
 from types import MappingProxyType
 from typing import Any, Final, Literal, Protocol, get_args
 
@@ -24,6 +26,10 @@ Engine = Literal["compiled", "numpy"]
 EngineChoice = Literal["auto", "compiled", "numpy"]
 
 ENGINES: Final[tuple[EngineChoice, ...]] = get_args(EngineChoice)
+
+
+# More than the sums of a batch are off by.
+_ROUNDING: Final = 1e-3
 
 
 class Scorer(Protocol):
@@ -142,30 +148,30 @@ class NumPyScorer:
             ValueError: the compiled engine encoded it.
         """
         _check(batch)
-        ids, offsets = batch.tokens
-        rows = np.arange(len(offsets))  # text i has rows[i] to rows[i + 1] of the texts encoded
-        if batch.windows is not None:
-            rows = np.append(0, np.cumsum(batch.windows, dtype=np.intp))
-        bounds = offsets[rows]
-        known = _between(self._vocabulary.words.take(ids), bounds)
-        # An unknown token may be a word; a known one that is none is not. So no other text has a
-        # notice.
-        possible = known + _between(ids == UNKNOWN_ID, bounds)
-        suspects = np.flatnonzero((known == 0) | (known < LOW_SHARE * possible))
+        ids, bounds = batch.tokens
+        rows: Sequence[int] = range(len(bounds))  # text i has the texts encoded from rows[i] on
+        if batch.windows is not None and len(batch.windows) < len(batch.texts):
+            rows = [0, *accumulate(batch.windows)]
+            bounds = bounds[rows]
+        # Each known word adds what it has over the share, and each unknown token, which may be a
+        # word, lacks it.
+        sums = np.zeros(len(ids) + 1)
+        self._over_low_share.take(ids).cumsum(out=sums[1:])
+        (suspects,) = (sums[bounds[1:]] - sums[bounds[:-1]] < _ROUNDING).nonzero()
         found = {}
         for at in suspects.tolist():
             texts = batch.texts[rows[at] : rows[at + 1]]
             words = sum(is_word(token) for text in texts for token in split(text.lower()))
-            if (of_text := notice(words, int(known[at]))) is not None:
+            known = int(self._vocabulary.words[ids[bounds[at] : bounds[at + 1]]].sum())
+            if (of_text := notice(words, known)) is not None:
                 found[at] = of_text
         return found
 
-
-def _between(mask: NDArray[np.bool_], bounds: NDArray[np.int64]) -> NDArray[np.int64]:
-    """Count the true values from each bound to the next."""
-    counted = np.zeros(len(mask) + 1, dtype=np.int64)
-    mask.cumsum(out=counted[1:])
-    return np.diff(counted[bounds])
+    @cached_property
+    def _over_low_share(self) -> NDArray[np.float64]:
+        over = np.where(self._vocabulary.words, 1 - LOW_SHARE, 0)
+        over[UNKNOWN_ID] = -LOW_SHARE
+        return over
 
 
 def _check(batch: Encoded) -> None:
