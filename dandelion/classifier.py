@@ -1,6 +1,6 @@
 """A classifier: a loaded artifact that scores and labels texts."""
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from os import PathLike, fsdecode
 from pathlib import Path
@@ -12,11 +12,17 @@ from numpy.typing import NDArray
 
 from . import artifact
 from .artifact import Artifact
+from .chunks import check_texts, chunks, is_one_chunk, placed_chunks
 from .decision import policy as policies
+from .decision.calibration import IDENTITY, REFERENCE_PRIOR
+from .decision.evidence import GRID
 from .decision.notices import Notice
+from .decision.operating_points import FittedPoint, InfeasibleError
+from .decision.operating_points import fit as fit_point
 from .decision.policy import Basis, Policy, PolicyChoice, PolicyError
 from .decision.prediction import Prediction, predict
 from .decision.rule import Decision, ThresholdError
+from .decision.score_thresholds import separable
 from .engines.choice import Engine, EngineChoice, scorer
 from .explanation import DEFAULT_TOP, Explainer, Explanation
 from .installation import ADVICE
@@ -24,10 +30,7 @@ from .manifest import ArtifactError, Manifest
 from .policy_file import read_policy_file
 from .quantization import packed_tables
 
-# The grams of a text take tens of bytes per character. Large batches are split into chunks that fit
-# the processor's cache.
-CHUNK_CHARS: Final = 2**17
-CHUNK_TEXTS: Final = 256
+__all__ = ["Classifier", "chunks"]
 
 # One for all, because a classifier with a lock could be neither copied nor pickled.
 _creating_explainer: Final = Lock()
@@ -114,7 +117,7 @@ class Classifier:
         Raises:
             TypeError: ``texts`` is one string, or an item is not a string.
         """
-        _check_texts(texts)
+        check_texts(texts)
         return self._scorer.encode(texts, is_nfkc=is_nfkc)
 
     def infer(self, batch: Any, policy: Policy | None = None) -> NDArray[np.float32]:
@@ -199,9 +202,9 @@ class Classifier:
             >>> classifier.notices(["See you at lunch", "www.example.com :)"])
             {1: <Notice.NO_CONTENT: 'no_content'>}
         """
-        _check_texts(texts)
+        check_texts(texts)
         found: dict[int, Notice] = {}
-        for start, chunk in _placed(texts):
+        for start, chunk in placed_chunks(texts):
             found.update(shifted(self._scorer.notices(self._scorer.encode(chunk)), start))
         return found
 
@@ -209,13 +212,13 @@ class Classifier:
         self, compute: Callable[[Any], NDArray[np.float32]], texts: Sequence[str], workers: int
     ) -> NDArray[np.float32]:
         """Compute a number of each text, or one of each label, from the encoded texts."""
-        _check_texts(texts)
+        check_texts(texts)
         if workers < 1:
             raise ValueError(f"workers is {workers}; expected at least 1")
-        if _is_one_chunk(texts):
+        if is_one_chunk(texts):
             return compute(self._scorer.encode(texts))
         numbers = np.empty((len(texts), *self._decision.shape), np.float32)
-        placed = _placed(texts)
+        placed = placed_chunks(texts)
         advancing = Lock()  # a generator can be advanced by one thread at a time
 
         def work() -> None:
@@ -275,10 +278,10 @@ class Classifier:
         return self._predictions(texts, decision if policy is None else decision.under(policy))
 
     def _predictions(self, texts: Sequence[str], decision: Decision) -> list[Prediction]:
-        _check_texts(texts)
+        check_texts(texts)
         scores: list[NDArray[np.float32]] = []
         notices: dict[int, Notice] = {}
-        for start, chunk in _placed(texts):
+        for start, chunk in placed_chunks(texts):
             encoded = self._scorer.encode(chunk)
             scores.append(self.infer(encoded, decision.policy))
             notices.update(shifted(self.encoded_notices(encoded), start))
@@ -328,11 +331,38 @@ class Classifier:
         """
         if operating_point is not None and threshold is not None:
             raise PolicyError("operating_point and threshold exclude one another; expected one")
-        file = None if calibration is None else str(fsdecode(calibration))
+        file = None if calibration is None else fsdecode(calibration)
         choice = PolicyChoice(operating_point, prior, review, file)
         basis = self.basis(file)
         found = policies.resolve(choice, basis, name=name, threshold=threshold)
         self._decision.under(found)  # checks the threshold
+        return found
+
+    def operating_points(
+        self,
+        points: Sequence[str],
+        *,
+        prior: float | None = None,
+        calibration: str | PathLike[str] | None = None,
+    ) -> dict[str, FittedPoint | InfeasibleError]:
+        """Fit operating points: each as fitted, or why it cannot be promised.
+
+        Args:
+            points: in the grammar of `dandelion.decision.operating_points`.
+            prior, calibration: see `policy`, also for what is raised.
+        """
+        basis = self.basis(None if calibration is None else fsdecode(calibration))
+        if basis.evidence is None:
+            raise PolicyError("this artifact has no evidence (held-out scores) to fit points on")
+        possible = separable(
+            policies.scores(GRID, basis.calibration or IDENTITY, prior or REFERENCE_PRIOR)
+        )
+        found: dict[str, FittedPoint | InfeasibleError] = {}
+        for point in points:
+            try:
+                found[point] = fit_point(point, basis.evidence, prior=prior, among=possible)
+            except InfeasibleError as error:
+                found[point] = error
         return found
 
     def basis(self, calibration: str | None = None) -> Basis:
@@ -374,7 +404,7 @@ class Classifier:
             TypeError: ``texts`` is one string, or an item is not a string.
             ValueError: ``top`` is less than 1.
         """
-        _check_texts(texts)
+        check_texts(texts)
         if top < 1:
             raise ValueError(f"top is {top}; expected at least 1")
         explainer = self._explaining()
@@ -413,39 +443,3 @@ class Classifier:
 def shifted(notices: Mapping[int, Notice], start: int) -> dict[int, Notice]:
     """Return the notices of a chunk by their positions in the batch, where it begins at a text."""
     return {start + at: notice for at, notice in notices.items()}
-
-
-def chunks(texts: Sequence[str]) -> Iterator[Sequence[str]]:
-    """Split a batch into chunks, at least one, that bound the memory of their encoding."""
-    if _is_one_chunk(texts):
-        yield texts
-        return
-    start, chars = 0, 0
-    for stop, text in enumerate(texts):
-        if stop > start and (chars + len(text) > CHUNK_CHARS or stop - start == CHUNK_TEXTS):
-            yield texts[start:stop]
-            start, chars = stop, 0
-        chars += len(text)
-    yield texts[start:]
-
-
-def _is_one_chunk(texts: Sequence[str]) -> bool:
-    return len(texts) <= CHUNK_TEXTS and sum(map(len, texts)) <= CHUNK_CHARS
-
-
-def _placed(texts: Sequence[str]) -> Iterator[tuple[int, Sequence[str]]]:
-    """Yield the chunks of a batch with their place in it."""
-    start = 0
-    for chunk in chunks(texts):
-        yield start, chunk
-        start += len(chunk)
-
-
-def _check_texts(texts: Sequence[str]) -> None:
-    if isinstance(texts, str):
-        raise TypeError("texts is one string; expected a sequence of strings: [text]")
-    if set(map(type, texts)) <= {str}:
-        return
-    for position, text in enumerate(texts):
-        if not isinstance(text, str):
-            raise TypeError(f"texts[{position}] is {type(text).__name__}; expected str")

@@ -7,7 +7,7 @@ largest expansion keeps them below it. The engine folds the texts afterwards, wh
 
 from collections.abc import Iterator, Sequence
 
-from dandelion.classifier import CHUNK_CHARS, CHUNK_TEXTS
+from dandelion.chunks import CHUNK_CHARS, CHUNK_TEXTS
 from dandelion.text.tokenizer import MAX_EXPANSION, TextTooLongError, to_nfkc
 
 from .. import errors

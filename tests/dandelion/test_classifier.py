@@ -17,9 +17,9 @@ from numpy.typing import NDArray
 
 import dandelion
 from dandelion import ArtifactError, Classifier, Prediction, ThresholdError
-from dandelion import classifier as classifier_module
+from dandelion import chunks as chunks_module
 from dandelion.artifact import Golden, load, save
-from dandelion.classifier import chunks
+from dandelion.chunks import chunks
 from dandelion.engines import library
 from dandelion.engines.choice import EngineChoice
 from dandelion.engines.network import binary_logits, sigmoid, softmax
@@ -207,8 +207,8 @@ def test_a_score_does_not_depend_on_the_chunks(
 ) -> None:
     whole = scores_of(kind, texts)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(classifier_module, "CHUNK_CHARS", chunk_chars)
-        patch.setattr(classifier_module, "CHUNK_TEXTS", chunk_texts)
+        patch.setattr(chunks_module, "CHUNK_CHARS", chunk_chars)
+        patch.setattr(chunks_module, "CHUNK_TEXTS", chunk_texts)
         np.testing.assert_allclose(scores_of(kind, texts), whole, atol=1e-6)
 
 
@@ -217,8 +217,8 @@ def test_chunks_are_as_large_as_possible(
     texts: list[str], chunk_chars: int, chunk_texts: int
 ) -> None:
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(classifier_module, "CHUNK_CHARS", chunk_chars)
-        patch.setattr(classifier_module, "CHUNK_TEXTS", chunk_texts)
+        patch.setattr(chunks_module, "CHUNK_CHARS", chunk_chars)
+        patch.setattr(chunks_module, "CHUNK_TEXTS", chunk_texts)
         pieces = list(chunks(texts))
 
     def fits(piece: list[str]) -> bool:

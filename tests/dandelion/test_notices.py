@@ -9,7 +9,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from dandelion import Classifier, Notice
-from dandelion import classifier as classifier_module
+from dandelion import chunks as chunks_module
 from dandelion.decision.notices import LOW_SHARE, notice
 from dandelion.engines import library
 from dandelion.engines.choice import EngineChoice
@@ -137,8 +137,8 @@ def test_notices_and_logits_do_not_depend_on_the_chunks(
         classifier = CLASSIFIERS["windows", engine]
         notices, logits = classifier.notices(texts), classifier.logits(texts)
         with pytest.MonkeyPatch.context() as patch:
-            patch.setattr(classifier_module, "CHUNK_CHARS", chunk_chars)
-            patch.setattr(classifier_module, "CHUNK_TEXTS", chunk_texts)
+            patch.setattr(chunks_module, "CHUNK_CHARS", chunk_chars)
+            patch.setattr(chunks_module, "CHUNK_TEXTS", chunk_texts)
             assert classifier.notices(texts) == notices
             np.testing.assert_allclose(classifier.logits(texts), logits, rtol=1e-5, atol=1e-5)
 

@@ -6,13 +6,23 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
-from dandelion import Classifier, Policy, PolicyError, ThresholdError
+from dandelion import (
+    Classifier,
+    InfeasibleError,
+    OperatingPointError,
+    Policy,
+    PolicyError,
+    ThresholdError,
+)
 from dandelion.artifact import save
 from dandelion.command import app
 from dandelion.decision.calibration import Calibration
+from dandelion.decision.operating_points import FittedPoint
+from dandelion.decision.policy import score_at
 
 from .examples import THREE, make_artifact, make_evidence
 
+PLATT = Calibration("platt", 2.0, 2.0, -0.5)
 TEXTS = ["Free prize!", "Lunch tomorrow?", "xyzzy", "😂"]
 SERVING = """
 [models]
@@ -34,8 +44,7 @@ operating_point = "fpr<=0.00001"
 @pytest.fixture(scope="module")
 def artifacts(tmp_path_factory: pytest.TempPathFactory) -> Path:
     directory = tmp_path_factory.mktemp("artifacts")
-    platt = Calibration("platt", 2.0, 2.0, -0.5)
-    spam = make_artifact(calibration=platt, evidence=make_evidence())
+    spam = make_artifact(calibration=PLATT, evidence=make_evidence())
     for variant in ("tiny", "other"):
         save(spam, directory / "spam" / variant)
     save(make_artifact(labels=THREE), directory / "mood" / "tiny")
@@ -150,3 +159,18 @@ def test_choices_exclude_one_another_in_python(spam: Classifier) -> None:
         spam.policy("f1", threshold=0.5)
     with pytest.raises(ThresholdError, match=r"expected a number in \[0, 1\]"):
         spam.policy(threshold=1.5)
+
+
+def test_operating_points_are_fitted_or_reported(spam: Classifier, artifacts: Path) -> None:
+    found = spam.operating_points(["fpr<=0.05", "fpr<=0.00001"], prior=0.01)
+    assert list(found) == ["fpr<=0.05", "fpr<=0.00001"]
+    fitted, refused = found.values()
+    assert isinstance(refused, InfeasibleError)
+    assert isinstance(fitted, FittedPoint)
+    assert fitted.prior == 0.01
+    assert score_at(fitted.logit, PLATT, 0.01) == spam.policy("fpr<=0.05", prior=0.01).threshold
+    bare = Classifier(make_artifact())
+    with pytest.raises(PolicyError, match="has no evidence"):
+        bare.operating_points(["f1"])
+    with pytest.raises(OperatingPointError, match="not an operating point"):
+        spam.operating_points(["f2"])

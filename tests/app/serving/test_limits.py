@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 
 from app.errors import Problem
 from app.serving.limits import TextLimits
-from dandelion.classifier import CHUNK_CHARS, CHUNK_TEXTS
+from dandelion.chunks import CHUNK_CHARS, CHUNK_TEXTS
 from dandelion.text.tokenizer import to_nfkc
 
 LONG = "\ufdfa"  # becomes 18 characters

@@ -16,7 +16,7 @@ from starlette.types import Message
 from app.main import create_app
 from app.settings import Settings
 from app.telemetry.metrics import Metrics
-from dandelion.classifier import chunks
+from dandelion.chunks import chunks
 from dandelion.decision.rule import Decided
 
 from ...dandelion.examples import THREE, make_artifact
