@@ -17,6 +17,7 @@ from study.baselines import runs as baseline_runs
 from study.decisions import calibrations, high_precision, kept, promises, run
 from study.decisions.folds import ScoredFold, pooled
 from study.decisions.high_precision import recall_at_precision
+from study.intervals import exact
 from study.pages import calibration as calibration_page
 from study.pages import decisions as decisions_page
 from study.rates import rate_of
@@ -79,7 +80,9 @@ def test_precision_and_alerts_at_a_prior() -> None:
     assert rate_of("rate", SMS, None).value == 85 / 1100
     at = rate_of("precision", SMS, 0.01)
     assert at.value == pytest.approx(0.01 * 0.8 / (0.01 * 0.8 + 0.99 * 0.005))
-    assert at.low < at.value < at.high
+    (recall_low, recall_high), (fpr_low, fpr_high) = exact(80, 100, 0.025), exact(5, 1000, 0.025)
+    assert at.low == pytest.approx(0.01 * recall_low / (0.01 * recall_low + 0.99 * fpr_high))
+    assert at.high == pytest.approx(0.01 * recall_high / (0.01 * recall_high + 0.99 * fpr_low))
     assert rate_of("rate", SMS, 0.01).value == pytest.approx(0.01 * 0.8 + 0.99 * 0.005)
 
 

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy import stats
 
-from study.intervals import corrected_interval, upper_bound, wilson
+from study.intervals import corrected_interval, exact, upper_bound, wilson
 
 
 def test_by_hand() -> None:
@@ -49,3 +49,16 @@ def test_wilsons_interval_is_where_the_score_test_is_just_not_rejected(a: int, b
         if 1e-9 < bound < 1 - 1e-9:
             score = (share - bound) / math.sqrt(bound * (1 - bound) / (a + b))
             assert abs(score) == pytest.approx(stats.norm.ppf(0.975))
+
+
+@given(st.integers(1, 400).flatmap(lambda n: st.tuples(st.integers(0, n), st.just(n))))
+def test_the_exact_bounds_leave_half_the_error_on_each_side(counts: tuple[int, int]) -> None:
+    count, of = counts
+    low, high = exact(count, of, 0.1)
+    assert low <= count / of <= high
+    assert (low == 0) == (count == 0)
+    assert (high == 1) == (count == of)
+    if count > 0:
+        assert stats.binom.sf(count - 1, of, low) == pytest.approx(0.05)
+    if count < of:
+        assert stats.binom.cdf(count, of, high) == pytest.approx(0.05)
