@@ -106,23 +106,8 @@ def estimate_prior(  # noqa: PLR0913
     harmless, positive = np.tensordot(weights, strata, axes=1)
     fitted = _Mixture.of(harmless, positive, mixed, numbers)
     rng = np.random.default_rng(seed)
-    again = _redrawn(rng, strata, weights, draws)
-    # Half a text of either class is added: else a sample without any positive text would leave no
-    # doubt that there are none.
-    padded = mixed + (fitted.harmless + fitted.positive) / 2
-    mixed_again = rng.multinomial(len(logits), padded / padded.sum(), draws)
-    priors = _Mixture.of(again[:, 0], again[:, 1], mixed_again, numbers).prior
-    tails = (1 - CONFIDENCE) / 2 * 100
-    lower, upper = np.percentile(priors, [tails, 100 - tails])
-
-    simulated = _Mixture.of(
-        rng.multinomial(round(numbers[0]), fitted.harmless, draws),
-        rng.multinomial(round(numbers[1]), fitted.positive, draws),
-        rng.multinomial(len(logits), fitted.shares(), draws),
-        numbers,
-    )
-    larger = np.count_nonzero(simulated.distances() >= fitted.distances())
-    p_value = float(1 + larger) / (1 + draws)
+    lower, upper = _interval(rng, fitted, strata, weights, mixed, draws)
+    p_value = _p_value(rng, fitted, draws)
     if p_value < least_p:
         raise NotEstimableError(
             "not estimable: the scores of these texts are not a mixture of the scores of held-out "
@@ -130,7 +115,41 @@ def estimate_prior(  # noqa: PLR0913
             "Label fifty to two hundred of the texts instead",
             p_value,
         )
-    return PriorEstimate(float(fitted.prior), float(lower), float(upper), p_value, len(logits))
+    return PriorEstimate(float(fitted.prior), lower, upper, p_value, len(logits))
+
+
+def _interval(  # noqa: PLR0913, PLR0917
+    rng: np.random.Generator,
+    fitted: "_Mixture",
+    strata: Counts,
+    weights: Floats,
+    mixed: Counts,
+    draws: int,
+) -> tuple[float, float]:
+    """Redraw held-out and unlabelled texts; return the percentiles of the priors that fit them."""
+    harmless, positive, texts = fitted.numbers
+    again = _redrawn(rng, strata, weights, draws)
+    # Half a text of either class is added: else a sample without any positive text would leave no
+    # doubt that there are none.
+    padded = mixed + (fitted.harmless + fitted.positive) / 2
+    mixed_again = rng.multinomial(texts, padded / padded.sum(), draws)
+    priors = _Mixture.of(again[:, 0], again[:, 1], mixed_again, (harmless, positive)).prior
+    tails = (1 - CONFIDENCE) / 2 * 100
+    lower, upper = np.percentile(priors, [tails, 100 - tails]).tolist()
+    return lower, upper
+
+
+def _p_value(rng: np.random.Generator, fitted: "_Mixture", draws: int) -> float:
+    """Return how often texts that are such a mixture are as far from their fit as these are."""
+    harmless, positive, texts = fitted.numbers
+    simulated = _Mixture.of(
+        rng.multinomial(round(harmless), fitted.harmless, draws),
+        rng.multinomial(round(positive), fitted.positive, draws),
+        rng.multinomial(texts, fitted.shares(), draws),
+        (harmless, positive),
+    )
+    larger = np.count_nonzero(simulated.distances() >= fitted.distances())
+    return float(1 + larger) / (1 + draws)
 
 
 @dataclass(frozen=True, slots=True)
