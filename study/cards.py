@@ -18,6 +18,7 @@ from training.tables import RESULTS
 from . import rendering
 from .evaluation import Studies, evaluation_of
 from .pages import card
+from .schema.decisions import CalibrationReport, Decisions
 from .schema.results import Results
 from .schema.robustness import Robustness
 from .schema.transfer import Transfer
@@ -73,4 +74,6 @@ def stored(results: Path) -> Studies:
         found(Results, rendering.RESULTS_FILE),
         found(Transfer, rendering.TRANSFER_FILE),
         found(Robustness, rendering.ROBUSTNESS_FILE),
+        found(Decisions, rendering.DECISIONS_FILE),
+        found(CalibrationReport, rendering.CALIBRATION_FILE),
     )

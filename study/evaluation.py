@@ -12,12 +12,12 @@ import numpy as np
 
 from dandelion.artifact import Artifact
 from dandelion.decision import operating_points
-from dandelion.decision.calibration import IDENTITY, REFERENCE_PRIOR, Calibration
-from dandelion.decision.evidence import GRID, STEP, Evidence
+from dandelion.decision.calibration import IDENTITY, Calibration
+from dandelion.decision.evidence import GRID, Evidence
 from dandelion.decision.intervals import two_sided
 from dandelion.decision.operating_points import InfeasibleError
 from dandelion.decision.policy import score_at, scores
-from dandelion.decision.reliability import prior_weights, reliability
+from dandelion.decision.score_thresholds import separable
 from dandelion.manifest import Manifest, sha256
 from training.data.datasets import SOURCES
 from training.data.source_files import Source
@@ -26,13 +26,16 @@ from training.errors import DatasetError
 from training.quality.metrics import METRICS
 
 from .intervals import corrected_interval
+from .schema.decisions import CalibrationReport, Decisions, PointStudy
 from .schema.evaluation import (
     AtBaseRates,
     BaseRate,
     CalibrationFigures,
+    CalibrationOverSeeds,
     Evaluation,
     Needed,
     PointFigures,
+    PromiseFigures,
     RobustnessFigures,
     ScoreQuality,
     SeedFigures,
@@ -67,6 +70,8 @@ class Studies:
     results: Results | None = None
     transfer: Transfer | None = None
     robustness: Robustness | None = None
+    decisions: Decisions | None = None
+    calibration: CalibrationReport | None = None
 
 
 def evaluation_of(artifact: Artifact, studies: Studies) -> Evaluation:
@@ -95,7 +100,9 @@ def evaluation_of(artifact: Artifact, studies: Studies) -> Evaluation:
         transfer=_transfer(manifest, studies.transfer),
         robustness=_robustness(manifest, studies.robustness),
         slices=_slices(manifest, studies.results, seeds),
-        calibration=_calibration(manifest, evidence),
+        calibration=_calibration(manifest),
+        calibration_over_seeds=_calibration_over_seeds(manifest, studies.calibration),
+        promises=_promises(manifest, studies.decisions),
         evidence=None if evidence is None else _counts(evidence),
         points=[] if evidence is None else _points(manifest, evidence),
         at_base_rates=_at_base_rates(manifest, evidence) if is_binary else None,
@@ -240,25 +247,58 @@ def _slices(
     ]
 
 
-def _calibration(manifest: Manifest, evidence: Evidence | None) -> CalibrationFigures | None:
-    if manifest.score_map is None or manifest.calibration is None:
+def _calibration(manifest: Manifest) -> CalibrationFigures | None:
+    if manifest.calibration is None:
         return None
+    fit: Mapping[str, Any] = manifest.calibration_fit or {}
     return CalibrationFigures(
         parameters=dict(manifest.calibration),
-        before=None if evidence is None else _quality(evidence, IDENTITY),
-        after=None if evidence is None else _quality(evidence, manifest.score_map),
+        fitted_on=fit.get("fitted_on"),
+        texts=list(fit.get("texts", [])),
+        log_losses=dict(fit.get("log_losses", {})),
+        before=ScoreQuality(**fit["before"]) if "before" in fit else None,
+        after=ScoreQuality(**fit["after"]) if "after" in fit else None,
     )
 
 
-def _quality(evidence: Evidence, calibration: Calibration) -> ScoreQuality:
-    """Measure calibrated scores of the evidence, each text in the middle of its cell."""
-    middles = np.concatenate([GRID[:1] - STEP / 2, GRID + STEP / 2])
-    counts = evidence.total()
-    labels = np.repeat([0, 1], counts.sum(axis=1))
-    logits = np.concatenate([np.repeat(middles, one) for one in counts])
-    weights = prior_weights(labels, REFERENCE_PRIOR)
-    found = reliability(scores(logits, calibration), labels, weights=weights)
-    return ScoreQuality(found.log_loss, found.brier, found.ece)
+def _calibration_over_seeds(
+    manifest: Manifest, report: CalibrationReport | None
+) -> CalibrationOverSeeds | None:
+    for one in report.variants if report else []:
+        if (one.model, one.variant) == (manifest.model, manifest.variant):
+            return CalibrationOverSeeds(
+                one.seeds,
+                ScoreQuality(one.before.log_loss, one.before.brier, one.before.ece),
+                ScoreQuality(one.after.log_loss, one.after.brier, one.after.ece),
+            )
+    return None
+
+
+def _promises(manifest: Manifest, decisions: Decisions | None) -> list[PromiseFigures]:
+    return [
+        _promise(point)
+        for one in (decisions.models if decisions else [])
+        if (one.model, one.variant) == (manifest.model, manifest.variant)
+        for point in one.points
+        if point.promise is None
+    ]
+
+
+def _promise(point: PointStudy) -> PromiseFigures:
+    feasible = [one for one in point.seeds if one.threshold is not None]
+    positives = sum(one.positives for one in point.counts)
+    negatives = sum(one.negatives for one in point.counts)
+    found = sum(one.flagged_positives for one in point.counts)
+    alarms = sum(one.flagged_negatives for one in point.counts)
+    return PromiseFigures(
+        point=point.point,
+        seeds=[one.seed for one in feasible],
+        infeasible=len(point.seeds) - len(feasible),
+        broken=sum(any(kept.clearly_broken for kept in one.kept) for one in feasible),
+        kept=point.kept,
+        recall=_share(found, positives) if positives else None,
+        fpr=_share(alarms, negatives) if negatives else None,
+    )
 
 
 def _counts(evidence: Evidence) -> dict[str, list[int]]:
@@ -276,6 +316,9 @@ def _point(point: str, calibration: Calibration, evidence: Evidence) -> PointFig
         found = operating_points.fit(point, evidence)
     except InfeasibleError as error:
         return PointFigures(point, None, False, None, None, str(error))
+    if not separable(scores(GRID, calibration))[np.searchsorted(GRID, found.logit)]:
+        problem = "The threshold that it takes has no score of its own in float32."
+        return PointFigures(point, None, False, None, None, problem)
     return PointFigures(
         point=point,
         threshold=score_at(found.logit, calibration),

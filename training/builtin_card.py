@@ -92,6 +92,8 @@ def _threshold(manifest: Manifest) -> str:
             "that did not learn from it; the network itself learnt from all of them"
         )
     head = f"## The default threshold\n\nA text is flagged at a score of {manifest.threshold:.4f} "
+    if rule.get("criterion") == "limits":  # of artifacts before format 4
+        return f"{head}or more: the lowest one within limits on false alarms, {where}.\n"
     if rule.get("criterion") != "operating_point":
         return f"{head}or more: the threshold that maximises macro-F1 {where}.\n"
     lines = [

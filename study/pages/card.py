@@ -8,10 +8,10 @@ from training import builtin_card
 from training.quality.metrics import METRICS
 from training.tables import COLUMNS, as_markdown, figure, markdown_table
 
-from ..schema.evaluation import Evaluation, Needed, PointFigures
+from ..schema.evaluation import Evaluation
 from ..schema.robustness import Count
-from ..schema.transfer import Interval
-from .wording import percent, reflow, seeds, small_percent, with_interval
+from . import card_decisions
+from .wording import percent, reflow, seeds, with_interval
 
 _LABELS: Final[Mapping[str, str]] = {
     "narrower": "calls less positive than the model",
@@ -43,9 +43,14 @@ def page(evaluation: Evaluation, manifest: Manifest) -> str:
         _over_seeds(evaluation),
     ]
     if manifest.threshold is not None:
-        parts += [_points(evaluation), _base_rates(evaluation), _needed(evaluation)]
+        parts += [
+            card_decisions.points(evaluation),
+            card_decisions.promises(evaluation),
+            card_decisions.base_rates(evaluation),
+            card_decisions.needed(evaluation),
+        ]
     parts += [
-        _calibration(evaluation),
+        card_decisions.calibration(evaluation),
         _transfer(evaluation),
         _robustness(evaluation),
         _slices(evaluation),
@@ -98,144 +103,20 @@ Not measured: no study in `docs/results` has this variant on more than one split
     metrics = [metric for metric in METRICS if metric in found.metrics]
     lines = [[COLUMNS[metric], with_interval(found.metrics[metric])] for metric in metrics]
     cut = "the highest score" if found.threshold is None else "the threshold of best macro-F1"
-    note = ""
+    note = "\n"
     if not found.of_this_artifact:
         note = """
+
 **Other data or other code than this artifact's**: the run of its seed has other figures. It is the
-same variant by name, as it was reported last."""
+same variant by name, as it was reported last.
+
+"""
     return f"""\
 ## Over several seeds
 
 Means over {seeds(found.seeds)}, each its own split and initialisation (protocol {found.protocol}),
-at {cut}, with 95 % intervals (corrected resampled t; Nadeau & Bengio 2003).
-{note}
-
+at {cut}, with 95 % intervals (corrected resampled t; Nadeau & Bengio 2003).{note}
 {markdown_table(["metric", "mean"], lines)}"""
-
-
-def _points(evaluation: Evaluation) -> str:
-    if not evaluation.evidence:
-        return """\
-## Operating points
-
-None: this artifact has no evidence, that is, no counts of held-out scores to fit them on."""
-    texts = [sum(counts[label] for counts in evaluation.evidence.values()) for label in (0, 1)]
-    lines = [_point(one, evaluation.default_point) for one in evaluation.points]
-    header = ["operating point", "threshold", "promised", "recall", "false-positive rate"]
-    problems = "\n".join(
-        f"- `{one.point}`: {as_markdown(one.problem)}"
-        for one in evaluation.points
-        if one.problem is not None
-    )
-    return f"""\
-## Operating points
-
-Fitted on {texts[0]:,} harmless and {texts[1]:,} positive texts that the network of their fold did
-not learn from, one of each group of near copies. *Promised*: the constraint holds with a confidence
-of 95 % on such texts. The promise is about the procedure, for these are the scores of five networks
-on 80 % of the texts, and the served one is a sixth. Intervals are 95 %.
-
-{markdown_table(header, lines)}
-{problems}"""
-
-
-def _point(one: PointFigures, default: str | None) -> list[str]:
-    name = f"`{one.point}`" + (" (default)" if one.point == default else "")
-    if one.threshold is None:
-        return [name, "infeasible", "", "", ""]
-    return [
-        name,
-        f"{one.threshold:.4f}",
-        "yes" if one.promised else "no",
-        "" if one.recall is None else _shares(one.recall),
-        "" if one.fpr is None else _shares(one.fpr),
-    ]
-
-
-def _base_rates(evaluation: Evaluation) -> str:
-    found = evaluation.at_base_rates
-    if found is None:
-        return """\
-## Precision at base rates
-
-Not known: there is no count of false alarms at the default threshold in this artifact."""
-    basis = {
-        "out_of_fold": "held-out texts, out of fold",
-        "test": f"the test fold of seed {evaluation.seed}, near copies included",
-    }[found.basis]
-    lines = [
-        [small_percent(one.prior), _shares(one.precision), _numbers(one.alerts)]
-        for one in found.rates
-    ]
-    header = ["positive texts", "precision", "alerts per 10,000"]
-    return f"""\
-## Precision at base rates
-
-The default threshold flags {_shares(found.recall)} of {found.positives:,} positive and
-{_shares(found.fpr)} of {found.negatives:,} harmless texts ({basis}). Where positive texts are rarer
-or more frequent than there, and nothing else differs:
-
-{markdown_table(header, lines)}
-The bounds are computed from the ends of both 95 % intervals."""
-
-
-def _needed(evaluation: Evaluation) -> str:
-    if not evaluation.needed:
-        return """\
-## Labelled texts that a promise takes
-
-Not known: this takes evidence."""
-    targets = list(dict.fromkeys(one.precision for one in evaluation.needed))
-    by_prior: dict[float, dict[float, Needed]] = {}
-    for one in evaluation.needed:
-        by_prior.setdefault(one.prior, {})[one.precision] = one
-    lines = [
-        [small_percent(prior), *(_need(row[target]) for target in targets)]
-        for prior, row in by_prior.items()
-    ]
-    header = ["positive texts", *(f"precision ≥ {target:g}" for target in targets)]
-    return f"""\
-## Labelled texts that a promise takes
-
-What can be promised at 95 % with the evidence, and the recall that is left; otherwise how many
-labelled texts it would take in all, if further ones are like these (harmless ones where false
-alarms limit it, else see `evaluation.json`).
-
-{markdown_table(header, lines)}"""
-
-
-def _need(one: Needed) -> str:
-    if one.is_promised:
-        return f"**recall {percent(one.recall or 0.0)}**"
-    return "no number" if one.texts is None else f"{one.texts:,}"
-
-
-def _calibration(evaluation: Evaluation) -> str:
-    found = evaluation.calibration
-    if found is None:
-        return """\
-## Calibration
-
-None: scores of this artifact are not calibrated, so they are no probabilities."""
-    parameters = ", ".join(
-        f"{name} {value:.3f}" if isinstance(value, float) else str(value)
-        for name, value in found.parameters.items()
-    )
-    text = f"""\
-## Calibration
-
-A score is the probability of the positive label where half of the texts are positive. The map of
-logits: {parameters}."""
-    if found.before is None or found.after is None:
-        return text
-    lines = [
-        [name, figure(one.log_loss), figure(one.brier), figure(one.ece)]
-        for name, one in (("uncalibrated", found.before), ("calibrated", found.after))
-    ]
-    return f"""\
-{text} On the texts of the evidence, which it was fitted on, both classes weighted equally:
-
-{markdown_table(["scores", "log loss", "Brier", "ECE, 15 equally full bins"], lines)}"""
 
 
 def _transfer(evaluation: Evaluation) -> str:
@@ -370,20 +251,6 @@ $ make cards    # this page
 ```
 
 Library versions and checksums are in `model.json`."""
-
-
-def _shares(one: Interval) -> str:
-    """Write a share with its interval, in percent.
-
-    Example:
-        >>> _shares(Interval(0.0123, 0.01, 0.02))
-        '1.23 % (1.00–2.00)'
-    """
-    return f"{percent(one.value, 2)} ({100 * one.low:.2f}–{100 * one.high:.2f})"
-
-
-def _numbers(one: Interval) -> str:
-    return f"{one.value:,.0f} ({one.low:,.0f}–{one.high:,.0f})"
 
 
 def _count(one: Count) -> str:

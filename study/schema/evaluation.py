@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
+from .decisions import Kept
 from .robustness import ChangeRow, IdentityRow, LengthRow
 from .transfer import Interval
 
@@ -99,24 +100,36 @@ class SliceFigures:
 
 @dataclass(frozen=True, slots=True)
 class ScoreQuality:
-    """How well scores are calibrated, see `dandelion.decision.reliability`."""
+    """How well scores are calibrated, classes weighted equally; None with more than two labels.
+
+    Attributes:
+        log_loss: in nats.
+        brier: the mean squared error.
+        ece: expected calibration error, 15 bins of equal width.
+    """
 
     log_loss: float
-    brier: float
-    ece: float
+    brier: float | None
+    ece: float | None
 
 
 @dataclass(frozen=True, slots=True)
 class CalibrationFigures:
-    """The calibration, and what it does to the texts of the evidence, classes weighted equally.
+    """The calibration of the artifact, and how it was chosen.
 
     Attributes:
         parameters: of `dandelion.decision.calibration.Calibration`.
-        before: of uncalibrated scores; None where the artifact has no evidence.
-        after: of calibrated ones. It was fitted on the same texts, so this is a little too good.
+        fitted_on: ``out_of_fold`` or ``validation``; None if the artifact does not have it.
+        texts: of each label that it was fitted on.
+        log_losses: method → its log loss in cross-validation.
+        before: of the uncalibrated scores of the texts it was fitted on.
+        after: of the calibrated ones; a little too good, as they are the same texts.
     """
 
     parameters: Mapping[str, Any]
+    fitted_on: str | None
+    texts: list[int]
+    log_losses: Mapping[str, float]
     before: ScoreQuality | None
     after: ScoreQuality | None
 
@@ -140,6 +153,38 @@ class PointFigures:
     recall: Interval | None
     fpr: Interval | None
     problem: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class PromiseFigures:
+    """An operating point fitted once per seed, on the test folds of all seeds.
+
+    Attributes:
+        point: in the grammar.
+        seeds: in which it could be fitted.
+        infeasible: seeds in which it could not.
+        broken: seeds in which a constraint was broken beyond chance, see `Kept`.
+        kept: the constraints over all test folds, a group of near copies once.
+        recall: of the positive texts of these, of all sources, with the exact 95 % interval.
+        fpr: of the harmless ones.
+    """
+
+    point: str
+    seeds: list[int]
+    infeasible: int
+    broken: int
+    kept: list[Kept]
+    recall: Interval | None
+    fpr: Interval | None
+
+
+@dataclass(frozen=True, slots=True)
+class CalibrationOverSeeds:
+    """Calibration on the test folds, classes weighted equally; means over seeds."""
+
+    seeds: list[int]
+    before: ScoreQuality
+    after: ScoreQuality
 
 
 @dataclass(frozen=True, slots=True)
@@ -227,6 +272,8 @@ class Evaluation:
     robustness: RobustnessFigures | None = None
     slices: list[SliceFigures] = field(default_factory=list)
     calibration: CalibrationFigures | None = None
+    calibration_over_seeds: CalibrationOverSeeds | None = None
+    promises: list[PromiseFigures] = field(default_factory=list)
     evidence: Mapping[str, list[int]] | None = None
     points: list[PointFigures] = field(default_factory=list)
     at_base_rates: AtBaseRates | None = None
