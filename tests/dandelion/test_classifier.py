@@ -58,9 +58,10 @@ def scores_of(kind: str, texts: list[str]) -> NDArray[np.float32]:
 
 def test_public_names() -> None:
     assert dandelion.__all__ == [
-        *("ArtifactError", "Classifier", "Decision", "InfeasibleError", "KernelError", "Notice"),
-        *("OperatingPointError", "Policy", "PolicyError", "PolicyFileError", "Prediction"),
-        *("ServingError", "TableError", "ThresholdError"),
+        *("ArtifactError", "Classifier", "Decision", "Evaluation", "EvaluationError"),
+        *("InfeasibleError", "KernelError", "Notice", "OperatingPointError", "Policy"),
+        *("PolicyError", "PolicyFileError", "Prediction", "ServingError", "TableError"),
+        *("ThresholdError", "evaluate"),
     ]
     assert all(hasattr(dandelion, name) for name in dandelion.__all__)
 
