@@ -38,6 +38,8 @@ from .text.vocabulary import Vocabulary
 from .text.windows import Windows
 
 DEFAULT_TOP: Final = 10
+MAX_SPANS: Final = 50
+"""What the service and the command list of a text at most."""
 
 Gradient = Literal["integrated", "local"]
 

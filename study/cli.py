@@ -8,11 +8,13 @@ from rich.console import Console
 
 from training.cache import cache_directory
 from training.cli import readable_errors
+from training.destination import ARTIFACTS
 from training.tables import RESULTS
 
 from . import (
     ablations,
     cards,
+    deletion,
     finer_labels,
     imbalance,
     migration,
@@ -144,6 +146,22 @@ def measure_robustness(
         if not quick:
             rendering.results_page(RESULTS)
     _print_written(output / "robustness.md")
+
+
+@app.command("deletion")
+def delete_spans(
+    model: Annotated[
+        list[str] | None, typer.Option(help="Of the served models with two labels; repeatable.")
+    ] = None,
+) -> None:
+    """Delete the spans that explanations name from flagged texts; print how far logits fall."""
+    with readable_errors():
+        paths = [path for one in model or (None,) for path in deletion.served(ARTIFACTS, one)]
+        for path in paths:
+            texts = deletion.flagged(path)
+            for gradient in deletion.GRADIENTS:
+                found = deletion.measure(path, texts, gradient)
+                _console.print(f"{path.parent.name} {found}", markup=False, soft_wrap=True)
 
 
 @app.command("transfer")

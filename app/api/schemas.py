@@ -9,6 +9,7 @@ from msgspec import Meta, Struct
 from pydantic import BaseModel, Field
 
 from dandelion.engines.choice import Engine
+from dandelion.explanation import MAX_SPANS
 
 # Longer than any operating point of use; what is parsed is bounded.
 MAX_POINT_CHARS: Final = 200
@@ -78,7 +79,7 @@ class ClassifyRequest(Struct, forbid_unknown_fields=True):
         ),
     ] = None
     explain: Annotated[
-        Annotated[float, Meta(ge=1, le=50, multiple_of=1)] | bool | None,
+        Annotated[float, Meta(ge=1, le=MAX_SPANS, multiple_of=1)] | bool | None,
         Meta(
             description="Whether each result has an `explanation`: which parts of the text "
             "contribute how much to its logit. A number is that of the spans which are listed; "
@@ -102,7 +103,7 @@ class MulticlassRequest(Struct, forbid_unknown_fields=True):
 
     texts: Annotated[list[str], Meta(min_length=1, description="Texts to classify.")]
     explain: Annotated[
-        Annotated[float, Meta(ge=1, le=50, multiple_of=1)] | bool | None,
+        Annotated[float, Meta(ge=1, le=MAX_SPANS, multiple_of=1)] | bool | None,
         Meta(
             description="Whether each result has an `explanation`: which parts of the text "
             "contribute how much to its logit. A number is that of the spans which are listed; "

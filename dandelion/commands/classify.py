@@ -5,21 +5,19 @@ import re
 import sys
 from collections.abc import Iterator, Sequence
 from functools import lru_cache
-from typing import Annotated, Final
+from typing import Annotated
 
 import typer
 
 from ..classifier import Classifier
 from ..decision.prediction import Prediction
-from ..explanation import Contribution, Explanation
+from ..explanation import MAX_SPANS, Contribution, Explanation
 from ..installation import SERVING_FILE, default_artifacts
 from ..lines import read_lines
 from .artifacts import ArtifactsOption, VariantOption, choose
 from .errors import InputError, check_output, readable_errors
 from .in_force import Asked, policy_in_force
 from .numbers import parse_prior, parse_threshold
-
-MAX_SPANS: Final = 50
 
 
 def classify(  # noqa: PLR0913, PLR0917
