@@ -29,7 +29,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from . import criteria, shortfall
+from . import criteria, mixtures, shortfall
 from .evidence import GRID, Evidence
 from .grammar import (
     Constraint,
@@ -408,10 +408,16 @@ def _described(
 def _intervals(
     strata: Strata, quantity: Quantity, prior: float | None, error: float
 ) -> list[Interval]:
-    """Return a rate at each threshold with its two-sided interval, half the error on each side."""
+    """Return a rate at each threshold with its two-sided interval, half the error on each side.
+
+    It is exact; of a weighted mixture approximate, see `mixtures`.
+    """
     estimates = strata.estimate(quantity, prior)
-    lower = strata.bounds(quantity, prior, error / 2, "lower")[0]
-    upper = strata.bounds(quantity, prior, error / 2, "upper")[0]
+    if strata.weights is not None:
+        lower, upper = mixtures.ends(strata, quantity, prior, error)
+    else:
+        lower = strata.bounds(quantity, prior, error / 2, "lower")[0]
+        upper = strata.bounds(quantity, prior, error / 2, "upper")[0]
     return [
         Interval(
             float(estimate), min(float(low), float(estimate)), max(float(high), float(estimate))

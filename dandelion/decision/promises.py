@@ -267,7 +267,7 @@ class Strata:
         if self.weights is None:
             return _BOUNDS[side](part, part + rest, error)
         each = error / (2 * len(self.names))
-        flags_none, flags_all = self._certain()
+        flags_none, flags_all = self.certain()
         parts = self._messages(part, each, side, flags_none)
         opposite: Side = "lower" if side == "upper" else "upper"
         rests = self._messages(rest, each, opposite, flags_none if is_rest_flagged else flags_all)
@@ -280,7 +280,7 @@ class Strata:
         in_all = self.harmless_in_all + self.positive_in_all
         if self.weights is None:
             return _BOUNDS[side](part, in_all, error)
-        flags_none, flags_all = self._certain()
+        flags_none, flags_all = self.certain()
         messages = self._by_source(self.weights, 1.0) * in_all
         found = self._messages(part, error / len(self.names), side, flags_none, flags_all)
         share: Floats = found / messages.sum(axis=0, keepdims=True)
@@ -299,7 +299,7 @@ class Strata:
         )
         return total
 
-    def _certain(self) -> tuple[Mask, Mask]:
+    def certain(self) -> tuple[Mask, Mask]:
         """Return which thresholds flag nothing, and everything, of a stratum by its band alone."""
         ends, lows = self._by_source(self.ends, np.inf), self._by_source(self.lows, -np.inf)
         return self.logits >= ends, self.logits <= lows
