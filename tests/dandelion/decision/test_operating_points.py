@@ -279,7 +279,7 @@ def test_a_point_made_in_python_is_checked(evidence: Evidence) -> None:
 COUNTS = st.lists(st.integers(0, 60), min_size=24, max_size=24)
 
 
-@settings(max_examples=60)
+@settings(max_examples=30)
 @given(
     COUNTS,
     COUNTS,
