@@ -24,6 +24,9 @@ from .calibration import IDENTITY, MAX_PARAMETER, METHODS, Calibration, Method
 FOLDS: Final = 5
 MIN_SLOPE: Final = 1e-3
 """The lowest slope that is fitted, where higher logits do not go with positive labels."""
+MAX_RATIO: Final = 10.0
+"""Of the two slopes of beta calibration. Where even the highest logits are not all of positive
+texts, the best slope there can be 0, and no threshold would be left among them."""
 
 Floats = NDArray[np.float64]
 Integers = NDArray[np.int64]
@@ -64,7 +67,8 @@ def fit_calibration(
     """Fit temperature, Platt and beta calibration, and choose one by cross-validation.
 
     Temperature has one parameter (Guo et al. 2017), Platt two (Platt 1999), beta three (Kull, Silva
-    Filho & Flach 2017); see `Calibration`. Of the methods whose cross-validated log loss is within
+    Filho & Flach 2017), of which neither slope is more than `MAX_RATIO` times the other; see
+    `Calibration`. Of the methods whose cross-validated log loss is within
     one standard error of the lowest, the simplest is chosen. The error is that of the difference
     between the two methods on the same texts, summed by group.
 
@@ -247,7 +251,9 @@ def _fit_binary(data: _Data, method: Method) -> Calibration:
     logits = data.logits
     columns = [logits]
     if method == "beta":
-        columns = [-np.logaddexp(0, -logits), np.logaddexp(0, logits)]
+        # Positive sums of the two extreme ratios are all those between.
+        low, high = -np.logaddexp(0, -logits), np.logaddexp(0, logits)
+        columns = [_mixed(low, high), _mixed(high, low)]
     slopes = len(columns)
     if method != "temperature":
         columns.append(np.ones_like(logits))
@@ -264,7 +270,14 @@ def _fit_binary(data: _Data, method: Method) -> Calibration:
     features[:slopes] /= scale
     found = _minimize(loss_of, slopes, len(features), scale)
     offset = float(found[slopes]) if method != "temperature" else 0.0
-    return Calibration(method, float(found[0]), float(found[slopes - 1]), offset)
+    first, last = found[0], found[slopes - 1]
+    a, b = (_mixed(first, last), _mixed(last, first)) if method == "beta" else (first, last)
+    return Calibration(method, float(a), float(b), offset)
+
+
+def _mixed(more: Any, less: Any) -> Any:
+    """Return the mean of two values, one with `MAX_RATIO` times the weight of the other."""
+    return (MAX_RATIO * more + less) / (MAX_RATIO + 1)
 
 
 def _fit_multiclass(data: _Data, method: Method) -> Calibration:

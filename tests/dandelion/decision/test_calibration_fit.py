@@ -10,7 +10,12 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from dandelion.decision.calibration import MAX_PARAMETER, Calibration
-from dandelion.decision.calibration_fit import MIN_SLOPE, fit_calibration, fit_temperature
+from dandelion.decision.calibration_fit import (
+    MAX_RATIO,
+    MIN_SLOPE,
+    fit_calibration,
+    fit_temperature,
+)
 from dandelion.decision.policy import scores
 
 Floats = NDArray[np.float64]
@@ -54,6 +59,20 @@ def test_finds_the_method_and_its_parameters(truth: Calibration) -> None:
     assert fitted.log_losses[truth.method] < fitted.log_loss_before
     assert fitted.folds == 5
     assert fitted.texts == ((labels == 0).sum(), labels.sum())
+
+
+def test_leaves_a_slope_where_the_highest_logits_say_no_more() -> None:
+    # Above 0 the chance is 0.9 whatever the logit.
+    rng = np.random.default_rng(0)
+    logits = rng.normal(0, 4, 20_000)
+    chances = 1 / (1 + np.exp(-np.minimum(2 * logits, 0) - np.log(9)))
+    found = fit_calibration(
+        logits, (rng.random(len(logits)) < chances).astype(np.int64)
+    ).calibration
+    assert found.method == "beta"
+    assert found.b == pytest.approx(found.a / MAX_RATIO, rel=0.01)
+    steps = np.diff(scores(np.arange(0, 15, 0.05, dtype=np.float32), found))
+    assert steps.min() > 1e-5
 
 
 def test_prefers_the_simpler_method_where_they_tie() -> None:
