@@ -109,7 +109,6 @@ Not measured: no study in `docs/results` has this variant on more than one split
 
 **Other data or other code than this artifact's**: the run of its seed has other figures. It is the
 same variant by name, as it was reported last.
-
 """
     return f"""\
 ## Over several seeds

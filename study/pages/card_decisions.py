@@ -18,9 +18,7 @@ None: this artifact has no evidence, that is, no counts of held-out scores to fi
     lines = [_point(one, evaluation.default_point) for one in evaluation.points]
     header = ["operating point", "threshold", "promised", "recall", "false-positive rate"]
     problems = "\n".join(
-        f"- `{one.point}`: {as_markdown(one.problem)}"
-        for one in evaluation.points
-        if one.problem is not None
+        f"- {as_markdown(one.problem)}" for one in evaluation.points if one.problem is not None
     )
     return f"""\
 ## Operating points
@@ -128,8 +126,8 @@ Not known: this takes evidence."""
 ## Labelled texts that a promise takes
 
 What can be promised at 95 % with the evidence, and the recall that is left; otherwise how many
-labelled texts it would take in all, if further ones are like these (harmless ones where false
-alarms limit it, else see `evaluation.json`).
+labelled texts it would take in all, of the source where it is hardest, if further ones are like
+these (harmless ones where false alarms limit it, else see `evaluation.json`).
 
 {markdown_table(header, lines)}"""
 
