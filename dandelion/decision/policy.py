@@ -11,6 +11,7 @@ from . import operating_points
 from .calibration import IDENTITY, REFERENCE_PRIOR, Calibration
 from .evidence import GRID, Evidence
 from .operating_points import FittedPoint
+from .score_thresholds import separable
 
 
 class PolicyError(ValueError):
@@ -206,7 +207,8 @@ def _fit(point: str, basis: Basis, prior: float | None) -> FittedPoint:
             "this artifact has no evidence (held-out scores), so operating points cannot be fitted "
             "on it; give a threshold, or a policy file of your own texts"
         )
-    return operating_points.fit(point, basis.evidence, prior=prior)
+    grid = scores(GRID, basis.calibration or IDENTITY, _or_reference(prior))
+    return operating_points.fit(point, basis.evidence, prior=prior, among=separable(grid))
 
 
 def _or_reference(prior: float | None) -> float:

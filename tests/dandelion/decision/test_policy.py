@@ -120,7 +120,7 @@ def test_what_cannot_be_resolved(
 
 
 def test_equal_scores_are_no_threshold() -> None:
-    steep = Basis.of(0.5, Calibration("platt", 12.0, 12.0, 0.0), EVIDENCE)
+    steep = Basis.of(0.5, Calibration("platt", 8.0, 8.0, 0.0), EVIDENCE)
     assert fit("fpr<=0.005", EVIDENCE).logit > 2.5  # where scores of 1 begin
     with pytest.raises(InfeasibleError, match="cannot be promised"):
         resolve(PolicyChoice("fpr<=0.005"), steep)
