@@ -136,6 +136,7 @@ def sample_rule(
 
 AT = 330
 RANDOM = World(share=0.3)
+FLAT = World(positive=HARMLESS, share=0.3)
 MIXED = {
     "often": World(texts=(300, 100), share=0.2),
     "rare": World(harmless=bell(250, 30), texts=(400, 100), share=0.1),
@@ -167,6 +168,8 @@ SCENARIOS = {
     "recall": ("recall>={}", {"all": World()}, recall(World()), 300),
     "precision": ("precision>={}", {"all": RANDOM}, precision(RANDOM), 300),
     "precision, near the start": ("precision>={}", {"all": RANDOM}, precision(RANDOM), 335),
+    # The same everywhere: without the end at the first failure, one of many tests would pass.
+    "precision, flat": ("precision>={}", {"all": FLAT}, precision(FLAT), 300),
     "precision, many": (
         "precision>={}",
         {"all": World(texts=(9000, 0), share=0.3)},
