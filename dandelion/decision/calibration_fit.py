@@ -28,6 +28,9 @@ MAX_RATIO: Final = 10.0
 """Of the two slopes of beta calibration. Where even the highest logits are not all of positive
 texts, the best slope there can be 0, and no threshold would be left among them."""
 
+# Of logits that are smaller on average, no slope up to the largest makes a difference.
+_LEAST_SCALE: Final = 1e-6
+
 Floats = NDArray[np.float64]
 Integers = NDArray[np.int64]
 
@@ -266,7 +269,7 @@ def _fit_binary(data: _Data, method: Method) -> Calibration:
         return float(data.weights @ losses), gradient
 
     # So scaled, the slopes are of the same size as the offset.
-    scale = float(data.weights @ np.abs(logits)) or 1.0
+    scale = max(float(data.weights @ np.abs(logits)), _LEAST_SCALE)
     features[:slopes] /= scale
     found = _minimize(loss_of, slopes, len(features), scale)
     offset = float(found[slopes]) if method != "temperature" else 0.0
@@ -282,7 +285,7 @@ def _mixed(more: Any, less: Any) -> Any:
 
 def _fit_multiclass(data: _Data, method: Method) -> Calibration:
     """Minimize the weighted log loss over the temperature; it is convex in the factor."""
-    scale = float(data.weights @ np.abs(data.logits).mean(axis=1)) or 1.0
+    scale = max(float(data.weights @ np.abs(data.logits).mean(axis=1)), _LEAST_SCALE)
     logits = data.logits / scale
     wanted = np.sum(data.targets * logits, axis=1)
 
