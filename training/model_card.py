@@ -139,7 +139,7 @@ def _decision(manifest: Manifest) -> str:
 def _promise(rule: Mapping[str, Any]) -> str:
     constraints = rule.get("constraints")
     if not constraints:
-        return "Nothing is promised about it: only constraints, such as `fpr<=0.01`, are promises."
+        return "Nothing is promised about it: only points with constraints are promises."
     negatives, positives = rule["texts"]
     texts = f"{negatives:,} negative and {positives:,} positive texts, one of each group of copies"
     if rule["promised"]:
