@@ -173,9 +173,9 @@ def _run(batch: Batch, encode: Encode[T], *, is_nfkc: bool = False) -> T:
 def _observe(batch: Batch, timed: _Timed) -> None:
     metrics = batch.served.metrics
     metrics.observe(*timed)
-    policy, verdicts = batch.decision.policy, timed[0].verdicts
-    if policy is not None and verdicts is not None:
-        metrics.count_decisions(policy.name, verdicts)
+    verdicts = timed[0].verdicts
+    if verdicts is not None and batch.decision.policy is not None:
+        metrics.count_decisions(batch.decision.policy.name, verdicts)
     if batch.extras is not None and batch.extras.errors:
         metrics.errors.inc(len(batch.extras.errors))
 

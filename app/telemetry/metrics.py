@@ -249,7 +249,9 @@ class ModelMetrics:
         self.tokenize.observe(tokenize_s)
         self.infer.observe(infer_s)
         self.batch_size.observe(len(decided.positions))
-        self.score.observe_many(decided.given_scores)
+        # Nearly always all texts have a score; looking for the others has its price.
+        scores = decided.given_scores if decided.notices else decided.scores
+        self.score.observe_many(scores)  # type: ignore[arg-type]
         if len(decided.positions) == 1:
             self.texts[decided.positions[0]].inc()
             return
