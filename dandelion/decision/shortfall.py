@@ -88,8 +88,10 @@ def best_bound(
 ) -> float | None:
     """Return the strictest bound that can be promised, rounded to three digits to the safe side.
 
+    A stricter precision than the refused one is left out: its tests begin elsewhere, and may pass.
+
     Args:
-        constraint: whose own bound does not count.
+        constraint: that is refused.
         strata: the `promises.relevant` sources, of one draw.
         prior: the share of positive texts; None for the evidence's own.
         error: of the promise.
@@ -106,7 +108,8 @@ def best_bound(
     # The first test is at the strictest point that could pass if all flagged texts were positive.
     possible = strata.all_positive().bound(constraint, prior, error).min(axis=0)
     stricter = np.append(np.maximum.accumulate(possible[::-1])[::-1][1:], 0.0)
-    return _rounded(float(bounds[bounds > stricter].max(initial=0.0)), up=False)
+    is_looser = (bounds > stricter) & (bounds < constraint.bound)
+    return _rounded(float(bounds[is_looser].max(initial=0.0)), up=False)
 
 
 def needed(

@@ -137,6 +137,14 @@ def test_constraints_that_meet_nowhere_are_explained() -> None:
     assert f"at best recall>={error.best} can be promised" in str(error)
 
 
+def test_a_false_alarm_at_the_top_limits_what_is_promised() -> None:
+    """The first test, of 29 texts, fails; so the many texts below cannot help."""
+    found = evidence({8.0: 1, -9.0: 1000}, {8.0: 28, 5.0: 300})
+    error = refused("precision>=0.9", found)
+    assert error.best == pytest.approx(0.846, abs=0.001)  # 28 of 29
+    fit(f"precision>={error.best}", found)
+
+
 def test_nothing_at_all_can_be_promised_of_a_text() -> None:
     error = refused("recall>=0.9", evidence({0.0: 1}, {-16.0: 1}))
     assert (error.best, error.texts_needed) == (None, None)
