@@ -2,6 +2,7 @@
 
 import os
 import re
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -67,6 +68,20 @@ def test_classify() -> None:
         "at a threshold of 0.7: spam, ham, ham",
         "scores: float32[3], the highest is 0.834",
     ]
+
+
+def test_choose_a_threshold(data_dir: Path, tmp_path: Path) -> None:
+    """The outputs in the guide are those of its commands."""
+    archive = data_dir / "youtube_spam.zip"
+    if not archive.exists():
+        pytest.skip("needs youtube_spam.zip in DATA_DIR")
+    guide = ROOT / "docs" / "guide" / "choosing-a-threshold.md"
+    page = tmp_path / "page.md"
+    shutil.copy(guide, page)
+    run("choose_a_threshold.py", str(ROOT / archive), str(page))
+    assert page.read_text(encoding="utf-8") == guide.read_text(encoding="utf-8"), (
+        f"write them again: python examples/choose_a_threshold.py {archive} {guide}"
+    )
 
 
 def test_call_service(start_service: StartService) -> None:

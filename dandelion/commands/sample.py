@@ -5,6 +5,7 @@ import io
 import json
 import sys
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated, Any, Final
 
@@ -58,8 +59,9 @@ def sample(  # noqa: PLR0913, PLR0917
     and all rows: leave a label empty rather than delete a row. Show labellers the text alone: a
     weight, as a score, hints at what the model found.
 
-    The highest scores are all drawn, lower ones in strata that grow by a constant factor, equally
-    many from each. The file contains your texts; only you can read it (mode 600).
+    Near copies count once. The highest scores are all drawn, lower ones in strata that grow by a
+    constant factor, equally many from each. The file contains your texts; only you can read it
+    (mode 600).
     """
     with readable_errors():
         if output is None:
@@ -71,17 +73,32 @@ def sample(  # noqa: PLR0913, PLR0917
             raise UsageError(f"{model} has more than two labels; strata are bands of one score")
         rows = read_rows(file, text_column, encoding=encoding, delimiter=delimiter)
         _check_columns(rows, with_scores=with_scores)
-        drawn = draw(logits_of(classifier, rows.texts), count, seed=seed)
-        scores = classifier.scores([rows.texts[row] for row in drawn.rows]) if with_scores else None
+        distinct = _distinct(rows)
+        drawn = draw(logits_of(classifier, distinct.texts), count, seed=seed)
+        texts = [distinct.texts[row] for row in drawn.rows]
+        scores = classifier.scores(texts).tolist() if with_scores else None
         version = classifier.manifest.version
-        data = _as_csv(rows, drawn, version, None if scores is None else scores.tolist())
+        data = _as_csv(distinct, drawn, version, scores)
         if output is None:
             sys.stdout.buffer.write(data)
         else:
             if not output.parent.is_dir():
                 raise OutputError(f"{output.parent}: no such directory")
             write_atomically(output, data, mode=0o600)
-        _report(rows, drawn)
+        _report(rows, distinct, drawn)
+
+
+def _distinct(rows: Rows) -> Rows:
+    """Return the first row of each group of near copies: a copy is no further evidence."""
+    first: dict[str, int] = {}
+    for row, key in enumerate(copies(rows.texts)):
+        first.setdefault(key, row)
+    kept = [*first.values()]
+    return replace(
+        rows,
+        at=tuple(rows.at[row] for row in kept),
+        texts=tuple(rows.texts[row] for row in kept),
+    )
 
 
 def _check_columns(rows: Rows, *, with_scores: bool) -> None:
@@ -126,17 +143,14 @@ def _cell(value: object) -> object:
     return value
 
 
-def _report(rows: Rows, drawn: Sample) -> None:
+def _report(rows: Rows, distinct: Rows, drawn: Sample) -> None:
     """Report on standard error what was drawn, and what was left out."""
-    texts = [rows.texts[row] for row in drawn.rows]
     parts = ", ".join(f"{part:,} of {size:,}" for size, part in drawn.sizes.values())
-    lines = [
-        *rows.table.notes,
-        f"Drew {len(texts):,} of {len(rows.texts):,} texts of {len(drawn.sizes)} strata: {parts}.",
-    ]
-    repeated = len(texts) - len(set(copies(texts)))
+    total = f"{len(distinct.texts):,} texts of {len(drawn.sizes)} strata"
+    lines = [*rows.table.notes, f"Drew {len(drawn.rows):,} of {total}: {parts}."]
+    repeated = len(rows.texts) - len(distinct.texts)
     if repeated:
-        lines.append(f"{repeated:,} are copies of another one: label these alike.")
+        lines.append(f"{repeated:,} rows are near copies of another one, and count with it.")
     if rows.left_out:
         lines.append(f"Left out {len(rows.left_out):,} rows:")
         lines += describe_bad_rows(rows.left_out, _LISTED)
