@@ -2,10 +2,10 @@
 
 Reading removes characters, composes, decomposes and replaces them, see `tokenizer.clean`. What it
 never changes is their order, once each character is reduced to what no step of reading can change:
-its compatibility decomposition without marks, look-alikes as the ASCII character, in one case, all
-white space alike. Reduced so, the clean text is a subsequence of the raw one. The earliest places
-at which it occurs give the starts, the latest ones the ends: a run of which reading kept a part is
-covered as a whole.
+its compatibility decomposition without marks and white space, look-alikes as the ASCII character,
+in one case. Reduced so, the clean text is a subsequence of the raw one. The earliest places at
+which it occurs give the starts, the latest ones the ends: a run of which reading kept a part is
+covered as a whole. Marks and white space stand between what is found.
 
 Linear in the length of the text. Were a character not to be found, it would get the place of its
 neighbours: a span is always inside the raw text, never empty, and in the order of the clean text.
@@ -13,6 +13,7 @@ neighbours: a span is always inside the raw text, never empty, and in the order 
 
 import re
 import unicodedata
+from bisect import bisect_left
 from functools import lru_cache
 from itertools import accumulate
 from typing import Final, NamedTuple
@@ -82,7 +83,16 @@ def align(raw: str, clean: str) -> Alignment:
             starts[row] = owners[first]
         if last >= 0:
             stops[row] = owners[len(theirs) - 1 - last] + 1
-    return _filled(starts, stops, len(raw), owners)
+    spaces = [place for place, character in enumerate(raw) if character.isspace()]
+    visible = sorted({*owners, *spaces, len(raw)})
+    before = 0
+    for row, start in enumerate(starts):
+        if start < 0:
+            # White space begins behind what belongs to the word before it.
+            place = visible[bisect_left(visible, before)] if clean[row].isspace() else before
+            starts[row] = min(place, len(raw) - 1)
+        before = max(before, stops[row])
+    return _filled(starts, stops, np.array(visible))
 
 
 def _reduce(text: str) -> tuple[str, list[int]]:
@@ -106,7 +116,7 @@ def _reduced(character: str) -> str:
         return ""
     found = unicodedata.normalize("NFKD", character).translate(_LOOK_ALIKES).casefold()
     return "".join(
-        " " if one.isspace() else one for one in found if unicodedata.category(one)[0] != "M"
+        one for one in found if unicodedata.category(one)[0] != "M" and not one.isspace()
     )
 
 
@@ -124,14 +134,15 @@ def _find_each(characters: str, text: str) -> list[int]:
     return found
 
 
-def _filled(starts: list[int], stops: list[int], length: int, owners: list[int]) -> Alignment:
-    """Place the characters that have no place yet between their neighbours, and bound all."""
-    before = 0
-    for row, start in enumerate(starts):
-        if start < 0:
-            starts[row] = min(before, length - 1)
-        before = max(before, stops[row])
-    after = length
+def _filled(starts: list[int], stops: list[int], visible: NDArray[np.intp]) -> Alignment:
+    """End characters that have no end yet at the next one, and bound all.
+
+    Args:
+        starts: m places of characters.
+        stops: m places after them; −1 for none.
+        visible: the raw places of white space and of characters that are not lost, then the length.
+    """
+    after = length = int(visible[-1])
     for row in range(len(stops) - 1, -1, -1):
         if stops[row] < 0:
             stops[row] = after
@@ -139,7 +150,6 @@ def _filled(starts: list[int], stops: list[int], length: int, owners: list[int])
     first = np.maximum.accumulate(np.array(starts, dtype=np.intp))
     last = np.maximum.accumulate(np.maximum(np.array(stops, dtype=np.intp), first + 1))
     # Marks and invisible characters, of which nothing was left, belong to what stands before them.
-    visible = np.append(np.array(owners, dtype=np.intp), length)
     following = visible[visible.searchsorted(last)]
     last = np.maximum(last, np.minimum(following, np.append(first[1:], length)))
     return Alignment(first, last)

@@ -87,6 +87,31 @@ def test_a_run_is_covered_as_a_whole(raw: str, word: str, covered: str) -> None:
     assert raw[start:stop] == covered
 
 
+def test_signs_that_are_cut_do_not_move_the_words_after_them() -> None:
+    raw = "♥ ♥♥♥ hello ♥ world ♥♥♥♥ ♥"
+    cleaned = clean(raw)
+    assert cleaned == "♥♥ ♥ hello ♥ world ♥♥ ♥"
+    aligned = align(raw, cleaned)
+
+    for word in ("hello", "world"):
+        start, stop = aligned.span(cleaned.index(word), cleaned.index(word) + len(word))
+        assert raw[start:stop] == word
+    assert aligned.span(0, 4) == (0, 5)
+
+
+@given(ANY_TEXT | CONFUSING, ANY_TEXT | CONFUSING)
+def test_a_word_between_any_texts_is_found(before: str, after: str) -> None:
+    raw = f"{before} \n Hello9 \n {after}"
+    cleaned = clean(raw)
+    if cleaned.count("Hello9") != 1:
+        return
+    place = cleaned.index("Hello9")
+    start, stop = align(raw, cleaned).span(place, place + 6)
+
+    assert raw[start:stop].startswith("Hello9")
+    assert clean(raw[start:stop]) == "Hello9"
+
+
 def test_a_text_that_does_not_belong_to_it_still_gets_valid_spans() -> None:
     aligned = align("abc", "xyz" * 20)
 
