@@ -1,7 +1,7 @@
 """Reading a batch whose items may be wrong, each on its own (``"on_error": "report"``)."""
 
 import re
-from typing import Annotated, Any, Final
+from typing import Annotated, Any, Final, Literal
 
 import msgspec
 from msgspec import DecodeError, Meta, Raw, Struct
@@ -13,12 +13,14 @@ from . import body
 from .schemas import ClassifyRequest
 
 _ITEM: Final = re.compile(r"#/texts/\d+")
+# Commas outside of strings, for each allowed text: what is left raw is bounded before it is found.
+_COMMAS_PER_TEXT: Final = 16
 
 
 class _Wish(Struct):
     """What a request wants of its errors, whatever else is in it."""
 
-    on_error: Any = None
+    on_error: Literal["report"] | None = None
 
 
 class ItemDecoder:
@@ -52,17 +54,19 @@ class ItemDecoder:
 
         Raises:
             Problem: 400 or 422; the given one unless it is about an item and the request, which
-                must be JSON to its end for this, wants these reported.
+                must be JSON to its end for this, wants these reported; the given one, too, if an
+                item is nested too deeply or there are far too many values.
         """
-        if not problem.errors or not _ITEM.fullmatch(problem.errors[0].pointer):
+        is_about_item = problem.errors and _ITEM.fullmatch(problem.errors[0].pointer)
+        if not is_about_item or self._has_too_many_values(content):
             raise problem
         try:
             wish = self._wish.decode(content)
+            if wish.on_error is None:
+                raise problem
+            request = body.decode(self._request, content, self._max_texts)
         except (DecodeError, RecursionError):  # or an item is nested too deeply
             raise problem from None
-        if wish.on_error != "report":
-            raise problem
-        request = body.decode(self._request, content, self._max_texts)
         texts: list[str] = []
         found: dict[int, str] = {}
         for position, item in enumerate(request.texts):
@@ -74,3 +78,17 @@ class ItemDecoder:
                 raise errors.not_json("a string is not valid UTF-8") from None
         request.texts = texts
         return request, found
+
+    def _has_too_many_values(self, content: bytes) -> bool:
+        """Return whether a body has far more values than texts are allowed.
+
+        The decoder notices this only at the end of the array. Too many strings are left to
+        `body.decode`.
+        """
+        most = _COMMAS_PER_TEXT * self._max_texts
+        if content.count(b",") <= most or not body.has_few_strings(
+            content, self._max_texts + body.NAMES
+        ):
+            return False
+        unescaped = content.replace(b"\\\\", b"").replace(b'\\"', b"")
+        return sum(part.count(b",") for part in unescaped.split(b'"')[::2]) > most

@@ -125,3 +125,16 @@ def test_errors_of_the_request_remain(
     problem = assert_problem(post(client, body), status)
     if pointer:
         assert [error["pointer"] for error in problem["errors"]] == [pointer]
+
+
+def test_far_more_values_than_texts_are_not_decoded_twice(client: TestClient) -> None:
+    numbers = b"1," * 5000 + b"1"
+    problem = assert_problem(post(client, b'{"texts": [%s], "on_error": "report"}' % numbers), 422)
+    assert [error["pointer"] for error in problem["errors"]] == ["#/texts/0"]
+
+
+def test_commas_within_strings_are_no_values(client: TestClient) -> None:
+    commas = r"\"," * 150 + r"\\" + "," * 150
+    results = report(client, f'["a", 7, "{commas}"]')
+
+    assert ["error" in result for result in results] == [False, True, False]
