@@ -41,6 +41,10 @@ POINTS: Final = (
 OF_GROUP: Final = ("fpr<=0.005[{}]", "fpr<=0.01[{}]", "fpr<=0.05[{}]")
 """Fitted for every group of sources as well."""
 
+AIM: Final = "fpr<=0.01[ordinary],fpr<=0.1[moderated]"
+"""What default points aim at. Fitted for every model with both groups of sources: where the default
+is stricter, this shows why."""
+
 _CURVE_POINTS: Final = 80
 
 
@@ -88,8 +92,10 @@ def load(run: Run, finished: CachedRun) -> Fitted:
 
 def points_of(found: Fitted) -> list[str]:
     """Return the operating points that are fitted for a run's model, the default first."""
-    of_groups = [point.format(name) for name in found.evidence.groups for point in OF_GROUP]
-    return list(dict.fromkeys([found.default, *POINTS, *of_groups]))
+    groups = found.evidence.groups
+    of_groups = [point.format(name) for name in groups for point in OF_GROUP]
+    aims = [AIM] if {"ordinary", "moderated"} <= set(groups) else []
+    return list(dict.fromkeys([found.default, *aims, *POINTS, *of_groups]))
 
 
 def halved(text: str) -> str | None:
