@@ -110,7 +110,8 @@ def test_a_fit_is_the_minimum() -> None:
 @given(
     st.lists(
         st.tuples(
-            st.floats(-1e4, 1e4) | st.sampled_from([-2.0, 0.0, 1e-9, 1e-150, 3.0]), st.integers(0, 1)
+            st.floats(-1e4, 1e4) | st.sampled_from([-2.0, 0.0, 1e-9, 1e-150, 3.0]),
+            st.integers(0, 1),
         ),
         min_size=2,
         max_size=30,
