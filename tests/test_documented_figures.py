@@ -9,6 +9,7 @@ from dandelion.manifest import load_manifest
 from study import migration, storage
 from study.pages.benchmark import ahead
 from study.pages.wording import percent
+from study.schema.evaluation import Evaluation
 from study.schema.results import Results
 from study.schema.robustness import Count, Robustness, ScorerFigures
 from study.schema.studies import FinerLabels
@@ -101,6 +102,38 @@ def test_rates_by_source_of_readme() -> None:
         recall = "" if rates["recall"] is None else percent(rates["recall"])
         expected[name] = f"{recall} | {percent(rates['false_positive_rate'], 1)}"
     assert rows == expected
+
+
+def evaluation_of(model: str) -> Evaluation:
+    path = serving.read(ROOT / "artifacts", {})[model]
+    return storage.read(Evaluation, path / "evaluation.json")
+
+
+def test_alerts_at_a_base_rate_of_readme() -> None:
+    found = {}
+    for model in ("spam", "abuse"):
+        rates = evaluation_of(model).at_base_rates
+        assert rates is not None
+        (precision,) = (one.precision for one in rates.rates if one.prior == 0.01)
+        found[model] = percent(rates.recall.value), percent(precision.value)
+    (spam, right), (abuse, few) = found["spam"], found["abuse"]
+    assert (
+        f"`spam` finds {spam} of them, and {right} of its alerts are right. `abuse` finds {abuse}, "
+        f"and {few} of its alerts are right"
+    ) in README
+
+
+def test_what_cannot_be_promised_of_readme() -> None:
+    (point,) = (
+        one for one in evaluation_of("spam").points if one.point == "precision>=0.9@prior=0.01"
+    )
+    found = re.search(r"at best precision>=0(\.\d+)@.* some (\d+) more\.", point.problem or "")
+    assert found is not None
+    best, more = found.groups()
+    assert (
+        f"`precision>=0.9` at this base rate would take some {int(more):,} more harmless texts; "
+        f"the best that can be promised is {best}."
+    ) in README
 
 
 def three_digits(value: float) -> str:

@@ -32,6 +32,18 @@ REQUEST_EXAMPLES: Final[dict[str, dict[str, Any]]] = {
     },
 }
 
+# Where every model of two labels has the evidence for it.
+POINT_EXAMPLES: Final[dict[str, dict[str, Any]]] = {
+    "a batch with an operating point": {
+        "value": {
+            "texts": [
+                "WINNER!! Claim your free £1000 prize now, call 09012345678",
+                "The garden looks lovely this spring",
+            ],
+            "operating_point": "fpr<=0.05",
+        }
+    },
+}
 
 MULTICLASS_REQUEST_EXAMPLES: Final[dict[str, dict[str, Any]]] = {
     "a batch": {

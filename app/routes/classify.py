@@ -22,6 +22,7 @@ from ..api.items import ItemDecoder
 from ..api.responses import ClassifyResponse, MulticlassResponse, ReportedResponse
 from ..api.schemas import (
     MULTICLASS_REQUEST_EXAMPLES,
+    POINT_EXAMPLES,
     REQUEST_EXAMPLES,
     ClassifyRequest,
     MulticlassRequest,
@@ -203,6 +204,7 @@ def describe(
     """
     served = registry.all() if registry.is_ready else ()
     labels = {one.manifest.model: one.manifest.labels for one in served}
+    has_points = all(one.policies.has_evidence for one in served if len(one.manifest.labels) == 2)
     two = [model for model, found in labels.items() if len(found) == 2]
     parameter = {
         "name": "model",
@@ -217,7 +219,7 @@ def describe(
         "Models with more than two labels have their own paths: their requests have no threshold.",
         "operationId": "classify_classify__model__post",
         "parameters": [parameter],
-        **_body(schema, REQUEST_EXAMPLES),
+        **_body(schema, REQUEST_EXAMPLES | (POINT_EXAMPLES if has_points else {})),
         **_responses([ClassifyResponse, MulticlassResponse, ReportedResponse], responses.EXAMPLES),
     }
     paths = {f"{_PREFIX}{{model}}": {"post": {"tags": ["classify"], **general}}}

@@ -68,6 +68,11 @@ class Policies:
         """The policies of ``serving.toml``."""
         return self._configured
 
+    @property
+    def has_evidence(self) -> bool:
+        """Whether requests may name operating points."""
+        return self._basis is not None and self._basis.evidence is not None
+
     def find(
         self,
         threshold: float | None,

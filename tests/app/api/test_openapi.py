@@ -199,7 +199,7 @@ def test_a_client_may_decode_responses_with_the_types(
 
 def test_the_examples_of_requests_are_valid(client: TestClient) -> None:
     examples = classify(client)["requestBody"]["content"]["application/json"]["examples"]
-    assert examples
+    assert any("operating_point" in example["value"] for example in examples.values())
     for model in classify(client)["parameters"][0]["schema"]["enum"]:
         for example in examples.values():
             response = client.post(f"/classify/{model}", json=example["value"])
