@@ -1,9 +1,12 @@
 """The tables of the migration page: thresholds and what they do, of two releases."""
 
+import math
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final
 
+from dandelion.decision.calibration import Calibration
+from dandelion.decision.policy import score_at
 from dandelion.manifest import Manifest
 from training.cache import write_atomically
 from training.tables import as_markdown, markdown_table
@@ -14,6 +17,8 @@ from .wording import percent
 
 START: Final = "<!-- thresholds: written by `python -m study migration`, do not edit -->"
 END: Final = "<!-- end of thresholds -->"
+
+_SCORES: Final = (0.05, 0.1, 0.25, 0.5, 0.75, 0.9, 0.95)
 
 
 def update(page: Path, content: str) -> None:
@@ -56,6 +61,10 @@ def tables(before: Thresholds, manifests: Sequence[Manifest]) -> str:
     if rates:
         header = ["variant", "source", "false alarms before", "now", "recall before", "now"]
         parts.append(f"On the test fold, by source:\n\n{markdown_table(header, rates)}")
+    header = ["score before", *(f"{score:g}" for score in _SCORES)]
+    scales = [_scale(name, new.score_map) for name, _, new in pairs if new.score_map]
+    if scales:
+        parts.append(f"The same scores on the new scale:\n\n{markdown_table(header, scales)}")
     return "\n".join(parts)
 
 
@@ -75,6 +84,12 @@ def _rates(
         for source, rates in old.get("test", {}).items()
         if source in after
     ]
+
+
+def _scale(name: str, calibration: Calibration) -> list[str]:
+    """Return what uncalibrated scores become."""
+    logits = [math.log(score / (1 - score)) for score in _SCORES]
+    return [f"`{name}`", *(f"{score_at(logit, calibration):.4f}" for logit in logits)]
 
 
 def _percent(rate: float | None) -> str:
