@@ -128,6 +128,13 @@ def has_few_strings(body: bytes, most: int) -> bool:
     return marks - body.count(b'\\"') <= 2 * most
 
 
+def may_name(body: bytes, *fields: str) -> bool:
+    """Return whether a body may have one of the fields; False if it has none, however written."""
+    # An escaped ASCII letter or low line, which no usual encoder writes, may hide a name.
+    hidden = (rb"\u005", rb"\u006", rb"\u007")
+    return any(part in body for part in (*(b'"%s"' % name.encode() for name in fields), *hidden))
+
+
 def decode(decoder: Decoder[T], body: bytes, max_texts: int) -> T:
     """Decode a body and validate it, in one pass that ends at the first error.
 

@@ -36,6 +36,8 @@ from ..serving.registry import Registry, Served
 
 _PREFIX: Final = "/classify/"
 _JSON: Final = (b"content-type", b"application/json")
+# Fields with which a request takes long, however few texts it has: it explains, or fits a point.
+_COSTLY: Final = ("explain", "operating_point", "prior")
 
 # For the OpenAPI description, which adds those that every route has.
 _ERRORS: Final = (
@@ -131,11 +133,11 @@ class ClassifyEndpoint:
             if len(content) <= SMALL_BODY and body.has_few_strings(content, most):
                 batch = self._decode(served, content)
                 return await self._classification.run(batch, responses.encode, admitted)
+            texts = min(body.most_strings(content), self._max_texts)
+            if body.may_name(content, *_COSTLY):
+                texts = max(texts, self._classification.costly_texts)
             return await self._classification.run_in_turn(
-                partial(self._decode, served, content),
-                min(body.most_strings(content), self._max_texts),
-                responses.encode,
-                admitted,
+                partial(self._decode, served, content), texts, responses.encode, admitted
             )
         finally:
             admitted.leave()

@@ -65,7 +65,7 @@ class Classification:
 
     def __init__(self, limits: TextLimits, pool: Pool, costly_texts: int = 1) -> None:
         self._limits = limits
-        self._costly_texts = costly_texts
+        self.costly_texts = costly_texts
         self._pool = pool
         self._brief_chars = min(limits.always_met, _BRIEF_CHARS)
         self._max_ascii = min(limits.max_request_chars, _INLINE_CHARS)
@@ -106,7 +106,7 @@ class Classification:
                     if normalized is not None:
                         return _run(batch._replace(texts=normalized), encode, is_nfkc=True)
         # It takes as much of the capacity as the batches that take as long.
-        counted = max(len(texts), self._costly_texts) if is_costly else len(texts)
+        counted = max(len(texts), self.costly_texts) if is_costly else len(texts)
         return await self.run_in_turn(lambda: batch, counted, encode, admitted)
 
     async def run_in_turn(

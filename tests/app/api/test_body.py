@@ -213,3 +213,14 @@ def test_strings_are_counted_within_a_factor_of_two(texts: list[str], most: int)
     if len(texts) > 2 * most:
         assert not body.has_few_strings(content, most)
     assert body.most_strings(content) >= max(len(texts), 1)
+
+
+@pytest.mark.parametrize("name", ["explain", r"expl\u0061in", r"\u0065xplain", "operating_point"])
+def test_a_field_is_found_however_its_name_is_written(name: str) -> None:
+    content = b'{"texts": ["a"], "%s": 1}' % name.encode()
+    assert body.may_name(content, "explain", "operating_point")
+
+
+def test_usual_bodies_name_no_other_fields() -> None:
+    content = json.dumps({"texts": ["explain é ü \n\0", "prior"], "threshold": 0.5}).encode()
+    assert not body.may_name(content, "explain", "operating_point")
