@@ -103,7 +103,10 @@ class Policies:
             if prior is None:
                 return self._own.at(threshold)
             choice = PolicyChoice(prior=prior)
-            return self._own.under(resolve(choice, self._basis, threshold=threshold))
+            try:
+                return self._own.under(resolve(choice, self._basis, threshold=threshold))
+            except PolicyError as error:
+                raise errors.invalid_field("prior", str(error)) from None
         if self._basis.evidence is None:
             raise errors.no_evidence()
         try:

@@ -143,8 +143,8 @@ def resolve(
         threshold: of scores at the policy's prior, instead of an operating point.
 
     Raises:
-        PolicyError: there is no evidence or no calibration for it, or the review point is stricter
-            than the threshold.
+        PolicyError: there is no evidence or no calibration for it, the review point is stricter
+            than the threshold, or the prior moves all scores to 0 or 1.
         InfeasibleError: no threshold can be promised for one of its operating points.
         OperatingPointError: one of them is not in the grammar, or names an unknown source.
 
@@ -171,6 +171,12 @@ def resolve(
         threshold = basis.threshold
     elif threshold is None:
         threshold = score_at(basis.boundary, calibration, prior)
+        below = score_at(basis.boundary - 1, calibration, prior)  # texts that must not be flagged
+        if choice.prior is not None and math.isfinite(basis.boundary) and threshold == below:
+            raise PolicyError(
+                f"a prior of {choice.prior:g} moves the scores so close to {threshold:g} that they "
+                "are not distinct in float32; expected one closer to 0.5, or a threshold"
+            )
     policy = Policy(name, point, threshold, None, choice.prior, calibration)
     return policy if choice.review is None else with_review(policy, choice.review, basis)
 

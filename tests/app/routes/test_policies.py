@@ -236,6 +236,7 @@ POINT, PRIOR, POLICY = "#/operating_point", "#/prior", "#/policy"
         ("bare", {"policy": "teens"}, POLICY, "It has none"),
         ("bare", {"operating_point": "f1"}, POINT, "has no evidence"),
         ("bare", {"prior": 0.1}, PRIOR, "not calibrated"),
+        ("spam", {"prior": 1e-300}, PRIOR, "closer to 0.5"),
         ("mood", {"operating_point": "f1"}, POINT, "3 labels .* an operating point is not allowed"),
         ("mood", {"policy": "teens"}, POLICY, "3 labels .* a policy is not allowed"),
         ("mood", {"prior": 0.1}, PRIOR, "3 labels .* a prior is not allowed"),

@@ -42,9 +42,9 @@ def test_a_fitted_threshold_flags_the_texts_from_the_grid_point_on(
 
 
 @given(
-    st.floats(0, 1, width=32),
+    st.just(0) | st.floats(0.001, 0.999),
     st.sampled_from([IDENTITY, PLATT, BETA]),
-    st.floats(1e-4, 1 - 1e-4),
+    st.floats(0.01, 0.99),
 )
 def test_a_prior_alone_moves_scores_and_threshold_alike(
     threshold: float, calibration: Calibration, prior: float
@@ -56,6 +56,13 @@ def test_a_prior_alone_moves_scores_and_threshold_alike(
     clear = (np.abs(own - np.float32(threshold)) > 1e-5) & (policy.scores(logits) < 1)
     assert ((policy.scores(logits) >= policy.threshold) == (own >= threshold))[clear].all()
     assert not policy.names_decisions
+
+
+@pytest.mark.parametrize("prior", [1e-300, 1e-50, 1 - 1e-9])
+def test_a_prior_that_would_flag_every_text_or_none_is_refused(prior: float) -> None:
+    with pytest.raises(PolicyError, match="float32"):
+        resolve(PolicyChoice(prior=prior), BASIS)
+    assert resolve(PolicyChoice(prior=prior), BASIS, threshold=0.5).threshold == 0.5
 
 
 def test_scores_at_a_prior_are_those_of_bayes() -> None:
