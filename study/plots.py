@@ -206,7 +206,8 @@ def threshold_curves(
         panel.set_title(name, fontsize="medium")
         panel.set_xlabel("threshold")
         ticks = [one for one in _TICKS if places[0] <= _log_odds(one) <= places[-1]]
-        panel.set_xticks([_log_odds(one) for one in ticks], [f"{one:g}" for one in ticks])
+        names = [f"{one:g}".removeprefix("0") for one in ticks]
+        panel.set_xticks([_log_odds(one) for one in ticks], names, fontsize="small")
         if name in logarithmic:
             panel.set_yscale("log")
             panel.set_ylim(_LEAST_RATE, 1)

@@ -266,9 +266,12 @@ def _overall(stored: ModelDecisions) -> str:
     estimates = sum(any(kept.broken for kept in one.kept) for one in promised)
     clear = sum(any(kept.clearly_broken for kept in one.kept) for one in promised)
     chances = sum(one.chance or 0.0 for one in promised)
+    total = [kept for point in stored.points if point.promise is None for kept in point.kept]
     return (
         f"Of the {len(promised)} promises (points × seeds), {estimates} are beyond by the estimate "
-        f"({chances:.1f} by chance alone), {clear} clearly."
+        f"({chances:.1f} by chance alone), {clear} clearly; of the {len(total)} constraints over "
+        f"all seeds together, {sum(one.broken for one in total)} are beyond and "
+        f"{sum(one.clearly_broken for one in total)} clearly."
     )
 
 

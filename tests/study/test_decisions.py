@@ -239,6 +239,7 @@ def test_the_calibration_page_shows_every_variant(tmp_path: Path) -> None:
     page = calibration_page.page(stored)
     assert "| **MSE** | out of fold | platt × 1, beta × 1 | .1000 → .0900 | .2000 → .0100 |" in page
     assert "Spam (MSE): ECE .2000 before, .0100 after" in page
+    assert "lower the log loss of 2 of 2 variants" in page.replace("\n", " ")
     storage.write(stored, tmp_path / rendering.CALIBRATION_FILE)
     plot, _ = rendering.calibration_page(tmp_path)
     assert {"Dice", "MSE", "before", "after"} <= set(words(plot.read_bytes()))
