@@ -1,6 +1,7 @@
 """``GET /models/{model}/operating-points`` and ``GET /models/{model}/threshold-curve``."""
 
 import asyncio
+import math
 from collections import OrderedDict
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
@@ -145,6 +146,8 @@ class _Asked:
         policy: its name; None for the artifact itself.
         prior: that scores are corrected to; None for no correction.
         default: the operating point that decides where a request asks for nothing else.
+        boundary: the logit at which the threshold lies then, if ``default`` is not fitted for it:
+            that of the artifact; None if it is.
         calibration: of the logits.
         evidence: that points are fitted on.
     """
@@ -153,6 +156,7 @@ class _Asked:
     policy: str | None
     prior: float | None
     default: str | None
+    boundary: float | None
     calibration: Calibration
     evidence: Evidence
 
@@ -173,11 +177,13 @@ class _Asked:
         if basis.evidence is None:
             raise errors.no_held_out_scores()
         default = choice.operating_point or served.manifest.operating_point
+        is_fitted = choice.operating_point is not None or (policy is None and prior is None)
         return cls(
             served.manifest,
             policy,
             choice.prior,
             None if default is None else str(operating_points.parse(default)),
+            None if is_fitted else basis.boundary,
             basis.calibration or IDENTITY,
             basis.evidence,
         )
@@ -220,7 +226,8 @@ class _Asked:
         ]
 
     def _point(self, name: str) -> dict[str, Any]:
-        found = {"operating_point": name, "is_default": name == self.default}
+        is_named = name == self.default
+        found = {"operating_point": name, "is_default": is_named and self.boundary is None}
         try:
             fitted = operating_points.fit(
                 name, self.evidence, prior=self.prior, among=self._possible()
@@ -239,6 +246,8 @@ class _Asked:
             "value": None if fitted.value is None else asdict(fitted.value),
             "plateau": fitted.plateau and list(map(self._score, fitted.plateau)),
         }
+        if self.boundary is not None:
+            found["is_default"] = is_named and math.isclose(fitted.logit, self.boundary)
         return found | {"fitted": facts, "infeasible": None}
 
     def _rates(self, point: FittedPoint) -> dict[str, Any]:

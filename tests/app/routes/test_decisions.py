@@ -157,6 +157,13 @@ def test_the_curve_is_what_thresholds_do(client: TestClient) -> None:
             assert rate["estimate"] <= rate["upper"] <= rate["simultaneous_upper"]
 
 
+def test_a_point_that_does_not_decide_is_no_default(client: TestClient) -> None:
+    """With a prior alone the artifact's threshold decides, which is another one here."""
+    points = get(client, "spam/operating-points", prior=0.1)["operating_points"]
+    assert points[0]["operating_point"] == "fpr<=0.02"
+    assert not any(point["is_default"] for point in points)
+
+
 def test_an_uncalibrated_model_has_points_without_a_prior(client: TestClient) -> None:
     point = get(client, "old/operating-points")["operating_points"][1]
     assert not point["is_default"]
