@@ -389,3 +389,48 @@ def test_the_least_recently_used_point_is_fitted_again(
         assert len(fitted) == 257
         send(client, texts=["a"], operating_point="fpr<=0.3")
         assert len(fitted) == 258
+
+
+MODES: list[dict[str, Any]] = [
+    {},
+    {"threshold": 0.3},
+    {"prior": 0.02},
+    {"threshold": 0.3, "prior": 0.02},
+    {"operating_point": "fpr<=0.1"},
+    {"operating_point": "recall>=0.5", "prior": 0.02},
+    {"policy": "teens"},
+    {"policy": "adults"},
+    {"policy": "adults", "prior": 0.02},
+    {"policy": "ours"},
+]
+
+
+@pytest.mark.parametrize("fields", MODES, ids=str)
+def test_labels_follow_from_scores_and_threshold_of_a_response(
+    client: TestClient, fields: dict[str, Any]
+) -> None:
+    words = ("free", "prize", "lunch", "tomorrow", "!", "£", "12345678901", "привет", "😂", "x")
+    texts = [
+        " ".join(words[at] for at in range(10) if number >> at & 1) for number in range(1, 512)
+    ]
+    content = client.post("/classify/spam", json={"texts": texts} | fields).json()
+    threshold = content["threshold"]
+    found = set()
+    for result in content["results"]:
+        is_positive = result["score"] is not None and result["score"] >= threshold
+        assert (result["label"] == "spam") == is_positive, result
+        if "decision" in result and result["decision"] != "none":
+            assert (result["decision"] == "positive") == is_positive, result
+        found.add(result["label"])
+    assert found == {"ham", "spam"}  # so both sides were compared
+
+
+@pytest.mark.parametrize("prior", [{}, {"prior": 0.02}], ids=str)
+def test_a_score_equal_to_the_threshold_is_positive(
+    client: TestClient, prior: dict[str, float]
+) -> None:
+    request = {"texts": ["Free lunch"]} | prior
+    score = client.post("/classify/spam", json=request).json()["results"][0]["score"]
+    content = client.post("/classify/spam", json=request | {"threshold": score}).json()
+    assert content["threshold"] == content["results"][0]["score"] == score
+    assert content["results"][0]["label"] == "spam"
