@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from .evidence import Evidence, cells
+from .evidence import GRID, Evidence
 from .operating_points import Interval, at
 
 _MINUTES_PER_HOUR = 60
@@ -90,8 +90,11 @@ def _times(factor: float, rate: Interval) -> Interval:
 
 
 def _below(evidence: Evidence, logit: float) -> Evidence:
-    """Return evidence in which no text at or above a logit is flagged: they are below the grid."""
-    first = int(cells(np.array([logit]))[0])
+    """Return evidence in which no text that a threshold flags is flagged: they are below the grid.
+
+    Between two points of the grid, the threshold is the upper one, as in `operating_points.at`.
+    """
+    first = min(int(np.searchsorted(GRID, logit)), len(GRID) - 1) + 1
     counts = {}
     for source, table in evidence.counts.items():
         moved = table.copy()

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from dandelion.decision.evidence import Evidence
+from dandelion.decision.evidence import GRID, Evidence
 from dandelion.decision.operating_points import at
 from dandelion.decision.plan import plan
 
@@ -44,3 +44,10 @@ def test_an_empty_band_needs_no_reviewer() -> None:
     found = plan(EVIDENCE, 1.0, review=1.0, **FACTS)
     assert found.hours.estimate == 0
     assert found.flagged.estimate > 0
+
+
+@pytest.mark.parametrize("threshold", [1.0, 1.02, -np.inf, np.inf])
+def test_each_message_is_flagged_or_reviewed_or_neither(threshold: float) -> None:
+    found = plan(EVIDENCE, threshold, review=float(GRID[0]), **FACTS)
+    assert found.in_review is not None
+    assert found.flagged.estimate + found.in_review.estimate == pytest.approx(1000)
