@@ -14,15 +14,11 @@ from . import artifact
 from .artifact import Artifact
 from .chunks import check_texts, chunks, is_one_chunk, placed_chunks
 from .decision import policy as policies
-from .decision.calibration import IDENTITY, REFERENCE_PRIOR
-from .decision.evidence import GRID
 from .decision.notices import Notice
 from .decision.operating_points import FittedPoint, InfeasibleError
-from .decision.operating_points import fit as fit_point
 from .decision.policy import Basis, Policy, PolicyChoice, PolicyError
 from .decision.prediction import Prediction, predict
 from .decision.rule import Decision, ThresholdError
-from .decision.score_thresholds import separable
 from .engines.choice import Engine, EngineChoice, scorer
 from .explanation import DEFAULT_TOP, Explainer, Explanation
 from .installation import ADVICE
@@ -352,15 +348,10 @@ class Classifier:
             prior, calibration: see `policy`, also for what is raised.
         """
         basis = self.basis(None if calibration is None else fsdecode(calibration))
-        if basis.evidence is None:
-            raise PolicyError("this artifact has no evidence (held-out scores) to fit points on")
-        possible = separable(
-            policies.scores(GRID, basis.calibration or IDENTITY, prior or REFERENCE_PRIOR)
-        )
         found: dict[str, FittedPoint | InfeasibleError] = {}
         for point in points:
             try:
-                found[point] = fit_point(point, basis.evidence, prior=prior, among=possible)
+                found[point] = policies.fit_point(point, basis, prior)
             except InfeasibleError as error:
                 found[point] = error
         return found

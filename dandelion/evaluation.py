@@ -25,7 +25,6 @@ from .verdicts import (
     Slice,
     WantedPoint,
     at_rates,
-    boundary_of,
     of_flagged,
     shipped_points,
     slices,
@@ -202,7 +201,7 @@ def evaluate(  # noqa: PLR0913
             labelled.by,
             counted,
             classifier.manifest.version,
-            boundary_of(classifier),
+            classifier.basis().boundary,
             hides_recall=is_flagged_only,
         ),
     )

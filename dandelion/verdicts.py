@@ -20,6 +20,7 @@ from .decision.operating_points import (
     fit,
     parse,
 )
+from .decision.policy import fit_point
 from .labelled import Counted, evidence_of
 
 LEAST_IN_SLICE: Final = 20
@@ -122,16 +123,16 @@ def shipped_points(
         prior: the prior that the artifact's points are fitted at; None if unknown.
     """
     default = classifier.manifest.operating_point or ""
-    evidence = classifier.basis().evidence
-    boundary = boundary_of(classifier)
-    found = [_on_these(f"default {default}".strip(), default, at(labelled, boundary, prior=own))]
+    basis = classifier.basis()
+    here = at(labelled, basis.boundary, prior=own)
+    found = [_on_these(f"default {default}".strip(), default, here)]
     for point in STANDARD_POINTS:
-        if evidence is None:
+        if basis.evidence is None:
             problem = "the artifact has no evidence to fit it on"
             found.append(ShippedPoint(point, None, problem=problem))
             continue
         try:
-            fitted = fit(point, evidence, prior=prior)
+            fitted = fit_point(point, basis, prior)
         except (InfeasibleError, OperatingPointError) as error:
             found.append(ShippedPoint(point, None, problem=str(error)))
         else:
@@ -210,7 +211,7 @@ def slices(
         by: column → value of each text.
         counted: the texts that count.
         version: of the artifact.
-        boundary: the threshold, as a logit of the grid.
+        boundary: the threshold, as a logit.
         hides_recall: whether there are flagged texts only.
     """
     found = []
@@ -239,13 +240,3 @@ def _slice(  # noqa: PLR0913
         here.recall if has_positives else None,
         here.fpr if has_harmless else None,
     )
-
-
-def boundary_of(classifier: Classifier) -> float:
-    """Return the uncalibrated logit of the artifact's threshold, on the grid.
-
-    Fitted thresholds are on it. Of another one it is the next grid point above; beyond the grid if
-    there is none.
-    """
-    at = int(np.searchsorted(GRID, classifier.basis().boundary))
-    return float(GRID[at]) if at < len(GRID) else float(np.inf)

@@ -68,7 +68,7 @@ def _shipped(found: Evaluation) -> str:
     problems = []
     for point in found.shipped:
         if point.found is None:
-            problems.append(f"{point.point}: {point.problem}.")
+            problems.append(f"{point.point}: {point.problem.rstrip('.')}.")
             continue
         verdicts = ", ".join(f"{one.constraint}: {one.verdict}" for one in point.constraints)
         rows.append((point.point, *_rates(point.found, found), verdicts or "-"))

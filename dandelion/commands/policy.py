@@ -10,7 +10,7 @@ import typer
 from ..classifier import Classifier
 from ..decision import operating_points
 from ..decision.plan import Plan, plan
-from ..decision.policy import PolicyChoice, PolicyError
+from ..decision.policy import PolicyChoice, PolicyError, fit_point
 from ..installation import default_artifacts
 from ..serving import choices
 from .artifacts import ArtifactsOption, VariantOption, choose
@@ -122,9 +122,9 @@ def _plan(
         )
     threshold, lowest = basis.boundary, None
     if choice.operating_point is not None:
-        threshold = operating_points.fit(choice.operating_point, evidence, prior=prior).logit
+        threshold = fit_point(choice.operating_point, basis, prior).logit
     if choice.review is not None:
-        lowest = operating_points.fit(choice.review, evidence, prior=prior).logit
+        lowest = fit_point(choice.review, basis, prior).logit
         if lowest > threshold:
             raise PolicyError("the review point is above the threshold; expected a looser one")
     own = operating_points.at(evidence, threshold, prior=prior).prior

@@ -28,7 +28,7 @@ class PolicyChoice:
             prior of points that name none; None for the reference prior, without correction.
         review: an operating point: texts below the threshold that reach this one are for review;
             None for no band.
-        calibration: file that `dandelion evaluate` wrote, with calibration and evidence of one's
+        calibration: file that `dandelion evaluate` wrote, with calibration and evidence of your
             own traffic; None for the artifact's.
     """
 
@@ -165,7 +165,7 @@ def resolve(
     calibration, prior = basis.calibration or IDENTITY, _or_reference(choice.prior)
     point = None
     if threshold is None and choice.operating_point is not None:
-        fitted = _fit(choice.operating_point, basis, choice.prior)
+        fitted = fit_point(choice.operating_point, basis, choice.prior)
         point, threshold = fitted.point, score_at(fitted.logit, calibration, prior)
     elif threshold is None and choice.prior is None and basis.threshold is not None:
         threshold = basis.threshold
@@ -192,7 +192,7 @@ def with_review(policy: Policy, review: str, basis: Basis) -> Policy:
     Raises:
         PolicyError, InfeasibleError, OperatingPointError: see `resolve`.
     """
-    logit = _fit(review, basis, policy.prior).logit
+    logit = fit_point(review, basis, policy.prior).logit
     lower = score_at(logit, policy.calibration, _or_reference(policy.prior))
     if lower > policy.threshold:
         raise PolicyError(
@@ -207,7 +207,15 @@ def score_at(logit: float, calibration: Calibration, prior: float = REFERENCE_PR
     return float(scores(np.array([logit]), calibration, prior)[0])
 
 
-def _fit(point: str, basis: Basis, prior: float | None) -> FittedPoint:
+def fit_point(point: str, basis: Basis, prior: float | None) -> FittedPoint:
+    """Fit an operating point among the grid points whose scores at a prior can be thresholds.
+
+    Raises:
+        PolicyError: there is no evidence.
+        InfeasibleError: no threshold can be promised for it.
+        OperatingPointError: it is not in the grammar, or names an unknown source.
+        ValueError: the prior is not in (0, 1).
+    """
     if basis.evidence is None:
         raise PolicyError(
             "this artifact has no evidence (held-out scores), so operating points cannot be fitted "
@@ -226,11 +234,13 @@ def _boundary(threshold: float, calibration: Calibration) -> float:
 
     A fitted threshold is a float32. Close to 0 and 1 it has too few digits to be inverted.
     """
+    if threshold <= 0:  # flags everything, also below the grid
+        return -math.inf
     at = np.flatnonzero(scores(GRID, calibration) == np.float32(threshold))
     if len(at):
         return float(GRID[at[0]])
-    if not 0 < threshold < 1:
-        return math.inf if threshold >= 1 else -math.inf
+    if threshold >= 1:
+        return math.inf
     wanted = math.log(threshold / (1 - threshold))
     if calibration.a == calibration.b:
         return (wanted - calibration.c) / calibration.a

@@ -12,7 +12,7 @@ from dandelion.decision.operating_points import OperatingPointError, at
 from dandelion.evaluation import LEAST_TO_CALIBRATE, Evaluation, evaluate
 from dandelion.labelled import EvaluationError
 from dandelion.sampling import draw, stratum_name
-from dandelion.verdicts import LEAST_IN_SLICE, MAX_SLICES, OTHERS, boundary_of
+from dandelion.verdicts import LEAST_IN_SLICE, MAX_SLICES, OTHERS
 
 from .examples import THREE, make_artifact
 from .simulated import SLOPE, deciding_artifact, labels, texts
@@ -40,7 +40,9 @@ def test_counts_are_those_of_the_texts(classifier: Classifier, whole: Evaluation
     assert whole.counted == (1500 - sum(truth), sum(truth))
     assert (whole.texts, whole.copies, whole.contradictions) == (1500, 0, 0)
     assert whole.prior == pytest.approx(np.mean(truth))
-    flagged = classifier.logits(found) >= boundary_of(classifier)
+    # Of the artifact's threshold, the next grid point above.
+    boundary = GRID[np.searchsorted(GRID, classifier.basis().boundary)]
+    flagged = classifier.logits(found) >= boundary
     positive = np.array(truth) == 1
     default = whole.shipped[0]
     assert default.found is not None
@@ -179,7 +181,7 @@ def test_near_copies_count_once(classifier: Classifier) -> None:
 
 def test_flagged_texts_alone_show_precision_and_nothing_else(classifier: Classifier) -> None:
     found, truth = traffic(classifier, 5000)
-    flagged = np.flatnonzero(classifier.logits(found) >= boundary_of(classifier))
+    flagged = np.flatnonzero(classifier.logits(found) >= classifier.basis().boundary)
     appeals = evaluate(classifier, [found[row] for row in flagged], [truth[row] for row in flagged])
     assert appeals.is_flagged_only
     assert (appeals.auroc, appeals.shipped, appeals.wanted) == (None, (), ())

@@ -137,3 +137,10 @@ def test_equal_scores_are_no_threshold() -> None:
 def test_points_need_no_calibration() -> None:
     policy = resolve(PolicyChoice("fpr<=0.02"), Basis.of(0.5, None, EVIDENCE))
     assert policy.calibration == IDENTITY
+
+
+def test_a_threshold_of_zero_flags_everything_at_every_prior() -> None:
+    steep = Calibration("platt", 50.0, 50.0, 0.0)  # scores of the lowest grid points are 0
+    policy = resolve(PolicyChoice(prior=0.01), Basis.of(0.0, steep, None))
+    lowest = policy.scores(np.array([-1e3], dtype=np.float32))
+    assert float(lowest[0]) >= policy.threshold
