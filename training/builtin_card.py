@@ -105,7 +105,7 @@ def _threshold(manifest: Manifest) -> str:
         ]
         for one in rule["constraints"]
     ]
-    table = markdown_table(["constraint", "source", "texts", "found"], lines)
+    table = markdown_table(["constraint", "source", "texts", "measured"], lines)
     promise = "each promised with" if rule["promised"] else "none of them promised at"
     return (
         f"{head}or more: the lowest threshold that meets these constraints, {promise} "

@@ -107,8 +107,8 @@ Not measured: no study in `docs/results` has this variant on more than one split
     if not found.of_this_artifact:
         note = """
 
-**Other data or other code than this artifact's**: the run of its seed has other figures. It is the
-same variant by name, as it was reported last.
+**These figures are of an earlier state of this variant**, with other data or other code: they do
+not describe this artifact exactly. Its own figures are under "On the test fold".
 """
     return f"""\
 ## Over several seeds
@@ -139,10 +139,11 @@ Not measured."""
     return f"""\
 ## Transfer
 
-How this variant does on a source that the fit did not learn from, which is the best guess for your
-texts; recall at the threshold where the source itself has 5 % false positives. Intervals are 95 %,
-of a bootstrap: where no error was seen, it shows no doubt, however few the texts. More, and
-baselines: `docs/results/transfer.md`.
+How this variant does on a source that it did not learn from, which is the best guess for your
+texts: *left out* is a source of training without which the network was fitted again, *measured
+only* one that is never learnt from. Recall is at the threshold at which 5 % of the source's
+harmless texts are flagged. Intervals are 95 %, of a bootstrap: where no error was seen, the
+interval has no width, however few the texts. More, and baselines: `docs/results/transfer.md`.
 
 {markdown_table(header, lines)}"""
 
@@ -225,7 +226,7 @@ origin, a gender, an orientation or a disability:
 def _limits(evaluation: Evaluation, manifest: Manifest) -> str:
     lines = [
         """\
-- The labels are those of the collections: their annotators' errors and tastes are learnt along.
+- The labels are those of the collections: their annotators' errors and tastes are learnt, too.
   Such models are known to flag dialects, and swearing among friends, too often.
 - Every figure is of texts like the collections'. Yours are others: label a few hundred, and measure
   them (`dandelion evaluate`)."""

@@ -24,9 +24,13 @@ None: this artifact has no evidence, that is, no counts of held-out scores to fi
 ## Operating points
 
 Fitted on {texts[0]:,} harmless and {texts[1]:,} positive texts that the network of their fold did
-not learn from, one of each group of near copies. *Promised*: the constraint holds with a confidence
-of 95 % on such texts. The promise is about the procedure, for these are the scores of five networks
-on 80 % of the texts, and the served one is a sixth. Intervals are 95 %.
+not learn from, one of each group of near copies. *Promised*: with a confidence of 95 %, the
+constraint holds for further texts of the same kind. The promise is about the procedure: the scores
+are those of five networks, each fitted on 80 % of the texts, and the served network is a sixth. A
+constraint without a source holds for the source where it is hardest. *Recall*: share of the
+positive texts that are flagged; *false-positive rate* (`fpr`): share of the harmless ones, over
+all sources, with 95 % intervals. `rate` is the share of all texts that are flagged, `prior` the
+assumed share of positive ones.
 
 {markdown_table(header, lines)}
 {problems}"""
@@ -125,9 +129,11 @@ Not known: this takes evidence."""
     return f"""\
 ## Labelled texts that a promise takes
 
-What can be promised at 95 % with the evidence, and the recall that is left; otherwise how many
-labelled texts it would take in all, of the source where it is hardest, if further ones are like
-these (harmless ones where false alarms limit it, else see `evaluation.json`).
+*Precision*: share of the flagged texts that are positive. Each line is for a share of positive
+texts in your traffic. **Recall** stands where this precision can be promised at 95 % with these
+texts: that is what the point still finds. A number is how many labelled texts, of the source where
+it is hardest, the promise would take in all, if further ones are like these (harmless ones where
+false alarms limit it, else see `evaluation.json`); *no number*: a hundred million would not do.
 
 {markdown_table(header, lines)}"""
 
@@ -154,8 +160,8 @@ None: scores of this artifact are not calibrated, so they are no probabilities."
         f"""\
 ## Calibration
 
-A score is the probability of the label where all labels are equally frequent. The map of logits:
-{parameters}."""
+A score is the probability of the label where all labels are equally frequent. The map of logits
+(the log-odds of scores): {parameters}."""
     ]
     if found.log_losses:
         tried = ", ".join(f"{name} {loss:.4f}" for name, loss in found.log_losses.items())
@@ -164,6 +170,12 @@ A score is the probability of the label where all labels are equally frequent. T
             f"Fitted on the {where} of {sum(found.texts):,} texts, each label weighted equally. "
             f"Log loss in cross-validation: {tried}; the simplest within one standard error of the "
             "best was chosen."
+        )
+    if found.before is not None and found.before.brier is not None:
+        parts.append(
+            "Brier score and ECE (expected calibration error) measure how far scores are from "
+            'probabilities; 0 is best. Here each label has the same weight; under "On the test '
+            'fold" they are for the share of positive texts there.'
         )
     if found.before is not None and found.after is not None:
         parts.append(

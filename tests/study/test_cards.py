@@ -338,7 +338,7 @@ def test_figures_of_another_fit_are_marked(auroc: list[float], expected: bool | 
     found = evaluation_of(one, studies)
     assert (found.seeds and found.seeds.of_this_artifact) == expected
     page = card.page(found, one.manifest)
-    assert ("Other data or other code" in page) is (expected is False)
+    assert ("of an earlier state of this variant" in page) is (expected is False)
     # The slices over seeds are shown only where they are the artifact's.
     assert ("| identity terms | 62 |" in page) is (expected is True)
 
