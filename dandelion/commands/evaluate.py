@@ -98,10 +98,9 @@ def evaluate_model(  # noqa: PLR0913, PLR0917
             only_flagged=only_flagged,
         )
         unlabelled = sum(one.count(None) for one in labels)
-        if output is not None:
-            found.policy_file().write(output)
         _write(found, files, unlabelled, as_json=as_json)
-        if output is not None:
+        if output is not None:  # after the report, which is then not lost if there is no policy
+            found.policy_file().write(output)
             typer.echo(f"Wrote {output}.", err=True)
 
 
