@@ -7,9 +7,10 @@ still has a known probability of being drawn, so estimates for all texts stay po
 sampling: evaluating classifiers at web-scale").
 
 The strata are bands of the logit, with ends on the grid of the evidence, chosen by the logits
-alone. The highest band is taken whole, and each following one has a constant factor more texts, as
-suits a skewed population (Gunning & Horgan 2004, "A new algorithm for the construction of stratum
-boundaries in skewed populations", who let the ends grow by a constant factor).
+alone. Of the highest band nearly all texts are drawn, and each following one has a constant factor
+more texts, as suits a skewed population (Gunning & Horgan 2004, "A new algorithm for the
+construction of stratum boundaries in skewed populations", who let the ends grow by a constant
+factor).
 """
 
 import string

@@ -59,9 +59,9 @@ def sample(  # noqa: PLR0913, PLR0917
     and all rows: leave a label empty rather than delete a row. Show labellers the text alone: a
     weight, as a score, hints at what the model found.
 
-    Near copies count once. The highest scores are all drawn, lower ones in strata that grow by a
-    constant factor, equally many from each. The file contains your texts; only you can read it
-    (mode 600).
+    Near copies count once. Nearly all of the highest scores are drawn, lower ones in strata that
+    grow by a constant factor, equally many from each. The file contains your texts; only you can
+    read it (mode 600).
     """
     with readable_errors():
         if output is None:
