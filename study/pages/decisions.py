@@ -249,6 +249,10 @@ how many seeds the one-sided 95 % bound of that rate is beyond the bound as well
 sources); over all seeds together this is in bold. {_overall(stored)} Criteria (`macro_f1`) promise
 nothing.
 
+Default points of models with ordinary and moderated sources aim at 1 % and 10 %. Where the seeds
+beyond these exceed those by chance by more than a tenth of all seeds, the default is fitted at half
+of both.
+
 {markdown_table(header, [_line(one) for one in stored.points])}
 Threshold: of seed {stored.seeds[0]}, or of the first in which the point is feasible. Recall: the
 mean over seeds, on test folds. {_shortage(stored)}"""
