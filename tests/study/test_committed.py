@@ -226,7 +226,13 @@ def test_committed_artifact(
     if manifest.threshold is None:
         found = evaluate_classes(labels, scores)
     else:
-        found = evaluate(labels, scores, manifest.threshold, score_kind=manifest.score_kind)
+        found = evaluate(
+            labels,
+            scores,
+            manifest.threshold,
+            score_kind=manifest.score_kind,
+            calibrated=manifest.calibration is not None,
+        )
     recorded = manifest.metrics["test"][manifest.default_cut]
     assert set(found) == set(recorded)
     for metric, value in found.items():
