@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .classifier import Classifier
-from .decision.evidence import Evidence
+from .decision.evidence import MAX_WEIGHT, Evidence
 from .decision.notices import Notice
 from .sampling import is_band
 from .text.copies import copies
@@ -139,10 +139,13 @@ def count(labelled: Labelled, logits: Floats) -> Counted:
         logits: float64[n] of all of them, uncalibrated.
 
     Raises:
-        EvaluationError: no text of a stratum has a label.
+        EvaluationError: no text of a stratum has a label, or a weight is above `MAX_WEIGHT`.
     """
     texts, labels = labelled.texts, labelled.labels
-    origins = labelled.strata or labelled.sources or [UNNAMED] * len(texts)
+    origins: Sequence[str] = [UNNAMED] * len(texts)
+    for given in (labelled.strata, labelled.sources):
+        if given is not None:
+            origins = given
     groups: dict[tuple[str, str], list[int]] = {}
     for row, (origin, key) in enumerate(zip(origins, copies(texts), strict=True)):
         if labels[row] is not None:
@@ -179,7 +182,7 @@ def _weights(
 ) -> dict[str, float]:
     totals: dict[str, float] = {}
     for origin, weight in zip(origins, weights, strict=True):
-        totals[origin] = totals.get(origin, 0.0) + weight
+        totals[origin] = totals.get(origin, 0.0) + float(weight)
     unlabelled = sorted(set(totals) - set(names))
     if unlabelled:
         raise EvaluationError(
@@ -187,7 +190,14 @@ def _weights(
             f"{totals[unlabelled[0]]:,.0f} texts that it stands for; label some of each stratum"
         )
     sizes = np.bincount(sources, minlength=len(names)).tolist()
-    return {name: totals[name] / size for name, size in zip(names, sizes, strict=True)}
+    found = {name: totals[name] / size for name, size in zip(names, sizes, strict=True)}
+    for name, weight in found.items():
+        if weight > MAX_WEIGHT:
+            raise EvaluationError(
+                f"each counted text of the stratum {name!r} stands for {weight:.3g} texts; "
+                f"expected at most {MAX_WEIGHT:g}"
+            )
+    return found
 
 
 def evidence_of(counted: Counted, version: str) -> Evidence:

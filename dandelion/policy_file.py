@@ -40,7 +40,7 @@ _MAX_REASON_CHARS: Final = 400
 
 
 class PolicyFileError(Exception):
-    """A policy file is missing, damaged, of another format, or made for another artifact.
+    """A policy file is missing, damaged, too large, of another format, or of another artifact.
 
     The message is one sentence that names the file.
     """
@@ -123,6 +123,7 @@ class PolicyFile:
 
         Raises:
             OSError: it cannot be written.
+            PolicyFileError: it would have more than `MAX_POLICY_BYTES`.
             ValueError: a field is not as `read_policy_file` expects it.
         """
         values = {
@@ -138,6 +139,11 @@ class PolicyFile:
             "evidence": evidence_module.to_json(self.evidence),
         }
         data = (json.dumps(values, ensure_ascii=False, allow_nan=False) + "\n").encode()
+        if len(data) > MAX_POLICY_BYTES:
+            raise PolicyFileError(
+                f"{path}: not written: a policy file has at most {MAX_POLICY_BYTES:,} bytes, and "
+                f"this one would have {len(data):,}; its evidence has too many sources"
+            )
         _parse(data)  # nothing is written that reading would refuse
         write_atomically(path, data)
 

@@ -65,6 +65,13 @@ def test_a_file_that_would_be_refused_is_not_written(tmp_path: Path) -> None:
     assert not [*tmp_path.iterdir()]
 
 
+def test_a_file_that_would_be_too_large_to_read_is_not_written(tmp_path: Path) -> None:
+    sources = {"a" * MAX_POLICY_BYTES: POLICY.evidence.counts["a"]}
+    with pytest.raises(PolicyFileError, match=r"teens\.json: not written: .* at most 8,388,608"):
+        replace(POLICY, evidence=Evidence(sources)).write(tmp_path / "teens.json")
+    assert not [*tmp_path.iterdir()]
+
+
 @pytest.mark.parametrize(
     ("change", "message"),
     [
