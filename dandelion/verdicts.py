@@ -21,6 +21,7 @@ from .decision.operating_points import (
     parse,
 )
 from .decision.policy import fit_point
+from .decision.promises import Strata
 from .labelled import Counted, evidence_of
 
 LEAST_IN_SLICE: Final = 20
@@ -79,8 +80,8 @@ class WantedPoint:
 
     Attributes:
         point: as it was given.
-        fitted: None if it cannot be promised.
-        problem: why not, with the labels that it would take.
+        fitted: None if it cannot be promised, or these texts cannot show it.
+        problem: why not, with the labels that it would take if they are known.
         texts_needed: labelled texts that it would take in all; None if unknown.
     """
 
@@ -167,10 +168,14 @@ def wanted_point(point: str, evidence: Evidence, prior: float | None) -> WantedP
     Raises:
         OperatingPointError: it is not in the grammar, or names an unknown source.
     """
+    for constraint in parse(point).constraints:
+        Strata.of(evidence, constraint.where)  # checks that there is such a source
     try:
         return WantedPoint(point, fit(point, evidence, prior=prior))
     except InfeasibleError as error:
         return WantedPoint(point, None, str(error), error.texts_needed)
+    except OperatingPointError as error:  # there are no texts of a label that it is about
+        return WantedPoint(point, None, f"{error}.")
 
 
 def at_rates(whole: Sequence[FittedPoint]) -> tuple[FittedPoint, ...]:

@@ -234,6 +234,7 @@ def test_an_artifact_without_evidence_says_so() -> None:
         ({"strata": ["a", "b"], "weights": [1, 0]}, "a weight is not a positive number"),
         ({"strata": ["a", "b"], "weights": [1, 1], "sources": ["x", "y"]}, "exclude one another"),
         ({"strata": ["a", "b"], "weights": [1, 7], "labels": [1, None]}, "no text of the stratum"),
+        ({"strata": ["a", "a"], "weights": [2e12, 2e12]}, "stratum 'a' stands for 2e\\+12 texts"),
         ({"prior": 1.0}, "the prior is 1.0"),
         ({"by": {"country": ["de"]}}, "'country' has 1 values"),
     ],
@@ -244,6 +245,41 @@ def test_what_does_not_fit_together_is_refused(
     arguments = {"texts": ["free prize", "lunch"], "labels": [1, 0]} | change
     with pytest.raises(EvaluationError, match=message):
         evaluate(classifier, **arguments)
+
+
+@pytest.mark.parametrize(
+    ("label", "impossible", "possible"),
+    [
+        (1, ["f1", "macro_f1", "fpr<=0.1", "precision>=0.5@prior=0.1"], "recall>=0.5"),
+        (0, ["f1", "cost(fp=1,fn=2)", "recall>=0.9", "rate<=0.1@prior=0.1"], "fpr<=0.1"),
+    ],
+)
+def test_points_without_texts_of_a_label_are_reported_and_the_rest_stays(
+    classifier: Classifier, label: int, impossible: list[str], possible: str
+) -> None:
+    found, _ = traffic(classifier, 200)
+    of_one = evaluate(classifier, found, [label] * 200, points=[*impossible, possible])
+    *problems, fitted = of_one.wanted
+    assert [one.point for one in problems] == impossible
+    for one in problems:
+        assert one.fitted is None
+        assert one.problem.startswith("the evidence has ")
+    assert fitted.fitted is not None
+    assert not fitted.problem
+    assert of_one.counted[label] == 200
+    with pytest.raises(OperatingPointError, match="unknown source"):
+        evaluate(classifier, found, [label] * 200, points=["fpr<=0.1[forum]"])
+
+
+def test_columns_may_be_arrays(classifier: Classifier) -> None:
+    found, truth = traffic(classifier, 60)
+    half = np.array(["a", "b"] * 30)
+    of_sources = evaluate(classifier, found, np.array(truth), sources=half, by={"half": half})
+    assert set(of_sources.evidence.counts) == {"a", "b"}
+    assert len(of_sources.slices) == 2
+    weights = np.where(half == "a", 3.0, 7.0).astype(np.float32)
+    of_strata = evaluate(classifier, found, np.array(truth), strata=half, weights=weights)
+    assert of_strata.evidence.weights == {"a": 3.0, "b": 7.0}
 
 
 def test_wrong_points_are_refused(classifier: Classifier) -> None:
