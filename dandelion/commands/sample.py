@@ -4,6 +4,7 @@ import csv
 import io
 import json
 import sys
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -13,6 +14,7 @@ import typer
 
 from ..classifier import Classifier
 from ..installation import default_artifacts
+from ..json_values import quoted
 from ..labelled import logits_of
 from ..sampling import Sample, draw, stratum_name
 from ..tables import describe_bad_rows
@@ -102,7 +104,7 @@ def _distinct(rows: Rows) -> Rows:
 
 
 def _check_columns(rows: Rows, *, with_scores: bool) -> None:
-    """Check that no column of the file has the name of an added one.
+    """Check that each column has its own name, and none that of an added one.
 
     Raises:
         UsageError: one has, or two have the same name.
@@ -113,12 +115,17 @@ def _check_columns(rows: Rows, *, with_scores: bool) -> None:
         raise UsageError(
             f"{rows.table.path} has a column {taken[0]!r}, which the sample adds; rename it"
         )
+    repeated = [name for name, count in Counter(rows.table.columns).items() if count > 1]
+    if repeated:
+        raise UsageError(
+            f"{rows.table.path} has more than one column {quoted(repeated[0])}, and the sample "
+            "keeps all columns; rename them"
+        )
 
 
 def _as_csv(rows: Rows, drawn: Sample, version: str, scores: Sequence[float] | None) -> bytes:
-    names = rows.table.single_columns()
     columns: dict[str, Sequence[Any]] = {}
-    for name in names:
+    for name in rows.table.columns:
         values = rows.column(name)
         columns[name] = [_cell(values[row]) for row in drawn.rows]
     columns[SOURCE_LINE] = [rows.table.lines[rows.at[row]] for row in drawn.rows]
