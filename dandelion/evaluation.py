@@ -17,6 +17,7 @@ from .decision.calibration_fit import fit_calibration
 from .decision.evidence import GRID, Evidence
 from .decision.operating_points import FittedPoint, Interval, curve
 from .decision.ranking import ranking
+from .installation import install_command
 from .labelled import Counted, EvaluationError, Labelled, count, evidence_of, logits_of
 from .policy_file import PolicyFile, RecordedPoint
 from .verdicts import (
@@ -49,6 +50,7 @@ class CalibrationChoice:
         log_loss_before: of the artifact's scores here, in nats, both labels weighted equally; None
             if a label is missing.
         log_loss_after: of the fitted calibration, cross-validated; None if none was fitted.
+        advice: what to do if it could not be fitted; ends with a command, without a full stop.
     """
 
     in_force: Calibration | None
@@ -56,6 +58,7 @@ class CalibrationChoice:
     reason: str
     log_loss_before: float | None = None
     log_loss_after: float | None = None
+    advice: str = ""
 
 
 _KEPT: Final = CalibrationChoice(None, None, "kept: there are flagged texts only")
@@ -286,8 +289,10 @@ def _calibration(classifier: Classifier, counted: Counted) -> CalibrationChoice:
         return CalibrationChoice(own, None, reason, before)
     try:
         found = fit_calibration(logits, labels, weights=each)
-    except ModuleNotFoundError as error:
-        return CalibrationChoice(own, None, f"kept: {error}", before)
+    except ModuleNotFoundError:
+        advice = f"Install it: {install_command('evaluate')}"
+        reason = "kept: fitting another one needs SciPy, which is not installed"
+        return CalibrationChoice(own, None, reason, before, advice=advice)
     after = found.log_losses[found.calibration.method]
     if before is not None and after >= before:
         reason = "kept: one fitted here is no better in cross-validation"

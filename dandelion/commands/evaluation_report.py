@@ -112,7 +112,7 @@ def _calibration(found: Evaluation) -> str:
         if chosen.log_loss_after is not None:
             line += f", fitted here {chosen.log_loss_after:.3f} (cross-validated)"
         line += "."
-    return line
+    return f"{line}\n{chosen.advice}" if chosen.advice else line
 
 
 def _slices(found: Evaluation) -> str:

@@ -313,7 +313,7 @@ def _minimize(
         from scipy.optimize import minimize  # noqa: PLC0415 - the service has none
     except ModuleNotFoundError as error:
         raise ModuleNotFoundError(
-            f"to fit a calibration needs SciPy. Install it: {install_command('evaluate')}",
+            f"fitting a calibration needs SciPy. Install it: {install_command('evaluate')}",
             name="scipy",
         ) from error
     units = np.ones(count)
