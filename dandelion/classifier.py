@@ -347,6 +347,8 @@ class Classifier:
             points: in the grammar of `dandelion.decision.operating_points`.
             prior, calibration: see `policy`, also for what is raised.
         """
+        if prior is not None and not 0 < prior < 1:
+            raise PolicyError(f"the prior is {prior}; expected a number between 0 and 1")
         basis = self.basis(None if calibration is None else fsdecode(calibration))
         found: dict[str, FittedPoint | InfeasibleError] = {}
         for point in points:

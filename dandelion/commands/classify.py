@@ -90,7 +90,7 @@ def classify(  # noqa: PLR0913, PLR0917
         classifier = Classifier.load(choose(directory, model, variant))
         # Before anything is read: what is wrong is refused at once.
         asked = Asked(threshold, policy, operating_point, prior)
-        in_force = policy_in_force(classifier, directory, asked, is_served=variant is None)
+        in_force = policy_in_force(classifier, directory, asked, variant)
         write = _as_json if as_json else _as_columns
         if in_force is None:
             classifier.decision.at(threshold)

@@ -21,8 +21,32 @@ class Asked(NamedTuple):
     prior: float | None
 
 
+def named_policy(artifacts: Path, model: str, name: str, variant: str | None) -> ModelChoice:
+    """Return how a model is served that has a policy of a name.
+
+    Args:
+        artifacts: the directory with ``serving.toml``.
+        model: its name.
+        name: of the policy.
+        variant: that the command line names, if any.
+
+    Raises:
+        UsageError: there is no such policy, or another variant is named than the served one.
+        ServingError: ``serving.toml`` is invalid.
+    """
+    choice = choices(artifacts, {}).get(model)
+    if choice is None or name not in choice.policies:
+        known = ", ".join(choice.policies) if choice else ""
+        raise UsageError(f"{model} has no policy {quoted(name)}. Policies: {known or 'none'}")
+    if variant not in (None, choice.variant):
+        raise UsageError(
+            f"the policy {name} is of the served variant, {choice.variant}; leave out --variant"
+        )
+    return choice
+
+
 def policy_in_force(
-    classifier: Classifier, artifacts: Path, asked: Asked, *, is_served: bool
+    classifier: Classifier, artifacts: Path, asked: Asked, variant: str | None
 ) -> Policy | None:
     """Return what decides, as the service would choose it; None for a threshold alone.
 
@@ -30,11 +54,11 @@ def policy_in_force(
         classifier: of the model.
         artifacts: the directory with ``serving.toml``.
         asked: the options.
-        is_served: whether the variant is the one that is served, so that its default policy
+        variant: that the command line names; None for the served one, whose default policy
             applies.
 
     Raises:
-        UsageError: two options exclude one another, or there is no such policy.
+        UsageError: two options exclude one another; otherwise see `named_policy`.
         ServingError: ``serving.toml`` is invalid, or the policy cannot be fitted.
         PolicyError, InfeasibleError, OperatingPointError: see `Classifier.policy`.
         ThresholdError: the model has more than two labels.
@@ -47,11 +71,12 @@ def policy_in_force(
     given = [name for name, value in options.items() if value is not None]
     if len(given) > 1:
         raise UsageError(f"{given[0]} and {given[1]} exclude one another; give one of them")
-    choice, name = None, asked.policy
-    if asked.policy is not None or (is_served and not given):
-        choice = choices(artifacts, {}).get(classifier.manifest.model)
-        name = name or (choice.default_policy if choice else None)
+    model, name = classifier.manifest.model, asked.policy
+    if variant is None and not given:
+        served = choices(artifacts, {}).get(model)
+        name = served.default_policy if served else None
     if name is not None:
+        choice = named_policy(artifacts, model, name, variant)
         return _configured(classifier, choice, name, asked.prior)
     if asked.operating_point is None and asked.prior is None:
         return None
@@ -59,13 +84,8 @@ def policy_in_force(
 
 
 def _configured(
-    classifier: Classifier, choice: ModelChoice | None, name: str, prior: float | None
+    classifier: Classifier, choice: ModelChoice, name: str, prior: float | None
 ) -> Policy:
-    if choice is None or name not in choice.policies:
-        known = ", ".join(choice.policies) if choice else ""
-        raise UsageError(
-            f"{classifier.manifest.model} has no policy {quoted(name)}. Policies: {known or 'none'}"
-        )
     found = resolve_configured(classifier, choice, name)
     if prior is None:
         return found.policy

@@ -12,10 +12,10 @@ from ..decision import operating_points
 from ..decision.plan import Plan, plan
 from ..decision.policy import PolicyChoice, PolicyError, fit_point
 from ..installation import default_artifacts
-from ..serving import choices
 from .artifacts import ArtifactsOption, VariantOption, choose
 from .columns import columns, percent
 from .errors import UsageError, check_output, readable_errors
+from .in_force import named_policy
 from .numbers import PriorOption, parse_amount
 
 app = typer.Typer(
@@ -73,32 +73,17 @@ def plan_policy(  # noqa: PLR0913, PLR0917
         if name is not None:
             if point is not None or review is not None or calibration is not None:
                 raise UsageError("--policy has its own operating point, review and calibration")
-            choice = _configured(directory, model, name, variant)
+            choice = named_policy(directory, model, name, variant).policies[name]
         else:
             if point is None:
                 raise UsageError("name a --policy or an --operating-point")
             file = None if calibration is None else str(calibration)
             choice = PolicyChoice(point, None, review, file)
         if prior is not None and choice.prior is not None:
-            raise UsageError(f"the policy {name} has its own prior; omit --prior")
+            raise UsageError(f"the policy {name} has a prior of its own; leave out --prior")
         classifier = Classifier.load(choose(directory, model, variant))
         found = _plan(classifier, choice, choice.prior or prior, volume, minutes)
         typer.echo(json.dumps(asdict(found)) if as_json else _described(found, classifier))
-
-
-def _configured(artifacts: Path, model: str, name: str, variant: str | None) -> PolicyChoice:
-    """Return a policy of serving.toml.
-
-    Raises:
-        UsageError: there is no such model or policy, or another variant is named.
-    """
-    served = choices(artifacts, {}).get(model)
-    if served is None or name not in served.policies:
-        known = "" if served is None else ", ".join(served.policies)
-        raise UsageError(f"{model} has no policy {name!r} in serving.toml; it has: {known or '-'}")
-    if variant is not None and variant != served.variant:
-        raise UsageError(f"the policy {name} is of the served variant; omit --variant")
-    return served.policies[name]
 
 
 def _plan(

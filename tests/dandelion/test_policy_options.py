@@ -80,8 +80,6 @@ def test_the_default_policy_decides_as_in_the_service(artifacts: Path, spam: Cla
     code, plain = run(artifacts, "--variant", "other")
     assert plain == columns(spam, spam.policy())
     assert run(artifacts, "--threshold", "0.5") == (code, plain)
-    named = run(artifacts, "--variant", "other", "--policy", "adults")
-    assert named == (0, columns(spam, default))
 
 
 @pytest.mark.parametrize(
@@ -121,6 +119,7 @@ def test_json_has_decision_reason_and_low_evidence(artifacts: Path) -> None:
     [
         (("--policy", "teen"), 2, "spam has no policy 'teen'. Policies: teens, adults, broken"),
         (("--policy", "teens", "--prior", "0.1"), 2, "the policy teens has a prior of its own"),
+        (("--policy", "teens", "--variant", "other"), 2, "teens is of the served variant, tiny;"),
         (("--policy", "teens", "--threshold", "0.1"), 2, "--threshold and --policy exclude one"),
         (("--prior", "0"), 2, "'0' is not a number between 0 and 1"),
         (("--operating-point", "fpr"), 2, "not an operating point"),
@@ -135,6 +134,18 @@ def test_what_cannot_be_done_is_one_line(
     assert found == code
     assert message in written
     assert "Traceback" not in written
+
+
+def test_a_policy_is_of_the_served_variant_in_every_command(artifacts: Path) -> None:
+    texts = ["free prize"]
+    for command in (["classify", "spam", *texts], ["policy", "plan", "spam"]):
+        arguments = [*command, "--artifacts", str(artifacts), "--policy", "teens", "--variant"]
+        refused = CliRunner().invoke(app, [*arguments, "other"])
+        assert refused.exit_code == 2
+        assert refused.stderr == (
+            "error: the policy teens is of the served variant, tiny; leave out --variant\n"
+        )
+        assert CliRunner().invoke(app, [*arguments, "tiny"]).exit_code == 0
 
 
 def test_more_than_two_labels_have_no_policy(artifacts: Path) -> None:
@@ -169,6 +180,9 @@ def test_operating_points_are_fitted_or_reported(spam: Classifier, artifacts: Pa
     assert isinstance(fitted, FittedPoint)
     assert fitted.prior == 0.01
     assert score_at(fitted.logit, PLATT, 0.01) == spam.policy("fpr<=0.05", prior=0.01).threshold
+    for prior in (0, 1, -0.5, float("nan")):
+        with pytest.raises(PolicyError, match="expected a number between 0 and 1"):
+            spam.operating_points(["fpr<=0.05"], prior=prior)
     bare = Classifier(make_artifact())
     with pytest.raises(PolicyError, match="has no evidence"):
         bare.operating_points(["f1"])

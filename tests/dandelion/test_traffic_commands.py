@@ -3,6 +3,7 @@
 import csv
 import json
 import stat
+import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
@@ -18,6 +19,7 @@ from dandelion import Classifier, tables
 from dandelion.artifact import save
 from dandelion.command import app
 from dandelion.commands.estimate_prior import NOT_ESTIMABLE
+from dandelion.installation import install_command
 from dandelion.policy_file import read_policy_file
 from dandelion.text.copies import copies
 
@@ -166,6 +168,27 @@ def test_a_column_that_the_sample_adds_is_not_overwritten(run: Run, tmp_path: Pa
     refused = run("sample", path, "--model=spam")
     assert refused.exit_code == 2
     assert "has a column 'label'" in refused.stderr
+
+
+def test_columns_of_one_name_are_refused_rather_than_lost(run: Run, tmp_path: Path) -> None:
+    path = tmp_path / "traffic.csv"
+    path.write_text("text,note,note\nfree prize,1,2\n")
+    refused = run("sample", path, "--model=spam", f"--output={tmp_path / 'sample.csv'}")
+    assert refused.exit_code == 2
+    assert "has more than one column 'note'" in refused.stderr
+    assert not (tmp_path / "sample.csv").exists()
+
+
+def test_without_scipy_the_calibration_is_kept_and_the_command_can_be_copied(
+    run: Run, labelled: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, "scipy.optimize", None)
+    done = run("evaluate", "spam", "--data", labelled)
+    assert done.exit_code == 0, done.stderr
+    lines = done.stdout.splitlines()
+    line = next(at for at, line in enumerate(lines) if line.startswith("Calibration: kept: "))
+    assert "kept: fitting another one needs SciPy, which is not installed." in lines[line]
+    assert lines[line + 1] == f"Install it: {install_command('evaluate')}"
 
 
 def test_evaluation_leads_to_a_policy(
