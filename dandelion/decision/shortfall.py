@@ -15,6 +15,9 @@ from .promises import Mask, Strata
 
 MAX_TEXTS: Final = 10**8
 
+OUT_OF_REACH: Final = 10**6
+"""Labelled texts above which a number of them is no advice."""
+
 # Loosest thresholds of so many different numbers of false alarms are looked at.
 _CANDIDATES: Final = 12
 
@@ -186,7 +189,7 @@ def _of_constraint(
     is_at_prior = prior is not None and constraint.quantity in ("precision", "rate")
     at = f"@prior={prior:g}" if is_at_prior else ""
     harmless, positive = _texts(strata, "harmless"), _texts(strata, "positive")
-    present = f"{harmless} harmless and {positive} positive texts{where}"
+    present = f"{harmless:,} harmless and {positive:,} positive texts{where}"
     if best is None:
         message = (
             f"{constraint}{at} cannot be promised at {confidence:.0%} with {present}, nor any "
@@ -199,9 +202,12 @@ def _of_constraint(
         message += f"{_named(constraint, best)}{at} can."
     if need is None:
         message += " More texts like these would not do: the model is not good enough for it."
+    elif need.texts > OUT_OF_REACH:
+        message += f" It would take over {OUT_OF_REACH:,} {need.kind} texts like these: out of "
+        message += f"reach for this model on such texts{' at this base rate' * is_at_prior}."
     else:
-        message += f" It would take about {need.texts} {need.kind} texts like these, "
-        message += f"some {need.more} more."
+        message += f" It would take about {need.texts:,} {need.kind} texts like these, "
+        message += f"some {need.more:,} more."
     return InfeasibleError(message, str(point), best, need and need.texts, need)
 
 

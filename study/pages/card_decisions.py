@@ -1,5 +1,6 @@
 """The sections of a model card about decisions: points, promises, base rates, calibration."""
 
+from dandelion.decision.shortfall import OUT_OF_REACH
 from training.tables import as_markdown, figure, markdown_table
 
 from ..schema.evaluation import Evaluation, Needed, PointFigures, ScoreQuality
@@ -133,7 +134,8 @@ Not known: this takes evidence."""
 texts in your traffic. **Recall** stands where this precision can be promised at 95 % with these
 texts: that is what the point still finds. A number is how many labelled texts, of the source where
 it is hardest, the promise would take in all, if further ones are like these (harmless ones where
-false alarms limit it, else see `evaluation.json`); *no number*: a hundred million would not do.
+false alarms limit it, else see `evaluation.json`). *Out of reach*: over a million texts would not
+do, so this model cannot promise this precision on texts like these at this base rate.
 
 {markdown_table(header, lines)}"""
 
@@ -141,7 +143,8 @@ false alarms limit it, else see `evaluation.json`); *no number*: a hundred milli
 def _need(one: Needed) -> str:
     if one.is_promised:
         return f"**recall {percent(one.recall or 0.0)}**"
-    return "no number" if one.texts is None else f"{one.texts:,}"
+    is_out_of_reach = one.texts is None or one.texts > OUT_OF_REACH
+    return "out of reach" if is_out_of_reach else f"{one.texts:,}"
 
 
 def calibration(evaluation: Evaluation) -> str:

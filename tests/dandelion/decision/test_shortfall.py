@@ -45,10 +45,21 @@ def test_harmless_texts_limit_what_is_promised_at_a_low_prior() -> None:
     assert 37_000 < error.need.texts < 41_000
     assert error.need.more == pytest.approx(error.need.texts - 4501, rel=0.03)
     assert str(error) == (
-        "precision>=0.99@prior=0.01 cannot be promised at 95%: with 4501 harmless and 604 positive "
-        f"texts, at best precision>={error.best}@prior=0.01 can. It would take about "
-        f"{error.need.texts} harmless texts like these, some {error.need.more} more."
+        "precision>=0.99@prior=0.01 cannot be promised at 95%: with 4,501 harmless and 604 "
+        f"positive texts, at best precision>={error.best}@prior=0.01 can. It would take about "
+        f"{error.need.texts:,} harmless texts like these, some {error.need.more:,} more."
     )
+
+
+def test_more_than_a_million_texts_are_out_of_reach() -> None:
+    error = refused("precision>=0.99@prior=0.0001", SPAM)
+    assert error.texts_needed is not None
+    assert error.texts_needed > 1_000_000
+    assert str(error).endswith(
+        " It would take over 1,000,000 harmless texts like these: out of reach for this model on "
+        "such texts at this base rate."
+    )
+    assert str(refused("fpr<=0.000001", SPAM)).endswith("for this model on such texts.")
 
 
 @pytest.mark.parametrize(
