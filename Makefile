@@ -68,11 +68,6 @@ promises: $(VENV)/.study ## Compare promised with kept over every seed, and cali
 cards: $(VENV)/.study ## Write MODEL_CARD.md and evaluation.json of every served artifact, from docs/results/
 	$(BIN)/python -m study cards
 
-promises: $(VENV)/.study ## Compare promised with kept over every seed, and calibration by loss; one to two hours
-	$(BIN)/python -m training download
-	$(BIN)/python -m study promises --baselines
-	$(BIN)/python -m study calibration
-
 tune: $(VENV)/.training ## Search a variant's hyper-parameters on validation (MODEL=, VARIANT=, MINUTES=)
 	$(BIN)/python -m training tune --model $(MODEL) $(if $(VARIANT),--variant $(VARIANT)) --minutes $(MINUTES)
 

@@ -14,6 +14,7 @@ from . import artifact
 from .artifact import Artifact
 from .chunks import check_texts, chunks, is_one_chunk, placed_chunks
 from .decision import policy as policies
+from .decision.calibration import PRIORS, is_prior
 from .decision.notices import Notice
 from .decision.operating_points import FittedPoint, InfeasibleError
 from .decision.policy import Basis, Policy, PolicyChoice, PolicyError
@@ -347,8 +348,8 @@ class Classifier:
             points: in the grammar of `dandelion.decision.operating_points`.
             prior, calibration: see `policy`, also for what is raised.
         """
-        if prior is not None and not 0 < prior < 1:
-            raise PolicyError(f"the prior is {prior}; expected a number between 0 and 1")
+        if prior is not None and not is_prior(prior):
+            raise PolicyError(f"the prior is {prior}; expected {PRIORS}")
         basis = self.basis(None if calibration is None else fsdecode(calibration))
         found: dict[str, FittedPoint | InfeasibleError] = {}
         for point in points:

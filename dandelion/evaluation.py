@@ -12,7 +12,7 @@ from typing import Final
 import numpy as np
 
 from .classifier import Classifier
-from .decision.calibration import IDENTITY, Calibration
+from .decision.calibration import IDENTITY, PRIORS, Calibration, is_prior
 from .decision.calibration_fit import fit_calibration
 from .decision.evidence import GRID, Evidence
 from .decision.operating_points import FittedPoint, Interval, curve
@@ -188,8 +188,8 @@ def evaluate(  # noqa: PLR0913
     labelled = Labelled(texts, labels, strata, weights, sources, by or {})
     if not classifier.decision.is_binary:
         raise EvaluationError("the model has more than two labels; expected two")
-    if prior is not None and not 0 < prior < 1:
-        raise EvaluationError(f"the prior is {prior}; expected a number between 0 and 1")
+    if prior is not None and not is_prior(prior):
+        raise EvaluationError(f"the prior is {prior}; expected {PRIORS}")
     counted = count(labelled, logits_of(classifier, texts))
     is_flagged_only = only_flagged or bool(
         len(counted.logits) >= LEAST_IN_SLICE

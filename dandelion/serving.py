@@ -27,6 +27,7 @@ from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any, Final
 
+from .decision.calibration import PRIORS, is_prior
 from .decision.policy import PolicyChoice
 from .files import read_bounded
 from .installation import ADVICE, SERVING_FILE
@@ -232,8 +233,8 @@ def _policy(path: Path, model_table: str, name: str, values: Mapping[str, Any]) 
             expected = "the name of a file" if key == "calibration" else "an operating point"
             raise _wrong(path, table, key, value, f"{expected} in quotes")
     prior = values.get("prior")
-    if prior is not None and (not is_number(prior) or not 0 < prior < 1):
-        raise _wrong(path, table, "prior", prior, "a number between 0 and 1")
+    if prior is not None and (not is_number(prior) or not is_prior(prior)):
+        raise _wrong(path, table, "prior", prior, PRIORS)
     choice = PolicyChoice(**values)
     if choice.calibration is not None:
         choice = replace(choice, calibration=str(path.parent / choice.calibration))

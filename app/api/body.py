@@ -30,7 +30,7 @@ _WORDS: Final = {
 _TYPE: Final = "`(?:{0})(?: \\| (?:{0}))*`".format("|".join(_WORDS))
 _KNOWN: Final = re.compile(
     rf"(?P<detail>Number out of range"
-    rf"|Expected {_TYPE}(?:, got {_TYPE}| (?:of length )?[<>]=? [0-9.]+"
+    rf"|Expected {_TYPE}(?:, got {_TYPE}| (?:of length )?[<>]=? [0-9.e-]+"
     r"| that's a multiple of [0-9.]+))"
     r"(?: - at `\$(?P<path>[a-z_.\[\]0-9]*)`)?"
 )

@@ -11,13 +11,15 @@ from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
 
+from dandelion.decision.calibration import PRIORS
+
 from .. import errors
 from ..errors import FieldError, Problem
 
 MEDIA_TYPE: Final = "application/problem+json"
 
 # What the parameters of queries must be.
-_EXPECTED: Final = {"prior": "Expected a number between 0 and 1"}
+_EXPECTED: Final = {"prior": f"Expected {PRIORS}"}
 
 _encode = msgspec.json.Encoder().encode
 

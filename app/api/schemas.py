@@ -8,6 +8,7 @@ from fastapi.openapi.models import Example
 from msgspec import Meta, Struct
 from pydantic import BaseModel, Field
 
+from dandelion.decision.calibration import MAX_PRIOR, MIN_PRIOR
 from dandelion.engines.choice import Engine
 from dandelion.explanation import MAX_SPANS
 
@@ -84,7 +85,7 @@ class ClassifyRequest(Struct, forbid_unknown_fields=True):
         ),
     ] = None
     prior: Annotated[
-        Annotated[float, Meta(gt=0, lt=1)] | None,
+        Annotated[float, Meta(ge=MIN_PRIOR, le=MAX_PRIOR)] | None,
         Meta(
             description="The share of positive texts in your traffic: corrects the scores, and the "
             "threshold unless it is given. Only for models whose scores are calibrated."

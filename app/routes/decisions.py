@@ -14,7 +14,14 @@ from starlette.responses import Response
 
 from dandelion import InfeasibleError, OperatingPointError
 from dandelion.decision import operating_points
-from dandelion.decision.calibration import IDENTITY, REFERENCE_PRIOR, Calibration
+from dandelion.decision.calibration import (
+    IDENTITY,
+    MAX_PRIOR,
+    MIN_PRIOR,
+    PRIORS,
+    REFERENCE_PRIOR,
+    Calibration,
+)
 from dandelion.decision.evidence import GRID, Evidence
 from dandelion.decision.operating_points import FittedPoint, Interval
 from dandelion.decision.policy import score_at, scores
@@ -49,7 +56,7 @@ _MAX_WAITING: Final = 16
 
 _ERRORS: Final = problems.documented(
     errors.no_held_out_scores(),
-    errors.invalid_query(FieldError(pointer="#/prior", detail="Expected a number between 0 and 1")),
+    errors.invalid_query(FieldError(pointer="#/prior", detail=f"Expected {PRIORS}")),
     errors.overloaded(),
     errors.not_ready(),
 )
@@ -57,8 +64,8 @@ _ERRORS: Final = problems.documented(
 Prior = Annotated[
     float | None,
     Query(
-        gt=0,
-        lt=1,
+        ge=MIN_PRIOR,
+        le=MAX_PRIOR,
         description="The share of positive texts in your traffic: corrects scores, thresholds, "
         "precision and alerts. Only the share may differ from the held-out texts, not their kind.",
     ),

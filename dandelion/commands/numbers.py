@@ -5,6 +5,7 @@ from typing import Annotated, Final
 
 import typer
 
+from ..decision.calibration import PRIORS, is_prior
 from ..json_values import quoted
 
 # The numbers that JSON has: no digits of other scripts, no NaN.
@@ -33,11 +34,11 @@ def parse_prior(text: str) -> float:
     """Parse a prior.
 
     Raises:
-        BadParameter: it is not a number between 0 and 1.
+        BadParameter: it is no prior, see `is_prior`.
     """
     value = number(text)
-    if value is None or not 0 < value < 1:
-        raise typer.BadParameter(f"{quoted(text)} is not a number between 0 and 1.")
+    if value is None or not is_prior(value):
+        raise typer.BadParameter(f"{quoted(text)} is not {PRIORS}.")
     return value
 
 

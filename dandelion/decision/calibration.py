@@ -17,6 +17,11 @@ METHODS: Final[tuple[Method, ...]] = get_args(Method)
 REFERENCE_PRIOR: Final = 0.5
 """The share of positive texts at which an uncorrected score is a probability."""
 
+MIN_PRIOR: Final = 1e-6
+MAX_PRIOR: Final = 0.9999
+"""Of the priors that users state. Beyond them, float32 scores of different texts become equal."""
+PRIORS: Final = "a number from 0.000001 to 0.9999"
+
 MAX_PARAMETER: Final = 1e3
 
 
@@ -65,6 +70,11 @@ class Calibration:
             self.b * np.logaddexp(0, values) - self.a * np.logaddexp(0, -values) + self.c
         )
         return calibrated
+
+
+def is_prior(prior: float) -> bool:
+    """Return whether a share of positive texts can be a user's prior."""
+    return MIN_PRIOR <= prior <= MAX_PRIOR
 
 
 IDENTITY: Final = Calibration("temperature", 1.0, 1.0, 0.0)

@@ -4,6 +4,8 @@ import re
 from dataclasses import dataclass
 from typing import Any, Final, Literal, NoReturn
 
+from .calibration import PRIORS, is_prior
+
 Quantity = Literal["precision", "recall", "fpr", "rate"]
 Criterion = Literal["macro_f1", "f1", "cost"]
 
@@ -113,7 +115,10 @@ class _Parser:
         else:
             facts = {"constraints": self._constraints()}
         if self._take("@prior="):
+            start = self._at
             facts["prior"] = self._number(1)
+            if not is_prior(facts["prior"]):
+                self._fail(PRIORS, start)
         if self._at < len(self._text):
             self._fail(
                 "'@prior=' or the end" if "criterion" in facts else "',', '@prior=' or the end"

@@ -30,6 +30,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from . import criteria, mixtures, shortfall
+from .calibration import PRIORS, is_prior
 from .evidence import GRID, Evidence
 from .grammar import (
     Constraint,
@@ -188,8 +189,8 @@ def fit(
         ValueError: prior or confidence is out of range.
     """
     parsed = parse(str(point))
-    if prior is not None and not 0 < prior < 1:
-        raise ValueError(f"the prior is {prior}; expected a number between 0 and 1")
+    if prior is not None and not is_prior(prior):
+        raise ValueError(f"the prior is {prior}; expected {PRIORS}")
     if not 0.5 <= confidence < 1:
         raise ValueError(f"the confidence is {confidence}; expected a number in [0.5, 1)")
     at_prior = parsed.prior if parsed.prior is not None else prior
@@ -211,7 +212,7 @@ def fit(
     if position < 0:
         raise InfeasibleError(
             f"{parsed} cannot be promised: the scores of the thresholds that keep it are too close "
-            "to 0 or 1 to be distinct in float32. A prior moves them.",
+            "to 0 or 1 to be distinct in float32. Another prior moves them.",
             str(parsed),
             None,
             None,
@@ -349,8 +350,8 @@ def curve(
     Raises:
         ValueError: prior or points is out of range.
     """
-    if prior is not None and not 0 < prior < 1:
-        raise ValueError(f"the prior is {prior}; expected a number between 0 and 1")
+    if prior is not None and not is_prior(prior):
+        raise ValueError(f"the prior is {prior}; expected {PRIORS}")
     if points < 2:
         raise ValueError(f"{points} points; expected at least 2")
     strata = Strata.pooled(evidence)

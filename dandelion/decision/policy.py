@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from . import operating_points
-from .calibration import IDENTITY, REFERENCE_PRIOR, Calibration
+from .calibration import IDENTITY, PRIORS, REFERENCE_PRIOR, Calibration, is_prior
 from .evidence import GRID, Evidence
 from .operating_points import FittedPoint
 from .score_thresholds import separable
@@ -160,8 +160,8 @@ def resolve(
                 "a prior corrects probabilities, but the scores of this artifact are not "
                 "calibrated; train it again, or leave the prior out"
             )
-        if not 0 < choice.prior < 1:
-            raise PolicyError(f"the prior is {choice.prior}; expected a number between 0 and 1")
+        if not is_prior(choice.prior):
+            raise PolicyError(f"the prior is {choice.prior}; expected {PRIORS}")
     calibration, prior = basis.calibration or IDENTITY, _or_reference(choice.prior)
     point = None
     if threshold is None and choice.operating_point is not None:

@@ -121,7 +121,7 @@ def test_json_has_decision_reason_and_low_evidence(artifacts: Path) -> None:
         (("--policy", "teens", "--prior", "0.1"), 2, "the policy teens has a prior of its own"),
         (("--policy", "teens", "--variant", "other"), 2, "teens is of the served variant, tiny;"),
         (("--policy", "teens", "--threshold", "0.1"), 2, "--threshold and --policy exclude one"),
-        (("--prior", "0"), 2, "'0' is not a number between 0 and 1"),
+        (("--prior", "0"), 2, "'0' is not a number from 0.000001 to 0.9999"),
         (("--operating-point", "fpr"), 2, "not an operating point"),
         (("--operating-point", "fpr<=0.00001"), 1, "cannot be promised"),
         (("--policy", "broken"), 1, "[models.spam.policies.broken] operating_point: fpr<="),
@@ -181,7 +181,7 @@ def test_operating_points_are_fitted_or_reported(spam: Classifier, artifacts: Pa
     assert fitted.prior == 0.01
     assert score_at(fitted.logit, PLATT, 0.01) == spam.policy("fpr<=0.05", prior=0.01).threshold
     for prior in (0, 1, -0.5, float("nan")):
-        with pytest.raises(PolicyError, match="expected a number between 0 and 1"):
+        with pytest.raises(PolicyError, match="expected a number from 0.000001 to 0.9999"):
             spam.operating_points(["fpr<=0.05"], prior=prior)
     bare = Classifier(make_artifact())
     with pytest.raises(PolicyError, match="has no evidence"):

@@ -187,7 +187,7 @@ def test_errors(client: TestClient, route: str) -> None:
     for prior in ("0", "1", "-1", "nan", "inf", CANARY, ""):
         problem = refused("spam", 422, "The query of the URL is invalid", prior=prior)
         assert problem["errors"] == [
-            {"pointer": "#/prior", "detail": "Expected a number between 0 and 1"}
+            {"pointer": "#/prior", "detail": "Expected a number from 0.000001 to 0.9999"}
         ]
     problem = refused("spam", 422, "Policies of this model: teens, adults", policy=CANARY)
     assert problem["errors"][0]["pointer"] == "#/policy"

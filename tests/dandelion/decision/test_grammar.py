@@ -24,7 +24,7 @@ CONSTRAINTS = st.lists(
     max_size=4,
     unique_by=lambda one: (one.quantity, one.where),
 )
-PRIORS = st.none() | SHARES
+PRIORS = st.none() | st.floats(1e-6, 0.9999)
 POINTS = (
     st.builds(OperatingPoint, CONSTRAINTS.map(tuple), prior=PRIORS)
     | st.builds(OperatingPoint, criterion=st.sampled_from(["macro_f1", "f1"]), prior=PRIORS)
@@ -82,6 +82,7 @@ def test_numbers_are_normalised() -> None:
         ("fpr<=0.1[" + "a" * 65 + "]", r"expected '\]'"),
         ("fpr<=0.1,fpr<=0.2", "one constraint per quantity and source at character 10"),
         ("fpr<=0.1@prior=0", "a number between 0 and 1 at character 16"),
+        ("fpr<=0.1@prior=1e-7", "a number from 0.000001 to 0.9999 at character 16"),
         ("fpr<=0.1@prior=0.1@prior=0.1", "the end at character 19"),
         ("cost(fp=1)", "expected ',fn=' at character 10"),
         ("cost(fp=0,fn=1)", r"expected a number in \(0, 1e\+09\] at character 9"),

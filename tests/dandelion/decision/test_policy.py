@@ -58,11 +58,17 @@ def test_a_prior_alone_moves_scores_and_threshold_alike(
     assert not policy.names_decisions
 
 
-@pytest.mark.parametrize("prior", [1e-300, 1e-50, 1 - 1e-9])
-def test_a_prior_that_would_flag_every_text_or_none_is_refused(prior: float) -> None:
-    with pytest.raises(PolicyError, match="float32"):
+@pytest.mark.parametrize("prior", [1e-300, 1e-7, 1 - 1e-9])
+def test_a_prior_beyond_the_limits_is_refused(prior: float) -> None:
+    with pytest.raises(PolicyError, match="expected a number from 0.000001 to 0.9999"):
         resolve(PolicyChoice(prior=prior), BASIS)
-    assert resolve(PolicyChoice(prior=prior), BASIS, threshold=0.5).threshold == 0.5
+
+
+def test_a_prior_that_would_flag_every_text_or_none_is_refused() -> None:
+    steep = Basis.of(1 - 1e-7, IDENTITY, None)
+    with pytest.raises(PolicyError, match="float32"):
+        resolve(PolicyChoice(prior=0.9999), steep)
+    assert resolve(PolicyChoice(prior=0.9999), steep, threshold=0.5).threshold == 0.5
 
 
 def test_scores_at_a_prior_are_those_of_bayes() -> None:
@@ -113,7 +119,7 @@ def test_the_review_band_is_below_the_threshold() -> None:
         (PolicyChoice("f1"), Basis.of(0.5, PLATT, None), PolicyError, "no evidence"),
         (PolicyChoice(review="f1"), Basis.of(0.5, PLATT, None), PolicyError, "no evidence"),
         (PolicyChoice(prior=0.1), Basis.of(0.5, None, EVIDENCE), PolicyError, "not calibrated"),
-        (PolicyChoice(prior=1.0), BASIS, PolicyError, "expected a number between 0 and 1"),
+        (PolicyChoice(prior=1.0), BASIS, PolicyError, "expected a number from 0.000001 to 0.9999"),
         (PolicyChoice("fpr<=0.00001"), BASIS, InfeasibleError, "cannot be promised"),
         (PolicyChoice("fpr<0.1"), BASIS, OperatingPointError, "expected"),
         (PolicyChoice("fpr<=0.1[mail]"), BASIS, OperatingPointError, "unknown source"),
