@@ -9,6 +9,8 @@ from msgspec.json import Decoder
 from starlette.requests import ClientDisconnect
 from starlette.types import Receive
 
+from dandelion.explanation import MAX_SPANS
+
 from .. import errors
 from ..errors import FieldError
 
@@ -34,6 +36,8 @@ _KNOWN: Final = re.compile(
     r"| that's a multiple of [0-9.]+))"
     r"(?: - at `\$(?P<path>[a-z_.\[\]0-9]*)`)?"
 )
+# What a field takes, where msgspec's types do not say it well.
+_EXPECTED: Final = {"#/explain": f"Expected true, false or a whole number from 1 to {MAX_SPANS}"}
 # Its value is the client's, and is not passed on; the path at the end is msgspec's.
 _CHOICE: Final = re.compile(r"Invalid enum value .*? - at `\$\.(?P<name>[a-z_]+)`", re.DOTALL)
 _MISSING: Final = re.compile(r"Object missing required field `([a-z_]+)`")
@@ -220,7 +224,7 @@ def _field_error(message: str, schema: type[Struct]) -> FieldError:
     pointer = "#"
     if known is not None:
         pointer += re.sub(r"[.\[]", "/", (known["path"] or "").replace("]", ""))
-    return FieldError(pointer=pointer, detail=expected(message))
+    return FieldError(pointer=pointer, detail=_EXPECTED.get(pointer) or expected(message))
 
 
 def expected(message: str) -> str:

@@ -74,7 +74,12 @@ def test_more_than_two_labels_are_explained_too(made_up_client: TestClient) -> N
 @pytest.mark.parametrize("explain", [0, 51, -1, 2.5, "yes", []])
 def test_refuses_another_number_of_spans(client: TestClient, explain: object) -> None:
     problem = assert_problem(post(client, body_of([CANARY], explain=explain)), 422)
-    assert problem["errors"][0]["pointer"] == "#/explain"
+    assert problem["errors"] == [
+        {
+            "pointer": "#/explain",
+            "detail": "Expected true, false or a whole number from 1 to 50",
+        }
+    ]
 
 
 def test_refuses_too_much_to_explain(made_up: Path) -> None:
