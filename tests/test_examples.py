@@ -13,7 +13,7 @@ from .conftest import PATIENCE_S, ROOT, StartService
 
 EXAMPLES = ROOT / "examples"
 
-SPAM_AND_HAM = [r"spam +0\.834 +WINNER!!.*", r"ham +0\.130 +Lunch at 12\?"]
+SPAM_AND_HAM = [r"spam +1\.000 +WINNER!!.*", r"ham +0\.001 +Lunch at 12\?"]
 
 
 def run(name: str, *arguments: str, cache: Path | None = None) -> list[str]:
@@ -62,11 +62,11 @@ def test_docstring_shows_how_to_run_it(path: Path) -> None:
 
 def test_classify() -> None:
     lines = run("classify.py")
-    assert lines[0] == "labels: ham and spam; positive at score >= 0.411"
+    assert lines[0] == "labels: ham and spam; positive at score >= 0.874"
     assert matches(lines[1:3], SPAM_AND_HAM)
     assert lines[-2:] == [
-        "at a threshold of 0.7: spam, ham, ham",
-        "scores: float32[3], the highest is 0.834",
+        "at a threshold of 0.7: spam, ham, spam",
+        "scores: float32[3], the highest is 1.000",
     ]
 
 
@@ -100,8 +100,8 @@ def test_check_your_traffic(tmp_path: Path) -> None:
     lines = run("check_your_traffic.py")
     assert lines[0] == "spam/squared_hinge-wide: 6 texts, 2 of them spam"
     table = [line.split() for line in lines[2:]]
-    assert [row[0] for row in table] == ["0.100", "0.300", "0.411", "0.700", "0.900"]
-    assert table[2][1:4] == ["2", "1.00", "1.00"]
+    assert [row[0] for row in table] == ["0.100", "0.300", "0.700", "0.874", "0.900"]
+    assert table[3][1:4] == ["2", "1.00", "1.00"]
 
     data = tmp_path / "mine.csv"
     data.write_text("text,label\nnobody likes you,abuse\nhello,harmless\n")

@@ -181,7 +181,7 @@ def test_operating_points_are_fitted_or_reported(spam: Classifier, artifacts: Pa
     assert fitted.prior == 0.01
     assert score_at(fitted.logit, PLATT, 0.01) == spam.policy("fpr<=0.05", prior=0.01).threshold
     for prior in (0, 1, -0.5, float("nan")):
-        with pytest.raises(PolicyError, match="expected a number from 0.000001 to 0.9999"):
+        with pytest.raises(PolicyError, match=r"expected a number from 0\.000001 to 0\.9999"):
             spam.operating_points(["fpr<=0.05"], prior=prior)
     bare = Classifier(make_artifact())
     with pytest.raises(PolicyError, match="has no evidence"):

@@ -60,7 +60,7 @@ def test_a_prior_alone_moves_scores_and_threshold_alike(
 
 @pytest.mark.parametrize("prior", [1e-300, 1e-7, 1 - 1e-9])
 def test_a_prior_beyond_the_limits_is_refused(prior: float) -> None:
-    with pytest.raises(PolicyError, match="expected a number from 0.000001 to 0.9999"):
+    with pytest.raises(PolicyError, match=r"expected a number from 0\.000001 to 0\.9999"):
         resolve(PolicyChoice(prior=prior), BASIS)
 
 
