@@ -281,7 +281,7 @@ def test_a_plan_in_words(run: Run) -> None:
         (["--policy=teens", "--review=fpr<=0.1"], "has its own"),
         (["--operating-point=fpr<1", "--prior=0.1"], "operating point"),
         (["--operating-point=fpr<=0.1", "--review=fpr<=0.05", "--prior=0.1"], "looser"),
-        (["--operating-point=fpr<=0.1", "--prior=1"], "not a number between 0 and 1"),
+        (["--operating-point=fpr<=0.1", "--prior=1"], "not a number from 0.000001 to 0.9999"),
         (["--operating-point=fpr<=0.1", "--prior=0.1", "--volume=-1"], "not a positive number"),
         (["--operating-point=fpr<=0.1", "--prior=0.1", "--variant=plain"], "no evidence"),
     ],
