@@ -261,8 +261,12 @@ class Classifier:
             PolicyError: two of them exclude one another; otherwise see `policy`.
             InfeasibleError: see `policy`.
             OperatingPointError: see `policy`.
-            TypeError: ``texts`` is one string, or an item is not a string.
+            TypeError: ``texts`` is one string, an item is not a string, or ``policy`` is a name.
         """
+        if policy is not None and not isinstance(policy, Policy):
+            raise TypeError(
+                f"policy is {type(policy).__name__}; expected what Classifier.policy() returns"
+            )
         asked = {"threshold": threshold, "policy": policy, "operating_point": operating_point}
         given = [name for name, value in asked.items() if value is not None]
         if len(given) > 1:

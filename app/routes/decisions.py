@@ -8,7 +8,7 @@ from dataclasses import asdict, dataclass
 from typing import Annotated, Any, Final
 
 import numpy as np
-from fastapi import APIRouter, Path, Query
+from fastapi import APIRouter, Depends, Path, Query, Request
 from numpy.typing import NDArray
 from starlette.responses import Response
 
@@ -76,9 +76,21 @@ PolicyName = Annotated[
 ]
 
 
+async def _only_known_parameters(request: Request) -> None:
+    """Refuse a query whose figures would be for something else than the client means.
+
+    Raises:
+        Problem: 422, a parameter is unknown, or occurs twice.
+    """
+    given = [name for name, _ in request.query_params.multi_items()]
+    if not set(given) <= {"prior", "policy"} or len(set(given)) < len(given):
+        expected = "Expected no parameters but 'prior' and 'policy', each at most once"
+        raise errors.invalid_query(FieldError(pointer="#", detail=expected))
+
+
 def router(registry: Registry) -> APIRouter:
     """Return the routes."""
-    routes = APIRouter(tags=["models"])
+    routes = APIRouter(tags=["models"], dependencies=[Depends(_only_known_parameters)])
     kept = _Kept()
     name = Path(openapi_examples=model_examples(registry.available))
 

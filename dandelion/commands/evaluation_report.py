@@ -2,6 +2,8 @@
 
 from typing import Final
 
+import numpy as np
+
 from ..decision.calibration import IDENTITY
 from ..decision.operating_points import FittedPoint, Interval
 from ..decision.policy import score_at
@@ -13,6 +15,7 @@ _FLAGGED_ONLY: Final = (
     "All texts were flagged: they show precision, and never what was missed. For recall, a "
     "false-positive rate or a policy, label a sample: `dandelion sample`."
 )
+_CLOSE_TO_ONE: Final = 0.999
 _HEADER: Final = ("THRESHOLD", "RECALL %", "FPR %", "PRECISION %", "ALERTS %")
 
 
@@ -54,6 +57,8 @@ def _texts(found: Evaluation, unlabelled: int, left_out: int) -> str:
     if found.is_sample:
         lines.append("A sample with weights: estimates are for all texts that it was drawn from.")
     lines.append(f"Share of {found.labels[1]}: {percent(found.prior)} %.")
+    calibrated = "" if found.is_flagged_only else ", calibrated as stated below"
+    lines.append(f"Thresholds are of scores without a prior{calibrated}.")
     return "\n".join(lines)
 
 
@@ -134,7 +139,9 @@ def _rates(point: FittedPoint, found: Evaluation) -> tuple[str, ...]:
 
 def _threshold(point: FittedPoint, found: Evaluation) -> str:
     """Return the score that a threshold is, with the calibration of the policy."""
-    return f"{score_at(point.logit, found.calibration.in_force or IDENTITY):.4g}"
+    score = score_at(point.logit, found.calibration.in_force or IDENTITY)
+    # Close to 1, four digits would make thresholds equal.
+    return f"{score:.4g}" if score < _CLOSE_TO_ONE else str(np.float32(score))
 
 
 def _share(found: Interval) -> str:
