@@ -250,8 +250,8 @@ UNKNOWN_FIELD = "Unknown field. Allowed fields: texts, threshold, policy, operat
             "#/operating_point",
             "Expected a string of length <= 200",
         ),
-        (b'{"texts": ["a"], "prior": 0}', "#/prior", "Expected a number > 0.0"),
-        (b'{"texts": ["a"], "prior": 1}', "#/prior", "Expected a number < 1.0"),
+        (b'{"texts": ["a"], "prior": 0}', "#/prior", "Expected a number >= 1e-06"),
+        (b'{"texts": ["a"], "prior": 1}', "#/prior", "Expected a number <= 0.9999"),
         (
             b'{"texts": ["a"], "threshold": 0.5, "operating_point": "canary-7f3a9"}',
             "#/operating_point",
