@@ -58,6 +58,23 @@ def model_examples(names: Sequence[str]) -> dict[str, Example]:
     return {name: Example(value=name) for name in names}
 
 
+_Explain = Annotated[
+    Annotated[float, Meta(ge=1, le=MAX_SPANS, multiple_of=1)] | bool | None,
+    Meta(
+        description="Whether each result has an `explanation`: which parts of the text "
+        "contribute how much to its logit. A number is that of the spans which are listed; "
+        "`true` is 10. For a few texts at a time."
+    ),
+]
+_OnError = Annotated[
+    Literal["report"] | None,
+    Meta(
+        description="With `report`, a text that is no string or too long has an `error` in the "
+        "place of its result. Default: the request is refused, and the error names the text."
+    ),
+]
+
+
 class ClassifyRequest(Struct, forbid_unknown_fields=True):
     """Texts to classify. If a field occurs twice, its last value is used."""
 
@@ -91,21 +108,8 @@ class ClassifyRequest(Struct, forbid_unknown_fields=True):
             "threshold unless it is given. Only for models whose scores are calibrated."
         ),
     ] = None
-    explain: Annotated[
-        Annotated[float, Meta(ge=1, le=MAX_SPANS, multiple_of=1)] | bool | None,
-        Meta(
-            description="Whether each result has an `explanation`: which parts of the text "
-            "contribute how much to its logit. A number is that of the spans which are listed; "
-            "`true` is 10. For a few texts at a time."
-        ),
-    ] = None
-    on_error: Annotated[
-        Literal["report"] | None,
-        Meta(
-            description="With `report`, a text that is no string or too long has an `error` in the "
-            "place of its result. Default: the request is refused, and the error names the text."
-        ),
-    ] = None
+    explain: _Explain = None
+    on_error: _OnError = None
 
 
 class MulticlassRequest(Struct, forbid_unknown_fields=True):
@@ -115,21 +119,8 @@ class MulticlassRequest(Struct, forbid_unknown_fields=True):
     """
 
     texts: Annotated[list[str], Meta(min_length=1, description="Texts to classify.")]
-    explain: Annotated[
-        Annotated[float, Meta(ge=1, le=MAX_SPANS, multiple_of=1)] | bool | None,
-        Meta(
-            description="Whether each result has an `explanation`: which parts of the text "
-            "contribute how much to its logit. A number is that of the spans which are listed; "
-            "`true` is 10. For a few texts at a time."
-        ),
-    ] = None
-    on_error: Annotated[
-        Literal["report"] | None,
-        Meta(
-            description="With `report`, a text that is no string or too long has an `error` in the "
-            "place of its result. Default: the request is refused, and the error names the text."
-        ),
-    ] = None
+    explain: _Explain = None
+    on_error: _OnError = None
 
 
 def limited_request(max_texts: int, max_text_chars: int) -> type[ClassifyRequest]:
