@@ -2,6 +2,7 @@
 
 import json
 from pathlib import Path
+from typing import Any
 
 import pytest
 from typer.testing import CliRunner
@@ -168,6 +169,11 @@ def test_choices_exclude_one_another_in_python(spam: Classifier) -> None:
         spam.classify(TEXTS, policy=policy, prior=0.1)
     with pytest.raises(PolicyError, match="exclude one another"):
         spam.policy("f1", threshold=0.5)
+    name: Any = "teens"
+    with pytest.raises(
+        TypeError, match=r"policy is str; expected what Classifier.policy\(\) returns"
+    ):
+        spam.classify(TEXTS, policy=name)
     with pytest.raises(ThresholdError, match=r"expected a number in \[0, 1\]"):
         spam.policy(threshold=1.5)
 
