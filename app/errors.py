@@ -123,9 +123,9 @@ def uri_too_long(max_bytes: int) -> Problem:
     )
 
 
-def unsupported_media_type() -> Problem:
-    """415: the body is declared as something other than JSON."""
-    return Problem(HTTPStatus.UNSUPPORTED_MEDIA_TYPE, "Content-Type must be application/json.")
+def unsupported_media_type(expected: str = "application/json") -> Problem:
+    """415: the body is declared as something other than what the route takes."""
+    return Problem(HTTPStatus.UNSUPPORTED_MEDIA_TYPE, f"Content-Type must be {expected}.")
 
 
 def unsupported_encoding() -> Problem:

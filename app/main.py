@@ -17,9 +17,11 @@ from threadpoolctl import threadpool_limits
 from dandelion import serving
 
 from .api import openapi, problems
+from .api.inference import Inference
 from .api.middleware import RequestMiddleware
 from .api.resources import PrefixMiddleware, ResourceMiddleware
 from .api.schemas import limited_multiclass_request, limited_request
+from .protocols import choice as protocols
 from .routes import classify, decisions, documentation, health, index, models
 from .routes import metrics as metrics_route
 from .serving.admission import Admission
@@ -109,20 +111,28 @@ def assemble(
     app = _create_framework(settings, registry, metrics, phase or SharedPhase(), lifespan)
     multiclass = limited_multiclass_request(settings.max_texts, settings.max_text_chars)
     openapi.complete(app, partial(classify.describe, registry, schema, multiclass))
+    inference = Inference(
+        classification,
+        _create_admission(settings, metrics, turn),
+        max_body_bytes=settings.max_body_bytes,
+        max_texts=settings.max_texts,
+    )
     endpoint: ASGIApp = classify.ClassifyEndpoint(
         ResourceMiddleware(app, settings.root_path),
         registry=registry,
-        classification=classification,
-        admission=_create_admission(settings, metrics, turn),
+        inference=inference,
         schema=schema,
-        max_body_bytes=settings.max_body_bytes,
-        max_texts=settings.max_texts,
         max_text_chars=settings.max_text_chars,
     )
+    endpoint, renders = protocols.wrap(endpoint, settings, registry, inference)
     if settings.root_path:
         endpoint = PrefixMiddleware(endpoint, settings.root_path)
     record = partial(
-        RequestMiddleware, registry=registry, metrics=metrics, access_log=settings.access_log
+        RequestMiddleware,
+        registry=registry,
+        metrics=metrics,
+        access_log=settings.access_log,
+        renders=renders,
     )
     if origins := entries(settings.cors_origins):
         return record(endpoint, wrap=partial(_allow_origins, origins))

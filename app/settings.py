@@ -152,6 +152,8 @@ class Settings(BaseSettings):
     root_path: str = ""
     """Prefix of the service's paths at a proxy, such as `/dandelion`, whether the proxy removes it
     or not."""
+    protocols: str = ""
+    """Other services' protocols that are served as well, separated by commas."""
     skip_damaged: bool = False
     """Whether the other models are served if an artifact is damaged, instead of none."""
 

@@ -1,7 +1,7 @@
 """Reading a request body: bytes up to a limit, decoded and validated in one pass."""
 
 import re
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Final, TypeVar
 
 from msgspec import DecodeError, Struct, ValidationError
@@ -60,12 +60,14 @@ _ESCAPE_BYTES: Final = 6
 _UNKNOWN_FIELD: Final = "Object contains unknown field "
 
 
-async def read(
+async def read(  # noqa: PLR0913
     receive: Receive,
     headers: Mapping[bytes, bytes],
     max_bytes: int,
     reserve: Callable[[int], Awaitable[None]],
     unreserved_bytes: int,
+    *,
+    media_types: Sequence[bytes] = (b"application/json",),
 ) -> bytes:
     """Read the body of a request.
 
@@ -76,14 +78,15 @@ async def read(
         reserve: called with a number of bytes before more than ``unreserved_bytes`` are read: the
             body's size if it is declared, else ``max_bytes``.
         unreserved_bytes: the size up to which a body needs no reservation.
+        media_types: what the body may be, lower case.
 
     Raises:
         Problem: 415 or 413; or what ``reserve`` raises.
         ClientDisconnect: the client closed the connection before the end of the body.
     """
     content_type = headers.get(b"content-type", b"")
-    if content_type.partition(b";")[0].strip().lower() != b"application/json":
-        raise errors.unsupported_media_type()
+    if content_type.partition(b";")[0].strip().lower() not in media_types:
+        raise errors.unsupported_media_type(b" or ".join(media_types).decode())
     encoding = headers.get(b"content-encoding")
     if encoding and encoding.strip().lower() not in (b"identity", b""):
         raise errors.unsupported_encoding()

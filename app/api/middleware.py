@@ -5,9 +5,10 @@ import logging
 import random
 import re
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from http import HTTPStatus
 from ipaddress import ip_address
+from types import MappingProxyType
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
@@ -45,9 +46,10 @@ class RequestMiddleware:
         metrics: counts the requests.
         access_log: whether every request to a model is logged, not only those that fail.
         wrap: wraps everything that responds, ``app`` and the last handler.
+        renders: prefix of paths → how another protocol writes its errors.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913
         self,
         app: ASGIApp,
         *,
@@ -55,12 +57,14 @@ class RequestMiddleware:
         metrics: Metrics,
         access_log: bool,
         wrap: Callable[[ASGIApp], ASGIApp] = _unchanged,
+        renders: Mapping[str, problems.Render] = MappingProxyType({}),
     ) -> None:
         self._app = wrap(app)
         self._wrap = wrap
         self._names = frozenset(registry.names)
         self._metrics = metrics
         self._access_log = access_log
+        self._renders = tuple(renders.items())
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Handle one request."""
@@ -73,6 +77,9 @@ class RequestMiddleware:
         if not _HARMLESS.fullmatch(request_id):
             request_id = b"%032x" % random.getrandbits(128)
         scope["request_id"] = request_id.decode()
+        for prefix, render in self._renders:
+            if scope["path"].startswith(prefix):
+                scope["render_problem"] = render
         exchange = _Exchange(self, scope, receive, send, request_id)
         try:
             await self._app(scope, exchange.receive, exchange.send)
@@ -96,7 +103,7 @@ class RequestMiddleware:
     ) -> None:
         """Send an error response, unless a response has begun."""
         if not exchange.status:
-            response = problems.response(problem, scope["request_id"])
+            response = problems.response(problem, scope)
             await self._wrap(response)(scope, receive, exchange.send)
 
     def count(self, scope: Scope, status: int) -> str:

@@ -10,6 +10,7 @@ from msgspec import UNSET, Meta, Struct, UnsetType
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
+from starlette.types import Scope
 
 from dandelion.decision.calibration import PRIORS
 
@@ -51,8 +52,22 @@ class ProblemDetails(Struct, frozen=True, kw_only=True):
     ] = UNSET
 
 
-def response(problem: Problem, request_id: str) -> Response:
-    """Return a problem as a response."""
+Render = Callable[[Problem], Response]
+
+
+def response(problem: Problem, scope: Scope) -> Response:
+    """Return a problem as a response.
+
+    Args:
+        problem: to respond with.
+        scope: ASGI's; its ``render_problem``, a `Render`, has the form of another protocol.
+    """
+    render: Render | None = scope.get("render_problem")
+    return details(problem, scope["request_id"]) if render is None else render(problem)
+
+
+def details(problem: Problem, request_id: str) -> Response:
+    """Return a problem as RFC 9457's problem details."""
     return Response(
         _encode(_details(problem, request_id)),
         status_code=problem.status,
@@ -74,7 +89,7 @@ def _details(problem: Problem, request_id: str) -> ProblemDetails:
 
 
 async def _on_problem(request: Request, problem: Problem) -> Response:
-    return response(problem, request.scope["request_id"])
+    return response(problem, request.scope)
 
 
 async def _on_http_exception(request: Request, error: HTTPException) -> Response:
@@ -86,7 +101,7 @@ async def _on_http_exception(request: Request, error: HTTPException) -> Response
         problem = errors.method_not_allowed({"Allow": _allowed(error.headers)})
     else:
         problem = Problem(status, status.description, headers=error.headers)
-    return response(problem, request.scope["request_id"])
+    return response(problem, request.scope)
 
 
 def _allowed(headers: Mapping[str, str] | None) -> str:
@@ -101,13 +116,13 @@ async def _on_invalid_query(request: Request, error: RequestValidationError) -> 
     where = "/".join(map(str, first["loc"][1:]))
     # Of the framework's message, nothing: it may quote the parameter.
     field = FieldError(pointer=f"#/{where}", detail=_EXPECTED.get(where, "Expected another value"))
-    return response(errors.invalid_query(field), request.scope["request_id"])
+    return response(errors.invalid_query(field), request.scope)
 
 
 async def _on_defect(request: Request, error: Exception) -> Response:
     """Respond to any other error with 500; `RequestMiddleware` logs it."""
     del error
-    return response(errors.internal(), request.scope["request_id"])
+    return response(errors.internal(), request.scope)
 
 
 HANDLERS: Final[

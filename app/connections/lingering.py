@@ -38,7 +38,7 @@ def encode(
         request_id: of the response.
         server_headers: what the server adds to every response, such as the date.
     """
-    response = problems.response(problem, request_id)
+    response = problems.details(problem, request_id)
     fields = [
         *(field for field in server_headers if field != _CLOSE),  # has it while it drains
         *response.raw_headers,

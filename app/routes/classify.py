@@ -1,6 +1,6 @@
 """``POST /classify/{model}``."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Awaitable, Mapping, Sequence
 from functools import partial
 from http import HTTPMethod
 from typing import Any, Final
@@ -18,6 +18,7 @@ from dandelion.explanation import DEFAULT_TOP
 from .. import errors
 from ..api import body, openapi, problems, responses
 from ..api.explanations import ErrorResult
+from ..api.inference import Inference
 from ..api.items import ItemDecoder
 from ..api.responses import ClassifyResponse, MulticlassResponse, ReportedResponse
 from ..api.schemas import (
@@ -29,8 +30,7 @@ from ..api.schemas import (
     model_examples,
 )
 from ..errors import FieldError, Problem
-from ..serving.admission import SMALL_BODY, Admission
-from ..serving.classification import INLINE_TEXTS, Batch, Classification
+from ..serving.classification import Batch
 from ..serving.extras import Extras
 from ..serving.registry import Registry, Served
 
@@ -62,34 +62,25 @@ class ClassifyEndpoint:
     Args:
         app: handles every other path.
         registry: the served models.
-        classification: runs them.
-        admission: bounds what is read and classified at a time.
+        inference: runs them.
         schema: of the request, with its limits.
-        max_body_bytes: the size of a body at most.
-        max_texts: the number of texts at most, which is also in the schema.
-        max_text_chars: the length of a text at most, likewise.
+        max_text_chars: the length of a text at most, which is also in the schema.
     """
 
-    def __init__(  # noqa: PLR0913
+    def __init__(
         self,
         app: ASGIApp,
         *,
         registry: Registry,
-        classification: Classification,
-        admission: Admission,
+        inference: Inference,
         schema: type[ClassifyRequest],
-        max_body_bytes: int,
-        max_texts: int,
         max_text_chars: int,
     ) -> None:
         self._app = app
         self._registry = registry
-        self._classification = classification
-        self._admission = admission
+        self._inference = inference
         self._decoder = Decoder(schema)
-        self._items = ItemDecoder(schema, max_texts, max_text_chars)
-        self._max_body_bytes = max_body_bytes
-        self._max_texts = max_texts
+        self._items = ItemDecoder(schema, inference.max_texts, max_text_chars)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Handle one request."""
@@ -101,7 +92,7 @@ class ClassifyEndpoint:
         try:
             content = await self._classify(model, scope, receive)
         except Problem as problem:
-            await problems.response(problem, scope["request_id"])(scope, receive, send)
+            await problems.response(problem, scope)(scope, receive, send)
         except ClientDisconnect:  # nobody reads this response; the metrics count its status
             await Response(status_code=errors.CLIENT_CLOSED)(scope, receive, send)
         else:
@@ -109,8 +100,8 @@ class ClassifyEndpoint:
             await send({"type": "http.response.start", "status": 200, "headers": headers})
             await send({"type": "http.response.body", "body": content})
 
-    async def _classify(self, model: str, scope: Scope, receive: Receive) -> bytes:
-        """Return the body of the response. A large body is decoded only when it is its turn.
+    def _classify(self, model: str, scope: Scope, receive: Receive) -> Awaitable[bytes]:
+        """Return the body of the response.
 
         Raises:
             Problem: 404, 405, 413, 415, 400, 422, 429, 503 or 504.
@@ -118,29 +109,13 @@ class ClassifyEndpoint:
         """
         if scope["method"] != HTTPMethod.POST:
             raise errors.method_not_allowed({"Allow": "POST"})
-        served = self._registry.get(model)
-        admitted = self._admission.enter(receive)
-        try:
-            content = await body.read(
-                receive,
-                scope["first_headers"],
-                self._max_body_bytes,
-                admitted.take_bytes,
-                SMALL_BODY,
-            )
-            admitted.has_body(len(content))
-            most = INLINE_TEXTS + body.NAMES
-            if len(content) <= SMALL_BODY and body.has_few_strings(content, most):
-                batch = self._decode(served, content)
-                return await self._classification.run(batch, responses.encode, admitted)
-            texts = min(body.most_strings(content), self._max_texts)
-            if body.may_name(content, *_COSTLY):
-                texts = max(texts, self._classification.costly_texts)
-            return await self._classification.run_in_turn(
-                partial(self._decode, served, content), texts, responses.encode, admitted
-            )
-        finally:
-            admitted.leave()
+        return self._inference.respond(
+            scope,
+            receive,
+            partial(self._decode, self._registry.get(model)),
+            responses.encode,
+            costly=_COSTLY,
+        )
 
     def _decode(self, served: Served, content: bytes) -> Batch:
         """Decode the body.
@@ -150,7 +125,7 @@ class ClassifyEndpoint:
         """
         found: Mapping[int, str] = {}
         try:
-            request = body.decode(self._decoder, content, self._max_texts)
+            request = body.decode(self._decoder, content, self._inference.max_texts)
         except Problem as problem:
             request, found = self._items.decode(content, problem)
         policies, policy = served.policies, request.policy

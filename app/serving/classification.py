@@ -10,6 +10,7 @@ from dandelion.classifier import shifted
 from dandelion.decision.rule import Decided, Decision
 
 from .admission import Admitted
+from .callers import Caller
 from .extras import Extras
 from .limits import TextLimits
 from .policies import Fit
@@ -40,6 +41,7 @@ class Batch(NamedTuple):
         decision: the model's own, with the threshold of the request, or under a policy.
         fit: returns the decision, if it must be fitted first, which may take a second.
         extras: what else is wanted; None for nothing.
+        caller: whose request it is, where keys are configured.
     """
 
     served: Served
@@ -47,7 +49,12 @@ class Batch(NamedTuple):
     decision: Decision
     fit: Fit | None = None
     extras: Extras | None = None
+    caller: Caller | None = None
 
+
+# Is given every batch that was classified, and the decisions on its texts: in the thread that
+# classified it if it was small, else in the event loop. It must be quick, and never fails.
+Observer = Callable[[Batch, Decided], None]
 
 # The decisions on a batch, then the seconds of the two stages: what `ModelMetrics.observe` takes.
 _Timed = tuple[Decided, float, float]
@@ -61,10 +68,18 @@ class Classification:
         pool: for large batches.
         costly_texts: what a request that fits an operating point, or explains, takes of the
             capacity for texts, at least.
+        observers: are given what was decided.
     """
 
-    def __init__(self, limits: TextLimits, pool: Pool, costly_texts: int = 1) -> None:
+    def __init__(
+        self,
+        limits: TextLimits,
+        pool: Pool,
+        costly_texts: int = 1,
+        observers: Sequence[Observer] = (),
+    ) -> None:
         self._limits = limits
+        self._observers = tuple(observers)
         self.costly_texts = costly_texts
         self._pool = pool
         self._brief_chars = min(limits.always_met, _BRIEF_CHARS)
@@ -94,17 +109,17 @@ class Classification:
         if len(texts) <= INLINE_TEXTS and not is_costly:
             chars = sum(map(len, texts))
             if chars <= self._brief_chars:
-                return _run(batch, encode)
+                return self._run(batch, encode)
             if chars <= _INLINE_CHARS:
                 await self._pool.wait_for_turn(admitted)
                 # One call for all texts costs less than one for each.
                 if chars <= self._max_ascii and "".join(texts).isascii():
-                    return _run(batch, encode)
+                    return self._run(batch, encode)
                 to_normalize = sum(len(text) for text in texts if not text.isascii())
                 if to_normalize <= _INLINE_CHARS_TO_NORMALIZE:
                     normalized = self._limits.normalize(texts, _INLINE_CHARS)
                     if normalized is not None:
-                        return _run(batch._replace(texts=normalized), encode, is_nfkc=True)
+                        return self._run(batch._replace(texts=normalized), encode, is_nfkc=True)
         # It takes as much of the capacity as the batches that take as long.
         counted = max(len(texts), self.costly_texts) if is_costly else len(texts)
         return await self.run_in_turn(lambda: batch, counted, encode, admitted)
@@ -142,8 +157,25 @@ class Classification:
             return work
 
         batch, encoded, timed = await self._pool.run(start, texts, admitted)
-        _observe(batch, timed)  # here, since a batch that was abandoned is not counted
+        self._observe(batch, timed)  # here, since a batch that was abandoned is not counted
         return encoded
+
+    def _run(self, batch: Batch, encode: Encode[T], *, is_nfkc: bool = False) -> T:
+        timed = _decide(batch, (batch.texts,), is_nfkc=is_nfkc)
+        self._observe(batch, timed)
+        return _encode(batch, encode, timed)
+
+    def _observe(self, batch: Batch, timed: _Timed) -> None:
+        metrics = batch.served.metrics
+        metrics.observe(*timed)
+        verdicts = timed[0].verdicts
+        if verdicts is not None and batch.decision.policy is not None:
+            metrics.count_decisions(batch.decision.policy.name, verdicts)
+        if batch.extras is not None and batch.extras.errors:
+            metrics.errors.inc(len(batch.extras.errors))
+        if self._observers:
+            for observe in self._observers:
+                observe(batch, timed[0])
 
     def _run_all(self, batch: Batch, check: Check) -> tuple[Batch, _Timed]:
         """Classify and, if that is wanted, explain; also return the batch with its extras.
@@ -162,22 +194,6 @@ class Classification:
             texts = [text for place, text in enumerate(texts) if place not in failed]
         extras = extras.explained(batch.served.classifier, texts, check)
         return batch._replace(extras=extras), timed
-
-
-def _run(batch: Batch, encode: Encode[T], *, is_nfkc: bool = False) -> T:
-    timed = _decide(batch, (batch.texts,), is_nfkc=is_nfkc)
-    _observe(batch, timed)
-    return _encode(batch, encode, timed)
-
-
-def _observe(batch: Batch, timed: _Timed) -> None:
-    metrics = batch.served.metrics
-    metrics.observe(*timed)
-    verdicts = timed[0].verdicts
-    if verdicts is not None and batch.decision.policy is not None:
-        metrics.count_decisions(batch.decision.policy.name, verdicts)
-    if batch.extras is not None and batch.extras.errors:
-        metrics.errors.inc(len(batch.extras.errors))
 
 
 def _encode(batch: Batch, encode: Encode[T], timed: _Timed) -> T:

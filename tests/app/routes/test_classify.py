@@ -10,6 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from starlette.types import Message, Receive, Scope, Send
 
+from app.api.inference import Inference
 from app.api.schemas import limited_request
 from app.routes.classify import ClassifyEndpoint
 from app.serving.admission import Admission
@@ -277,11 +278,13 @@ def test_only_other_paths_reach_the_framework(
     endpoint = ClassifyEndpoint(
         framework,
         registry=registry,
-        classification=classification,
-        admission=Admission(load, max_bytes=100, max_texts=8, max_waiting=0, max_wait_ms=0),
+        inference=Inference(
+            classification,
+            Admission(load, max_bytes=100, max_texts=8, max_waiting=0, max_wait_ms=0),
+            max_body_bytes=100,
+            max_texts=8,
+        ),
         schema=limited_request(8, 100),
-        max_body_bytes=100,
-        max_texts=8,
         max_text_chars=100,
     )
     headers = [(b"content-type", b"application/json")]

@@ -1,0 +1,122 @@
+"""From a request's body to a response, within the service's limits: the same for every protocol."""
+
+from collections.abc import Callable, Sequence
+from functools import partial
+from typing import Final, NamedTuple, TypeVar
+
+from starlette.types import Receive, Scope
+
+from ..serving.admission import SMALL_BODY, Admission
+from ..serving.callers import Caller
+from ..serving.classification import INLINE_TEXTS, Batch, Classification, Encode
+from . import body
+
+T = TypeVar("T")
+
+JSON: Final = (b"application/json",)
+
+
+class Texts(NamedTuple):
+    """How many texts an undecoded body holds.
+
+    Attributes:
+        are_few: whether a small body may be decoded at once, in the event loop.
+        most: an upper bound, at least 1: what it takes of the capacity before it is decoded.
+    """
+
+    are_few: Callable[[bytes], bool]
+    most: Callable[[bytes], int]
+
+
+def _has_few_strings(content: bytes) -> bool:
+    return body.has_few_strings(content, INLINE_TEXTS + body.NAMES)
+
+
+STRINGS: Final = Texts(_has_few_strings, body.most_strings)
+"""Of a body in JSON: no text is there without a string."""
+
+
+class Inference:
+    """Reads a request's body and classifies its texts.
+
+    Args:
+        classification: runs the models.
+        admission: bounds what is read and classified at a time.
+        max_body_bytes: the size of a body at most.
+        max_texts: the number of texts at most.
+    """
+
+    def __init__(
+        self,
+        classification: Classification,
+        admission: Admission,
+        *,
+        max_body_bytes: int,
+        max_texts: int,
+    ) -> None:
+        self._classification = classification
+        self._admission = admission
+        self.max_body_bytes = max_body_bytes
+        self.max_texts = max_texts
+
+    async def respond(  # noqa: PLR0913
+        self,
+        scope: Scope,
+        receive: Receive,
+        decode: Callable[[bytes], Batch],
+        encode: Encode[T],
+        *,
+        texts: Texts = STRINGS,
+        costly: Sequence[str] = (),
+        media_types: Sequence[bytes] = JSON,
+    ) -> T:
+        """Return the body of a response. A large body is decoded only when it is its turn.
+
+        Args:
+            scope: ASGI's; its ``caller``, if there is one, is charged for the texts.
+            receive: ASGI's.
+            decode: turns the body into a batch; called in the event loop.
+            encode: turns the decisions on the batch into a response, in any thread.
+            texts: how many there are in an undecoded body.
+            costly: fields with which a request takes long, however few texts it has.
+            media_types: what the body may be, lower case.
+
+        Raises:
+            Problem: 413, 415, 429, 504, or what ``decode`` raises.
+            ClientDisconnect: the client closed the connection.
+        """
+        admitted = self._admission.enter(receive)
+        try:
+            content = await body.read(
+                receive,
+                scope["first_headers"],
+                self.max_body_bytes,
+                admitted.take_bytes,
+                SMALL_BODY,
+                media_types=media_types,
+            )
+            admitted.has_body(len(content))
+            if "caller" in scope:
+                decode = partial(_charged, scope["caller"], decode)
+            classification = self._classification
+            if len(content) <= SMALL_BODY and texts.are_few(content):
+                return await classification.run(decode(content), encode, admitted)
+            most = min(texts.most(content), self.max_texts)
+            if costly and body.may_name(content, *costly):
+                most = max(most, classification.costly_texts)
+            return await classification.run_in_turn(
+                partial(decode, content), most, encode, admitted
+            )
+        finally:
+            admitted.leave()
+
+
+def _charged(caller: Caller, decode: Callable[[bytes], Batch], content: bytes) -> Batch:
+    """Decode a body, and charge the caller for its texts.
+
+    Raises:
+        Problem: 429, or what ``decode`` raises.
+    """
+    batch = decode(content)
+    caller.take(len(batch.texts))
+    return batch._replace(caller=caller)

@@ -1,0 +1,1 @@
+"""The wire formats of other services, one file each, over the same models, limits and keys."""

@@ -1,0 +1,32 @@
+"""Who sent a request: the name of its API key, and what the key allows."""
+
+from enum import StrEnum
+from typing import Protocol
+
+
+class Access(StrEnum):
+    """What a key allows."""
+
+    CLASSIFY = "classify"
+    """Every route that classifies or describes a model."""
+    ADMIN = "admin"
+    """Reload, roll back."""
+    METRICS = "metrics"
+    """Read the metrics."""
+
+
+class Caller(Protocol):
+    """The holder of an API key, in ``scope["caller"]`` where keys are configured.
+
+    Attributes:
+        name: of the key, which is no secret.
+    """
+
+    name: str
+
+    def take(self, texts: int) -> None:
+        """Charge the key for texts that are about to be classified.
+
+        Raises:
+            Problem: 429, the key has a limit, which they exceed.
+        """
