@@ -48,7 +48,7 @@ CONFIGURATION, HTTP_API, LOSSES_PAGE, MONITORING, OPERATING = (
 MAKEFILE: Final = (ROOT / "Makefile").read_text(encoding="utf-8")
 
 # Programs of others, whose options are not ours to check.
-FOREIGN: Final = {"docker", "pip", "cp", "echo", "printf"}
+FOREIGN: Final = {"docker", "kubectl", "pip", "cp", "echo", "printf"}
 
 
 def name_of(page: Path) -> str:
