@@ -48,7 +48,10 @@ CONFIGURATION, HTTP_API, LOSSES_PAGE, MONITORING, OPERATING = (
 MAKEFILE: Final = (ROOT / "Makefile").read_text(encoding="utf-8")
 
 # Programs of others, whose options are not ours to check.
-FOREIGN: Final = {"docker", "kubectl", "pip", "cp", "echo", "printf"}
+FOREIGN: Final = {
+    *("docker", "kubectl", "nginx", "journalctl", "systemctl", "useradd"),
+    *("pip", "/opt/dandelion/bin/pip", "python3", "cp", "echo", "mkdir", "printf"),
+}
 
 
 def name_of(page: Path) -> str:

@@ -1,0 +1,180 @@
+"""A real nginx with the shipped configuration in front of the service."""
+
+import os
+import re
+import shutil
+import socket
+import subprocess
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+import httpx2
+import pytest
+
+from app.settings import Settings
+
+from ..conftest import PATIENCE_S, ROOT, Service, StartService
+
+CONFIGURATION: Final = (ROOT / "deploy" / "nginx" / "dandelion.conf").read_text()
+BODY: Final = {"texts": ["Lunch at 12?"]}
+
+# What a distribution has around it, in a directory that the test may write to.
+MAIN: Final = """\
+daemon off;
+worker_processes 1;
+pid nginx.pid;
+events {}
+http {
+    access_log off;
+    client_body_temp_path body;
+    proxy_temp_path proxy;
+    fastcgi_temp_path fastcgi;
+    uwsgi_temp_path uwsgi;
+    scgi_temp_path scgi;
+    include dandelion.conf;
+}
+"""
+
+
+@dataclass
+class Proxied:
+    service: Service
+    url: str
+
+
+def replaced(text: str, right: str, wrong: str) -> str:
+    assert text.count(right) == 1
+    return text.replace(right, wrong)
+
+
+def nginx() -> str:
+    # Debian has it where only root looks.
+    found = shutil.which("nginx") or shutil.which("nginx", path="/usr/sbin")
+    if found is None:
+        pytest.skip("needs nginx: apt-get install nginx-light")
+    return found
+
+
+def prepare(directory: Path, port: int, upstream: int, right: str = "", wrong: str = "") -> None:
+    text = replaced(CONFIGURATION, "listen 80;", f"listen 127.0.0.1:{port};")
+    text = replaced(text, "server 127.0.0.1:8000;", f"server 127.0.0.1:{upstream};")
+    (directory / "dandelion.conf").write_text(text.replace(right, wrong))
+    # Its workers would have another user than root, who may not write to the directory.
+    user = "user root;\n" if os.geteuid() == 0 else ""
+    (directory / "nginx.conf").write_text(user + MAIN)
+
+
+def free_port() -> int:
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port: int = free.getsockname()[1]
+        return port
+
+
+def is_open(port: int) -> bool:
+    with socket.socket() as connection:
+        return connection.connect_ex(("127.0.0.1", port)) == 0
+
+
+@pytest.fixture(scope="module")
+def proxied(
+    start_shared: StartService, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Proxied]:
+    directory = tmp_path_factory.mktemp("nginx")
+    service = start_shared(trusted_proxies="127.0.0.1", access_log=True)
+    service.wait_until_ready()
+    port = free_port()
+    prepare(directory, port, service.port)
+    command = [nginx(), "-p", directory, "-c", "nginx.conf", "-e", "stderr"]
+    process = subprocess.Popen(command)
+    deadline = time.monotonic() + PATIENCE_S
+    while not is_open(port):
+        assert process.poll() is None
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
+    yield Proxied(service, f"http://127.0.0.1:{port}")
+    process.terminate()
+    process.wait(PATIENCE_S)
+
+
+def test_configuration_is_valid(tmp_path: Path) -> None:
+    command = [nginx(), "-t", "-p", tmp_path, "-c", "nginx.conf", "-e", "stderr"]
+    prepare(tmp_path, free_port(), 1)
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert "[warn]" not in done.stderr
+    prepare(tmp_path, free_port(), 1, "proxy_http_version", "proxy_http_versoin")
+    assert subprocess.run(command, capture_output=True, check=False).returncode != 0
+
+
+def connections_to(port: int) -> int:
+    """Return how many TCP connections to a port are open, or were within the last minute."""
+    rows = [line.split() for line in Path("/proc/net/tcp").read_text().splitlines()[1:]]
+    return sum(remote.endswith(f":{port:04X}") for _, _, remote, *_ in rows)
+
+
+def test_requests_share_a_connection_to_the_service(proxied: Proxied) -> None:
+    before = connections_to(proxied.service.port)
+    for _ in range(20):  # a connection of its own each, to nginx
+        response = httpx2.post(f"{proxied.url}/classify/spam", json=BODY, timeout=PATIENCE_S)
+        assert response.json()["results"][0]["label"] == "ham"
+    assert connections_to(proxied.service.port) <= before + 1
+
+
+def test_log_has_the_address_of_the_client(proxied: Proxied) -> None:
+    headers = {"X-Forwarded-For": "203.0.113.7", "X-Request-ID": "proxied"}
+    url = f"{proxied.url}/classify/spam"
+    assert httpx2.post(url, json=BODY, headers=headers, timeout=PATIENCE_S).is_success
+    (line,) = (line for line in proxied.service.lines() if line.get("request_id") == "proxied")
+    assert line["client"] == "203.0.113.7"
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        *("/metrics", "/metrics/", "//metrics", "/%6detrics", "/livez/../metrics", "/metrics?a=1"),
+        *("/admin", "/admin/reload", "//admin/reload", "/%61dmin/reload"),
+    ],
+)
+def test_what_operators_need_is_not_public(proxied: Proxied, path: str) -> None:
+    with socket.create_connection(
+        ("127.0.0.1", int(proxied.url.rpartition(":")[2])), PATIENCE_S
+    ) as connection:
+        # As it is: a client would normalize it.
+        connection.sendall(f"GET {path} HTTP/1.0\r\nHost: localhost\r\n\r\n".encode())
+        answer = connection.makefile("rb").read()
+    assert answer.startswith(b"HTTP/1.1 404 ")
+    assert b"nginx" in answer.partition(b"\r\n\r\n")[2]  # from there, not from the service
+    assert proxied.service.get("/metrics").is_success
+
+
+def test_errors_are_those_of_the_service(proxied: Proxied) -> None:
+    limit = Settings.model_fields["max_body_bytes"].default
+    url = f"{proxied.url}/classify/spam"
+    response = httpx2.post(
+        url,
+        content=b" " * (limit + 1),
+        headers={"Content-Type": "application/json"},
+        timeout=PATIENCE_S,
+    )
+    assert response.status_code == 413
+    assert response.headers["Content-Type"] == "application/problem+json"
+    assert str(limit) in response.text
+
+
+def test_limits_and_times_fit_those_of_the_service() -> None:
+    defaults = {name: field.default for name, field in Settings.model_fields.items()}
+
+    def number(pattern: str) -> int:
+        (found,) = re.findall(rf"^ *{pattern};$", CONFIGURATION, re.MULTILINE)
+        return int(found)
+
+    assert number(r"client_max_body_size (\d+)m") * 2**20 > defaults["max_body_bytes"]
+    assert number(r"keepalive_timeout (\d+)s") < defaults["keep_alive_s"]
+    assert number(r"proxy_read_timeout (\d+)s") * 1000 > defaults["request_timeout_ms"]
+    assert number(r"client_header_timeout (\d+)s") == defaults["header_timeout_s"]
+    assert number(r"client_body_timeout (\d+)s") == defaults["body_timeout_s"]
+    assert number(r"server 127\.0\.0\.1:(\d+)") == defaults["port"]
