@@ -21,13 +21,15 @@ SWAGGER_UI := 5.35.0
 SWAGGER_UI_SHA256 := 1b8e891893404ea4c3558b6a87e2a3e494e7eedba41168c2ece5800a391a6ea6
 SWAGGER_UI_FILES := LICENSE NOTICE swagger-ui-bundle.js swagger-ui-bundle.js.LICENSE.txt swagger-ui.css
 
+SBOM := dist/dandelion-text.cdx.json
+
 BIN := $(VENV)/bin
 PIP_INSTALL := $(BIN)/python -m pip install --quiet
 TORCH := $(if $(TORCH_INDEX),--extra-index-url $(TORCH_INDEX))
 MINUTES_OF_TORCH := one to five minutes with the CPU build, longer with CUDA
 
 .DEFAULT_GOAL := help
-.PHONY: help serve test instructions install-training train-all report promises transfer robustness cards tune bench soak wheel swagger-ui lint format types clean
+.PHONY: help serve test instructions install-training train-all report promises transfer robustness cards tune bench soak wheel sbom swagger-ui lint format types clean
 
 help: ## List the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "%-16s %s\n", $$1, $$2}'
@@ -83,6 +85,14 @@ wheel: | $(BIN)/python ## Build a wheel with the served models into dist/
 	@test -f artifacts/serving.toml || { echo 'artifacts/serving.toml is missing, so the wheel would contain no models.'; exit 1; }
 	$(BIN)/python -m pip wheel --quiet --no-deps --wheel-dir dist .
 
+sbom: $(VENV)/.dev ## Write a software bill of materials of the service, in CycloneDX, into dist/
+	@echo 'Installing the service alone into build/sbom: half a minute ...'
+	rm -rf build/sbom
+	$(BIN)/python -m venv --without-pip build/sbom
+	$(BIN)/python -m pip --python build/sbom/bin/python install --quiet .
+	mkdir -p dist
+	$(BIN)/cyclonedx-py environment --pyproject pyproject.toml --output-reproducible --output-file $(SBOM) build/sbom/bin/python
+
 swagger-ui: ## Vendor Swagger UI again, from its npm package (after a new SWAGGER_UI and its NOTICE)
 	rm -rf build/swagger-ui && mkdir -p build/swagger-ui
 	cd build/swagger-ui && npm pack --silent swagger-ui-dist@$(SWAGGER_UI)
@@ -92,8 +102,9 @@ swagger-ui: ## Vendor Swagger UI again, from its npm package (after a new SWAGGE
 	cd build/swagger-ui/package && install -m 644 $(SWAGGER_UI_FILES) $(CURDIR)/app/static/swagger-ui/
 	cd app/static/swagger-ui && sha256sum $(SWAGGER_UI_FILES) > SHA256SUMS
 
-lint: $(VENV)/.dev ## Check style, which module imports which, and the Dockerfile
+lint: $(VENV)/.dev ## Check style, security, which module imports which, and the Dockerfile
 	$(BIN)/ruff check .
+	$(BIN)/bandit --quiet --configfile pyproject.toml --recursive app dandelion training
 	$(BIN)/lint-imports --no-logo
 	$(BIN)/hadolint Dockerfile
 

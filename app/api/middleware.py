@@ -75,7 +75,7 @@ class RequestMiddleware:
         headers = scope["first_headers"] = dict(reversed(scope["headers"]))
         request_id = headers.get(REQUEST_ID, b"")
         if not _HARMLESS.fullmatch(request_id):
-            request_id = b"%032x" % random.getrandbits(128)
+            request_id = b"%032x" % random.getrandbits(128)  # no secret # nosec B311
         scope["request_id"] = request_id.decode()
         for prefix, render in self._renders:
             if scope["path"].startswith(prefix):

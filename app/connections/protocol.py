@@ -432,7 +432,7 @@ class GuardedProtocol(HttpToolsProtocol):
     def _request_id(self) -> str:
         in_body = self._receiving is BODY  # the application may have logged its id
         known = {**self.scope}.get("request_id") if in_body else None
-        return str(known or f"{random.getrandbits(128):032x}")
+        return str(known or f"{random.getrandbits(128):032x}")  # no secret # nosec B311
 
     def _close_if_silent(self) -> None:
         if self.is_idle and self.is_new:

@@ -185,7 +185,7 @@ class Decision:
         verdicts: list[Verdict] | None = None
         if self.policy is not None and self.policy.names_decisions:
             review = self.threshold if self.policy.review is None else self.policy.review
-            assert review is not None  # noqa: S101 - for two labels there is a threshold
+            assert review is not None  # noqa: S101 - for two labels there is a threshold # nosec B101
             verdicts = [
                 "positive" if positive else "review" if value >= review else "negative"
                 for positive, value in zip(positions, values, strict=True)

@@ -73,7 +73,7 @@ def texts_by_template(
     known: set[str] = set()
     found: dict[str, list[str]] = {}
     for number, template in enumerate(templates(name, part)):
-        rng = random.Random(f"{name} {part} {seed} {number}")  # noqa: S311
+        rng = random.Random(f"{name} {part} {seed} {number}")  # noqa: S311 - no secret # nosec B311
         chosen = found.setdefault(template, [])
         for _ in range(_TRIES * per_template):
             if len(chosen) == per_template:
