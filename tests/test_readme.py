@@ -25,6 +25,7 @@ from typer.testing import CliRunner
 
 import dandelion
 from app import settings
+from app.protocols.choice import PROTOCOLS
 from training import cli
 from training.losses.registry import LOSSES
 
@@ -139,7 +140,7 @@ def artifacts(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def service(start_shared: StartService, artifacts: Path) -> Service:
-    service = start_shared(artifacts=artifacts)
+    service = start_shared(artifacts=artifacts, protocols=",".join(PROTOCOLS))
     service.wait_until_ready()
     return service
 
@@ -149,7 +150,8 @@ def service(start_shared: StartService, artifacts: Path) -> Service:
     [(page, block) for page in PAGES for block in blocks(page, "python")],
     ids=lambda value: name_of(value) if isinstance(value, Path) else "block",
 )
-def test_python_block_runs(page: Path, block: str) -> None:
+def test_python_block_runs(service: Service, page: Path, block: str) -> None:
+    block = block.replace("localhost:8000", service.url.removeprefix("http://"))
     done = subprocess.run(
         [sys.executable, "-c", block], cwd=ROOT, capture_output=True, text=True, check=False
     )

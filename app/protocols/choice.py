@@ -10,6 +10,7 @@ from ..api.inference import Inference
 from ..api.problems import Render
 from ..serving.registry import Registry
 from ..settings import Settings, SettingsError, entries, source
+from . import open_inference
 
 
 class Protocol(NamedTuple):
@@ -26,7 +27,13 @@ class Protocol(NamedTuple):
     render: Render
 
 
-PROTOCOLS: Final[Mapping[str, Protocol]] = MappingProxyType({})
+PROTOCOLS: Final[Mapping[str, Protocol]] = MappingProxyType(
+    {
+        "open-inference": Protocol(
+            open_inference.PREFIXES, open_inference.wrap, open_inference.render
+        ),
+    }
+)
 """By the names in `Settings.protocols`."""
 
 
@@ -49,5 +56,6 @@ def wrap(
                 f"{source('protocols')}: no such protocol; available: {', '.join(PROTOCOLS)}"
             )
         app = protocol.wrap(app, settings, registry, inference)
-        renders |= dict.fromkeys(protocol.prefixes, protocol.render)
+        for prefix in protocol.prefixes:  # a proxy may or may not have removed the root path
+            renders |= dict.fromkeys((prefix, settings.root_path + prefix), protocol.render)
     return app, renders
