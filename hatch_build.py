@@ -100,11 +100,20 @@ def _served_artifacts(root: Path, target: str) -> dict[str, str]:
         return {}
     placed = {f"{_ARTIFACTS}/{_SERVING_FILE}": f"{target}/{_SERVING_FILE}"}
     for model, choice in tomllib.loads(serving.read_text(encoding="utf-8"))["models"].items():
-        artifact = f"{model}/{choice['variant'] if isinstance(choice, dict) else choice}"
-        if not (root / _ARTIFACTS / artifact).is_dir():
-            raise FileNotFoundError(f"{serving} chooses {artifact}, which is not there")
-        placed[f"{_ARTIFACTS}/{artifact}"] = f"{target}/{artifact}"
+        for variant in _variants(choice):
+            artifact = f"{model}/{variant}"
+            if not (root / _ARTIFACTS / artifact).is_dir():
+                raise FileNotFoundError(f"{serving} chooses {artifact}, which is not there")
+            placed[f"{_ARTIFACTS}/{artifact}"] = f"{target}/{artifact}"
     return placed
+
+
+def _variants(choice: str | dict[str, Any]) -> list[str]:
+    """Return every variant that a model's line or table names."""
+    if isinstance(choice, str):
+        return [choice]
+    shadows = [choice["shadow"]] if "shadow" in choice else []
+    return [choice["variant"], *choice.get("variants", []), *shadows]
 
 
 def _compile(source: Path, library: Path) -> str:

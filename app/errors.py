@@ -94,6 +94,14 @@ def unknown_model(available: Sequence[str]) -> Problem:
     )
 
 
+def unknown_variant(loaded: Sequence[str]) -> Problem:
+    """404: no variant of this name is loaded."""
+    return Problem(
+        HTTPStatus.NOT_FOUND,
+        f"Unknown variant of this model. Loaded variants: {', '.join(loaded)}.",
+    )
+
+
 def method_not_allowed(headers: Mapping[str, str] | None = None) -> Problem:
     """405: ``headers`` hold ``Allow``."""
     return Problem(
@@ -222,6 +230,15 @@ def unknown_policy(available: Sequence[str]) -> Problem:
     """422: the model has no policy of this name."""
     known = f"Policies of this model: {', '.join(available)}" if available else "It has none"
     return invalid_field("policy", f"This model has no policy of this name. {known}")
+
+
+def unfitted_policy(policy: str) -> Problem:
+    """422: the policy is fitted for the served variant, but not for this one."""
+    return invalid_field(
+        "policy",
+        f"The policy {policy!r} cannot be fitted for this variant (the service's log has the "
+        "reason); name a threshold, an operating point or another policy",
+    )
 
 
 def prior_of_policy(policy: str) -> Problem:

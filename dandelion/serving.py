@@ -1,4 +1,4 @@
-"""``serving.toml``: which variant of each model is served, and by which policies it decides.
+"""``serving.toml``: which variants of each model are loaded, and by which policies they decide.
 
 The file is in the directory of the artifacts, next to a directory for each model::
 
@@ -8,6 +8,9 @@ The file is in the directory of the artifacts, next to a directory for each mode
 
                                 [models.abuse]
                                 variant = "bce-wide"
+                                variants = ["mse-wide"]
+                                shadow = "dice-wide"
+                                shadow_share = 0.1
                                 default_policy = "teens"
 
                                 [models.abuse.policies.teens]
@@ -37,8 +40,17 @@ from .manifest import MANIFEST_FILE, is_name
 MAX_POLICIES: Final = 16
 """Of a model: each of them is a label of metrics."""
 
+MAX_VARIANTS: Final = 8
+"""Of a model, in addition to the one that is served: each takes memory, and has its own metrics."""
+
+SHADOW_SHARE: Final = 0.1
+"""Of the texts that a shadow scores, unless it is given."""
+
 _MAX_BYTES: Final = 2**20
-_MODEL_KEYS: Final = ("variant", "default_policy", "policies")
+_MODEL_KEYS: Final = (
+    *("variant", "variants", "shadow", "shadow_share"),
+    *("default_policy", "policies"),
+)
 _POLICY_KEYS: Final = tuple(one.name for one in fields(PolicyChoice))
 # What metrics call an operating point that is in a request itself.
 REQUEST: Final = "request"
@@ -59,6 +71,9 @@ class ModelChoice:
         default_policy: decides on requests that name neither threshold nor operating point nor
             policy; None for the artifact's threshold.
         file: ``serving.toml``, for errors.
+        variants: which are loaded as well, for requests that name them; at most `MAX_VARIANTS`.
+        shadow: the variant that scores a sample of the same texts; None for none.
+        shadow_share: of the texts in that sample, in (0, 1].
     """
 
     variant: str
@@ -66,6 +81,20 @@ class ModelChoice:
     policies: Mapping[str, PolicyChoice] = field(default_factory=dict)
     default_policy: str | None = None
     file: Path = Path(SERVING_FILE)
+    variants: tuple[str, ...] = ()
+    shadow: str | None = None
+    shadow_share: float = SHADOW_SHARE
+
+    @property
+    def loaded(self) -> tuple[str, ...]:
+        """Every variant that is loaded, once: the served one, the listed ones, the shadow."""
+        shadows = () if self.shadow is None else (self.shadow,)
+        return tuple(dict.fromkeys((self.variant, *self.variants, *shadows)))
+
+    def of(self, variant: str) -> "ModelChoice":
+        """Return how another variant of the model is served: alone, by the same policies."""
+        directory = self.directory.parent / variant
+        return replace(self, variant=variant, directory=directory, variants=(), shadow=None)
 
 
 def read(artifacts: Path, overrides: Mapping[str, str]) -> dict[str, Path]:
@@ -85,7 +114,8 @@ def choices(artifacts: Path, overrides: Mapping[str, str]) -> dict[str, ModelCho
 
     Args:
         artifacts: the directory that contains ``serving.toml``.
-        overrides: model → variant; takes precedence over the file. Its policies stay.
+        overrides: model → variant that is served, instead of the file's ``variant``. The file's
+            policies, other variants and shadow stay.
 
     Returns:
         Model → choice, sorted by model.
@@ -102,6 +132,8 @@ def choices(artifacts: Path, overrides: Mapping[str, str]) -> dict[str, ModelCho
     if not found:
         raise ServingError(f"{path}: no model is chosen. Add one under [models]: spam = 'dice'")
     _check_variants(artifacts, path, {model: choice.variant for model, choice in found.items()})
+    for model, choice in found.items():
+        _check_others(artifacts, path, model, choice)
     return {
         model: replace(found[model], directory=artifacts / model / found[model].variant)
         for model in sorted(found)
@@ -126,6 +158,25 @@ def _check_variants(artifacts: Path, path: Path, chosen: Mapping[str, str]) -> N
             f"{_shown(model)} = {quoted(variant)} is chosen (by {path}, --models or "
             f"DANDELION_MODELS), but {problem}. Choose another, or train it: {ADVICE.train}"
         )
+
+
+def _check_others(artifacts: Path, path: Path, model: str, choice: ModelChoice) -> None:
+    """Check that the artifacts of the other variants exist, once that of the served one does.
+
+    Raises:
+        ServingError: one does not; names the file, the table and the key.
+    """
+    available = variants(artifacts, model)
+    named = dict.fromkeys(choice.variants, "variants")
+    if choice.shadow is not None:
+        named.setdefault(choice.shadow, "shadow")
+    for variant, key in named.items():
+        if variant not in available:
+            raise ServingError(
+                f"{path}: [models.{_shown(model)}] {key} names {quoted(variant)}, but "
+                f"{artifacts / model} has no such variant; {_near(variant, available)}. "
+                f"Choose another, or train it: {ADVICE.train}"
+            )
 
 
 def variants(artifacts: Path, model: str) -> list[str]:
@@ -211,7 +262,43 @@ def _model(path: Path, model: str, value: object) -> ModelChoice:
     if default is not None and (not isinstance(default, str) or default not in found):
         known = f"one of its policies; {_near(str(default), sorted(found))}"
         raise _wrong(path, table, "default_policy", default, known)
-    return ModelChoice(variant, policies=found, default_policy=default, file=path)
+    others, shadow, share = _others(path, table, value)
+    return ModelChoice(
+        variant,
+        policies=found,
+        default_policy=default,
+        file=path,
+        variants=others,
+        shadow=shadow,
+        shadow_share=share,
+    )
+
+
+def _others(
+    path: Path, table: str, values: Mapping[str, Any]
+) -> tuple[tuple[str, ...], str | None, float]:
+    """Check which other variants are loaded; returns the listed ones, the shadow, its share.
+
+    Raises:
+        ServingError: a key is wrong; names the file and the key.
+    """
+    listed, shadow = values.get("variants", []), values.get("shadow")
+    if not isinstance(listed, list) or not all(isinstance(one, str) for one in listed):
+        raise _wrong(path, table, "variants", listed, "a list of names of variants in quotes")
+    if len(listed) > MAX_VARIANTS:
+        raise ServingError(
+            f"{path}: {table} has {len(listed)} variants; expected at most {MAX_VARIANTS}"
+        )
+    if shadow is not None and not isinstance(shadow, str):
+        raise _wrong(path, table, "shadow", shadow, "the name of a variant in quotes")
+    share = values.get("shadow_share", SHADOW_SHARE)
+    if not is_number(share) or not 0 < share <= 1:
+        expected = "a number above 0 and at most 1: the share of the texts that the shadow scores"
+        raise _wrong(path, table, "shadow_share", share, expected)
+    if shadow is None and "shadow_share" in values:
+        expected = "'shadow' next to it: the name of a variant in quotes"
+        raise _wrong(path, table, "shadow_share", share, expected)
+    return tuple(listed), shadow, float(share)
 
 
 def _policy(path: Path, model_table: str, name: str, values: Mapping[str, Any]) -> PolicyChoice:

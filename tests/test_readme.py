@@ -125,16 +125,19 @@ MENTIONED: Final = [
 
 @pytest.fixture(scope="module")
 def artifacts(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The committed artifacts, with the policies that the page on the HTTP API configures."""
+    """The committed artifacts, with the policies, variants and shadow that pages configure."""
     directory = tmp_path_factory.mktemp("artifacts")
     for model in (ROOT / "artifacts").iterdir():
         if model.is_dir():
             (directory / model.name).symlink_to(model)
     committed = (ROOT / "artifacts" / "serving.toml").read_text(encoding="utf-8")
-    (policies,) = blocks(ROOT / "docs" / "guide" / "http-api.md", "toml")
-    for model in tomllib.loads(policies)["models"]:
+    guide = ROOT / "docs" / "guide"
+    (policies,) = blocks(guide / "http-api.md", "toml")
+    (others,) = (one for one in blocks(guide / "configuration.md", "toml") if "shadow" in one)
+    configured = f"{policies}\n{others}"
+    for model in tomllib.loads(configured)["models"]:
         committed = re.sub(rf"^{model} = .*\n", "", committed, flags=re.MULTILINE)
-    (directory / "serving.toml").write_text(f"{committed}\n{policies}", encoding="utf-8")
+    (directory / "serving.toml").write_text(f"{committed}\n{configured}", encoding="utf-8")
     return directory
 
 

@@ -42,7 +42,7 @@ class RequestMiddleware:
 
     Args:
         app: handles the requests.
-        registry: has the models' names.
+        registry: has the names under which requests are counted.
         metrics: counts the requests.
         access_log: whether every request to a model is logged, not only those that fail.
         wrap: wraps everything that responds, ``app`` and the last handler.
@@ -61,7 +61,7 @@ class RequestMiddleware:
     ) -> None:
         self._app = wrap(app)
         self._wrap = wrap
-        self._names = frozenset(registry.names)
+        self._names = frozenset(registry.series)
         self._metrics = metrics
         self._access_log = access_log
         self._renders = tuple(renders.items())

@@ -180,6 +180,12 @@ class ModelSummary(BaseModel):
     model: str
     variant: str
     version: str = Field(description="Of the artifact: the start of its content hash.")
+    variants: list[str] = Field(
+        description="Every loaded variant, the served one first: `?variant=` names one of them."
+    )
+    shadow: str | None = Field(
+        description="The variant that scores a sample of the same texts; null for none."
+    )
     labels: list[str] = Field(
         description="Two labels: the negative one, then the positive one. More: in any order."
     )

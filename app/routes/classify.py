@@ -16,7 +16,7 @@ from dandelion.decision.rule import Decision
 from dandelion.explanation import DEFAULT_TOP
 
 from .. import errors
-from ..api import body, openapi, problems, responses
+from ..api import body, openapi, problems, queries, responses
 from ..api.explanations import ErrorResult
 from ..api.inference import Inference
 from ..api.items import ItemDecoder
@@ -109,10 +109,15 @@ class ClassifyEndpoint:
         """
         if scope["method"] != HTTPMethod.POST:
             raise errors.method_not_allowed({"Allow": "POST"})
+        served = self._registry.get(model)
+        query = scope.get("query_string")
+        if query:
+            served = self._registry.get(model, queries.variant(query))
+            scope["model"] = served.series
         return self._inference.respond(
             scope,
             receive,
-            partial(self._decode, self._registry.get(model)),
+            partial(self._decode, served),
             responses.encode,
             costly=_COSTLY,
         )
@@ -195,7 +200,7 @@ def describe(
         "description": "Label a batch of texts. The results are in the order of the texts. "
         "Models with more than two labels have their own paths: their requests have no threshold.",
         "operationId": "classify_classify__model__post",
-        "parameters": [parameter],
+        "parameters": [parameter, queries.VARIANT_PARAMETER],
         **_body(schema, REQUEST_EXAMPLES | (POINT_EXAMPLES if has_points else {})),
         **_responses([ClassifyResponse, MulticlassResponse, ReportedResponse], responses.EXAMPLES),
     }
@@ -207,6 +212,7 @@ def describe(
                 "description": "Label a batch of texts. The results are in the order of the texts. "
                 f"Labels: {', '.join(found)}.",
                 "operationId": f"classify_{model}_post",
+                "parameters": [queries.VARIANT_PARAMETER],
                 **_body(multiclass, MULTICLASS_REQUEST_EXAMPLES),
                 **_responses([MulticlassResponse, ReportedResponse], responses.MULTICLASS_EXAMPLES),
             }

@@ -8,7 +8,7 @@ from dataclasses import asdict, dataclass
 from typing import Annotated, Any, Final
 
 import numpy as np
-from fastapi import APIRouter, Depends, Path, Query, Request
+from fastapi import APIRouter, Depends, Path, Query
 from numpy.typing import NDArray
 from starlette.responses import Response
 
@@ -29,8 +29,9 @@ from dandelion.decision.score_thresholds import separable
 from dandelion.manifest import Manifest
 
 from .. import errors
-from ..api import problems
+from ..api import problems, queries
 from ..api.decision_schemas import OperatingPoints, ThresholdCurve
+from ..api.queries import VariantName
 from ..api.schemas import model_examples
 from ..errors import FieldError, Problem
 from ..serving.registry import Registry, Served
@@ -76,21 +77,11 @@ PolicyName = Annotated[
 ]
 
 
-async def _only_known_parameters(request: Request) -> None:
-    """Refuse a query whose figures would be for something else than the client means.
-
-    Raises:
-        Problem: 422, a parameter is unknown, or occurs twice.
-    """
-    given = [name for name, _ in request.query_params.multi_items()]
-    if not set(given) <= {"prior", "policy"} or len(set(given)) < len(given):
-        expected = "Expected no parameters but 'prior' and 'policy', each at most once"
-        raise errors.invalid_query(FieldError(pointer="#", detail=expected))
-
-
 def router(registry: Registry) -> APIRouter:
     """Return the routes."""
-    routes = APIRouter(tags=["models"], dependencies=[Depends(_only_known_parameters)])
+    routes = APIRouter(
+        tags=["models"], dependencies=[Depends(queries.only("prior", "policy", "variant"))]
+    )
     kept = _Kept()
     name = Path(openapi_examples=model_examples(registry.available))
 
@@ -98,29 +89,38 @@ def router(registry: Registry) -> APIRouter:
         "/models/{model}/operating-points", response_model=OperatingPoints, responses=_ERRORS
     )
     async def points(
-        model: Annotated[str, name], prior: Prior = None, policy: PolicyName = None
+        model: Annotated[str, name],
+        prior: Prior = None,
+        policy: PolicyName = None,
+        variant: VariantName = None,
     ) -> Response:
         """Fit operating points: the default one and usual ones, or say why one is infeasible."""
-        asked = _Asked.of(registry.get(model), policy, prior)
+        asked = _Asked.of(registry.get(model, variant), policy, prior)
 
         def compute() -> bytes:
             found = asked.facts() | {"operating_points": asked.points()}
             return OperatingPoints.model_validate(found).model_dump_json().encode()
 
-        return await kept.response(("points", model, policy, prior), compute)
+        return await kept.response(
+            ("points", model, asked.manifest.variant, policy, prior), compute
+        )
 
     @routes.get("/models/{model}/threshold-curve", response_model=ThresholdCurve, responses=_ERRORS)
     async def curve(
-        model: Annotated[str, name], prior: Prior = None, policy: PolicyName = None
+        model: Annotated[str, name],
+        prior: Prior = None,
+        policy: PolicyName = None,
+        variant: VariantName = None,
     ) -> Response:
         """Estimate what each threshold does, with intervals."""
-        asked = _Asked.of(registry.get(model), policy, prior)
+        asked = _Asked.of(registry.get(model, variant), policy, prior)
 
         def compute() -> bytes:
             found = asked.facts() | {"points": asked.curve()}
             return ThresholdCurve.model_validate(found).model_dump_json().encode()
 
-        return await kept.response(("curve", model, policy, prior), compute)
+        key = ("curve", model, asked.manifest.variant, policy, prior)
+        return await kept.response(key, compute)
 
     return routes
 

@@ -3,10 +3,11 @@
 from dataclasses import fields
 from typing import Annotated, Any, Final
 
-from fastapi import APIRouter, Path
+from fastapi import APIRouter, Depends, Path
 
 from .. import errors
-from ..api import problems
+from ..api import problems, queries
+from ..api.queries import VariantName
 from ..api.schemas import ModelDetails, ModelList, model_examples
 from ..serving.registry import Registry, Served
 
@@ -31,43 +32,50 @@ def router(registry: Registry) -> APIRouter:
     )
     async def models() -> dict[str, Any]:
         """List the served models."""
-        return {"models": [_facts(served) for served in registry.all()]}
+        return {"models": [_facts(served, served) for served in registry.all()]}
 
     @routes.get(
         "/models/{model}",
         response_model=ModelDetails,
         responses=problems.documented(
-            errors.unknown_model(["cyberbullying", "spam"]), errors.not_ready()
+            errors.unknown_model(["cyberbullying", "spam"]),
+            queries.refused("variant"),
+            errors.not_ready(),
         ),
+        dependencies=[Depends(queries.only("variant"))],
     )
     async def model(
         model: Annotated[str, Path(openapi_examples=model_examples(registry.available))],
+        variant: VariantName = None,
     ) -> dict[str, Any]:
         """Describe a model: labels, threshold, metrics, training."""
-        return _facts(registry.get(model))
+        return _facts(registry.get(model, variant), registry.get(model))
 
     return routes
 
 
-def _facts(served: Served) -> dict[str, Any]:
-    manifest = served.manifest
+def _facts(found: Served, served: Served) -> dict[str, Any]:
+    """Describe a variant of a model, which may be the served one."""
+    manifest, shadow = found.manifest, served.shadow
     names = {field.name for field in fields(manifest)} & set(ModelDetails.model_fields)
     return {name: getattr(manifest, name) for name in names} | {
         "version": manifest.version,
+        "variants": served.variants,
+        "shadow": shadow and shadow.served.manifest.variant,
         "labels": list(manifest.labels),
         "calibrated": manifest.calibration is not None,
         "policies": [
             {
                 "name": name,
-                "operating_point": found.policy.operating_point,
-                "threshold": found.policy.threshold,
-                "review": found.choice.review,
-                "review_threshold": found.policy.review,
-                "prior": found.policy.prior,
+                "operating_point": policy.policy.operating_point,
+                "threshold": policy.policy.threshold,
+                "review": policy.choice.review,
+                "review_threshold": policy.policy.review,
+                "prior": policy.policy.prior,
             }
-            for name, found in served.policies.configured.items()
+            for name, policy in found.policies.configured.items()
         ],
-        "default_policy": served.policies.default_name,
-        "engine": served.classifier.engine,
-        "evaluation": served.evaluation,
+        "default_policy": found.policies.default_name,
+        "engine": found.classifier.engine,
+        "evaluation": found.evaluation,
     }

@@ -7,7 +7,13 @@ from functools import partial
 from threading import Lock
 from typing import Any, Final, NamedTuple
 
-from dandelion import Classifier, InfeasibleError, OperatingPointError, PolicyError
+from dandelion import (
+    Classifier,
+    InfeasibleError,
+    OperatingPointError,
+    PolicyError,
+    ServingError,
+)
 from dandelion.configured_policies import ConfiguredPolicy, resolve_configured
 from dandelion.decision import operating_points
 from dandelion.decision.policy import Basis, PolicyChoice, resolve
@@ -38,8 +44,11 @@ class Policies:
     Args:
         classifier: of the model.
         choice: how it is served.
+        skip_unfitted: whether a policy that cannot be fitted is left out, for a variant that is not
+            the served one; requests that need it get 422.
 
     Attributes:
+        unfitted: the policies that were left out, and why.
         default_name: the default policy, if there is one.
         is_plain: whether a request that names neither policy nor operating point nor prior is
             decided at its threshold, or the model's.
@@ -48,12 +57,20 @@ class Policies:
         ServingError: a policy cannot be fitted; names the file, the table and the key.
     """
 
-    def __init__(self, classifier: Classifier, choice: ModelChoice) -> None:
+    def __init__(
+        self, classifier: Classifier, choice: ModelChoice, *, skip_unfitted: bool = False
+    ) -> None:
         self._own = classifier.decision
         self._basis = classifier.basis() if self._own.is_binary else None
-        self._configured = {
-            name: resolve_configured(classifier, choice, name) for name in choice.policies
-        }
+        self._configured: dict[str, ConfiguredPolicy] = {}
+        self.unfitted: dict[str, str] = {}
+        for name in choice.policies:
+            try:
+                self._configured[name] = resolve_configured(classifier, choice, name)
+            except ServingError as error:
+                if not skip_unfitted:
+                    raise
+                self.unfitted[name] = str(error)
         self._decisions = {
             name: self._own.under(configured.policy)
             for name, configured in self._configured.items()
@@ -136,7 +153,7 @@ class Policies:
         elif policy in self._configured:
             basis, choice = self._configured[policy].basis, self._configured[policy].choice
         else:
-            raise errors.unknown_policy([*self._configured])
+            raise self._without(policy)
         if prior is None:
             return basis, choice
         if choice.prior is not None:
@@ -153,7 +170,7 @@ class Policies:
         """
         configured = self._configured.get(name)
         if configured is None:
-            raise errors.unknown_policy([*self._configured])
+            raise self._without(name)
         if prior is None:
             return self._decisions[name]
         if configured.choice.prior is not None:
@@ -162,6 +179,11 @@ class Policies:
             raise errors.not_calibrated()
         choice = replace(configured.choice, prior=prior)
         return self._fitted(choice, configured.basis, name, "prior")
+
+    def _without(self, name: str) -> errors.Problem:
+        if name in self.unfitted:
+            return errors.unfitted_policy(name)
+        return errors.unknown_policy([*self._configured])
 
     def _fitted(
         self, choice: PolicyChoice, basis: Basis, name: str | None, field: str

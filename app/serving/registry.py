@@ -1,46 +1,75 @@
-"""The served models: chosen once, loaded and checked together, made available all at once."""
+"""The served models: chosen once, loaded and checked together, made available all at once.
+
+Of a model, several variants may be loaded: the served one, those that requests may name, and a
+shadow. Metrics of the served variant have the model as their label ``model``, those of another one
+``model/variant``: no model's name contains a slash.
+"""
 
 import logging
 import time
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from types import MappingProxyType
-from typing import Any
+from typing import Any, Final, NamedTuple
 
 from dandelion import ArtifactError, Classifier, ServingError, evaluation_file
 from dandelion.engines.choice import EngineChoice
 from dandelion.manifest import Manifest, check_model, load_manifest
 from dandelion.serving import ModelChoice
 
-from ..errors import model_unavailable, not_ready, unknown_model
+from ..errors import model_unavailable, not_ready, unknown_model, unknown_variant
 from ..telemetry import processes
 from ..telemetry.metrics import Metrics, ModelMetrics
+from ..telemetry.shadow_metrics import ShadowMetrics
 from .policies import Policies
 
 _log = logging.getLogger("dandelion")
 
+# Labels in an error: a model may have many.
+_LISTED: Final = 8
+
 
 @dataclass(frozen=True, slots=True)
 class Served:
-    """A model that is ready for requests.
+    """A variant of a model that is ready for requests.
 
     Attributes:
         classifier: its artifact, loaded, checked and warmed up.
         metrics: its series.
         policies: how it decides where its own threshold does not.
+        series: the label ``model`` of its series.
         evaluation: what `dandelion.evaluation_file` holds about it; None if there is none.
+        variants: every loaded variant of the model, the served one first; empty in another one.
+        shadow: what scores a sample of its texts; None for none.
     """
 
     classifier: Classifier
     metrics: ModelMetrics
     policies: Policies
+    series: str
     evaluation: Mapping[str, Any] | None = None
+    variants: tuple[str, ...] = ()
+    shadow: "Shadow | None" = None
 
     @property
     def manifest(self) -> Manifest:
         """What is known about the artifact."""
         return self.classifier.manifest
+
+
+class Shadow(NamedTuple):
+    """A variant that scores a sample of the texts of the served one.
+
+    Attributes:
+        served: the variant, ready for requests.
+        share: of the texts, in (0, 1].
+        metrics: what is counted of the comparison.
+    """
+
+    served: Served
+    share: float
+    metrics: ShadowMetrics
 
 
 class Registry:
@@ -50,12 +79,11 @@ class Registry:
         chosen: model → how it is served.
         metrics: the models' series are added to it.
         engine: what computes the scores.
-        skip_damaged: whether the other models are served if an artifact, or a policy, cannot be
-            used.
+        skip_damaged: whether the others are served if an artifact, or a policy, cannot be used.
 
     Raises:
         ArtifactError: the ``model.json`` of an artifact cannot be used; with ``skip_damaged``, of
-            every artifact.
+            every served one.
     """
 
     def __init__(
@@ -71,21 +99,28 @@ class Registry:
         self._metrics = metrics
         self._skip_damaged = skip_damaged
         self._damaged: dict[str, str] = {}  # model → why
-        self._model_metrics = {}
+        self._variant_metrics: dict[str, ModelMetrics] = {}  # by the label of the series
         for model, choice in self._chosen.items():
-            try:
-                manifest = _manifest_of(model, choice.directory)
-            except ArtifactError as error:
-                self._skip(model, error)
-            else:
-                self._model_metrics[model] = metrics.add_model(manifest, choice.policies)
+            for variant in choice.loaded:
+                if model not in self._damaged:
+                    self._add_metrics(model, choice.of(variant))
         self._check_that_one_is_left()
         self._served: Mapping[str, Served] = MappingProxyType({})
+        self._others: Mapping[tuple[str, str], Served] = MappingProxyType({})
 
     @property
     def names(self) -> tuple[str, ...]:
         """Every chosen model, whether it can be served or not."""
         return tuple(self._chosen)
+
+    @property
+    def series(self) -> tuple[str, ...]:
+        """Every label ``model`` under which requests are counted."""
+        return tuple(
+            self._series(model, variant)
+            for model, choice in self._chosen.items()
+            for variant in choice.loaded
+        )
 
     @property
     def available(self) -> tuple[str, ...]:
@@ -103,37 +138,47 @@ class Registry:
         Raises:
             ArtifactError: one is damaged or does not reproduce its golden scores; with
                 ``skip_damaged``, no model can be served.
-            ServingError: a policy cannot be fitted, without ``skip_damaged``.
+            ServingError: a policy cannot be fitted, or the variants of a model have different
+                labels, without ``skip_damaged``.
             KernelError: the compiled engine is required, but was not built.
         """
-        served = {}
+        loaded: dict[str, Served] = {}
+        others: dict[tuple[str, str], Served] = {}
         for model in self.available:
-            started = time.perf_counter()
-            try:
-                classifier = Classifier.load(self._chosen[model].directory, self._engine)
-                classifier.check_golden()
-                policies = Policies(classifier, self._chosen[model])
-            except (ArtifactError, ServingError) as error:
-                self._skip(model, error)
+            choice = self._chosen[model]
+            served = self._load(model, choice)
+            if served is None:
                 continue
-            classifier.scores(["warm up"])
-            evaluation = _evaluation_of(self._chosen[model].directory, classifier.manifest)
-            served[model] = Served(classifier, self._model_metrics[model], policies, evaluation)
-            self._metrics.loaded(classifier.manifest, time.perf_counter() - started)
+            found = {choice.variant: served}
+            for variant in choice.loaded[1:]:
+                other = self._load(model, choice.of(variant), served.manifest)
+                if other is not None:
+                    found[variant] = others[model, variant] = other
+            loaded[model] = replace(
+                served, variants=tuple(found), shadow=self._shadow(choice, found)
+            )
         self._check_that_one_is_left()
-        self._served = MappingProxyType(served)
+        self._served, self._others = MappingProxyType(loaded), MappingProxyType(others)
         processes.return_freed_memory()
 
-    def get(self, model: str) -> Served:
+    def get(self, model: str, variant: str | None = None) -> Served:
         """Return a served model.
 
+        Args:
+            model: its name.
+            variant: one of those that are loaded; None for the served one.
+
         Raises:
-            Problem: 404, there is no such model; 503, it is still loading or its artifact is
-                damaged.
+            Problem: 404, there is no such model or variant; 503, it is still loading or its
+                artifact is damaged.
         """
         served = self._served.get(model)
         if served is not None:
-            return served
+            if variant is None or variant == served.manifest.variant:
+                return served
+            if variant not in served.variants:
+                raise unknown_variant(served.variants)
+            return self._others[model, variant]
         if model in self._damaged:
             raise model_unavailable()
         if model not in self._chosen:
@@ -150,17 +195,85 @@ class Registry:
             raise not_ready()
         return tuple(self._served.values())
 
-    def _skip(self, model: str, error: ArtifactError | ServingError) -> None:
-        """Go on without a model.
+    def _add_metrics(self, model: str, choice: ModelChoice) -> None:
+        """Create the series of a variant, if its ``model.json`` can be used.
 
         Raises:
-            ArtifactError, ServingError: no model may be skipped.
+            ArtifactError: it cannot, and may not be skipped.
+        """
+        try:
+            manifest = _manifest_of(model, choice.directory)
+        except ArtifactError as error:
+            self._skip(model, choice.variant, error)
+            return
+        series = self._series(model, choice.variant)
+        self._variant_metrics[series] = self._metrics.add_model(
+            replace(manifest, model=series), choice.policies
+        )
+
+    def _load(
+        self, model: str, choice: ModelChoice, served: Manifest | None = None
+    ) -> Served | None:
+        """Load a variant; None if it is skipped.
+
+        Args:
+            model: its name.
+            choice: how the variant is served.
+            served: the manifest of the served variant, if this is another one: its labels must be
+                the same, but it need not have all policies.
+
+        Raises:
+            ArtifactError, ServingError: it cannot be used, and may not be skipped.
+        """
+        series = self._series(model, choice.variant)
+        if series not in self._variant_metrics:
+            return None  # skipped before
+        started = time.perf_counter()
+        try:
+            classifier = Classifier.load(choice.directory, self._engine)
+            if served is not None:
+                _check_labels(choice, served, classifier.manifest)
+            classifier.check_golden()
+            policies = Policies(classifier, choice, skip_unfitted=served is not None)
+        except (ArtifactError, ServingError) as error:
+            self._skip(model, choice.variant, error)
+            return None
+        for policy, reason in policies.unfitted.items():
+            facts = {"model": series, "policy": policy, "reason": reason}
+            _log.warning("policy unavailable", extra=facts)
+        classifier.scores(["warm up"])
+        evaluation = _evaluation_of(choice.directory, classifier.manifest)
+        counted = replace(classifier.manifest, model=series)
+        self._metrics.loaded(counted, time.perf_counter() - started)
+        return Served(classifier, self._variant_metrics[series], policies, series, evaluation)
+
+    def _shadow(self, choice: ModelChoice, loaded: Mapping[str, Served]) -> Shadow | None:
+        if choice.shadow is None or choice.shadow not in loaded:
+            return None
+        shadow = loaded[choice.shadow]
+        metrics = self._metrics.add_shadow(shadow.manifest)
+        return Shadow(shadow, choice.shadow_share, metrics)
+
+    def _series(self, model: str, variant: str) -> str:
+        return model if variant == self._chosen[model].variant else f"{model}/{variant}"
+
+    def _skip(self, model: str, variant: str, error: ArtifactError | ServingError) -> None:
+        """Go on without a model, or without one of its other variants.
+
+        Raises:
+            ArtifactError, ServingError: none may be skipped.
         """
         if not self._skip_damaged:
             raise error
-        self._damaged[model] = str(error)
-        self._metrics.unavailable(model)
-        _log.error("model unavailable", extra={"model": model, "reason": str(error)})
+        series = self._series(model, variant)
+        self._metrics.unavailable(series)
+        reason = str(error)
+        if series == model:
+            self._damaged[model] = reason
+            _log.error("model unavailable", extra={"model": model, "reason": reason})
+        else:
+            facts = {"model": model, "variant": variant, "reason": reason}
+            _log.error("variant unavailable", extra=facts)
 
     def _check_that_one_is_left(self) -> None:
         if not self.available:
@@ -171,6 +284,29 @@ def _manifest_of(model: str, directory: Path) -> Manifest:
     manifest = load_manifest(directory)
     check_model(manifest, model, directory)
     return manifest
+
+
+def _check_labels(choice: ModelChoice, served: Manifest, other: Manifest) -> None:
+    """Check that another variant labels texts as the served one does.
+
+    Raises:
+        ServingError: it has other labels, or another positive one.
+    """
+    are_equal = (
+        other.labels == served.labels  # the second is positive
+        if len(served.labels) == 2
+        else set(other.labels) == set(served.labels)
+    )
+    if not are_equal:
+        raise ServingError(
+            f"{choice.file}: [models.{served.model}] the variant {other.variant!r} has the labels "
+            f"{_listed(other.labels)}; expected those of {served.variant!r}, which is served: "
+            f"{_listed(served.labels)}"
+        )
+
+
+def _listed(labels: Sequence[str]) -> str:
+    return ", ".join(labels[:_LISTED]) + (", …" if len(labels) > _LISTED else "")
 
 
 def _evaluation_of(directory: Path, manifest: Manifest) -> Mapping[str, Any] | None:

@@ -12,6 +12,7 @@ from dandelion.manifest import Manifest
 from dandelion.serving import REQUEST
 
 from ..errors import CLIENT_CLOSED
+from . import shadow_metrics
 from .counters import Counter, Family, Gauge, Histogram, Kind, SharedCounters
 from .processes import Processes
 from .shared_map import Layout
@@ -159,6 +160,7 @@ _FAMILIES: Final = (
     _REQUESTS_WAITING,
     _BYTES_WAITING,
     _SHED,
+    *shadow_metrics.FAMILIES,
 )
 
 
@@ -328,6 +330,10 @@ class Metrics:
                 for policy in named
             },
         )
+
+    def add_shadow(self, manifest: Manifest) -> shadow_metrics.ShadowMetrics:
+        """Create every series of a shadow, which is given by the manifest of its artifact."""
+        return shadow_metrics.ShadowMetrics.of(self._counters, manifest)
 
     def loaded(self, manifest: Manifest, seconds: float) -> None:
         """Record that an artifact is served from now on, and how long it took to load."""

@@ -187,6 +187,49 @@ def test_an_override_keeps_the_policies(two_models: Path) -> None:
     assert chosen.default_policy == "teens"
 
 
+OTHERS = """
+[models.spam]
+variant = "dice"
+variants = ["other", "dice"]
+shadow = "third"
+"""
+
+
+@pytest.fixture
+def three_variants(artifacts: Path) -> Path:
+    shutil.copytree(artifacts / "spam" / "dice", artifacts / "spam" / "third")
+    return artifacts
+
+
+def test_other_variants_and_a_shadow_are_loaded_once(three_variants: Path) -> None:
+    chosen = choices(serving(three_variants, OTHERS), {})["spam"]
+    assert (chosen.variants, chosen.shadow) == (("other", "dice"), "third")
+    assert chosen.shadow_share == 0.1
+    assert chosen.loaded == ("dice", "other", "third")
+    other = chosen.of("third")
+    assert other.directory == three_variants / "spam" / "third"
+    assert (other.variant, other.loaded, other.file) == ("third", ("third",), chosen.file)
+    whole = choices(serving(three_variants, f"{OTHERS}shadow_share = 1"), {})["spam"]
+    assert whole.shadow_share == 1.0
+
+
+@pytest.mark.parametrize("name", ["dice", "other", "third"])
+def test_an_override_keeps_the_other_variants_and_the_shadow(
+    three_variants: Path, name: str
+) -> None:
+    chosen = choices(serving(three_variants, OTHERS), {"spam": name})["spam"]
+    assert (chosen.variant, chosen.shadow) == (name, "third")
+    assert chosen.loaded[0] == name
+    assert sorted(chosen.loaded) == ["dice", "other", "third"]
+
+
+def test_an_override_does_not_load_the_variant_of_the_file(three_variants: Path) -> None:
+    text = "[models.spam]\nvariant = 'dice'\nshadow = 'third'"
+    chosen = choices(serving(three_variants, text), {"spam": "other"})["spam"]
+    assert chosen.loaded == ("other", "third")
+
+
+DICE = "[models.spam]\nvariant = 'dice'\n"
 TEENS = "[models.spam]\nvariant = 'dice'\n[models.spam.policies.teens]\n"
 
 
@@ -233,6 +276,30 @@ TEENS = "[models.spam]\nvariant = 'dice'\n[models.spam.policies.teens]\n"
             r"\[models\.spam\] has 17 policies; expected at most 16",
         ),
         ("[models.spam]\nvariant = 'dcie'", "spam = 'dcie' is chosen .*did you mean dice"),
+        (f"{DICE}variant_s = []", "has an unknown key 'variant_s'; did you mean variants"),
+        (f"{DICE}variants = 'other'", r"variants = 'other'; expected a list of names"),
+        (f"{DICE}variants = [3]", r"variants = \[3\]; expected a list of names of variants"),
+        (
+            f"{DICE}variants = ['othr']",
+            r"\[models\.spam\] variants names 'othr', but .*spam has no such variant; did",
+        ),
+        (
+            f"{DICE}variants = ['otehr']",
+            "did you mean other\\? available: dice, other. .*train-all",
+        ),
+        (f"{DICE}variants = ['../x']", r"variants names '\.\./x', but .* no such variant"),
+        (
+            f"{DICE}variants = {['other'] * 9}",
+            r"\[models\.spam\] has 9 variants; expected at most 8",
+        ),
+        (f"{DICE}shadow = 3", "has shadow = 3; expected the name of a variant in quotes"),
+        (f"{DICE}shadow = 'othr'", "shadow names 'othr', but .*did you mean other"),
+        (f"{DICE}shadow = 'other'\nshadow_share = 0", "shadow_share = 0; expected a number above"),
+        (f"{DICE}shadow = 'other'\nshadow_share = 1.01", r"1\.01; expected a number above 0"),
+        (f"{DICE}shadow = 'other'\nshadow_share = nan", "= nan; expected a number above 0"),
+        (f"{DICE}shadow = 'other'\nshadow_share = true", "= True; expected a number above 0"),
+        (f"{DICE}shadow = 'other'\nshadow_share = '1'", "= '1'; expected a number above 0"),
+        (f"{DICE}shadow_share = 0.5", "shadow_share = 0.5; expected 'shadow' next to it"),
     ],
 )
 def test_an_invalid_table_is_refused_in_one_line(artifacts: Path, text: str, message: str) -> None:

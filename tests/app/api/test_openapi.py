@@ -51,7 +51,8 @@ def test_every_path_is_described(client: TestClient) -> None:
     }
     operations = [found[method] for found in description["paths"].values() for method in found]
     assert len({operation["operationId"] for operation in operations}) == len(operations)
-    (parameter,) = classify(client)["parameters"]
+    parameter, variant = classify(client)["parameters"]
+    assert (variant["name"], variant["in"], variant["required"]) == ("variant", "query", False)
     assert (parameter["name"], parameter["in"], parameter["required"]) == ("model", "path", True)
     models = client.get("/models").json()["models"]
     two_labels = [model["model"] for model in models if model["threshold"] is not None]
@@ -182,7 +183,7 @@ def test_without_models_of_two_labels_the_path_stays(made_up: Path, tmp_path: Pa
     shutil.copytree(made_up / "mood", tmp_path / "mood")
     (tmp_path / "serving.toml").write_text("[models]\nmood = 'tiny'\n")
     with connect(Settings(artifacts=tmp_path)) as client:
-        (parameter,) = classify(client)["parameters"]
+        parameter, _ = classify(client)["parameters"]
     assert parameter["schema"] == {"type": "string", "title": "Model"}
 
 

@@ -192,7 +192,7 @@ def test_errors(client: TestClient, route: str) -> None:
     problem = refused("spam", 422, "Policies of this model: teens, adults", policy=CANARY)
     assert problem["errors"][0]["pointer"] == "#/policy"
     refused("spam", 422, "has a prior of its own", policy="teens", prior=0.1)
-    refused("spam", 422, "no parameters but 'prior' and 'policy'", piror=0.1)
+    refused("spam", 422, "no parameters but 'prior', 'policy' and 'variant'", piror=0.1)
     refused("spam", 422, "each at most once", prior=[0.1, 0.2])
     response = client.post(f"/models/spam/{route}")
     assert_problem(response, 405)

@@ -19,7 +19,9 @@ def test_models_are_listed(client: TestClient, settings: Settings) -> None:
         assert set(model) == {
             *("model", "variant", "version", "labels", "threshold", "engine"),
             *("calibrated", "operating_point", "policies", "default_policy"),
+            *("variants", "shadow"),
         }
+        assert (model["variants"], model["shadow"]) == ([model["variant"]], None)
         assert (model["policies"], model["default_policy"]) == ([], None)
         assert model["engine"] in ("compiled", "numpy")
         if len(model["labels"]) == 2:
@@ -51,6 +53,7 @@ def test_details_are_those_of_the_artifact(client: TestClient, settings: Setting
         assert details["engine"] == Classifier.load(directory).engine
         assert details["calibrated"] == (written["calibration"] is not None)
         ours = {"version", "engine", "calibrated", "policies", "default_policy", "evaluation"}
+        ours |= {"variants", "shadow"}
         for name in set(details) - ours:
             assert details[name] == written[name], name
         assert {"metrics", "loss", "dataset", "protocol", "seed", "config"} <= set(details)
