@@ -32,20 +32,18 @@ epoch, makes it current and stops counting the row. Wherever a process is killed
 exactly one place.
 """
 
-import errno
 import mmap
 import os
-import tempfile
 import threading
-import weakref
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
-from functools import partial
 from typing import Final, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
+
+from .process_lock import ProcessLock, SharingError
 
 WORD: Final = 8
 EXEMPLAR: Final = 32
@@ -58,7 +56,7 @@ _FIRST_ROW: Final = 2
 _FOREVER: Final = 2**63 - 1
 
 
-class MetricsError(Exception):
+class MetricsError(SharingError):
     """The system provides no memory, or no lock, for the metrics."""
 
 
@@ -153,7 +151,13 @@ class SharedMap:
         self.adding: AbstractContextManager[object] = nullcontext()
         """Hold it to extend the directory; it excludes other processes, not threads."""
         if layout.rows > 1:
-            self.adding = _ProcessLock()
+            try:
+                self.adding = ProcessLock("dandelion-counters")
+            except OSError as error:
+                raise MetricsError(
+                    "cannot create a file, which the workers' metrics are locked by: "
+                    f"{error.strerror}"
+                ) from error
         self._header[_word(0)] = _FOREVER
         self._header[_word(0) + 1] = os.getpid()
 
@@ -250,44 +254,3 @@ class SharedMap:
 def _word(row: int) -> int:
     """The index in the header of a row's two words."""
     return _FIRST_ROW + 2 * row
-
-
-class _ProcessLock:
-    """Excludes other processes; the kernel releases it when its holder dies."""
-
-    def __init__(self) -> None:
-        import fcntl  # noqa: PLC0415 - not on Windows, where there is only one process
-
-        # What the kernel locks is a file: one without a name, in memory where the system can.
-        try:
-            descriptor = _memory_file()
-            if descriptor is None:
-                with tempfile.TemporaryFile() as file:
-                    descriptor = os.dup(file.fileno())
-        except OSError as error:
-            raise MetricsError(
-                f"cannot create a file, which the workers' metrics are locked by: {error.strerror}"
-            ) from error
-        self._lock = partial(fcntl.lockf, descriptor, fcntl.LOCK_EX)
-        self._unlock = partial(fcntl.lockf, descriptor, fcntl.LOCK_UN)
-        weakref.finalize(self, os.close, descriptor)
-
-    def __enter__(self) -> None:
-        self._lock()
-
-    def __exit__(self, *_: object) -> None:
-        self._unlock()
-
-
-def _memory_file() -> int | None:
-    """Return the descriptor of a file in memory; None where the system, or a sandbox, has none."""
-    if not hasattr(os, "memfd_create"):
-        return None
-    try:
-        return os.memfd_create("dandelion-counters")
-    except (PermissionError, NotImplementedError):
-        return None
-    except OSError as error:
-        if error.errno == errno.ENOSYS:
-            return None
-        raise
