@@ -20,10 +20,11 @@ from .connections import descriptors, event_loop
 from .connections.open_connections import Connections
 from .main import create_app
 from .serving.phase import SharedPhase
+from .serving.rates import SharedRates
 from .settings import Settings, SettingsError
 from .telemetry import logs
 from .telemetry.metrics import Metrics
-from .telemetry.shared_map import MetricsError
+from .telemetry.process_lock import SharingError
 from .workers import signals, sockets, supervisor, unix_socket
 from .workers.announcement import Address, announce
 from .workers.processors import available
@@ -58,7 +59,7 @@ def main(arguments: Sequence[str] | None = None, program: str = f"python -m {__p
     except SettingsError as error:
         sys.stderr.write(f"error: {error}\n")
         return 2
-    except (ServingError, ArtifactError, KernelError, MetricsError) as error:
+    except (ServingError, ArtifactError, KernelError, SharingError) as error:
         _log.critical("%s", error)
         return 1
     except KeyboardInterrupt:  # uvicorn re-raises SIGINT when all is done
@@ -118,9 +119,10 @@ def _serve(chosen: Settings, bound: list[socket.socket]) -> int:
     """Load the models, then listen; returns the exit code, or a signal's number, negative."""
     metrics = Metrics(workers=chosen.workers if supervisor.CAN_FORK else 0)
     phase = SharedPhase()
+    rates = SharedRates(is_shared=supervisor.CAN_FORK)
     http = _protocol(chosen, metrics, len(bound) or 1)  # first: it may refuse the start
     config = uvicorn.Config(
-        create_app(chosen, metrics, phase),
+        create_app(chosen, metrics, phase, rates),
         http=http,
         ws="none",
         loop=f"{event_loop.__name__}:{event_loop.create.__name__}",

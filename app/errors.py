@@ -3,6 +3,7 @@
 No error repeats what the client sent: neither a text nor the name of a field or a model.
 """
 
+import math
 from collections.abc import Mapping, Sequence
 from http import HTTPStatus
 from typing import Annotated, Any, Final
@@ -13,6 +14,7 @@ from msgspec import Meta, Struct
 CLIENT_CLOSED: Final = 499
 
 _RETRY_AFTER_S: Final = 1
+_CHALLENGE: Final = 'Bearer realm="dandelion"'
 
 
 class FieldError(Struct, frozen=True):
@@ -79,6 +81,44 @@ def framing_too_large(max_bytes: int) -> Problem:
     return Problem(
         HTTPStatus.BAD_REQUEST,
         f"Chunk extensions, trailers or small chunks exceed the limit of {max_bytes} bytes.",
+    )
+
+
+def several_keys() -> Problem:
+    """400: the request presents more than one API key (RFC 6750, section 3.1)."""
+    return Problem(
+        HTTPStatus.BAD_REQUEST,
+        "The request has several different API keys. Send one.",
+        headers={"WWW-Authenticate": f'{_CHALLENGE}, error="invalid_request"'},
+    )
+
+
+def no_key() -> Problem:
+    """401: the request needs an API key, and has none."""
+    return Problem(
+        HTTPStatus.UNAUTHORIZED,
+        "An API key is required. Send it in the header Authorization: Bearer, or X-API-Key.",
+        headers={"WWW-Authenticate": _CHALLENGE},
+    )
+
+
+def unknown_key() -> Problem:
+    """401: the API key is not one of those that are configured."""
+    return Problem(
+        HTTPStatus.UNAUTHORIZED,
+        "The API key is not valid.",
+        headers={"WWW-Authenticate": f'{_CHALLENGE}, error="invalid_token"'},
+    )
+
+
+def missing_scope(scope: str) -> Problem:
+    """403: the API key is valid, but does not allow this."""
+    return Problem(
+        HTTPStatus.FORBIDDEN,
+        f"This needs an API key with the scope {scope}.",
+        headers={
+            "WWW-Authenticate": f'{_CHALLENGE}, error="insufficient_scope", scope="{scope}"',
+        },
     )
 
 
@@ -270,6 +310,16 @@ def overloaded() -> Problem:
         HTTPStatus.TOO_MANY_REQUESTS,
         "The service is at its capacity. Retry in a moment.",
         headers={"Retry-After": str(_RETRY_AFTER_S)},
+    )
+
+
+def rate_exceeded(wait_s: float) -> Problem:
+    """429: the API key's limit allows the request only in ``wait_s`` seconds."""
+    return Problem(
+        HTTPStatus.TOO_MANY_REQUESTS,
+        "The limit of this API key, in texts per second, is reached. Retry-After has the time to "
+        "wait, in seconds.",
+        headers={"Retry-After": str(math.ceil(wait_s))},
     )
 
 

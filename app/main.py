@@ -17,6 +17,7 @@ from threadpoolctl import threadpool_limits
 from dandelion import serving
 
 from .api import openapi, problems
+from .api.access import AccessMiddleware
 from .api.inference import Inference
 from .api.middleware import RequestMiddleware
 from .api.resources import PrefixMiddleware, ResourceMiddleware
@@ -26,10 +27,13 @@ from .routes import classify, decisions, documentation, health, index, models
 from .routes import metrics as metrics_route
 from .serving.admission import Admission
 from .serving.classification import Classification
+from .serving.keys import Keys
+from .serving.keys import load as load_keys
 from .serving.limits import TextLimits
 from .serving.memory import Trimmer
 from .serving.phase import SharedPhase
 from .serving.pool import Pool
+from .serving.rates import SharedRates
 from .serving.registry import Registry
 from .serving.turn import Turn
 from .settings import Settings, SettingsError, entries, source
@@ -47,7 +51,10 @@ logged, recorded in a metric or echoed in an error.
 
 
 def create_app(
-    settings: Settings, metrics: Metrics | None = None, phase: SharedPhase | None = None
+    settings: Settings,
+    metrics: Metrics | None = None,
+    phase: SharedPhase | None = None,
+    rates: SharedRates | None = None,
 ) -> ASGIApp:
     """Load the models, and create the application that serves them.
 
@@ -55,12 +62,14 @@ def create_app(
         settings: of the service.
         metrics: counts the requests; by default those of this process alone.
         phase: of the service; by default it serves for ever.
+        rates: limits that the processes of the service share; by default those of this one alone.
 
     Raises:
         ServingError: ``serving.toml`` is missing or wrong, or a chosen variant does not exist.
         ArtifactError: an artifact cannot be used; with ``skip_damaged``, none can.
         KernelError: the compiled engine is required, but was not built.
-        SettingsError: the prefix of the paths is itself a path of the service.
+        SettingsError: the prefix of the paths is itself a path of the service, or the API keys are
+            not in their format.
     """
     metrics = metrics or Metrics()
     registry = Registry(
@@ -72,11 +81,15 @@ def create_app(
     # One thread: a fork would not copy the others.
     threadpool_limits(1, user_api="blas")
     registry.load()
-    return assemble(settings, registry, metrics, phase)
+    return assemble(settings, registry, metrics, phase, rates)
 
 
 def assemble(
-    settings: Settings, registry: Registry, metrics: Metrics, phase: SharedPhase | None = None
+    settings: Settings,
+    registry: Registry,
+    metrics: Metrics,
+    phase: SharedPhase | None = None,
+    rates: SharedRates | None = None,
 ) -> ASGIApp:
     """Create the application around a registry.
 
@@ -85,10 +98,13 @@ def assemble(
         registry: of the models; until it has loaded them, requests get 503.
         metrics: counts the requests.
         phase: of the service; it is ready in the first one alone.
+        rates: limits that the processes of the service share; by default those of this one alone.
 
     Raises:
-        SettingsError: the prefix of the paths is itself a path of the service.
+        SettingsError: the prefix of the paths is itself a path of the service, or the API keys are
+            not in their format.
     """
+    keys = Keys(load_keys(settings), metrics, rates or SharedRates(), settings.max_texts)
     turn = Turn()
     classification = Classification(
         TextLimits(settings.max_text_chars, settings.max_request_chars),
@@ -110,7 +126,8 @@ def assemble(
     schema = limited_request(settings.max_texts, settings.max_text_chars)
     app = _create_framework(settings, registry, metrics, phase or SharedPhase(), lifespan)
     multiclass = limited_multiclass_request(settings.max_texts, settings.max_text_chars)
-    openapi.complete(app, partial(classify.describe, registry, schema, multiclass))
+    describe = partial(classify.describe, registry, schema, multiclass)
+    openapi.complete(app, describe, has_keys=bool(keys))
     inference = Inference(
         classification,
         _create_admission(settings, metrics, turn),
@@ -125,8 +142,11 @@ def assemble(
         max_text_chars=settings.max_text_chars,
     )
     endpoint, renders = protocols.wrap(endpoint, settings, registry, inference)
+    if keys:
+        endpoint = AccessMiddleware(endpoint, keys, metrics)
     if settings.root_path:
         endpoint = PrefixMiddleware(endpoint, settings.root_path)
+        renders |= {f"{settings.root_path}{prefix}": one for prefix, one in renders.items()}
     record = partial(
         RequestMiddleware,
         registry=registry,
@@ -208,6 +228,6 @@ def _allow_origins(origins: Sequence[str], app: ASGIApp) -> ASGIApp:
         app,
         allow_origins=origins,
         allow_methods=["GET", "HEAD", "POST"],
-        allow_headers=["Content-Type", "X-Request-ID"],
+        allow_headers=["Authorization", "Content-Type", "X-API-Key", "X-Request-ID"],
         expose_headers=["Retry-After", "X-Request-ID"],
     )

@@ -5,6 +5,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Final, get_args
 
+from pydantic import SecretStr
+
 from .settings import Settings, bounds, option, variable
 
 _METAVARS: Final[dict[Any, str]] = {
@@ -35,6 +37,8 @@ def parse(arguments: Sequence[str] | None, program: str) -> dict[str, Any]:
         argument_default=argparse.SUPPRESS,
     )
     for name, field in Settings.model_fields.items():
+        if field.annotation is SecretStr:
+            continue  # other users of the machine see command lines
         default = field.get_default(call_default_factory=True)
         text = f"{field.description}"
         if field.default_factory is None and default not in (None, ""):

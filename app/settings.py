@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, Final, Literal
 
-from pydantic import Field, ValidationError, ValidationInfo, field_validator
+from pydantic import Field, SecretStr, ValidationError, ValidationInfo, field_validator
 from pydantic_settings import (
     BaseSettings,
     EnvSettingsSource,
@@ -59,6 +59,7 @@ _PARSERS: Final[Mapping[str, Callable[[str], object]]] = {
     "host": address.parse_host,
     "port": address.parse_port,
     "uds": address.parse_uds,
+    "keys_file": address.parse_uds,
     "log_level": str.lower,
 }
 _PARSERS_BY_TYPE: Final[Mapping[Any, Callable[[str], object]]] = {
@@ -143,6 +144,12 @@ class Settings(BaseSettings):
     balancers stop sending requests first; SIGINT skips it, 0 turns it off."""
     shutdown_grace_s: int = Field(30, ge=0, le=_DAY_S)
     """Seconds that requests in flight then have to finish."""
+
+    keys_file: Path | None = None
+    """File of the API keys that requests need, see `dandelion keys new`; read again by each reload.
+    Without keys, whoever reaches the service may use it."""
+    keys: SecretStr = SecretStr("")
+    """API keys, as in `DANDELION_KEYS_FILE`; no option, since other users see command lines."""
 
     cors_origins: str = ""
     """Origins whose pages may call the service from a browser, separated by commas; `*` for all."""
@@ -350,7 +357,7 @@ def table() -> str:
     lines = ["| variable | default | range | meaning |", "|---|---|---|---|"]
     for name, field in Settings.model_fields.items():
         default = field.get_default(call_default_factory=True)
-        shown = "" if default in (None, "") else f"`{default}`"
+        shown = f"`{default}`" if default is not None and str(default) else ""
         meaning = " ".join((field.description or "").split())
         lines.append(f"| `{variable(name)}` | {shown} | {bounds(name)} | {meaning} |")
     return "\n".join(lines) + "\n"

@@ -14,7 +14,7 @@ from typing import Annotated, Final, NamedTuple
 
 import typer
 
-from .commands import policy
+from .commands import keys, policy
 from .commands.classify import classify
 from .commands.errors import FAILED, UsageError, readable_errors, report
 from .commands.estimate_prior import estimate
@@ -81,6 +81,7 @@ app.command()(sample)
 app.command("evaluate")(evaluate_model)
 app.command("estimate-prior")(estimate)
 app.add_typer(policy.app, name="policy")
+app.add_typer(keys.app, name="keys")
 
 
 def _join(entry: EntryPoint) -> None:

@@ -1,18 +1,10 @@
 """Who sent a request: the name of its API key, and what the key allows."""
 
-from enum import StrEnum
 from typing import Protocol
 
+from dandelion.api_keys import Access
 
-class Access(StrEnum):
-    """What a key allows."""
-
-    CLASSIFY = "classify"
-    """Every route that classifies or describes a model."""
-    ADMIN = "admin"
-    """Reload, roll back."""
-    METRICS = "metrics"
-    """Read the metrics."""
+__all__ = ["Access", "Caller"]
 
 
 class Caller(Protocol):

@@ -141,6 +141,18 @@ _SHED: Final = Family(
     "Requests that were not classified, because of load or because nobody waited for the result.",
     ("reason",),
 )
+_DENIED: Final = Family(
+    Kind.COUNTER,
+    "dandelion_denied_requests",
+    "Requests that were denied because of their API key.",
+    ("reason",),
+)
+_KEY_TEXTS: Final = Family(
+    Kind.COUNTER,
+    "dandelion_key_texts",
+    "Texts that were accepted to be classified, by the name of the API key.",
+    ("key",),
+)
 _FAMILIES: Final = (
     _REQUEST_SECONDS,
     _REQUESTS,
@@ -161,6 +173,9 @@ _FAMILIES: Final = (
     _BYTES_WAITING,
     _SHED,
     *shadow_metrics.FAMILIES,
+
+    _DENIED,
+    _KEY_TEXTS,
 )
 
 
@@ -198,6 +213,19 @@ class Shed(StrEnum):
     """It could not be classified in time."""
     CLIENT_GONE = "client_gone"
     """Its client closed the connection before it was classified."""
+
+
+class Denial(StrEnum):
+    """Why a request was denied."""
+
+    NO_KEY = "no_key"
+    """401: it has none."""
+    UNKNOWN_KEY = "unknown_key"
+    """401: it has one that is not configured; or 400: it has different ones."""
+    SCOPE = "scope"
+    """403: the key does not allow it."""
+    RATE = "rate"
+    """429: the key's limit in texts per second."""
 
 
 class Load:
@@ -298,6 +326,7 @@ class Metrics:
         self._refusals = {
             reason: self._counters.counter(_CONNECTION_ERRORS, reason) for reason in Refusal
         }
+        self._denials = {reason: self._counters.counter(_DENIED, reason) for reason in Denial}
         self.load = Load(self._counters)
         self._add_requests(UNKNOWN)
 
@@ -359,6 +388,18 @@ class Metrics:
     def count_refusal(self, reason: Refusal) -> None:
         """Count a connection that was closed, or a request refused, before the application."""
         self._refusals[reason].inc()
+
+    def count_denial(self, reason: Denial) -> None:
+        """Count a request that was denied because of its API key."""
+        self._denials[reason].inc()
+
+    def key_texts(self, key: str) -> Counter:
+        """Return the counter of texts that are classified with an API key.
+
+        Args:
+            key: its name.
+        """
+        return self._counters.counter(_KEY_TEXTS, key)
 
     def observe_duration(self, model: str, seconds: float) -> None:
         """Record the duration of a request whose response was counted."""

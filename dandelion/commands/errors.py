@@ -8,6 +8,7 @@ from typing import Final
 
 import typer
 
+from ..api_keys import KeysError
 from ..decision.operating_points import InfeasibleError, OperatingPointError
 from ..decision.policy import PolicyError
 from ..decision.rule import ThresholdError
@@ -53,6 +54,7 @@ def readable_errors() -> Iterator[None]:
         EvaluationError,
         InfeasibleError,
         KernelError,
+        KeysError,
         LineError,
         PolicyFileError,
         ServingError,
