@@ -146,7 +146,6 @@ def assemble(
         endpoint = AccessMiddleware(endpoint, keys, metrics)
     if settings.root_path:
         endpoint = PrefixMiddleware(endpoint, settings.root_path)
-        renders |= {f"{settings.root_path}{prefix}": one for prefix, one in renders.items()}
     record = partial(
         RequestMiddleware,
         registry=registry,

@@ -173,7 +173,6 @@ _FAMILIES: Final = (
     _BYTES_WAITING,
     _SHED,
     *shadow_metrics.FAMILIES,
-
     _DENIED,
     _KEY_TEXTS,
 )
