@@ -179,8 +179,10 @@ def append(path: Path, key: ApiKey) -> None:
         if before and not before.endswith("\n"):
             before += "\n"
     after = f"{before}{to_line(key)}\n"
-    if parse(after).get(key.name) != key:  # the line would belong to a table above it
-        raise KeysError(f"{path}: ends with a table; add the line above it by hand")
+    try:
+        parse(after)
+    except KeysError:  # the line would belong to the table above it
+        raise KeysError(f"{path}: ends with a table; add the line above it by hand") from None
     write_atomically(path, after.encode(), mode)
 
 

@@ -77,12 +77,13 @@ class SharedRates:
             now = time.monotonic_ns()
             if index < 0 or not self._is_at(index, name):
                 index = self._find(name)
-            # At most empty: capacity may have been larger before a reload.
-            full_at = min(max(self._full_at[index], now), now + capacity) + cost
-            wait = full_at - now - capacity
+            full_at = max(self._full_at[index], now)
+            if full_at > now + capacity:  # emptier than empty: a reload has changed the limit
+                full_at = self._full_at[index] = now + capacity
+            wait = full_at + cost - now - capacity
             if wait > 0:
                 return index, wait
-            self._full_at[index] = full_at
+            self._full_at[index] = full_at + cost
             return index, 0
 
     def _is_at(self, index: int, name: bytes) -> bool:
