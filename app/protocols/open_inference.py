@@ -137,27 +137,38 @@ class OpenInferenceEndpoint:
         match path:
             case []:
                 _check_method(scope, "GET", "HEAD")
-                return _resource(_facts(self._find(model, version).manifest))
+                manifest = self._find(model, version).manifest
+                return _resource(_facts(manifest, [*self._versions(model)]))
             case ["ready"]:
                 _check_method(scope, "GET", "HEAD")
                 return _resource({"name": self._find(model, version).manifest.model, "ready": True})
             case ["infer"]:
                 scope["model"] = model
                 _check_method(scope, "POST")
-                return await self._infer(self._find(model, version), scope, receive)
+                served = self._find(model, version)
+                scope["model"] = served.series
+                return await self._infer(served, scope, receive)
         raise errors.not_found()
 
     def _find(self, model: str, version: str | None) -> Served:
-        """Return a served model.
+        """Return a loaded variant of a model; without a version, the served one.
 
         Raises:
-            Problem: 404, it is not served, or in another version; 503.
+            Problem: 404, there is no such model or version; 503.
         """
-        served = self._registry.get(model)
-        if version not in (None, served.manifest.version):
-            available = f"Available versions: {served.manifest.version}."
+        if version is None:
+            return self._registry.get(model)
+        versions = self._versions(model)
+        if version not in versions:
+            available = f"Available versions: {', '.join(versions)}."
             raise Problem(HTTPStatus.NOT_FOUND, f"Unknown version of this model. {available}")
-        return served
+        return versions[version]
+
+    def _versions(self, model: str) -> dict[str, Served]:
+        """Return the loaded variants of a model by their versions, the served one first."""
+        names = self._registry.get(model).variants
+        loaded = [self._registry.get(model, name) for name in names]
+        return {served.manifest.version: served for served in loaded}
 
     async def _infer(self, served: Served, scope: Scope, receive: Receive) -> Response:
         headers = scope["first_headers"]
@@ -278,13 +289,13 @@ def _server() -> dict[str, Any]:
     return {"name": "dandelion", "version": version, "extensions": ["binary_tensor_data"]}
 
 
-def _facts(manifest: Manifest) -> dict[str, Any]:
-    """Describe a model and its tensors."""
+def _facts(manifest: Manifest, versions: list[str]) -> dict[str, Any]:
+    """Describe a model, the versions of it that are loaded, and its tensors."""
     labels = list(manifest.labels)
     names = _BINARY if len(labels) == 2 else _MULTICLASS
     return {
         "name": manifest.model,
-        "versions": [manifest.version],
+        "versions": versions,
         "platform": "dandelion",
         "inputs": [{"name": tensors.INPUT, "datatype": "BYTES", "shape": [-1]}],
         "outputs": [

@@ -5,6 +5,7 @@ import json
 import math
 import struct
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -35,6 +36,7 @@ SERVING = """
 mood = "tiny"
 [models.spam]
 variant = "tiny"
+variants = ["other"]
 policies.teens = {operating_point = "fpr<=0.05", review = "fpr<=0.2", prior = 0.01}
 """
 HEADER = b"inference-header-content-length"
@@ -46,6 +48,11 @@ def settings(tmp_path_factory: pytest.TempPathFactory) -> Settings:
     calibration = Calibration("platt", 2.0, 2.0, -0.5)
     spam = make_artifact(features=FEATURES, calibration=calibration, evidence=make_evidence())
     save(spam, directory / "spam" / "tiny")
+    other = make_artifact(seed=7)
+    save(
+        replace(other, manifest=replace(other.manifest, variant="other")),
+        directory / "spam" / "other",
+    )
     save(make_artifact(labels=THREE, features=FEATURES), directory / "mood" / "tiny")
     (directory / "serving.toml").write_text(SERVING)
     return Settings(
@@ -228,7 +235,7 @@ def test_model_metadata_describes_what_infer_takes_and_returns(
         found = client.get(f"/v2/models/{model}").json()
         own = client.get(f"/models/{model}").json()
         assert found["name"] == model
-        assert found["versions"] == [own["version"]]
+        assert found["versions"][0] == own["version"]
         assert found["inputs"] == [{"name": "text", "datatype": "BYTES", "shape": [-1]}]
         assert found["parameters"] == {"variant": "tiny", "labels": own["labels"]}
         assert client.get(f"/v2/models/{model}/versions/{own['version']}").json() == found
@@ -639,13 +646,29 @@ def test_other_paths_are_as_before(client: TestClient) -> None:
     assert client.get("/v3").headers["content-type"] == "application/problem+json"
 
 
+def test_a_version_is_that_of_a_loaded_variant(app: ASGIApp, client: TestClient) -> None:
+    served, other = client.get("/v2/models/spam").json()["versions"]
+    for version, variant in ((served, "tiny"), (other, "other")):
+        reply = send_json(app, request(), path=f"/v2/models/spam/versions/{version}/infer")
+        assert reply.content["model_version"] == version
+        assert reply.content["parameters"]["variant"] == variant
+        body = {"texts": TEXTS}
+        expected = client.post(f"/classify/spam?variant={variant}", json=body).json()
+        assert same(reply.outputs["score"], [one["score"] for one in expected["results"]])
+    assert client.get(f"/v2/models/spam/versions/{other}").json()["versions"] == [served, other]
+    assert client.get("/v2/models/mood").json()["versions"] != [served]
+
+
 def test_requests_are_counted_by_model(settings: Settings) -> None:
     metrics = Metrics()
     app = create_app(settings, metrics)
     send_json(app, request())
     send_json(app, {})
-    for status in ("200", "400"):
-        labels = {"model": "spam", "status": status}
+    with TestClient(app) as client:
+        _, other = client.get("/v2/models/spam").json()["versions"]
+    send_json(app, request(), path=f"/v2/models/spam/versions/{other}/infer")
+    for model, status in (("spam", "200"), ("spam", "400"), ("spam/other", "200")):
+        labels = {"model": model, "status": status}
         assert metrics.registry.get_sample_value("dandelion_requests_total", labels) == 1
 
 
