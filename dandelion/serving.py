@@ -18,12 +18,16 @@ The file is in the directory of the artifacts, next to a directory for each mode
                                 review = "rate<=0.02"
                                 prior = 0.002
                                 calibration = "teens.json"
+
+                                [protocols.perspective.attributes]
+                                TOXICITY = "abuse@teens"
         spam/dice-wide/         an artifact, see `dandelion.artifact`
         teens.json              what `dandelion evaluate` wrote
 """
 
 import codecs
 import difflib
+import re
 import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields, replace
@@ -54,6 +58,11 @@ _MODEL_KEYS: Final = (
 _POLICY_KEYS: Final = tuple(one.name for one in fields(PolicyChoice))
 # What metrics call an operating point that is in a request itself.
 REQUEST: Final = "request"
+
+ATTRIBUTES: Final[Mapping[str, str]] = {"TOXICITY": "abuse", "SPAM": "spam"}
+"""Perspective API's attributes → the models that score them where the file names none."""
+_ATTRIBUTES_TABLE: Final = "[protocols.perspective.attributes]"
+_ATTRIBUTE: Final = re.compile(r"[A-Z][A-Z0-9_]{0,63}")
 
 
 class ServingError(Exception):
@@ -97,6 +106,19 @@ class ModelChoice:
         return replace(self, variant=variant, directory=directory, variants=(), shadow=None)
 
 
+@dataclass(frozen=True, slots=True)
+class AttributeChoice:
+    """What scores an attribute of Perspective API.
+
+    Attributes:
+        model: with two labels.
+        policy: of the model; None for how it decides by default.
+    """
+
+    model: str
+    policy: str | None = None
+
+
 def read(artifacts: Path, overrides: Mapping[str, str]) -> dict[str, Path]:
     """Return the artifact that serves each model: what `choices` does, without the policies.
 
@@ -138,6 +160,45 @@ def choices(artifacts: Path, overrides: Mapping[str, str]) -> dict[str, ModelCho
         model: replace(found[model], directory=artifacts / model / found[model].variant)
         for model in sorted(found)
     }
+
+
+def perspective_attributes(
+    artifacts: Path, overrides: Mapping[str, str]
+) -> dict[str, AttributeChoice]:
+    """Return which attributes of Perspective API are served, and by which models.
+
+    Args:
+        artifacts: see `choices`.
+        overrides: see `choices`.
+
+    Returns:
+        Attribute → model and policy: the table ``[protocols.perspective.attributes]``, without one
+        those of `ATTRIBUTES` whose models are served.
+
+    Raises:
+        ServingError: see `choices`; or the table names a model or a policy that does not exist.
+    """
+    chosen = choices(artifacts, overrides)
+    path = artifacts / SERVING_FILE
+    table = _values(path).get("protocols", {}).get("perspective", {}).get("attributes")
+    if table is None:
+        return {name: AttributeChoice(one) for name, one in ATTRIBUTES.items() if one in chosen}
+    return {name: _attribute(path, chosen, name, value) for name, value in table.items()}
+
+
+def _attribute(
+    path: Path, chosen: Mapping[str, ModelChoice], name: str, value: str
+) -> AttributeChoice:
+    model, has_policy, policy = value.partition("@")
+    if model not in chosen:
+        raise _wrong(path, _ATTRIBUTES_TABLE, name, value, f"a model; {_near(model, [*chosen])}")
+    if not has_policy:
+        return AttributeChoice(model)
+    policies = [*chosen[model].policies]
+    if policy not in policies:
+        known = f"a policy of {model} after the @; {_near(policy, policies)}"
+        raise _wrong(path, _ATTRIBUTES_TABLE, name, value, known)
+    return AttributeChoice(model, policy)
 
 
 def _check_variants(artifacts: Path, path: Path, chosen: Mapping[str, str]) -> None:
@@ -209,6 +270,15 @@ def _models(path: Path) -> dict[str, ModelChoice]:
     Raises:
         ServingError: the file is missing or invalid.
     """
+    return {model: _model(path, model, one) for model, one in _values(path)["models"].items()}
+
+
+def _values(path: Path) -> dict[str, Any]:
+    """Read the file: its table of models, and that of the protocols if it has one.
+
+    Raises:
+        ServingError: the file is missing, or is not such tables.
+    """
     try:
         data = read_bounded(path, _MAX_BYTES)
     except OSError as error:
@@ -224,14 +294,44 @@ def _models(path: Path) -> dict[str, ModelChoice]:
         raise ServingError(f"{path}: not UTF-8, from byte {error.start + 1}") from error
     except (ValueError, RecursionError) as error:
         raise ServingError(f"{path}: invalid TOML: {error}") from error
-    return _check_models(path, values)
+    values = {"models": {}} | values
+    if set(values) - {"models", "protocols"} or not isinstance(values["models"], dict):
+        raise ServingError(
+            f"{path}: expected one table, [models], with lines: spam = 'dice'; and at most "
+            f"{_ATTRIBUTES_TABLE}"
+        )
+    _check_protocols(path, values.get("protocols", {}))
+    return values
 
 
-def _check_models(path: Path, values: Mapping[str, Any]) -> dict[str, ModelChoice]:
-    models = values.get("models", {})
-    if set(values) - {"models"} or not isinstance(models, dict):
-        raise ServingError(f"{path}: expected one table, [models], with lines: spam = 'dice'")
-    return {model: _model(path, model, value) for model, value in models.items()}
+def _check_protocols(path: Path, protocols: object) -> None:
+    """Check the tables of the protocols, but not whether the models exist.
+
+    Raises:
+        ServingError: they are wrong; names the file and the key.
+    """
+    found: Any = {"protocols": protocols}
+    for table, keys in (
+        ("[protocols]", ("perspective",)),
+        ("[protocols.perspective]", ("attributes",)),
+        (_ATTRIBUTES_TABLE, None),
+    ):
+        name = table.strip("[]").rpartition(".")[2]
+        found = found.get(name, {})
+        if not isinstance(found, dict):
+            raise ServingError(f"{path}: {name} = {quoted(found)}; expected a table {table}")
+        if keys is not None:
+            _check_keys(path, table, found, keys)
+    for name, value in found.items():
+        if not _ATTRIBUTE.fullmatch(name):
+            raise ServingError(
+                f"{path}: {_ATTRIBUTES_TABLE} has {quoted(name)}; expected the name of an "
+                "attribute in capitals, such as TOXICITY"
+            )
+        if not isinstance(value, str):
+            raise _wrong(
+                path, _ATTRIBUTES_TABLE, name, value, "a model, or model@policy, in quotes"
+            )
 
 
 def _model(path: Path, model: str, value: object) -> ModelChoice:

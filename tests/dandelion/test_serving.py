@@ -8,7 +8,15 @@ import pytest
 
 from dandelion.decision.policy import PolicyChoice
 from dandelion.installation import SERVING_FILE
-from dandelion.serving import ModelChoice, ServingError, choices, read, variants
+from dandelion.serving import (
+    AttributeChoice,
+    ModelChoice,
+    ServingError,
+    choices,
+    perspective_attributes,
+    read,
+    variants,
+)
 
 from ..conftest import ROOT
 
@@ -308,3 +316,65 @@ def test_an_invalid_table_is_refused_in_one_line(artifacts: Path, text: str, mes
     assert str(refused.value).startswith(str(artifacts / SERVING_FILE)) or "dcie" in text
     assert "\n" not in str(refused.value)
     assert len(str(refused.value)) < 1000
+
+
+ATTRIBUTES = """
+[protocols.perspective.attributes]
+TOXICITY = "other@over 18"
+SPAM_2 = "spam"
+"""
+
+
+def test_attributes_are_scored_by_models_and_policies(two_models: Path) -> None:
+    serving(two_models, POLICIES + ATTRIBUTES)
+    assert perspective_attributes(two_models, {}) == {
+        "TOXICITY": AttributeChoice("other", "over 18"),
+        "SPAM_2": AttributeChoice("spam"),
+    }
+    assert list(choices(two_models, {})) == ["other", "spam"]
+
+
+def test_without_a_table_attributes_are_those_whose_models_are_served(artifacts: Path) -> None:
+    assert perspective_attributes(artifacts, {}) == {"SPAM": AttributeChoice("spam")}
+    shutil.copytree(artifacts / "spam", artifacts / "abuse")
+    assert perspective_attributes(artifacts, {"abuse": "dice"}) == {
+        "TOXICITY": AttributeChoice("abuse"),
+        "SPAM": AttributeChoice("spam"),
+    }
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("protocols = 3", r"protocols = 3; expected a table \[protocols\]"),
+        ("[protocols.perspectiv]", r"\[protocols\] has an unknown key 'perspectiv'; did you mean"),
+        ("[protocols]\nperspective = 3", r"perspective = 3; expected a table \[protocols\.persp"),
+        ("[protocols.perspective]\nattribute = 3", "unknown key 'attribute'; did you mean attrib"),
+        ("[protocols.perspective]\nattributes = []", r"attributes = \[\]; expected a table"),
+        ("[protocols.perspective.attributes]\ntoxicity = 'spam'", "has 'toxicity'; expected the n"),
+        ("[protocols.perspective.attributes]\nA = 3", "has A = 3; expected a model, or model@pol"),
+    ],
+)
+def test_an_invalid_table_of_protocols_is_always_refused(
+    artifacts: Path, text: str, message: str
+) -> None:
+    serving(artifacts, f"{text}\n[models]\nspam = 'dice'\n")
+    with pytest.raises(ServingError, match=message):
+        choices(artifacts, {})
+
+
+@pytest.mark.parametrize(
+    ("value", "message"),
+    [
+        ("spamm", "A = 'spamm'; expected a model; did you mean spam"),
+        ("abuse", "A = 'abuse'; expected a model; available: other, spam"),
+        ("other@teen", "A = 'other@teen'; expected a policy of other after the @; did you mean te"),
+        ("spam@teens", "expected a policy of spam after the @; available: none"),
+    ],
+)
+def test_attributes_of_what_does_not_exist_are_refused(
+    two_models: Path, value: str, message: str
+) -> None:
+    serving(two_models, f"{POLICIES}[protocols.perspective.attributes]\nA = '{value}'\n")
+    with pytest.raises(ServingError, match=message):
+        perspective_attributes(two_models, {})
