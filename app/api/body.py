@@ -34,7 +34,7 @@ _KNOWN: Final = re.compile(
     rf"(?P<detail>Number out of range"
     rf"|Expected {_TYPE}(?:, got {_TYPE}| (?:of length )?[<>]=? [0-9.e-]+"
     r"| that's a multiple of [0-9.]+))"
-    r"(?: - at `\$(?P<path>[a-z_.\[\]0-9]*)`)?"
+    r"(?: - at `\$(?P<path>[A-Za-z_.\[\]0-9]*)`)?"
 )
 # What a field takes, where msgspec's types do not say it well.
 _EXPECTED: Final = {"#/explain": f"Expected true, false or a whole number from 1 to {MAX_SPANS}"}
@@ -58,6 +58,9 @@ _TRUNCATED: Final = "Input data was truncated"
 _ESCAPE_BYTES: Final = 6
 
 _UNKNOWN_FIELD: Final = "Object contains unknown field "
+_NESTED: Final = re.compile(r" - at `\$\.[^`]*`\Z")
+# How msgspec writes that a value is in a mapping, whose key it does not repeat.
+_ANY_KEY: Final = "[...]"
 
 
 async def read(  # noqa: PLR0913
@@ -214,7 +217,9 @@ def _reason(decoder: Decoder[T], body: bytes, reason: str) -> str:
 def _field_error(message: str, schema: type[Struct]) -> FieldError:
     """Translate msgspec's message and path."""
     if message.startswith(_UNKNOWN_FIELD):
-        allowed = ", ".join(schema.__struct_fields__)
+        if _NESTED.search(message):
+            return FieldError(pointer="#", detail="Unknown field of an inner object")
+        allowed = ", ".join(schema.__struct_encode_fields__)
         return FieldError(pointer="#", detail=f"Unknown field. Allowed fields: {allowed}")
     if missing := _MISSING.fullmatch(message):
         return FieldError(pointer=f"#/{missing[1]}", detail="This field is required")
@@ -226,7 +231,8 @@ def _field_error(message: str, schema: type[Struct]) -> FieldError:
     known = _KNOWN.fullmatch(message)
     pointer = "#"
     if known is not None:
-        pointer += re.sub(r"[.\[]", "/", (known["path"] or "").replace("]", ""))
+        path = (known["path"] or "").replace(_ANY_KEY, "/*").replace("]", "")
+        pointer += re.sub(r"[.\[]", "/", path)
     return FieldError(pointer=pointer, detail=_EXPECTED.get(pointer) or expected(message))
 
 

@@ -110,6 +110,57 @@ class Inference:
         finally:
             admitted.leave()
 
+    async def respond_to_each(
+        self,
+        scope: Scope,
+        receive: Receive,
+        decode: Callable[[bytes], Sequence[Batch]],
+        encode: Encode[T],
+    ) -> list[T]:
+        """Return what ``encode`` makes of each batch of a request: of several models, one text.
+
+        They are classified one after the other, within one time limit.
+
+        Args:
+            scope: see `respond`.
+            receive: see `respond`.
+            decode: turns the body, in JSON, into batches, at least one; called in the event loop.
+            encode: turns the decisions on a batch into a part of the response, in any thread.
+
+        Raises:
+            Problem: 413, 415, 429, 504, or what ``decode`` raises.
+            ClientDisconnect: the client closed the connection.
+        """
+        admitted = self._admission.enter(receive)
+        try:
+            content = await body.read(
+                receive,
+                scope["first_headers"],
+                self.max_body_bytes,
+                admitted.take_bytes,
+                SMALL_BODY,
+            )
+            admitted.has_body(len(content))
+            batches: list[Batch] = []
+
+            def first() -> Batch:
+                batches.extend(decode(content))
+                if "caller" in scope:
+                    batches[:] = _all_charged(scope["caller"], batches)
+                return batches[0]
+
+            classification = self._classification
+            if len(content) <= SMALL_BODY and STRINGS.are_few(content):
+                found = [await classification.run(first(), encode, admitted)]
+            else:
+                found = [await classification.run_in_turn(first, 1, encode, admitted)]
+            for batch in batches[1:]:
+                admitted.give_back_texts()
+                found.append(await classification.run(batch, encode, admitted))
+            return found
+        finally:
+            admitted.leave()
+
 
 def _charged(caller: Caller, decode: Callable[[bytes], Batch], content: bytes) -> Batch:
     """Decode a body, and charge the caller for its texts.
@@ -120,3 +171,13 @@ def _charged(caller: Caller, decode: Callable[[bytes], Batch], content: bytes) -
     batch = decode(content)
     caller.take(len(batch.texts))
     return batch._replace(caller=caller)
+
+
+def _all_charged(caller: Caller, batches: Sequence[Batch]) -> list[Batch]:
+    """Charge the caller for the texts of all batches.
+
+    Raises:
+        Problem: 429.
+    """
+    caller.take(sum(len(batch.texts) for batch in batches))
+    return [batch._replace(caller=caller) for batch in batches]

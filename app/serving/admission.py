@@ -252,13 +252,18 @@ class Admitted:
             self._admission.bytes.give_back(excess)
 
     async def take_texts(self, amount: int) -> None:
-        """Take the texts of a large batch; called once, after the body was read.
+        """Take the texts of a large batch; called after the body was read, once for each batch.
 
         Raises:
             Problem: 429.
         """
         await self._admission.texts.take(amount)
         self._texts = amount
+
+    def give_back_texts(self) -> None:
+        """Give back the texts of a batch that was classified; another one may follow."""
+        texts, self._texts = self._texts, 0
+        self._admission.texts.give_back(texts)
 
     def leave(self) -> None:
         """Give everything back: the response is ready."""
