@@ -47,6 +47,20 @@ def test_time_of_fasttext() -> None:
     assert [(float(theirs), float(own)) for theirs, own in pairs] == [*zip(*measured, strict=True)]
 
 
+def test_figures_of_moving_from_perspective_api() -> None:
+    page = " ".join((DOCS / "guide" / "perspective.md").read_text(encoding="utf-8").split())
+    decisions = (DOCS / "results" / "decisions-abuse.md").read_text(encoding="utf-8")
+    (found,) = re.findall(
+        r"finds (\S+) % of the abusive texts at a score of (\S+), and flags (\S+) % of the "
+        r"harmless ones; at (\S+) it finds (\S+) % and flags (\S+) %",
+        page,
+    )
+    rows = re.findall(r"^\| (0\.\d+) \| (\S+) % \(\S+\) \| (\S+) % \(", decisions, re.MULTILINE)
+    assert {(found[1], found[0], found[2]), (*found[3:],)} <= set(rows)
+    (comments,) = re.findall(r"On comments on news it finds (\d+ %) at its default", page)
+    assert f"| `abuse`: comments on news | {comments} |" in README
+
+
 def test_figures_of_operating() -> None:
     (two_workers,) = in_benchmarks(r"^\| Dandelion, two workers \| .* \| (.*) \|$")
     megabytes = [round(float(process)) for process in two_workers.split(", ")]

@@ -10,7 +10,7 @@ from ..api.inference import Inference
 from ..api.problems import Render
 from ..serving.registry import Registry
 from ..settings import Settings, SettingsError, entries, source
-from . import open_inference
+from . import open_inference, perspective, perspective_wire
 
 
 class Protocol(NamedTuple):
@@ -32,6 +32,7 @@ PROTOCOLS: Final[Mapping[str, Protocol]] = MappingProxyType(
         "open-inference": Protocol(
             open_inference.PREFIXES, open_inference.wrap, open_inference.render
         ),
+        "perspective": Protocol(perspective.PREFIXES, perspective.wrap, perspective_wire.render),
     }
 )
 """By the names in `Settings.protocols`."""
