@@ -7,6 +7,7 @@ import socket
 import subprocess
 import time
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -61,6 +62,7 @@ def nginx() -> str:
 def prepare(directory: Path, port: int, upstream: int, right: str = "", wrong: str = "") -> None:
     text = replaced(CONFIGURATION, "listen 80;", f"listen 127.0.0.1:{port};")
     text = replaced(text, "server 127.0.0.1:8000;", f"server 127.0.0.1:{upstream};")
+    text = text.replace("/var/log/nginx/", "")
     (directory / "dandelion.conf").write_text(text.replace(right, wrong))
     # Its workers would have another user than root, who may not write to the directory.
     user = "user root;\n" if os.geteuid() == 0 else ""
@@ -79,6 +81,22 @@ def is_open(port: int) -> bool:
         return connection.connect_ex(("127.0.0.1", port)) == 0
 
 
+@contextmanager
+def running(directory: Path, port: int) -> Iterator[None]:
+    """Run nginx with what was prepared; its errors are in ``error.log``."""
+    process = subprocess.Popen([nginx(), "-p", directory, "-c", "nginx.conf", "-e", "error.log"])
+    try:
+        deadline = time.monotonic() + PATIENCE_S
+        while not is_open(port):
+            assert process.poll() is None, (directory / "error.log").read_text()
+            assert time.monotonic() < deadline
+            time.sleep(0.02)
+        yield
+    finally:
+        process.terminate()
+        process.wait(PATIENCE_S)
+
+
 @pytest.fixture(scope="module")
 def proxied(
     start_shared: StartService, tmp_path_factory: pytest.TempPathFactory
@@ -88,16 +106,8 @@ def proxied(
     service.wait_until_ready()
     port = free_port()
     prepare(directory, port, service.port)
-    command = [nginx(), "-p", directory, "-c", "nginx.conf", "-e", "stderr"]
-    process = subprocess.Popen(command)
-    deadline = time.monotonic() + PATIENCE_S
-    while not is_open(port):
-        assert process.poll() is None
-        assert time.monotonic() < deadline
-        time.sleep(0.02)
-    yield Proxied(service, f"http://127.0.0.1:{port}")
-    process.terminate()
-    process.wait(PATIENCE_S)
+    with running(directory, port):
+        yield Proxied(service, f"http://127.0.0.1:{port}")
 
 
 def test_configuration_is_valid(tmp_path: Path) -> None:
@@ -163,6 +173,19 @@ def test_errors_are_those_of_the_service(proxied: Proxied) -> None:
     assert response.status_code == 413
     assert response.headers["Content-Type"] == "application/problem+json"
     assert str(limit) in response.text
+
+
+def test_no_log_has_a_key_of_a_query(tmp_path: Path) -> None:
+    port, nothing_listens = free_port(), 1
+    prepare(tmp_path, port, nothing_listens)
+    path = "/v1alpha1/comments:analyze"
+    with running(tmp_path, port):
+        response = httpx2.post(f"http://127.0.0.1:{port}{path}?key=a-secret", timeout=PATIENCE_S)
+    assert response.status_code == 502
+    logs = {log.name: log.read_text() for log in tmp_path.glob("*.log")}
+    assert f'"POST {path}" 502' in logs["dandelion.log"]
+    assert logs.keys() == {"dandelion.log", "dandelion-error.log", "error.log"}
+    assert "a-secret" not in str(logs)
 
 
 def test_limits_and_times_fit_those_of_the_service() -> None:
