@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from hypothesis import assume, given
+from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from dandelion.decision.threshold import fit_threshold
@@ -59,11 +59,13 @@ def test_thresholds_are_fitted_on_validation() -> None:
     assert_fitted_on_validation(VALIDATION, TEST)
 
 
+@settings(max_examples=25)
 @given(folds(), folds())
 def test_thresholds_of_any_folds_are_fitted_on_validation(validation: Scored, test: Scored) -> None:
     assert_fitted_on_validation(validation, test)
 
 
+@settings(max_examples=25)
 @given(folds(), folds(), folds())
 def test_nothing_that_is_fitted_depends_on_the_test_fold(
     validation: Scored, test: Scored, other: Scored
