@@ -69,6 +69,21 @@ SERVICE_MONITOR: Final = {
                             "path": {"type": "string"},
                             "interval": {"type": "string", "pattern": "^[0-9]+s$"},
                             "scrapeTimeout": {"type": "string", "pattern": "^[0-9]+s$"},
+                            "authorization": {
+                                "type": "object",
+                                "additionalProperties": False,
+                                "properties": {
+                                    "credentials": {
+                                        "type": "object",
+                                        "additionalProperties": False,
+                                        "required": ["name", "key"],
+                                        "properties": {
+                                            "name": {"type": "string"},
+                                            "key": {"type": "string"},
+                                        },
+                                    }
+                                },
+                            },
                         },
                     },
                 },
@@ -126,6 +141,12 @@ def built(copied: Callable[[], Path]) -> dict[str, Manifests]:
     kustomization = everything / "kustomization.yaml"
     text = kustomization.read_text().replace("  - ../../components/artifacts-volume\n", "")
     kustomization.write_text(text.replace("# - ../../components", "- ../../components"))
+    monitor = everything.parent.parent / "components" / "service-monitor" / "service-monitor.yaml"
+    text, replaced = re.subn(
+        r"# (authorization|  credentials|    name|    key):", r"\1:", monitor.read_text()
+    )
+    assert replaced == 4
+    monitor.write_text(text)
     return {
         "base": build(DIRECTORY / "base"),
         "production": build(DIRECTORY / "overlays" / "production"),
@@ -181,6 +202,7 @@ def test_every_manifest_is_valid(manifests: Manifests, version: str) -> None:
         ("base/service.yaml", "targetPort:", "target_port:"),
         ("components/artifacts-volume/kustomization.yaml", "claimName:", "claim:"),
         ("components/artifacts-volume/persistent-volume-claim.yaml", "accessModes:", "modes:"),
+        ("components/keys/kustomization.yaml", "secretName:", "secret_name:"),
         ("components/service-monitor/service-monitor.yaml", "scrapeTimeout:", "timeout:"),
     ],
 )
@@ -196,18 +218,21 @@ def test_a_typo_is_refused(copied: Callable[[], Path], path: str, right: str, wr
     assert not is_valid(build(overlay))
 
 
-def test_overlay_has_three_pods_and_its_own_artifacts(built: dict[str, Manifests]) -> None:
+def test_overlay_has_three_pods_keys_and_its_own_artifacts(built: dict[str, Manifests]) -> None:
     production = built["production"]
     assert production["HorizontalPodAutoscaler"]["spec"]["minReplicas"] == 3
     mounts = {mount["name"]: mount for mount in container(production)["volumeMounts"]}
     volumes = {volume["name"]: volume for volume in pod(production)["volumes"]}
-    assert set(mounts) == set(volumes) == {"artifacts"}
+    assert set(mounts) == set(volumes) == {"keys", "artifacts"}
     assert all(mount["readOnly"] and "subPath" not in mount for mount in mounts.values())
     claim = production["PersistentVolumeClaim"]["metadata"]["name"]
     assert volumes["artifacts"]["persistentVolumeClaim"]["claimName"] == claim
     assert writer()["spec"]["volumes"][0]["persistentVolumeClaim"]["claimName"] == claim
     artifacts = environment(production)["DANDELION_ARTIFACTS"]
     assert Path(artifacts).parent == Path(mounts["artifacts"]["mountPath"])
+    keys = environment(production)["DANDELION_KEYS_FILE"]
+    assert Path(keys).parent == Path(mounts["keys"]["mountPath"])
+    assert "Secret" not in production  # no key is in any file here
     namespaces = {manifest["metadata"].get("namespace") for manifest in production.values()}
     assert namespaces == {None, production["Namespace"]["metadata"]["name"]}
 
@@ -300,6 +325,7 @@ def test_ports_are_that_of_the_image(manifests: Manifests) -> None:
     if "ServiceMonitor" in manifests:
         (endpoint,) = manifests["ServiceMonitor"]["spec"]["endpoints"]
         assert endpoint["port"] == service["name"]
+        assert set(endpoint["authorization"]["credentials"]) == {"name", "key"}
 
 
 def test_selectors_match_the_labels(manifests: Manifests) -> None:
