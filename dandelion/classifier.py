@@ -1,6 +1,6 @@
 """A classifier: a loaded artifact that scores and labels texts."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from os import PathLike, fsdecode
 from pathlib import Path
@@ -15,12 +15,13 @@ from .artifact import Artifact
 from .chunks import check_texts, chunks, is_one_chunk, placed_chunks
 from .decision import policy as policies
 from .decision.calibration import PRIORS, is_prior
-from .decision.notices import Notice
+from .decision.notices import Notice, shifted
 from .decision.operating_points import FittedPoint, InfeasibleError
 from .decision.policy import Basis, Policy, PolicyChoice, PolicyError
 from .decision.prediction import Prediction, predict
 from .decision.rule import Decision, ThresholdError
 from .engines.choice import Engine, EngineChoice, scorer
+from .engines.words import words_of
 from .explanation import DEFAULT_TOP, Explainer, Explanation
 from .installation import ADVICE
 from .manifest import ArtifactError, Manifest
@@ -146,6 +147,14 @@ class Classifier:
             ValueError: another classifier encoded the batch.
         """
         return self._scorer.notices(batch)
+
+    def encoded_words(self, batch: Any) -> tuple[Sequence[int], dict[int, Notice]]:
+        """Return each text's number of words and of known ones, in turn, 2 n; and the `notices`.
+
+        Raises:
+            ValueError: another classifier encoded the batch.
+        """
+        return words_of(self._scorer, batch)
 
     def scores(self, texts: Sequence[str], workers: int = 1) -> NDArray[np.float32]:
         """Score texts: float32[n] in [0, 1], the numbers that are compared with the threshold.
@@ -436,8 +445,3 @@ class Classifier:
                 "The artifact was written by another version of the text path. Train it again: "
                 f"{ADVICE.train}"
             )
-
-
-def shifted(notices: Mapping[int, Notice], start: int) -> dict[int, Notice]:
-    """Return the notices of a chunk by their positions in the batch, where it begins at a text."""
-    return {start + at: notice for at, notice in notices.items()}

@@ -6,9 +6,12 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
+from dandelion import serving
+from dandelion.manifest import load_manifest
 from training.cache import cache_directory
 from training.cli import readable_errors
 from training.destination import ARTIFACTS
+from training.reference import write_reference
 from training.tables import RESULTS
 
 from . import (
@@ -73,6 +76,20 @@ def write_cards(
     with readable_errors():
         for path in cards.write(artifacts, RESULTS):
             _print_written(path)
+
+
+@app.command("reference")
+def write_references(
+    artifacts: Annotated[
+        Path, typer.Option(help="Directory of the artifacts, with serving.toml.")
+    ] = Path("artifacts"),
+) -> None:
+    """Write reference.json of every served artifact, as training does: words of held-out texts."""
+    with readable_errors():
+        for directory in serving.read(artifacts, {}).values():
+            path = write_reference(load_manifest(directory), directory)
+            if path is not None:
+                _print_written(path)
 
 
 @app.command("migration")

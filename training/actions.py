@@ -34,6 +34,7 @@ from .fitting.trainer import Epoch
 from .out_of_fold import FoldFit, carry_out, fit_fold
 from .parallel import run_parallel
 from .quality.metrics import METRICS, Metric, Metrics, evaluate, evaluate_classes
+from .reference import write_reference
 
 _TABLE_WIDTH = 120
 _SHOWN: tuple[Metric, ...] = ("accuracy", "f1", "macro_f1", "mcc", "auroc", "average_precision")
@@ -134,6 +135,7 @@ def _train_and_print(run: Run, output: Path) -> tuple[Manifest, Result]:
                 _console.print(line, soft_wrap=True)
 
         trained = train(run, directory, show)
+    write_reference(trained[0], directory, run.dataset)
     _print_test_metrics([trained], run.dataset)
     _console.print(
         f"Written: {directory} (version {trained[0].version})", markup=False, soft_wrap=True
@@ -221,7 +223,9 @@ def _carry_out(job: _Job) -> tuple[Manifest, Result] | None:
     if isinstance(job, FoldFit):
         fit_fold(job)
         return None
-    return train(*job)
+    trained = train(*job)
+    write_reference(trained[0], job[1], job[0].dataset)
+    return trained
 
 
 def _name_of_job(job: _Job) -> str:

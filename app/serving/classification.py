@@ -1,12 +1,14 @@
 """Running a served model on a request's texts: timed, counted, large batches off the event loop."""
 
 import time
+from array import array
 from collections.abc import Callable, Iterable, Sequence
+from itertools import chain
 from typing import Final, NamedTuple, TypeVar
 
 import numpy as np
 
-from dandelion.classifier import shifted
+from dandelion.decision.notices import shifted
 from dandelion.decision.rule import Decided, Decision
 
 from .admission import Admitted
@@ -56,8 +58,9 @@ class Batch(NamedTuple):
 # classified it if it was small, else in the event loop. It must be quick, and never fails.
 Observer = Callable[[Batch, Decided], None]
 
-# The decisions on a batch, then the seconds of the two stages: what `ModelMetrics.observe` takes.
-_Timed = tuple[Decided, float, float]
+# What `ModelMetrics.observe` takes: the decisions on a batch, the seconds of the two stages, and
+# the numbers of words of each text.
+_Timed = tuple[Decided, float, float, Sequence[int]]
 
 
 class Classification:
@@ -214,6 +217,7 @@ def _decide(
     classifier, policy = batch.served.classifier, batch.decision.policy
     scores = []
     notices = {}
+    words: list[Sequence[int]] = []
     texts = 0
     tokenize_s = infer_s = 0.0
     started = time.perf_counter()
@@ -223,7 +227,9 @@ def _decide(
         encoded = classifier.encode(chunk, is_nfkc=is_nfkc)
         tokenized = time.perf_counter()
         scores.append(classifier.infer(encoded, policy))
-        if found := classifier.encoded_notices(encoded):
+        counts, found = classifier.encoded_words(encoded)
+        words.append(counts)
+        if found:
             notices.update(shifted(found, texts))
         texts += len(chunk)
         inferred = time.perf_counter()
@@ -232,4 +238,5 @@ def _decide(
         started = inferred
     every = scores[0] if len(scores) == 1 else np.concatenate(scores)
     decided = batch.decision.decide(every, notices)
-    return decided, tokenize_s, infer_s
+    counts = words[0] if len(words) == 1 else array("i", chain.from_iterable(words))
+    return decided, tokenize_s, infer_s, counts

@@ -13,9 +13,11 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any, Final, NamedTuple
 
-from dandelion import ArtifactError, Classifier, ServingError, evaluation_file
+from dandelion import ArtifactError, Classifier, ServingError, evaluation_file, reference_file
 from dandelion.engines.choice import EngineChoice
 from dandelion.manifest import Manifest, check_model, load_manifest
+from dandelion.reference import reference_of
+from dandelion.reference_file import ContentCounts
 from dandelion.serving import ModelChoice
 
 from ..errors import model_unavailable, not_ready, unknown_model, unknown_variant
@@ -157,9 +159,24 @@ class Registry:
             loaded[model] = replace(
                 served, variants=tuple(found), shadow=self._shadow(choice, found)
             )
+            self._refer(served.classifier, served.policies, choice.directory)
         self._check_that_one_is_left()
         self._served, self._others = MappingProxyType(loaded), MappingProxyType(others)
         processes.return_freed_memory()
+
+    def _refer(self, classifier: Classifier, policies: Policies, directory: Path) -> None:
+        """Show what is expected of a model's traffic under its default policy."""
+        manifest = classifier.manifest
+        content = _content_of(directory, manifest)
+        configured = policies.configured.get(policies.default_name or "")
+        if configured is not None:
+            is_own = configured.choice.calibration is not None
+            reference = reference_of(configured.basis, configured.policy, content, is_own=is_own)
+        else:
+            basis = classifier.basis() if manifest.decision.is_binary else None
+            reference = reference_of(basis, None, content)
+        positive = manifest.labels[1] if manifest.decision.is_binary else None
+        self._metrics.references.set(manifest.model, reference, positive)
 
     def get(self, model: str, variant: str | None = None) -> Served:
         """Return a served model.
@@ -307,6 +324,18 @@ def _check_labels(choice: ModelChoice, served: Manifest, other: Manifest) -> Non
 
 def _listed(labels: Sequence[str]) -> str:
     return ", ".join(labels[:_LISTED]) + (", …" if len(labels) > _LISTED else "")
+
+
+def _content_of(directory: Path, manifest: Manifest) -> ContentCounts | None:
+    """Read of how many words held-out texts consist; a model is served without it."""
+    try:
+        return reference_file.read(directory, manifest)
+    except (OSError, ValueError) as error:
+        _log.warning(
+            "reference unavailable",
+            extra={"model": manifest.model, "reason": f"{directory}: {error}"},
+        )
+        return None
 
 
 def _evaluation_of(directory: Path, manifest: Manifest) -> Mapping[str, Any] | None:

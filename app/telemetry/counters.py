@@ -149,6 +149,10 @@ class Histogram:
         self._bounds = bounds
         self._sum = cell + len(bounds) + 1
 
+    def place_in(self, row: Row) -> tuple[int, tuple[float, ...], int] | None:
+        """Return first cell, bounds and cell of the sum; None if it is not counted in this row."""
+        return (self._cell, self._bounds, self._sum) if row is self._row else None
+
     def observe(self, value: float) -> None:
         """Observe a value, which is not negative."""
         bucket = self._cell + bisect_left(self._bounds, value)
@@ -174,6 +178,33 @@ class Histogram:
                 if count:
                     row.cells[bucket] += count
             row.cells[self._sum] += added
+
+
+class HistogramGroup:
+    """Histograms that are observed together, at less cost than one after the other.
+
+    Args:
+        row: of this process.
+        histograms: of `SharedCounters`.
+    """
+
+    __slots__ = ("_places", "_row")
+
+    def __init__(self, row: Row, histograms: Sequence[Histogram]) -> None:
+        self._row = row
+        # Where there was no room for a histogram, it is not counted.
+        self._places = [one.place_in(row) for one in histograms]
+
+    def observe(self, *values: float) -> None:
+        """Observe one value for each histogram; none is negative."""
+        row = self._row
+        with row.lock:
+            cells = row.cells
+            for place, value in zip(self._places, values, strict=True):
+                if place is not None:
+                    first, bounds, total = place
+                    cells[first + bisect_left(bounds, value)] += 1
+                    cells[total] += value
 
 
 class _Series(NamedTuple):
@@ -229,6 +260,10 @@ class SharedCounters(Collector):
     def histogram(self, family: Family, *labels: str) -> Histogram:
         """Return a histogram; see `counter`."""
         return Histogram(*self._place(family, labels), family.bounds)
+
+    def group(self, *histograms: Histogram) -> HistogramGroup:
+        """Return histograms as a group."""
+        return HistogramGroup(self._row, histograms)
 
     def open_row(self) -> int:
         """Return a free row for a worker; called by the parent before it forks.

@@ -7,14 +7,17 @@ from typing import Final
 
 from prometheus_client import CollectorRegistry, PlatformCollector
 
+from dandelion.decision import buckets
 from dandelion.decision.rule import VERDICTS, Decided, Decision, Verdict
 from dandelion.manifest import Manifest
 from dandelion.serving import REQUEST
 
 from ..errors import CLIENT_CLOSED
-from . import shadow_metrics
-from .counters import Counter, Family, Gauge, Histogram, Kind, SharedCounters
+from . import content, shadow_metrics
+from .content import Content
+from .counters import Counter, Family, Gauge, Histogram, HistogramGroup, Kind, SharedCounters
 from .processes import Processes
+from .references import References
 from .shared_map import Layout
 
 # The label under which requests to unknown models are counted.
@@ -29,7 +32,6 @@ _SECONDS: Final = (
     *(10e-3, 15e-3, 20e-3, 30e-3, 50e-3, 100e-3, 250e-3, 500e-3, 1.0),
 )
 _TEXTS: Final = tuple(float(2**power) for power in range(13))  # 1 … 4096
-_SCORES: Final = tuple(step / 20 for step in range(1, 21))  # 0.05 … 1
 
 _REQUEST_SECONDS: Final = Family(
     Kind.HISTOGRAM,
@@ -79,7 +81,7 @@ _SCORE: Final = Family(
     "Scores of classified texts: of the positive label, or, with more than two labels, of the "
     "predicted one.",
     ("model",),
-    _SCORES,
+    buckets.SCORES,
 )
 _MODEL_INFO: Final = Family(
     Kind.GAUGE,
@@ -162,6 +164,7 @@ _FAMILIES: Final = (
     _DECISIONS,
     _BATCH_SIZE,
     _SCORE,
+    *content.FAMILIES,
     _MODEL_INFO,
     _AVAILABLE,
     _LOAD_SECONDS,
@@ -253,6 +256,7 @@ class ModelMetrics:
 
     Attributes:
         decision: of the model.
+        of_one: the histograms, from ``tokenize`` on, for one text with words.
         texts: a counter for each of the decision's labels.
         errors: a counter of texts with an error in the place of a result.
         decisions: policy → decision → counter.
@@ -263,27 +267,37 @@ class ModelMetrics:
     infer: Histogram
     batch_size: Histogram
     score: Histogram
+    content: Content
+    of_one: HistogramGroup
     texts: tuple[Counter, ...]
     errors: Counter
     decisions: Mapping[str, Mapping[Verdict, Counter]]
 
-    def observe(self, decided: Decided, tokenize_s: float, infer_s: float) -> None:
+    def observe(
+        self, decided: Decided, tokenize_s: float, infer_s: float, words: Sequence[int]
+    ) -> None:
         """Record one classified batch.
 
         Args:
             decided: the decisions on its texts.
             tokenize_s: seconds from texts to the ids of tokens and grams.
             infer_s: seconds from ids to scores.
+            words: the number of words of each text and of the known ones, in turn.
         """
+        positions, scores = decided.positions, decided.scores
+        if len(positions) == 1 and words[0]:  # the usual case
+            every, known = words
+            self.of_one.observe(tokenize_s, infer_s, 1.0, scores[0], every, 1 - known / every)  # type: ignore[arg-type]
+            self.texts[positions[0]].inc()
+            return
         self.tokenize.observe(tokenize_s)
         self.infer.observe(infer_s)
-        self.batch_size.observe(len(decided.positions))
+        self.batch_size.observe(len(positions))
+        self.content.observe(words)
         # Nearly always all texts have a score; looking for the others has its price.
-        scores = decided.given_scores if decided.notices else decided.scores
+        if decided.notices:
+            scores = decided.given_scores
         self.score.observe_many(scores)  # type: ignore[arg-type]
-        if len(decided.positions) == 1:
-            self.texts[decided.positions[0]].inc()
-            return
         for counter, count in zip(self.texts, self.decision.counts(decided.positions), strict=True):
             if count:
                 counter.inc(count)
@@ -317,6 +331,8 @@ class Metrics:
         self.registry.register(Processes(self._counters.process_ids))
         PlatformCollector(registry=self.registry)
         self.registry.register(self._counters)
+        self.references = References()
+        self.registry.register(self.references)
         self.open_row = self._counters.open_row
         self.write_to = self._counters.write_to
         self.retire = self._counters.retire
@@ -341,11 +357,17 @@ class Metrics:
         self._add_requests(model)
         counters.gauge(_LOAD_SECONDS, model)
         stages = {stage: counters.histogram(_STAGE_SECONDS, model, stage) for stage in _STAGES}
+        content_series = Content.of(model, counters)
+        batch_size, score = (counters.histogram(one, model) for one in (_BATCH_SIZE, _SCORE))
         return ModelMetrics(
             manifest.decision,
             **stages,
-            batch_size=counters.histogram(_BATCH_SIZE, model),
-            score=counters.histogram(_SCORE, model),
+            batch_size=batch_size,
+            score=score,
+            content=content_series,
+            of_one=counters.group(
+                *stages.values(), batch_size, score, content_series.words, content_series.unknown
+            ),
             texts=tuple(
                 counters.counter(_LABELLED_TEXTS, model, label) for label in manifest.labels
             ),

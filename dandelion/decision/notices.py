@@ -5,6 +5,7 @@ that contains a letter and is no link, mention or run of digits, see
 `dandelion.text.tokenizer.is_word`. Of a text that is cut, the words of all windows count.
 """
 
+from collections.abc import Mapping
 from enum import StrEnum
 from typing import Final
 
@@ -40,3 +41,8 @@ def notice(words: int, known: int) -> Notice | None:
     if not words:
         return Notice.NO_CONTENT
     return Notice.LOW_EVIDENCE if known < LOW_SHARE * words else None
+
+
+def shifted(notices: Mapping[int, Notice], start: int) -> dict[int, Notice]:
+    """Return the notices of a chunk by their positions in the batch, where it begins at a text."""
+    return {start + at: notice for at, notice in notices.items()}

@@ -15,26 +15,24 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..decision.calibration import IDENTITY, Calibration
-from ..decision.notices import LOW_SHARE, Notice
+from ..decision.notices import LOW_SHARE, Notice, notice
 from ..text import characters, surface
 from ..text.folding import fold, without_look_alikes
 from ..text.grams import Features
 from ..text.tokenizer import to_nfkc
 from ..text.vocabulary import Vocabulary
 from ..text.windows import MAX_WORD_CHARS, Windows
-from .library import MAX_DIGITS, Model, Table, libraries
+from .layout import Packed as Packed  # noqa: PLC0414 - for `choice`
+from .layout import laid_out, layers
+from .library import MAX_DIGITS, Model, Words, libraries
 from .network import Network
 from .restoring import restore
-
-Packed = tuple[NDArray[np.int8], NDArray[np.float32]]
 
 # A code point's class, as kernel.c reads it: its kind in the three lowest bits, and these flags.
 # ENTERED is in every class, so 0 is a code point that was not met before.
 ENTERED, LETTER, DECIMAL, WORD, BLANK = 8, 16, 32, 64, 128
 CLASSES: Final = np.zeros(0x110000, dtype=np.uint8)
 
-_TILE: Final = 64
-_LANES: Final = 8
 _SMALL_COUNTS: Final = 256
 
 # The network's tables, by the field of `Model` that points to them.
@@ -42,6 +40,8 @@ _TABLES: Final = {"embedding": "embedding", "grams": "gram_weights", "surface": 
 
 # By the numbers that the kernel gives them.
 _NOTICES: Final = {1: Notice.NO_CONTENT, 2: Notice.LOW_EVIDENCE}
+
+_WORDS_BYTES: Final = ctypes.sizeof(Words)
 
 # What a text may need before it is encoded, as in kernel.c.
 FOLD, CUT, UNKNOWN = 1, 2, 4
@@ -127,13 +127,13 @@ class CompiledScorer:
         self._columns = () if is_binary else (len(network.output_bias),)
         calibration = calibration or IDENTITY
         weights = network.weights()
-        arrays = {**_characters(), **_vocabulary(vocabulary), **_surface(), **_layers(network)}
+        arrays = {**_characters(), **_vocabulary(vocabulary), **_surface(), **layers(network)}
         # Kept, because the structure only points to them.
         self._arrays = arrays = {
             name: np.ascontiguousarray(values) for name, values in arrays.items()
         }
         tables = {
-            field: _table(weights[name], packed.get(name), is_single=name == "grams")
+            field: laid_out(weights[name], packed.get(name), is_single=name == "grams")
             for name, field in _TABLES.items()
             if name in weights
         }
@@ -317,15 +317,31 @@ class CompiledScorer:
         Raises:
             ValueError: another scorer encoded the batch.
         """
+        return self.words(batch)[1]
+
+    def words(self, batch: CompiledBatch) -> tuple[Sequence[int], dict[int, Notice]]:
+        """Return the number of words of each text and of its known ones in turn; and `notices`.
+
+        Raises:
+            ValueError: another scorer encoded the batch.
+        """
         self._check(batch)
-        find = (self._brief if batch.is_brief else self._long).dandelion_notices
-        windows = batch.windows
-        counts = None if windows is None else windows.buffer_info()[0]
-        if not find(self._address, batch.address, counts, None):
-            return {}
-        found = array("B", bytes(batch.texts if windows is None else len(windows)))
-        find(self._address, batch.address, counts, found.buffer_info()[0])
-        return {at: _NOTICES[one] for at, one in enumerate(found) if one}
+        library = self._brief if batch.is_brief else self._long
+        texts, windows, counts = batch.texts, batch.windows, None
+        if windows is not None:
+            counts, texts = windows.buffer_info()
+        if texts == 1:  # the usual case; an array has its price
+            both = library.dandelion_words_of_one(batch.address)
+            every, known = both >> 32, both & 0xFFFFFFFF
+            one = notice(every, known)
+            return (every, known), {} if one is None else {0: one}
+        words = array("i", bytes(_WORDS_BYTES * texts))
+        arguments = self._address, batch.address, counts, words.buffer_info()[0]
+        if not library.dandelion_words(*arguments, None):
+            return words, {}
+        found = array("B", bytes(texts))
+        library.dandelion_words(*arguments, found.buffer_info()[0])
+        return words, {at: _NOTICES[one] for at, one in enumerate(found) if one}
 
     def _check(self, batch: CompiledBatch) -> None:
         if not isinstance(batch, CompiledBatch) or batch.scorer is not self:
@@ -402,45 +418,6 @@ def _switches(features: Features | None) -> dict[str, int]:
         "shapes": features.shapes,
         "surface": features.surface,
     }
-
-
-def _layers(network: Network) -> dict[str, NDArray[Any]]:
-    """Lay out the weights of the layers, padded with units that are always 0 to whole tiles."""
-    units = -len(network.hidden1_bias) % _TILE
-    pad = ((0, units), (0, units))
-    return {
-        "hidden1": _tiles(np.pad(network.hidden1_weight, (pad[0], (0, 0)))),
-        "bias1": np.pad(network.hidden1_bias, pad[0]),
-        "hidden2": _tiles(np.pad(network.hidden2_weight, pad)),
-        "bias2": np.pad(network.hidden2_bias, pad[0]),
-        "output": np.pad(network.output_weight, ((0, 0), pad[0])),
-        "output_bias": network.output_bias,
-    }
-
-
-def _table(
-    weights: NDArray[np.float32], packed: Packed | None, *, is_single: bool
-) -> tuple[Table, tuple[NDArray[Any], NDArray[np.float32]]]:
-    """Lay out a table, its rows padded to whole vectors; also return the arrays it points to.
-
-    Packed, it takes a quarter of the room in the processor's cache. A single column is not padded
-    where the kernel reads it as one (``is_single``).
-    """
-    values, scales = (weights, np.zeros(0, np.float32)) if packed is None else packed
-    columns = values.shape[1]
-    stride = 1 if columns == 1 and is_single else columns + -columns % _LANES
-    values = np.ascontiguousarray(np.pad(values, ((0, 0), (0, stride - columns))))
-    if scales.shape[:1] == (1,):  # one per column
-        scales = np.pad(scales, ((0, 0), (0, stride - columns)))
-    scales = np.ascontiguousarray(scales)
-    table = Table(values.ctypes.data, scales.ctypes.data, stride, packed is not None)
-    return table, (values, scales)
-
-
-def _tiles(weight: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Reorder [outputs, inputs] as [outputs / tile, inputs, tile]."""
-    outputs, inputs = weight.shape
-    return weight.reshape(outputs // _TILE, _TILE, inputs).transpose(0, 2, 1)
 
 
 _entering = Lock()

@@ -892,12 +892,23 @@ EXPORT int dandelion_logits(const Model *model, const Batch *batch, const int64_
   return (IS_FAST ? infer_fast : infer)(model, batch, windows, 1, logits);
 }
 
-/* ---- notices --------------------------------------------------------------------------------- */
+/* ---- words and notices ------------------------------------------------------------------------ */
 
-/* Find the texts with a notice, see notices.py; returns their number. windows: see dandelion_infer.
- * notices: NULL, or room for one of each text: 0 for none. */
-EXPORT int64_t dandelion_notices(const Model *model, const Batch *batch, const int64_t *windows,
-                                 uint8_t *notices) {
+/* Return the numbers of words of a batch of one text: of all << 32 | of those in the vocabulary. */
+EXPORT int64_t dandelion_words_of_one(const Batch *batch) {
+  int64_t all = 0, known = 0;
+  for (int64_t row = 0; row < batch->texts; row++) {
+    all += batch->words[row].all;
+    known += batch->words[row].known;
+  }
+  return all << 32 | known;
+}
+
+/* Write the numbers of words of each text, and find the texts with a notice, see notices.py; returns
+ * how many there are. windows: see dandelion_infer. notices: NULL, or room for one of each text: 0
+ * for none. */
+EXPORT int64_t dandelion_words(const Model *model, const Batch *batch, const int64_t *windows,
+                               Words *words, uint8_t *notices) {
   enum { NONE, NO_CONTENT, LOW_EVIDENCE };
   int64_t found = 0;
   for (int64_t row = 0, text = 0; row < batch->texts; text++) {
@@ -908,6 +919,7 @@ EXPORT int64_t dandelion_notices(const Model *model, const Batch *batch, const i
     }
     int is_low = (double)known < model->low_share * (double)all;
     uint8_t notice = !all ? NO_CONTENT : is_low ? LOW_EVIDENCE : NONE;
+    words[text] = (Words){(int32_t)all, (int32_t)known};
     if (notices) notices[text] = notice;
     found += notice != NONE;
   }

@@ -149,8 +149,10 @@ def libraries() -> Libraries:
         library.dandelion_unready.restype = pointer
         library.dandelion_infer.argtypes = [pointer] * 4
         library.dandelion_logits.argtypes = [pointer] * 4
-        library.dandelion_notices.argtypes = [pointer] * 4
-        library.dandelion_notices.restype = number
+        library.dandelion_words_of_one.argtypes = [pointer]
+        library.dandelion_words_of_one.restype = number
+        library.dandelion_words.argtypes = [pointer] * 5
+        library.dandelion_words.restype = number
         library.dandelion_free.argtypes = [pointer]
     return opened
 

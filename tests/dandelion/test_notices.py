@@ -84,18 +84,20 @@ def test_all_windows_of_a_text_count_together(engine: EngineChoice) -> None:
     }
 
 
-def expected_notices(kind: str, texts: list[str]) -> dict[int, Notice]:
+def words_of(kind: str, texts: list[str]) -> list[int]:
     artifact = ARTIFACTS[kind]
     windows = artifact.manifest.text_windows
-    found = {}
-    for at, text in enumerate(texts):
+    found = []
+    for text in texts:
         parts = [clean(text)] if windows is None else windows.cut(clean(text))
         words = [one for part in parts for one in split(part.lower()) if is_word(one)]
-        known = sum(word in artifact.vocabulary.tokens for word in words)
-        of_text = notice(len(words), known)
-        if of_text is not None:
-            found[at] = of_text
+        found += [len(words), sum(word in artifact.vocabulary.tokens for word in words)]
     return found
+
+
+def expected_notices(counts: list[int]) -> dict[int, Notice]:
+    found = {at: notice(*counts[2 * at : 2 * at + 2]) for at in range(len(counts) // 2)}
+    return {at: of_text for at, of_text in found.items() if of_text is not None}
 
 
 PIECES = st.sampled_from(
@@ -119,13 +121,20 @@ TEXTS = st.lists(ANY_TEXT | st.lists(PIECES, max_size=20).map("".join), max_size
 
 @example("windows", ["İ free", "", "ΑΣ " * 9])
 @given(st.sampled_from(sorted(ARTIFACTS)), TEXTS)
-def test_notices_are_those_of_the_words(kind: str, texts: list[str]) -> None:
-    expected = expected_notices(kind, texts)
+def test_words_are_counted_and_notices_follow(kind: str, texts: list[str]) -> None:
+    counts = words_of(kind, texts)
+    expected = expected_notices(counts)
     for engine in ENGINES:
         classifier = CLASSIFIERS[kind, engine]
         assert classifier.notices(texts) == expected
         encoded = classifier.encode(list(map(to_nfkc, texts)), is_nfkc=True)
         assert classifier.encoded_notices(encoded) == expected
+        words, notices = classifier.encoded_words(encoded)
+        assert ([*words], notices) == (counts, expected)
+        for at, text in enumerate(texts):
+            words, notices = classifier.encoded_words(classifier.encode([text]))
+            assert [*words] == counts[2 * at : 2 * at + 2]
+            assert notices == ({0: expected[at]} if at in expected else {})
 
 
 @given(ANY_TEXTS, st.integers(1, 40), st.integers(1, 4))

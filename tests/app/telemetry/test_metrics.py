@@ -142,6 +142,25 @@ def test_requests_and_texts_are_counted(own_client: TestClient) -> None:
     assert CANARY not in own_client.get("/metrics").text
 
 
+@pytest.mark.parametrize("together", [True, False])
+def test_words_are_counted(own_client: TestClient, *, together: bool) -> None:
+    texts = ["see you at lunch", "see you xqzvw", "12 :)"]
+    for batch in [texts] if together else [[text] for text in texts]:
+        own_client.post("/classify/spam", json={"texts": batch}).raise_for_status()
+    samples = scrape(own_client)
+    assert value(samples, "dandelion_no_content_texts_total", model="spam") == 1
+    words = "dandelion_text_words"
+    assert value(samples, f"{words}_sum", model="spam") == 7
+    for bound, count in (("0.0", 1), ("2.0", 1), ("3.0", 2), ("5.0", 3), ("+Inf", 3)):
+        assert value(samples, f"{words}_bucket", model="spam", le=bound) == count
+    unknown = "dandelion_unknown_word_ratio"
+    assert value(samples, f"{unknown}_sum", model="spam") == pytest.approx(1 / 3)
+    for bound, count in (("0.0", 1), ("0.3", 1), ("0.4", 2), ("+Inf", 2)):
+        assert value(samples, f"{unknown}_bucket", model="spam", le=bound) == count
+    assert value(samples, "dandelion_score_count", model="spam") == 2
+    assert value(samples, "dandelion_batch_size_sum", model="spam") == 3
+
+
 def test_many_labels_are_counted_each(made_up_client: TestClient) -> None:
     samples = scrape(made_up_client)
     for label in THREE:
@@ -183,7 +202,7 @@ def test_histograms_are_cumulative_and_agree_with_their_counts(own_client: TestC
         own_client.post("/classify/spam", json={"texts": [HAM, SPAM]})
     samples = scrape(own_client)
     histograms = {name for name, _ in samples if name.endswith("_bucket")}
-    assert len(histograms) == 4
+    assert len(histograms) == 6
     for name in histograms:
         series: dict[frozenset[tuple[str, str]], list[tuple[float, float]]] = {}
         for (found, labels), count in samples.items():
@@ -210,7 +229,7 @@ def test_every_text_of_a_batch_is_counted(texts: list[tuple[float, int]]) -> Non
     metrics = Metrics()
     model = metrics.add_model(MOOD)
     scores, positions = ([*column] for column in zip(*texts, strict=True))
-    model.observe(Decided(positions, scores), tokenize_s=0.25, infer_s=0.5)
+    model.observe(Decided(positions, scores), 0.25, 0.5, [2, 1] * len(positions))
 
     found = {
         (sample.name, frozenset(sample.labels.items())): sample.value
@@ -245,3 +264,31 @@ def test_an_unforeseen_status_is_counted() -> None:
 def test_no_series_has_a_creation_time(own_client: TestClient) -> None:
     for accept in ("text/plain", "application/openmetrics-text"):
         assert "_created" not in own_client.get("/metrics", headers={"Accept": accept}).text
+
+
+def test_the_reference_is_shown_in_the_buckets_of_the_histograms(own_client: TestClient) -> None:
+    samples = scrape(own_client)
+    assert value(samples, "dandelion_reference_info", model="spam", basis="training") == 1
+    for histogram, reference in (
+        ("dandelion_score", "dandelion_reference_score_ratio"),
+        ("dandelion_text_words", "dandelion_reference_text_words_ratio"),
+        ("dandelion_unknown_word_ratio", "dandelion_reference_unknown_word_ratio"),
+    ):
+        bounds = {
+            dict(labels)["le"]
+            for name, labels in samples
+            if name == f"{histogram}_bucket" and ("model", "spam") in labels
+        }
+        rows = [
+            (dict(labels), share)
+            for (name, labels), share in samples.items()
+            if name == reference and ("model", "spam") in labels
+        ]
+        assert {labels["le"] for labels, _ in rows} == bounds
+        assert {labels["above"] for labels, _ in rows} == {"-Inf", *bounds} - {"+Inf"}
+        shares = [share for _, share in sorted((float(one["le"]), share) for one, share in rows)]
+        assert shares == sorted(shares)
+        assert shares[-1] == 1
+    share = value(samples, "dandelion_reference_positive_ratio", model="spam", label="spam")
+    assert 0 < share < 1
+    assert 0 <= value(samples, "dandelion_reference_no_content_ratio", model="spam") < 0.1

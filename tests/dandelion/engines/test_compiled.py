@@ -423,8 +423,9 @@ def test_a_batch_of_another_classifier_is_refused(engine: EngineChoice) -> None:
         second.infer(first.encode(["free"]))
     with pytest.raises(ValueError, match="encoded by another classifier"):
         second.encoded_logits(first.encode(["free"]))
-    with pytest.raises(ValueError, match="encoded by another classifier"):
-        second.encoded_notices(first.encode(["free"]))
+    for function in (second.encoded_notices, second.encoded_words):
+        with pytest.raises(ValueError, match="encoded by another classifier"):
+            function(first.encode(["free"]))
 
 
 class Longer(str):
