@@ -34,9 +34,10 @@ from .serving.memory import Trimmer
 from .serving.phase import SharedPhase
 from .serving.pool import Pool
 from .serving.rates import SharedRates
+from .serving.record import DecisionRecord
 from .serving.registry import Registry
 from .serving.turn import Turn
-from .settings import Settings, SettingsError, entries, source
+from .settings import Settings, SettingsError, entries, secret_bytes, source
 from .telemetry.metrics import Metrics
 
 _log = logging.getLogger("dandelion")
@@ -68,8 +69,8 @@ def create_app(
         ServingError: ``serving.toml`` is missing or wrong, or a chosen variant does not exist.
         ArtifactError: an artifact cannot be used; with ``skip_damaged``, none can.
         KernelError: the compiled engine is required, but was not built.
-        SettingsError: the prefix of the paths is itself a path of the service, or the API keys are
-            not in their format.
+        SettingsError: the prefix of the paths is itself a path of the service, the API keys are not
+            in their format, or the file of the decision record cannot be opened.
     """
     metrics = metrics or Metrics()
     registry = Registry(
@@ -101,11 +102,12 @@ def assemble(
         rates: limits that the processes of the service share; by default those of this one alone.
 
     Raises:
-        SettingsError: the prefix of the paths is itself a path of the service, or the API keys are
-            not in their format.
+        SettingsError: the prefix of the paths is itself a path of the service, the API keys are not
+            in their format, or the file of the decision record cannot be opened.
     """
     keys = Keys(load_keys(settings), metrics, rates or SharedRates(), settings.max_texts)
     turn = Turn()
+    record = _create_record(settings, metrics)
     classification = Classification(
         TextLimits(settings.max_text_chars, settings.max_request_chars),
         Pool(metrics.load, settings.request_timeout_ms, turn),
@@ -122,6 +124,8 @@ def assemble(
             _log.info("ready", extra=facts)
             yield
         classification.close()
+        if record is not None:
+            record.close()
 
     schema = limited_request(settings.max_texts, settings.max_text_chars)
     app = _create_framework(settings, registry, metrics, phase or SharedPhase(), lifespan)
@@ -133,6 +137,7 @@ def assemble(
         _create_admission(settings, metrics, turn),
         max_body_bytes=settings.max_body_bytes,
         max_texts=settings.max_texts,
+        record=record,
     )
     endpoint: ASGIApp = classify.ClassifyEndpoint(
         ResourceMiddleware(app, settings.root_path),
@@ -146,16 +151,17 @@ def assemble(
         endpoint = AccessMiddleware(endpoint, keys, metrics)
     if settings.root_path:
         endpoint = PrefixMiddleware(endpoint, settings.root_path)
-    record = partial(
+        renders |= {f"{settings.root_path}{prefix}": one for prefix, one in renders.items()}
+    wrapped = partial(
         RequestMiddleware,
         registry=registry,
         metrics=metrics,
-        access_log=settings.access_log,
+        access_log_share=settings.access_log_share if settings.access_log else 0,
         renders=renders,
     )
     if origins := entries(settings.cors_origins):
-        return record(endpoint, wrap=partial(_allow_origins, origins))
-    return record(endpoint)
+        return wrapped(endpoint, wrap=partial(_allow_origins, origins))
+    return wrapped(endpoint)
 
 
 def _create_admission(settings: Settings, metrics: Metrics, turn: Turn) -> Admission:
@@ -169,6 +175,29 @@ def _create_admission(settings: Settings, metrics: Metrics, turn: Turn) -> Admis
         turn=turn,
         on_idle=Trimmer().schedule,
     )
+
+
+def _create_record(settings: Settings, metrics: Metrics) -> DecisionRecord | None:
+    """Open the decision record, if there is to be one.
+
+    Raises:
+        SettingsError: its file cannot be opened.
+    """
+    if settings.record_file is None:
+        return None
+    name = source("record_file")
+    if sys.platform == "win32":
+        raise SettingsError(f"{name}: decisions cannot be recorded on this system")
+    from .telemetry.record_file import RecordFile  # noqa: PLC0415 - POSIX only
+
+    path = settings.record_file
+    file = RecordFile(path, metrics.record, settings.record_max_bytes, settings.record_files)
+    try:
+        file.check()
+    except OSError as error:
+        raise SettingsError(f"{name}: {path}: {error.strerror}") from error
+    secret = settings.record_hmac_key
+    return DecisionRecord(file, None if secret is None else secret_bytes(secret))
 
 
 def _create_framework(
@@ -228,5 +257,5 @@ def _allow_origins(origins: Sequence[str], app: ASGIApp) -> ASGIApp:
         allow_origins=origins,
         allow_methods=["GET", "HEAD", "POST"],
         allow_headers=["Authorization", "Content-Type", "X-API-Key", "X-Request-ID"],
-        expose_headers=["Retry-After", "X-Request-ID"],
+        expose_headers=["Retry-After", "X-Decision-ID", "X-Request-ID"],
     )

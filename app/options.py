@@ -5,9 +5,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Final, get_args
 
-from pydantic import SecretStr
-
-from .settings import Settings, bounds, option, variable
+from .settings import Settings, bounds, is_secret, option, variable
 
 _METAVARS: Final[dict[Any, str]] = {
     int: "INTEGER",
@@ -37,7 +35,7 @@ def parse(arguments: Sequence[str] | None, program: str) -> dict[str, Any]:
         argument_default=argparse.SUPPRESS,
     )
     for name, field in Settings.model_fields.items():
-        if field.annotation is SecretStr:
+        if is_secret(name):
             continue  # other users of the machine see command lines
         default = field.get_default(call_default_factory=True)
         text = f"{field.description}"

@@ -8,7 +8,7 @@ import re
 import sys
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any, Final, Literal
+from typing import Any, Final, Literal, get_args
 
 from pydantic import Field, SecretStr, ValidationError, ValidationInfo, field_validator
 from pydantic_settings import (
@@ -29,12 +29,15 @@ _NESTED = "__"
 
 # Every number has an upper bound that everything which computes with it can represent.
 _MAX_COUNT: Final = 2**31 - 1  # of bytes, too
+_MAX_BYTES: Final = 2**50  # of a file
 _MAX_CONNECTIONS: Final = 1_000_000
 _MAX_THREADS: Final = 1024
 _DAY_S: Final = 86_400
 _DAY_MS: Final = 1000 * _DAY_S
 _MIN_TIMEOUT_S: Final = 0.01  # connections are checked several times in it
 _MAX_PROBLEM_CHARS: Final = 500
+# Of the key of an HMAC: shorter ones are weaker than the hash (RFC 2104, section 3).
+_MIN_SECRET_BYTES: Final = 32
 
 _NUMBER: Final = re.compile(r"[0-9]+(?:\.[0-9]*)?(?:[eE][+-]?[0-9]+)?")
 
@@ -174,7 +177,21 @@ class Settings(BaseSettings):
     log_level: Literal["debug", "info", "warning", "error"] = "info"
     """Lowest level that is logged: `debug`, `info`, `warning` or `error`, in any case."""
     access_log: bool = False
-    """Whether every request to a model is logged, not only those that fail with 5xx."""
+    """Whether requests to a model are logged, not only those that fail with 5xx."""
+    access_log_share: float = Field(1, ge=0, le=1, allow_inf_nan=False)
+    """Share of the requests that the access log has, drawn at random; those that fail with 5xx are
+    always logged."""
+
+    record_file: Path | None = None
+    """File of the decision record, as JSON Lines: a line for each text, without the text; by
+    default decisions are not recorded."""
+    record_max_bytes: int = Field(0, ge=0, le=_MAX_BYTES)
+    """Size of the decision record at which it is rotated; 0 for never."""
+    record_files: int = Field(9, ge=1, le=1000)
+    """Rotated files of the decision record that are kept; the oldest is deleted."""
+    record_hmac_key: SecretStr | None = None
+    """Secret of at least 32 bytes with which the decision record has an HMAC of each text. From the
+    environment alone, as options can be read by others."""
 
     @classmethod
     def settings_customise_sources(
@@ -237,6 +254,13 @@ class Settings(BaseSettings):
                 f"{value!r} is not a prefix of paths; expected one such as /dandelion, with a "
                 "leading slash and without a trailing one"
             )
+        return value
+
+    @field_validator("record_hmac_key")
+    @classmethod
+    def _check_hmac_key(cls, value: SecretStr | None) -> SecretStr | None:
+        if value is not None and len(secret_bytes(value)) < _MIN_SECRET_BYTES:
+            raise ValueError(f"expected at least {_MIN_SECRET_BYTES} bytes")
         return value
 
 
@@ -340,6 +364,22 @@ def option(field: str) -> str:
         '--max-texts'
     """
     return f"--{field.replace('_', '-')}"
+
+
+def secret_bytes(secret: SecretStr) -> bytes:
+    """Return a secret as it stands in the environment."""
+    return secret.get_secret_value().encode("utf-8", "surrogateescape")
+
+
+def is_secret(field: str) -> bool:
+    """Return whether a field is a secret, which has no option: others could read it.
+
+    Example:
+        >>> is_secret("record_hmac_key"), is_secret("record_file")
+        (True, False)
+    """
+    annotation = Settings.model_fields[field].annotation
+    return SecretStr in (annotation, *get_args(annotation))
 
 
 def source(field: str) -> str:

@@ -3,6 +3,7 @@
 from typing import Final
 
 REQUEST_ID: Final = b"x-request-id"
+DECISION_ID: Final = b"x-decision-id"
 
 # No type is guessed, nothing is framed, no address is passed on.
 SECURITY: Final = (

@@ -9,6 +9,8 @@ from starlette.types import Receive, Scope
 from ..serving.admission import SMALL_BODY, Admission
 from ..serving.callers import Caller
 from ..serving.classification import INLINE_TEXTS, Batch, Classification, Encode
+from ..serving.measured import Measured
+from ..serving.record import DecisionRecord
 from . import body
 
 T = TypeVar("T")
@@ -44,6 +46,10 @@ class Inference:
         admission: bounds what is read and classified at a time.
         max_body_bytes: the size of a body at most.
         max_texts: the number of texts at most.
+        record: keeps what was decided; None for nothing.
+
+    Attributes:
+        is_recording: whether there is a record.
     """
 
     def __init__(
@@ -53,11 +59,14 @@ class Inference:
         *,
         max_body_bytes: int,
         max_texts: int,
+        record: DecisionRecord | None = None,
     ) -> None:
         self._classification = classification
         self._admission = admission
         self.max_body_bytes = max_body_bytes
         self.max_texts = max_texts
+        self._record = record
+        self.is_recording = record is not None
 
     async def respond(  # noqa: PLR0913
         self,
@@ -73,7 +82,9 @@ class Inference:
         """Return the body of a response. A large body is decoded only when it is its turn.
 
         Args:
-            scope: ASGI's; its ``caller``, if there is one, is charged for the texts.
+            scope: ASGI's; its ``caller``, if there is one, is charged for the texts, and its
+                ``measured`` is given what is measured. With a decision record it gets a
+                ``decision_id`` before ``encode`` is called, unless nothing was recorded.
             receive: ASGI's.
             decode: turns the body into a batch; called in the event loop.
             encode: turns the decisions on the batch into a response, in any thread.
@@ -98,6 +109,11 @@ class Inference:
             admitted.has_body(len(content))
             if "caller" in scope:
                 decode = partial(_charged, scope["caller"], decode)
+            if "measured" in scope:
+                scope["measured"].has_body()
+                decode = partial(_measured, scope["measured"], decode)
+            if self._record is not None:
+                decode, encode = self._record.attach(scope, decode, encode)
             classification = self._classification
             if len(content) <= SMALL_BODY and texts.are_few(content):
                 return await classification.run(decode(content), encode, admitted)
@@ -181,3 +197,14 @@ def _all_charged(caller: Caller, batches: Sequence[Batch]) -> list[Batch]:
     """
     caller.take(sum(len(batch.texts) for batch in batches))
     return [batch._replace(caller=caller) for batch in batches]
+
+
+def _measured(measured: Measured, decode: Callable[[bytes], Batch], content: bytes) -> Batch:
+    """Decode a body, and measure its texts.
+
+    Raises:
+        Problem: what ``decode`` raises.
+    """
+    batch = decode(content)
+    measured.has_texts(batch.texts, batch.served.manifest.variant)
+    return batch._replace(measured=measured)

@@ -9,16 +9,18 @@ from collections.abc import Callable, Mapping
 from http import HTTPStatus
 from ipaddress import ip_address
 from types import MappingProxyType
+from typing import Any
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from .. import errors
 from ..errors import Problem
+from ..serving.measured import Measured
 from ..serving.registry import Registry
 from ..telemetry import logs
 from ..telemetry.metrics import UNKNOWN, Metrics
 from . import problems
-from .headers import REQUEST_ID, SECURITY
+from .headers import DECISION_ID, REQUEST_ID, SECURITY
 
 _log = logging.getLogger("dandelion.requests")
 
@@ -44,7 +46,8 @@ class RequestMiddleware:
         app: handles the requests.
         registry: has the names under which requests are counted.
         metrics: counts the requests.
-        access_log: whether every request to a model is logged, not only those that fail.
+        access_log_share: share of the requests to models that are logged, in [0, 1]; those that
+            fail always are.
         wrap: wraps everything that responds, ``app`` and the last handler.
         renders: prefix of paths → how another protocol writes its errors.
     """
@@ -55,7 +58,7 @@ class RequestMiddleware:
         *,
         registry: Registry,
         metrics: Metrics,
-        access_log: bool,
+        access_log_share: float,
         wrap: Callable[[ASGIApp], ASGIApp] = _unchanged,
         renders: Mapping[str, problems.Render] = MappingProxyType({}),
     ) -> None:
@@ -63,7 +66,7 @@ class RequestMiddleware:
         self._wrap = wrap
         self._names = frozenset(registry.series)
         self._metrics = metrics
-        self._access_log = access_log
+        self._access_log_share = access_log_share
         self._renders = tuple(renders.items())
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -80,6 +83,9 @@ class RequestMiddleware:
         for prefix, render in self._renders:
             if scope["path"].startswith(prefix):
                 scope["render_problem"] = render
+        share = self._access_log_share
+        if share and random.random() < share:  # noqa: S311 - a sample, no secret
+            scope["measured"] = Measured()
         exchange = _Exchange(self, scope, receive, send, request_id)
         try:
             await self._app(scope, exchange.receive, exchange.send)
@@ -120,18 +126,35 @@ class RequestMiddleware:
         """Record a request's duration, and log it."""
         seconds = time.perf_counter() - started
         self._metrics.observe_duration(model, seconds)
-        if self._access_log or status >= HTTPStatus.INTERNAL_SERVER_ERROR:
-            _log.info(
-                "request",
-                extra={
-                    "method": scope["method"],
-                    "model": model,
-                    "status": status,
-                    "duration_ms": round(seconds * 1e3, 3),
-                    "request_id": scope["request_id"],
-                    "client": _address(scope),
-                },
-            )
+        is_logged = self._access_log_share and "measured" in scope
+        if is_logged or status >= HTTPStatus.INTERNAL_SERVER_ERROR:
+            _log.info("request", extra=_facts(scope, model, status, started, seconds))
+
+
+def _facts(scope: Scope, model: str, status: int, started: float, seconds: float) -> dict[str, Any]:
+    """Return what the log line of a request has; what is not known is left out."""
+    facts: dict[str, Any] = {"method": scope["method"], "model": model, "status": status}
+    measured: Measured | None = scope.get("measured")
+    if measured is not None:
+        if measured.variant:
+            facts |= {"variant": measured.variant, "texts": measured.texts, "chars": measured.chars}
+        if measured.positives is not None:
+            facts["positives"] = measured.positives
+        if measured.read_at is not None:
+            facts["read_ms"] = _ms(measured.read_at - started)
+        if measured.has_result:
+            facts["tokenize_ms"] = _ms(measured.tokenize_s)
+            facts["infer_ms"] = _ms(measured.infer_s)
+    facts["duration_ms"] = _ms(seconds)
+    if "caller" in scope:
+        facts["key"] = scope["caller"].name
+    if "decision_id" in scope:
+        facts["decision_id"] = scope["decision_id"]
+    return facts | {"request_id": scope["request_id"], "client": _address(scope)}
+
+
+def _ms(seconds: float) -> float:
+    return round(seconds * 1e3, 3)
 
 
 def _address(scope: Scope) -> str:
@@ -195,6 +218,9 @@ class _Exchange:
                 *SECURITY,
                 (REQUEST_ID, self._request_id),
             ]
+            # An error may come after decisions were recorded, if there is no time for a response.
+            if "decision_id" in self._scope and self.status == HTTPStatus.OK:
+                message["headers"].append((DECISION_ID, self._scope["decision_id"].encode()))
         if message["type"] != "http.response.body" or message.get("more_body", False):
             await self._send(message)
             return

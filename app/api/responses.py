@@ -5,6 +5,7 @@ from typing import Annotated, Any, Final, Literal
 
 import msgspec
 from msgspec import UNSET, Meta, Struct, UnsetType, structs
+from starlette.types import Scope
 
 from dandelion.decision.policy import Policy
 from dandelion.decision.rule import Decided, Decision, Verdict
@@ -36,6 +37,13 @@ _LowEvidence = Annotated[
 ]
 _Explanation = Annotated[
     Explanation | UnsetType, Meta(description="Only if the request asks for it.")
+]
+_DecisionId = Annotated[
+    str | UnsetType,
+    Meta(
+        description="Only where decisions are recorded, and these were. The line of a text has "
+        "this id, a dot and the text's position, from 0; also in the header X-Decision-ID."
+    ),
 ]
 _Version = Annotated[str, Meta(description="Of the artifact: the start of its content hash.")]
 
@@ -87,20 +95,22 @@ class ClassifyResponse(Struct, frozen=True, kw_only=True):
         float | UnsetType,
         Meta(description="That scores were corrected to; absent where they were not."),
     ] = UNSET
+    decision_id: _DecisionId = UNSET
     results: list[Result]
 
 
-class MulticlassResponse(Struct, frozen=True):
+class MulticlassResponse(Struct, frozen=True, kw_only=True):
     """The decisions on a batch by a model with more than two labels, in the order of its texts."""
 
     model: str
     variant: str
     version: _Version
     threshold: Annotated[None, Meta(description="Always null: there is no threshold.")]
+    decision_id: _DecisionId = UNSET
     results: list[MulticlassResult]
 
 
-class ReportedResponse(Struct, frozen=True):
+class ReportedResponse(Struct, frozen=True, kw_only=True):
     """The response to a request that reports errors, if a text has one.
 
     For OpenAPI alone: it is the other response of the model, with these results.
@@ -112,6 +122,7 @@ class ReportedResponse(Struct, frozen=True):
     threshold: Annotated[
         float | None, Meta(description="Null for models with more than two labels.")
     ]
+    decision_id: _DecisionId = UNSET
     results: Annotated[
         list[Any],
         Meta(
@@ -128,7 +139,11 @@ class ReportedResponse(Struct, frozen=True):
 
 
 def encode(
-    manifest: Manifest, decision: Decision, decided: Decided, extras: Extras | None = None
+    manifest: Manifest,
+    decision: Decision,
+    decided: Decided,
+    extras: Extras | None = None,
+    decision_id: str | UnsetType = UNSET,
 ) -> bytes:
     """Encode the response to a request.
 
@@ -139,6 +154,7 @@ def encode(
         decision: the rule that was applied, with the request's threshold if it has one.
         decided: its result.
         extras: what the request gets in addition; None for nothing.
+        decision_id: in the decision record.
 
     Returns:
         A `ClassifyResponse` or a `MulticlassResponse` as JSON.
@@ -148,11 +164,12 @@ def encode(
     if threshold is None:
         return _encode(
             MulticlassResponse(
-                manifest.model,
-                manifest.variant,
-                manifest.version,
-                None,
-                _complete(_multiclass_results(names, decision, decided), extras),
+                model=manifest.model,
+                variant=manifest.variant,
+                version=manifest.version,
+                threshold=None,
+                decision_id=decision_id,
+                results=_complete(_multiclass_results(names, decision, decided), extras),
             )
         )
     policy = decision.policy
@@ -165,9 +182,21 @@ def encode(
         variant=manifest.variant,
         version=manifest.version,
         threshold=threshold,
+        decision_id=decision_id,
         results=results,
     )
     return _encode(response if policy is None else structs.replace(response, **_under(policy)))
+
+
+def encode_recorded(
+    scope: Scope,
+    manifest: Manifest,
+    decision: Decision,
+    decided: Decided,
+    extras: Extras | None = None,
+) -> bytes:
+    """Encode the response to a request, see `encode`, with the ``decision_id`` of its scope."""
+    return encode(manifest, decision, decided, extras, scope.get("decision_id", UNSET))
 
 
 def _complete(results: list[Any], extras: Extras | None) -> list[Any]:
@@ -222,6 +251,7 @@ EXAMPLES: Final[dict[str, dict[str, Any]]] = {
             "policy": "teens",
             "operating_point": "fpr<=0.005",
             "prior": 0.01,
+            "decision_id": "9b2f7c1e4d8a4f03b6c5e2a1d7f08394",
             "results": [
                 {"label": "spam", "score": 0.75, "decision": "positive"},
                 {"label": "ham", "score": 0.125, "decision": "review", "low_evidence": True},

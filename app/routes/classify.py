@@ -118,7 +118,9 @@ class ClassifyEndpoint:
             scope,
             receive,
             partial(self._decode, served),
-            responses.encode,
+            partial(responses.encode_recorded, scope)
+            if self._inference.is_recording
+            else responses.encode,
             costly=_COSTLY,
         )
 

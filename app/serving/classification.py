@@ -15,6 +15,7 @@ from .admission import Admitted
 from .callers import Caller
 from .extras import Extras
 from .limits import TextLimits
+from .measured import Measured
 from .policies import Fit
 from .pool import Check, Pool, Work
 from .registry import Served
@@ -44,6 +45,7 @@ class Batch(NamedTuple):
         fit: returns the decision, if it must be fitted first, which may take a second.
         extras: what else is wanted; None for nothing.
         caller: whose request it is, where keys are configured.
+        measured: is given what was measured, if somebody asks for it.
     """
 
     served: Served
@@ -52,6 +54,7 @@ class Batch(NamedTuple):
     fit: Fit | None = None
     extras: Extras | None = None
     caller: Caller | None = None
+    measured: Measured | None = None
 
 
 # Is given every batch that was classified, and the decisions on its texts: in the thread that
@@ -176,6 +179,8 @@ class Classification:
             metrics.count_decisions(batch.decision.policy.name, verdicts)
         if batch.extras is not None and batch.extras.errors:
             metrics.errors.inc(len(batch.extras.errors))
+        if batch.measured is not None:
+            batch.measured.has_decisions(batch.decision, *timed[:3])
         if self._observers:
             for observe in self._observers:
                 observe(batch, timed[0])

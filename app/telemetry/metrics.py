@@ -17,6 +17,8 @@ from . import content, shadow_metrics
 from .content import Content
 from .counters import Counter, Family, Gauge, Histogram, HistogramGroup, Kind, SharedCounters
 from .processes import Processes
+from .record_metrics import FAMILIES as RECORD_FAMILIES
+from .record_metrics import RecordMetrics
 from .references import References
 from .shared_map import Layout
 
@@ -178,6 +180,7 @@ _FAMILIES: Final = (
     *shadow_metrics.FAMILIES,
     _DENIED,
     _KEY_TEXTS,
+    *RECORD_FAMILIES,
 )
 
 
@@ -343,6 +346,7 @@ class Metrics:
         }
         self._denials = {reason: self._counters.counter(_DENIED, reason) for reason in Denial}
         self.load = Load(self._counters)
+        self.record = RecordMetrics(self._counters)
         self._add_requests(UNKNOWN)
 
     def add_model(self, manifest: Manifest, policies: Iterable[str] = ()) -> ModelMetrics:

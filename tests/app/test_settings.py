@@ -1,6 +1,7 @@
 """Settings from the environment."""
 
 import math
+import os
 from pathlib import Path
 
 import pytest
@@ -317,3 +318,23 @@ def test_an_invalid_list_or_prefix_is_refused_in_one_line(
     ) as caught:
         settings.load()
     assert "Value error" not in str(caught.value)
+
+
+def test_a_secret_is_long_and_shown_nowhere(monkeypatch: pytest.MonkeyPatch) -> None:
+    secret = "s3cret-" * 5
+    monkeypatch.setenv("DANDELION_RECORD_HMAC_KEY", secret)
+    found = settings.load()
+    assert found.record_hmac_key is not None
+    assert settings.secret_bytes(found.record_hmac_key) == secret.encode()
+    assert "s3cret" not in repr(found) + str(found) + found.model_dump_json()
+    monkeypatch.setenv("DANDELION_RECORD_HMAC_KEY", secret[:31])
+    with pytest.raises(SettingsError, match="RECORD_HMAC_KEY: expected at least 32") as caught:
+        settings.load()
+    assert "s3cret" not in str(caught.value)
+
+
+def test_a_secret_may_be_any_bytes(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("DANDELION_RECORD_HMAC_KEY", os.fsdecode(b"\xff" * 32))
+    found = settings.load().record_hmac_key
+    assert found is not None
+    assert settings.secret_bytes(found) == b"\xff" * 32

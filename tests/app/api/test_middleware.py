@@ -1,8 +1,10 @@
 """Request ids, durations, log lines, and the last exception handler."""
 
 import logging
+import random
 import time
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -79,8 +81,62 @@ def test_access_log_has_everything_but_the_text(
     ]
     assert lines[0]["request_id"] == "r-1"
     assert lines[0]["duration_ms"] > 0
+    assert lines[0]["variant"] == "squared_hinge-wide"
+    assert (lines[0]["texts"], lines[0]["chars"], lines[0]["positives"]) == (1, len(CANARY), 0)
+    assert lines[0]["tokenize_ms"] > 0
+    assert lines[0]["infer_ms"] > 0
+    assert 0 <= lines[0]["read_ms"] < lines[0]["duration_ms"]
+    assert not {"key", "decision_id"} & set(lines[0])
+    assert not {"texts", "variant", "tokenize_ms"} & {*lines[1], *lines[2], *lines[3]}
     ours = [record for record in caplog.records if record.name.startswith(("dandelion", "uvicorn"))]
     assert CANARY not in str([vars(record) for record in ours])
+
+
+@pytest.mark.parametrize("texts", [["ﷺ" * 20, "free prize", "x", 7], ["free prize"] * 300])
+def test_counts_of_texts_are_of_what_was_sent(
+    made_up: Path, caplog: pytest.LogCaptureFixture, texts: list[Any]
+) -> None:
+    request = {"texts": texts, "on_error": "report"}
+    logged = Settings(artifacts=made_up, access_log=True)
+    with connect(logged) as client, caplog.at_level(logging.INFO):
+        results = client.post("/classify/spam", json=request).json()["results"]
+        client.post("/classify/mood", json=request)
+    spam, mood = request_lines(caplog)
+    strings = [text for text in texts if isinstance(text, str)]
+    positives = sum(result.get("label") == "spam" for result in results)
+    assert positives > 0
+    assert (spam["texts"], spam["chars"]) == (len(strings), sum(map(len, strings)))
+    assert spam["positives"] == positives
+    assert "positives" not in mood
+
+
+def test_a_share_of_the_requests_is_logged(made_up: Path, caplog: pytest.LogCaptureFixture) -> None:
+    few = Settings(artifacts=made_up, access_log=True, access_log_share=0.2)
+    random.seed(7)
+    with connect(few) as client, caplog.at_level(logging.INFO):
+        for _ in range(200):
+            post(client, b'{"texts": ["a"]}')
+    assert 20 <= len(request_lines(caplog)) <= 60  # 4 standard deviations are 23
+
+
+@pytest.mark.parametrize("share", [0, 1e-9])
+def test_what_fails_is_logged_whatever_the_share(
+    made_up: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+    share: float,
+) -> None:
+    def defect(*_: object) -> None:
+        raise RuntimeError
+
+    few = Settings(artifacts=made_up, access_log=True, access_log_share=share)
+    with connect(few) as client, caplog.at_level(logging.INFO):
+        post(client, b'{"texts": ["a"]}')
+        assert not request_lines(caplog)
+        monkeypatch.setattr(Classifier, "infer", defect)
+        post(client, b'{"texts": ["a"]}')
+    statuses = [line["status"] for line in request_lines(caplog) if line["message"] == "request"]
+    assert statuses == [500]
 
 
 def test_requests_are_not_logged_by_default(

@@ -92,8 +92,8 @@ def test_both_shapes_of_a_response_are_described(
     assert schemas["MulticlassResponse"]["properties"]["threshold"]["type"] == "null"
     always = {"model", "variant", "version", "threshold", "results"}
     for name, fields, more in (
-        ("ClassifyResponse", always, {"policy", "operating_point", "prior"}),
-        ("MulticlassResponse", always, set()),
+        ("ClassifyResponse", always, {"policy", "operating_point", "prior", "decision_id"}),
+        ("MulticlassResponse", always, {"decision_id"}),
         ("Result", {"label", "score"}, {"decision", "reason", "low_evidence", "explanation"}),
         (
             "MulticlassResult",
