@@ -36,6 +36,7 @@ from .serving.pool import Pool
 from .serving.rates import SharedRates
 from .serving.record import DecisionRecord
 from .serving.registry import Registry
+from .serving.shadow import ShadowScoring
 from .serving.turn import Turn
 from .settings import Settings, SettingsError, entries, secret_bytes, source
 from .telemetry.metrics import Metrics
@@ -108,10 +109,15 @@ def assemble(
     keys = Keys(load_keys(settings), metrics, rates or SharedRates(), settings.max_texts)
     turn = Turn()
     record = _create_record(settings, metrics)
+
+    admission = _create_admission(settings, metrics, turn)
+    # What there is no shadow for costs nothing.
+    shadows = [ShadowScoring(lambda: admission.is_busy)] if registry.has_shadow else []
     classification = Classification(
         TextLimits(settings.max_text_chars, settings.max_request_chars),
         Pool(metrics.load, settings.request_timeout_ms, turn),
         costly_texts=settings.max_texts,  # as much as the largest batch, which takes about as long
+        observers=shadows,
     )
 
     @asynccontextmanager
@@ -127,6 +133,9 @@ def assemble(
         if record is not None:
             record.close()
 
+        for shadow in shadows:
+            shadow.close()
+
     schema = limited_request(settings.max_texts, settings.max_text_chars)
     app = _create_framework(settings, registry, metrics, phase or SharedPhase(), lifespan)
     multiclass = limited_multiclass_request(settings.max_texts, settings.max_text_chars)
@@ -134,7 +143,7 @@ def assemble(
     openapi.complete(app, describe, has_keys=bool(keys))
     inference = Inference(
         classification,
-        _create_admission(settings, metrics, turn),
+        admission,
         max_body_bytes=settings.max_body_bytes,
         max_texts=settings.max_texts,
         record=record,

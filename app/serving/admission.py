@@ -185,6 +185,7 @@ class Admission:
         on_idle: Callable[[int], None] = lambda _: None,
     ) -> None:
         queue = Queue(load, max_waiting=max_waiting, max_wait_s=max_wait_ms / 1e3)
+        self._queue = queue
         self.bytes = Capacity(max_bytes, queue, load.bytes.set, load.waiting_bytes.set)
         self.texts = Capacity(max_texts, queue, load.texts.set)
         self.requests = 0
@@ -192,6 +193,11 @@ class Admission:
         self.turn = turn or Turn()
         self._on_idle = on_idle
         self._used_since_idle = 0
+
+    @property
+    def is_busy(self) -> bool:
+        """Whether requests wait, or large batches have taken more than half of the texts."""
+        return self._queue.waiting > 0 or self.texts.used > self.texts.limit // 2
 
     def enter(self, receive: Receive) -> "Admitted":
         """Count a request as in flight until it calls `Admitted.leave`.

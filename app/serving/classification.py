@@ -57,8 +57,8 @@ class Batch(NamedTuple):
     measured: Measured | None = None
 
 
-# Is given every batch that was classified, and the decisions on its texts: in the thread that
-# classified it if it was small, else in the event loop. It must be quick, and never fails.
+# Is given every batch that was classified, with the texts that were, raw or in NFKC, and the
+# decisions on them: in the event loop. It must be quick, and never fails.
 Observer = Callable[[Batch, Decided], None]
 
 # What `ModelMetrics.observe` takes: the decisions on a batch, the seconds of the two stages, and
@@ -167,7 +167,7 @@ class Classification:
         return encoded
 
     def _run(self, batch: Batch, encode: Encode[T], *, is_nfkc: bool = False) -> T:
-        timed = _decide(batch, (batch.texts,), is_nfkc=is_nfkc)
+        timed = decide(batch, (batch.texts,), is_nfkc=is_nfkc)
         self._observe(batch, timed)
         return _encode(batch, encode, timed)
 
@@ -188,20 +188,22 @@ class Classification:
     def _run_all(self, batch: Batch, check: Check) -> tuple[Batch, _Timed]:
         """Classify and, if that is wanted, explain; also return the batch with its extras.
 
+        The batch that is returned has only the texts that were classified.
+
         Raises:
             Problem: 422, a text or all of them are too long after normalization.
         """
         extras, texts = batch.extras, batch.texts
         if extras is None:
-            return batch, _decide(batch, self._limits.chunks(texts), check, is_nfkc=True)
+            return batch, decide(batch, self._limits.chunks(texts), check, is_nfkc=True)
         failed: dict[int, str] = {}
         chunks = self._limits.chunks(texts, failed if extras.is_reporting else None)
-        timed = _decide(batch, chunks, check, is_nfkc=True)
+        timed = decide(batch, chunks, check, is_nfkc=True)
         if failed:
             extras = extras.without(failed)
             texts = [text for place, text in enumerate(texts) if place not in failed]
         extras = extras.explained(batch.served.classifier, texts, check)
-        return batch._replace(extras=extras), timed
+        return batch._replace(texts=texts, extras=extras), timed
 
 
 def _encode(batch: Batch, encode: Encode[T], timed: _Timed) -> T:
@@ -211,14 +213,24 @@ def _encode(batch: Batch, encode: Encode[T], timed: _Timed) -> T:
     return encode(manifest, batch.decision, timed[0], batch.extras)
 
 
-def _decide(
+def decide(
     batch: Batch,
     chunks: Iterable[Sequence[str]],
     check: Check | None = None,
     *,
     is_nfkc: bool,
 ) -> _Timed:
-    """Classify chunk by chunk; ``check`` may end it before each."""
+    """Classify chunk by chunk.
+
+    Args:
+        batch: of the model, with the decision; its texts are not used.
+        chunks: the texts.
+        check: may end it before each chunk.
+        is_nfkc: whether the texts are in NFKC already.
+
+    Returns:
+        The decisions on the texts; seconds of the two stages.
+    """
     classifier, policy = batch.served.classifier, batch.decision.policy
     scores = []
     notices = {}

@@ -16,7 +16,7 @@ from dandelion import (
 )
 from dandelion.configured_policies import ConfiguredPolicy, resolve_configured
 from dandelion.decision import operating_points
-from dandelion.decision.policy import Basis, PolicyChoice, resolve
+from dandelion.decision.policy import Basis, Policy, PolicyChoice, resolve
 from dandelion.decision.rule import Decision
 from dandelion.serving import ModelChoice
 
@@ -132,6 +132,30 @@ class Policies:
             raise errors.invalid_field(_POINT, str(error)) from None
         return self._fitted(PolicyChoice(point, prior), self._basis, None, _POINT)
 
+    def asked(
+        self, decision: Decision
+    ) -> tuple[float | None, str | None, str | None, float | None]:
+        """Return what a request asked for to get a decision: what `find` returns it for.
+
+        Args:
+            decision: of this model, from `find`, or its own.
+        """
+        if decision.threshold is None or decision is self._own:
+            return None, None, None, None
+        policy = decision.policy
+        if policy is None:
+            return decision.threshold, None, None, None
+        if policy.name is not None:
+            configured = self._configured[policy.name].choice.prior
+            return None, policy.name, None, policy.prior if configured is None else None
+        if policy.operating_point is not None:
+            return None, None, policy.operating_point, policy.prior
+        assert self._basis is not None  # noqa: S101 - there is a threshold
+        choice = PolicyChoice(prior=policy.prior)
+        if self.default_name is None and _resolved(choice, self._basis) == policy:
+            return None, None, None, policy.prior
+        return decision.threshold, None, None, policy.prior
+
     def basis(self, policy: str | None, prior: float | None) -> tuple[Basis, PolicyChoice]:
         """Return what operating points are fitted on, and what is configured for them.
 
@@ -218,6 +242,14 @@ class Policies:
             while len(self._kept) > _MAX_KEPT:
                 self._kept.popitem(last=False)
         return _decision(found)
+
+
+def _resolved(choice: PolicyChoice, basis: Basis) -> Policy | None:
+    """Fit a policy without an operating point; None if it cannot be."""
+    try:
+        return resolve(choice, basis)
+    except PolicyError:
+        return None
 
 
 def _decision(kept: Decision | _Refusal) -> Decision:

@@ -25,6 +25,7 @@ from ..telemetry import processes
 from ..telemetry.metrics import Metrics, ModelMetrics
 from ..telemetry.shadow_metrics import ShadowMetrics
 from .policies import Policies
+from .sampling import Sample
 
 _log = logging.getLogger("dandelion")
 
@@ -65,12 +66,12 @@ class Shadow(NamedTuple):
 
     Attributes:
         served: the variant, ready for requests.
-        share: of the texts, in (0, 1].
+        sample: chooses the texts.
         metrics: what is counted of the comparison.
     """
 
     served: Served
-    share: float
+    sample: Sample
     metrics: ShadowMetrics
 
 
@@ -123,6 +124,11 @@ class Registry:
             for model, choice in self._chosen.items()
             for variant in choice.loaded
         )
+
+    @property
+    def has_shadow(self) -> bool:
+        """Whether any model has a shadow."""
+        return any(choice.shadow is not None for choice in self._chosen.values())
 
     @property
     def available(self) -> tuple[str, ...]:
@@ -269,7 +275,7 @@ class Registry:
             return None
         shadow = loaded[choice.shadow]
         metrics = self._metrics.add_shadow(shadow.manifest)
-        return Shadow(shadow, choice.shadow_share, metrics)
+        return Shadow(shadow, Sample(choice.shadow_share), metrics)
 
     def _series(self, model: str, variant: str) -> str:
         return model if variant == self._chosen[model].variant else f"{model}/{variant}"
