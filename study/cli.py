@@ -18,6 +18,7 @@ from . import (
     ablations,
     cards,
     deletion,
+    drift,
     finer_labels,
     imbalance,
     migration,
@@ -219,6 +220,16 @@ def check_promises(
         decisions.write_promises(RESULTS, model, seeds=seeds, baselines=baselines)
         rendering.results_page(RESULTS)
     _print_written(RESULTS / rendering.DECISIONS_FILE, " and its pages")
+
+
+@app.command("drift")
+def simulate_drift() -> None:
+    """Simulate changed traffic with real texts: what the recorded figures detect, and when."""
+    with readable_errors():
+        drift.write(RESULTS)
+        rendering.drift_page(RESULTS)
+        rendering.results_page(RESULTS)
+    _print_written(RESULTS / "drift.md")
 
 
 @app.command("calibration")

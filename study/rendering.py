@@ -17,6 +17,7 @@ from .pages import (
     ablations,
     calibration,
     decisions,
+    drift,
     imbalance,
     readme,
     results,
@@ -36,6 +37,7 @@ from .schema.decisions import (
     Decisions,
     ModelDecisions,
 )
+from .schema.drift import Drift
 from .schema.results import LearningCurves, Results
 from .schema.robustness import Robustness
 from .schema.studies import (
@@ -60,6 +62,7 @@ ROBUSTNESS_FILE = "robustness.json"
 TRANSFER_FILE = "transfer.json"
 DECISIONS_FILE = "decisions.json"
 CALIBRATION_FILE = "calibration.json"
+DRIFT_FILE = "drift.json"
 
 # That the plots of decisions show; nearly nothing happens beyond.
 _LOWEST_SCORE, _HIGHEST_SCORE = 1e-3, 1 - 1e-5
@@ -70,8 +73,8 @@ def everything(directory: Path = RESULTS, root: Path | None = None) -> list[Path
 
     Args:
         directory: holds the JSON files; pages and plots are written next to them. Those of the
-            ablations, the finer labels, robustness, transfer, decisions and calibration may be
-            missing.
+            ablations, the finer labels, robustness, transfer, decisions, calibration and drift may
+            be missing.
         root: of the project, whose README (or page of docs/) holds the result table; None if that
             table is not to be written.
 
@@ -88,6 +91,7 @@ def everything(directory: Path = RESULTS, root: Path | None = None) -> list[Path
         TRANSFER_FILE: transfer_page,
         DECISIONS_FILE: decisions_pages,
         CALIBRATION_FILE: calibration_page,
+        DRIFT_FILE: drift_page,
     }
     return [
         *sensitivity_page(directory),
@@ -208,6 +212,11 @@ def decisions_pages(directory: Path) -> list[Path]:
         written.append(_write(plot, _threshold_curves(one)))
         written.append(_write(directory / decisions.name_of(one.model), decisions.page(one)))
     return written
+
+
+def drift_page(directory: Path) -> list[Path]:
+    """Write ``drift.md``."""
+    return [_write(directory / "drift.md", drift.page(read(Drift, directory / DRIFT_FILE)))]
 
 
 def calibration_page(directory: Path) -> list[Path]:

@@ -19,6 +19,7 @@ from study.baselines import BASELINES
 from study.evaluation import evaluation_of
 from study.pages import card, readme
 from study.schema.decisions import CalibrationReport, Decisions
+from study.schema.drift import Drift
 from study.schema.results import LearningCurves, Results, Row
 from study.schema.robustness import Robustness
 from study.schema.studies import Ablations, FinerLabels, Imbalance, Sensitivity
@@ -49,6 +50,8 @@ STORED |= {
     for name, kind in (("decisions.json", Decisions), ("calibration.json", CalibrationReport))
     if (DIRECTORY / name).exists()
 }
+if (DIRECTORY / "drift.json").exists():
+    STORED["drift.json"] = Drift
 if (DIRECTORY / "transfer.json").exists():
     STORED["transfer.json"] = Transfer
     TRANSFER = storage.read(Transfer, DIRECTORY / "transfer.json").studies
