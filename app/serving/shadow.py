@@ -235,7 +235,7 @@ def _compare(pending: _Pending, decision: Decision, start: int, stop: int) -> No
     shadow = pending.shadow.served
     texts = pending.texts[start:stop]
     # Some are in NFKC already; what is stays as it is.
-    found, _, _ = decide(Batch(shadow, texts, decision), (texts,), is_nfkc=False)
+    found, *_ = decide(Batch(shadow, texts, decision), (texts,), is_nfkc=False)
     _count(pending.shadow.metrics, pending, decision, found, start)
 
 
