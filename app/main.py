@@ -2,7 +2,7 @@
 
 import logging
 import sys
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from functools import partial
 from importlib import metadata
@@ -158,6 +158,17 @@ def assemble(
     endpoint, renders = protocols.wrap(endpoint, settings, registry, inference)
     if keys:
         endpoint = AccessMiddleware(endpoint, keys, metrics)
+    return _wrap(endpoint, settings, registry, metrics, renders)
+
+
+def _wrap(
+    endpoint: ASGIApp,
+    settings: Settings,
+    registry: Registry,
+    metrics: Metrics,
+    renders: Mapping[str, problems.Render],
+) -> ASGIApp:
+    """Wrap what handles the paths in what every request passes first."""
     if settings.root_path:
         endpoint = PrefixMiddleware(endpoint, settings.root_path)
         renders |= {f"{settings.root_path}{prefix}": one for prefix, one in renders.items()}

@@ -17,12 +17,16 @@ from hypothesis import strategies as st
 from pydantic import SecretStr
 from starlette.routing import BaseRoute, Mount
 from starlette.routing import Route as StarletteRoute
-from starlette.types import ASGIApp, Message
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from app import main
-from app.api.access import required
+from app.api.access import AccessMiddleware, required
 from app.protocols.choice import PROTOCOLS
+from app.serving.keys import Keys
+from app.serving.rates import SharedRates
 from app.settings import Settings
+from app.telemetry.metrics import Metrics
+from dandelion import api_keys
 from dandelion.api_keys import Access
 
 from ..api_keys import CONFIGURED, EVERY_SCOPE, KEYS, bearer
@@ -235,7 +239,7 @@ def call(app: ASGIApp, method: str, path: str, key: str | None = None) -> tuple[
     async def ended() -> Message:
         return {"type": "http.request", "body": b"", "more_body": False}
 
-    asyncio.run(app(scope, ended, send))
+    asyncio.run(run(app, scope, send, ended))
     body = b"".join(message.get("body", b"") for message in sent)
     return sent[0]["status"], body
 
@@ -335,7 +339,7 @@ def test_without_a_key_the_status_is_401(client: TestClient, headers: dict[str, 
 @pytest.mark.parametrize("wrong", [WRONG, KEY[:-1], f"{KEY}x", KEY.upper(), f"{KEY} {KEY}", "é"])
 def test_an_unknown_key_gets_401(client: TestClient, wrong: str) -> None:
     before = denied(client, "unknown_key")
-    response = client.get("/models", headers={"X-API-Key": wrong.encode()})
+    response = client.get("/models", headers=[(b"X-API-Key", wrong.encode())])
     assert_problem(response, 401, "not valid")
     assert response.headers["www-authenticate"] == 'Bearer realm="dandelion", error="invalid_token"'
     assert denied(client, "unknown_key") == before + 1
@@ -368,6 +372,54 @@ def test_different_keys_get_400(client: TestClient, headers: list[tuple[str, str
 @pytest.mark.parametrize("path", ["/models", "/classify/spam", "/metrics", "/v2/models/spam"])
 def test_a_key_in_the_query_counts_nowhere_else(client: TestClient, path: str) -> None:
     assert client.get(path, params={"key": EVERY_SCOPE}).status_code == 401
+
+
+QUERIES: Final = [
+    (f"key={KEY}", b"", 1),
+    (f"key={KEY}&alt=json", b"alt=json", 1),
+    (f"alt=json&k%65y={KEY}&key={KEY}&prettyPrint=false", b"alt=json&prettyPrint=false", 1),
+    (f"key={KEY}&key={WRONG}", b"", 0),
+    (f"key={WRONG}", b"", 0),
+    ("key=", b"", 0),
+    (f"KEY={KEY}", f"KEY={KEY}".encode(), 0),
+]
+
+
+@pytest.mark.parametrize(("query", "rest", "passes"), QUERIES, ids=range(len(QUERIES)))
+@pytest.mark.parametrize("path", ["/v1alpha1/comments:analyze", "/v1alpha1", "/v2/v1alpha1/"])
+def test_a_key_in_the_query_is_cut_where_it_counts(
+    query: str, rest: bytes, passes: int, path: str
+) -> None:
+    reached: list[Scope] = []
+
+    async def inner(scope: Scope, receive: Receive, send: Send) -> None:
+        del receive, send
+        reached.append(scope)
+
+    async def send(message: Message) -> None:
+        del message
+
+    keys = Keys(api_keys.parse(CONFIGURED), Metrics(), SharedRates(), 8)
+    scope = {"type": "http", "method": "POST", "path": path, "query_string": query.encode()}
+    scope |= {"headers": [], "request_id": "order-66"}
+    asyncio.run(run(AccessMiddleware(inner, keys, Metrics()), scope, send))
+    if path.startswith("/v1alpha1/"):
+        assert len(reached) == passes
+        assert scope["query_string"] == rest
+        assert all(one["caller"].name == "only-classify" for one in reached)
+    else:
+        assert not reached
+
+
+async def run(app: ASGIApp, scope: Scope, send: Send, receive: Receive = never) -> None:
+    await app(scope, receive, send)
+
+
+def test_a_denial_has_the_form_of_the_protocol(application: Application) -> None:
+    response = application.client.get("/v2/models/spam")
+    assert response.status_code == 401
+    assert response.headers["www-authenticate"] == 'Bearer realm="dandelion"'
+    assert response.json().keys() == {"error"}
 
 
 def test_a_denial_has_the_headers_of_every_response(client: TestClient) -> None:
