@@ -31,7 +31,7 @@ _PUBLIC_HEALTH: Final = re.compile(
 )
 _READING: Final = frozenset({"GET", "HEAD"})
 
-_QUERY_KEY_PREFIXES: Final = ("/v1alpha1/",)
+_QUERY_KEY_PREFIXES: Final = ("/v1alpha1/", "/$discovery/")
 """Where ``?key=`` is a key: the clients of the Perspective API send it so."""
 _QUERY_KEY: Final = "key"
 

@@ -69,6 +69,7 @@ STATED_OF_PROTOCOLS: Final[dict[str, list[Route]]] = {
     "perspective": [
         Route("POST", "/v1alpha1/comments:analyze", CLASSIFY),
         Route("POST", "/v1alpha1/comments:suggestscore", CLASSIFY),
+        Route("GET", "/$discovery/rest", CLASSIFY),
     ],
     "open-inference": [
         Route("GET", "/v2", CLASSIFY),
@@ -386,7 +387,9 @@ QUERIES: Final = [
 
 
 @pytest.mark.parametrize(("query", "rest", "passes"), QUERIES, ids=range(len(QUERIES)))
-@pytest.mark.parametrize("path", ["/v1alpha1/comments:analyze", "/v1alpha1", "/v2/v1alpha1/"])
+@pytest.mark.parametrize(
+    "path", ["/v1alpha1/comments:analyze", "/$discovery/rest", "/v1alpha1", "/v2/v1alpha1/"]
+)
 def test_a_key_in_the_query_is_cut_where_it_counts(
     query: str, rest: bytes, passes: int, path: str
 ) -> None:
@@ -403,7 +406,7 @@ def test_a_key_in_the_query_is_cut_where_it_counts(
     scope = {"type": "http", "method": "POST", "path": path, "query_string": query.encode()}
     scope |= {"headers": [], "request_id": "order-66"}
     asyncio.run(run(AccessMiddleware(inner, keys, Metrics()), scope, send))
-    if path.startswith("/v1alpha1/"):
+    if path.startswith(("/v1alpha1/", "/$discovery/")):
         assert len(reached) == passes
         assert scope["query_string"] == rest
         assert all(one["caller"].name == "only-classify" for one in reached)
