@@ -51,7 +51,7 @@ MAKEFILE: Final = (ROOT / "Makefile").read_text(encoding="utf-8")
 # Programs of others, whose options are not ours to check.
 FOREIGN: Final = {
     *("docker", "kubectl", "nginx", "journalctl", "systemctl", "useradd"),
-    *("pip", "/opt/dandelion/bin/pip", "python3", "cp", "echo", "mkdir", "printf"),
+    *("pip", "/opt/dandelion/bin/pip", "python3", "cp", "echo", "mkdir", "printf", "grep"),
 }
 
 

@@ -28,9 +28,9 @@ from .record_metrics import Dropped, RecordMetrics
 # For its user alone; a umask may take more away.
 _MODE: Final = 0o600
 # Appending takes far less, even a large batch. It is waited for in the event loop, too.
-_MAX_WAIT_S: Final = 0.25
+_MAX_WAIT_S: Final = 2.0
 _STEP_S: Final = 0.0005
-# Once a lock was not released in time, nothing waits for it for a while.
+# Once a lock was not released in time, nothing waits for it for a while, or until it is released.
 _IMPATIENT_S: Final = 10.0
 # Moves by others that are followed before an append; each takes another process a moment.
 _MAX_MOVES: Final = 100
@@ -132,6 +132,7 @@ class RecordFile:
             while self._max_bytes and size and size + len(lines) > self._max_bytes:
                 self._rotate()
                 size = self._lock(until)
+            self._patient_at = 0.0
             self._write(lines, size)
         finally:
             if self._file >= 0:

@@ -271,7 +271,7 @@ def test_pages_of_listed_origins_read_every_response(
     assert response.status_code == status
     assert response.headers["access-control-allow-origin"] == ORIGIN
     exposed = response.headers["access-control-expose-headers"].split(", ")
-    assert exposed == ["Retry-After", "X-Request-ID"]
+    assert exposed == ["Retry-After", "X-Decision-ID", "X-Request-ID"]
     for others in ({"Origin": "https://other.example"}, {}):
         response = send(**others)
         assert response.status_code == status
