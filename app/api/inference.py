@@ -2,15 +2,17 @@
 
 from collections.abc import Callable, Sequence
 from functools import partial
-from typing import Final, NamedTuple, TypeVar
+from typing import Any, Final, NamedTuple, TypeVar
 
 from starlette.types import Receive, Scope
+
+from dandelion.manifest import Manifest
 
 from ..serving.admission import SMALL_BODY, Admission
 from ..serving.callers import Caller
 from ..serving.classification import INLINE_TEXTS, Batch, Classification, Encode
 from ..serving.measured import Measured
-from ..serving.record import DecisionRecord
+from ..serving.record import DecisionRecord, Made
 from . import body
 
 T = TypeVar("T")
@@ -158,9 +160,16 @@ class Inference:
             )
             admitted.has_body(len(content))
             batches: list[Batch] = []
+            made: list[tuple[Any, ...]] = []
+            if self._record is not None:
+                encode = partial(_collected, made, encode)
+            if "measured" in scope:
+                scope["measured"].has_body()
 
             def first() -> Batch:
                 batches.extend(decode(content))
+                if "measured" in scope:
+                    batches[:] = [_with_measured(scope["measured"], batch) for batch in batches]
                 if "caller" in scope:
                     batches[:] = _all_charged(scope["caller"], batches)
                 return batches[0]
@@ -173,6 +182,9 @@ class Inference:
             for batch in batches[1:]:
                 admitted.give_back_texts()
                 found.append(await classification.run(batch, encode, admitted))
+            if self._record is not None:
+                pairs = zip(batches, made, strict=True)
+                self._record.write(scope, [Made(batch, *one) for batch, one in pairs])
             return found
         finally:
             admitted.leave()
@@ -205,6 +217,17 @@ def _measured(measured: Measured, decode: Callable[[bytes], Batch], content: byt
     Raises:
         Problem: what ``decode`` raises.
     """
-    batch = decode(content)
+    return _with_measured(measured, decode(content))
+
+
+def _with_measured(measured: Measured, batch: Batch) -> Batch:
     measured.has_texts(batch.texts, batch.served.manifest.variant)
     return batch._replace(measured=measured)
+
+
+def _collected(
+    made: list[tuple[Any, ...]], encode: Encode[T], manifest: Manifest, *decisions: Any
+) -> T:
+    """Keep the decisions on a batch, and encode them."""
+    made.append(decisions)
+    return encode(manifest, *decisions)

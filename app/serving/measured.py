@@ -9,9 +9,12 @@ from dandelion.decision.rule import Decided, Decision
 class Measured:
     """The measurements of one request, in ``scope["measured"]`` if they are wanted.
 
+    Of a request that several models classify, they are sums.
+
     Attributes:
-        variant: of the model; "" before the body was decoded.
-        texts: their number; those with an error in the place of a result are not among them.
+        variant: of the model, or those of several, separated by commas; "" before the body was
+            decoded.
+        texts: their number, without items that are no text or too long.
         chars: of all texts, as they were sent.
         has_result: whether the texts were classified.
         positives: texts that got the positive label; None for more than two labels.
@@ -44,21 +47,22 @@ class Measured:
         self.read_at = time.perf_counter()
 
     def has_texts(self, texts: Sequence[str], variant: str) -> None:
-        """The body was decoded.
+        """A batch was decoded.
 
         Args:
             texts: as they were sent.
             variant: that will classify them.
         """
-        self.variant = variant
-        self.texts = len(texts)
-        self.chars = sum(map(len, texts))
+        self.variant = f"{self.variant},{variant}" if self.variant else variant
+        self.texts += len(texts)
+        self.chars += sum(map(len, texts))
 
     def has_decisions(
         self, decision: Decision, decided: Decided, tokenize_s: float, infer_s: float
     ) -> None:
-        """The texts were classified."""
+        """A batch was classified."""
         self.has_result = True
-        self.texts = len(decided.positions)
-        self.positives = sum(decided.positions) if decision.is_binary else None
-        self.tokenize_s, self.infer_s = tokenize_s, infer_s
+        if decision.is_binary:
+            self.positives = (self.positives or 0) + sum(decided.positions)
+        self.tokenize_s += tokenize_s
+        self.infer_s += infer_s

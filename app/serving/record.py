@@ -2,11 +2,11 @@
 
 import hmac
 import secrets
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from datetime import UTC, datetime
 from functools import partial
-from itertools import count, islice, repeat
-from typing import Any, Final, Literal, Protocol, TypeVar
+from itertools import accumulate, chain, count, islice, repeat
+from typing import Any, Final, Literal, NamedTuple, Protocol, TypeVar
 
 import msgspec
 from msgspec import Struct
@@ -70,6 +70,28 @@ class Line(Struct, frozen=True, kw_only=True, gc=False):
     hmac: str | None
 
 
+class Made(NamedTuple):
+    """The decisions on a batch.
+
+    Attributes:
+        batch: as it was decoded: its texts as they were sent.
+        decision: the rule that was applied.
+        decided: its result.
+        extras: the errors of texts, which get no line.
+    """
+
+    batch: Batch
+    decision: Decision
+    decided: Decided
+    extras: Extras = _NO_EXTRAS
+
+    @property
+    def places(self) -> int:
+        """How many texts were sent, whatever they are."""
+        undecoded = () if self.batch.extras is None else self.batch.extras.errors
+        return len(self.batch.texts) + len(undecoded)
+
+
 class File(Protocol):
     """Where the lines go."""
 
@@ -113,31 +135,35 @@ class DecisionRecord:
         recording = _Recording(self, scope, decode, encode)
         return recording.decode, recording.encode
 
-    def write(
-        self, batch: Batch, decision: Decision, decided: Decided, extras: Extras, request_id: str
-    ) -> str:
-        """Write the lines of a batch.
+    def write(self, scope: Scope, made: Sequence[Made]) -> None:
+        """Write the lines of a request; if they are in the file, the scope gets a ``decision_id``.
 
         Args:
-            batch: as it was decoded: its texts as they were sent.
-            decision: the rule that was applied.
-            decided: its result.
-            extras: the errors of texts, which get no line.
-            request_id: as in the header X-Request-ID.
-
-        Returns:
-            The id of the response; "" if nothing was recorded.
+            scope: ASGI's, with its request id.
+            made: the decisions on each of its batches. Positions count through all of them.
         """
-        if not decided.positions:
-            return ""
+        lines = sum(len(one.decided.positions) for one in made)
+        if not lines:
+            return
         decision_id = secrets.token_hex(16)
+        starts = accumulate((one.places for one in made), initial=0)
+        found = chain.from_iterable(
+            self._lines(f"{decision_id}.", start, one, scope["request_id"])
+            for start, one in zip(starts, made, strict=False)
+        )
+        chunks = iter(lambda: list(islice(found, _CHUNK)), [])
+        if self._file.append(b"".join(map(_encode_lines, chunks)), lines):
+            scope["decision_id"] = decision_id
+
+    def _lines(self, prefix: str, start: int, made: Made, request_id: str) -> Iterator[Line]:
+        batch, decision, decided, extras = made
         line = self._line(batch, decision, request_id)
-        places = (place for place in count() if place not in extras.errors)
+        places = (start + place for place in count() if place not in extras.errors)
         names, remarks = decision.names(decided), decided.remarks()
         hashes = repeat(None) if self._key is None else _hashes(self._key, batch, extras)
-        lines = (
+        return (
             line(
-                id=f"{decision_id}.{place}",
+                id=f"{prefix}{place}",
                 score=score,
                 label=label,
                 decision=verdict,
@@ -149,9 +175,6 @@ class DecisionRecord:
                 places, names, decided.scores, remarks, hashes, strict=False
             )
         )
-        chunks = iter(lambda: list(islice(lines, _CHUNK)), [])
-        content = b"".join(map(_encode_lines, chunks))
-        return decision_id if self._file.append(content, len(names)) else ""
 
     def _line(self, batch: Batch, decision: Decision, request_id: str) -> Callable[..., Line]:
         """Return what completes a line with the fields in which those of a batch differ."""
@@ -214,8 +237,5 @@ class _Recording:
         """Record the decisions, then encode the response; in any thread."""
         batch, self._batch = self._batch, None
         assert batch is not None  # noqa: S101 - decoded, then encoded, once each
-        found = extras[0] if extras else _NO_EXTRAS
-        request_id = self._scope["request_id"]
-        if decision_id := self._record.write(batch, decision, decided, found, request_id):
-            self._scope["decision_id"] = decision_id
+        self._record.write(self._scope, [Made(batch, decision, decided, *extras)])
         return self._encode(manifest, decision, decided, *extras)

@@ -156,6 +156,6 @@ def test_a_service_does_not_start_without_its_record(
 ) -> None:
     service = start_service(artifacts=made_up, record_file=tmp_path / "no" / "record", **more)
     assert service.exit_code() == 2
-    message = service.log.read_text()
+    message = service.log.read_text().splitlines()[-1]
     assert message.startswith("error: --record-file / DANDELION_RECORD_FILE: ")
-    assert message.endswith("record: No such file or directory\n")
+    assert message.endswith("record: No such file or directory")

@@ -10,7 +10,6 @@ from benchmarks.soak import generated
 
 from ..conftest import StartService
 
-
 # `make soak` sends 20 times as many. With these, each operation has some 60.
 CASES: Final = 420
 

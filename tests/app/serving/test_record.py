@@ -22,6 +22,7 @@ from app.settings import Settings, SettingsError
 from dandelion.artifact import save
 from dandelion.decision.calibration import Calibration
 
+from ...conftest import ROOT
 from ...dandelion.examples import FEATURES, THREE, make_artifact, make_evidence
 from ..contract import CANARY, assert_problem, check_every_error, post
 
@@ -270,3 +271,30 @@ def test_a_file_that_cannot_be_opened_is_an_error_of_the_settings(
     missing = tmp_path / "missing" / "record.jsonl"
     with pytest.raises(SettingsError, match=r"DANDELION_RECORD_FILE: .*missing.*: No such file"):
         create_app(Settings(artifacts=artifacts, record_file=missing))
+
+
+def test_one_text_for_several_models_has_a_line_for_each(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    body = {
+        "comment": {"text": f"ﬁve {CANARY}"},
+        "requestedAttributes": {"TOXICITY": {}, "SPAM": {}},
+    }
+    more = {"protocols": "perspective", "access_log": True}
+    path = tmp_path / "record.jsonl"
+    with recording(path, ROOT / "artifacts", **more) as found, caplog.at_level("INFO"):
+        response = found.client.post("/v1alpha1/comments:analyze", json=body)
+    assert response.is_success
+    lines = list(map(json.loads, path.read_text().splitlines()))
+    decision_id = response.headers["x-decision-id"]
+    assert [line["id"] for line in lines] == [f"{decision_id}.0", f"{decision_id}.1"]
+    assert [line["model"] for line in lines] == ["abuse", "spam"]
+    scores = response.json()["attributeScores"]
+    for line, attribute in zip(lines, ("TOXICITY", "SPAM"), strict=True):
+        assert scores[attribute]["summaryScore"]["value"] == pytest.approx(line["score"])
+        digest = hmac.new(KEY.encode(), f"ﬁve {CANARY}".encode(), hashlib.sha256).hexdigest()
+        assert line["hmac"] == digest
+    assert CANARY not in path.read_text()
+    (logged,) = [vars(line) for line in caplog.records if line.getMessage() == "request"]
+    assert (logged["texts"], logged["positives"]) == (2, 0)
+    assert logged["decision_id"] == decision_id
