@@ -1,5 +1,6 @@
 """Perspective API's ``comments:analyze``: requests, scores, and the errors of each status."""
 
+import hashlib
 import json
 import logging
 from collections.abc import Iterator, Mapping
@@ -312,6 +313,22 @@ def test_429_and_what_a_key_is_charged(client: TestClient) -> None:
     response = limited.post(ANALYZE, json=request(HELLO, "TOXICITY", "SPAM"))
     assert_error(response, 429, "RESOURCE_EXHAUSTED")
     assert response.headers["retry-after"] == "3"
+
+
+def test_401_without_a_key_and_200_with_one_in_the_query(made_up: Path) -> None:
+    digest = hashlib.sha256(CANARY.encode()).hexdigest()
+    keys = f'forum = {{ sha256 = "{digest}", scopes = ["classify"] }}'
+    with connect(made_up, keys=keys, root_path="/dandelion") as client:
+        for prefix in ("", "/dandelion"):
+            for query in ("", "?key=other"):
+                response = client.post(f"{prefix}{ANALYZE}{query}", json=request(HELLO, "SPAM"))
+                assert_error(response, 401, "UNAUTHENTICATED")
+            keyed = f"{prefix}{ANALYZE}?key={CANARY}&alt=json"
+            assert client.post(keyed, json=request(HELLO, "SPAM")).status_code == 200
+            # Google's clients send their key for the description, too.
+            described = f"{prefix}/$discovery/rest?version=v1alpha1"
+            assert_error(client.get(described), 401, "UNAUTHENTICATED")
+            assert client.get(f"{described}&key={CANARY}").status_code == 200
 
 
 def test_500(client: TestClient, monkeypatch: pytest.MonkeyPatch) -> None:
