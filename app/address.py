@@ -4,6 +4,7 @@ The probe must start quickly, so nothing here imports a library.
 """
 
 import re
+from ipaddress import ip_address
 from pathlib import Path
 from typing import Final
 
@@ -62,6 +63,19 @@ def parse_uds(value: str) -> Path | None:
     """
     _check_encoding(value)
     return Path(value) if value else None
+
+
+def is_local(host: str, uds: Path | None) -> bool:
+    """Return whether only this machine can connect: a Unix domain socket, or a loopback address.
+
+    A name counts as an address elsewhere, but for ``localhost`` (RFC 6761, section 6.3).
+    """
+    if uds is not None:
+        return True
+    try:
+        return ip_address(host).is_loopback
+    except ValueError:
+        return host.lower() == "localhost"
 
 
 def _check_encoding(value: str) -> None:

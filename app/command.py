@@ -8,17 +8,20 @@ import signal
 import socket
 import sys
 from collections.abc import Sequence
+from functools import partial
 from typing import Final, Literal
 
 import uvicorn
+from starlette.types import ASGIApp
 
 from dandelion import ArtifactError, KernelError
-from dandelion.serving import ServingError
+from dandelion.serving import ServingError, read_serving_file
 
 from . import options, settings
 from .connections import descriptors, event_loop
 from .connections.open_connections import Connections
-from .main import create_app
+from .main import assemble, create_app, load
+from .serving.generations import Control
 from .serving.phase import SharedPhase
 from .serving.rates import SharedRates
 from .settings import Settings, SettingsError
@@ -27,12 +30,17 @@ from .telemetry.metrics import Metrics
 from .telemetry.process_lock import SharingError
 from .workers import signals, sockets, supervisor, unix_socket
 from .workers.announcement import Address, announce
+from .workers.generation import Order, Product
 from .workers.processors import available
 from .workers.server import SingleServer
 from .workers.sockets import Listener
+from .workers.supervisor import Shared, Supervisor, Times
 
 # Workers for each processor from which a warning is due.
 _MANY: Final = 2
+
+# What reads requests from connections.
+Http = type[asyncio.Protocol] | Literal["auto"]
 
 _log = logging.getLogger("dandelion")
 
@@ -118,11 +126,65 @@ def _listen(chosen: Settings, bound: list[socket.socket]) -> Listener:
 def _serve(chosen: Settings, bound: list[socket.socket]) -> int:
     """Load the models, then listen; returns the exit code, or a signal's number, negative."""
     metrics = Metrics(workers=chosen.workers if supervisor.CAN_FORK else 0)
-    phase = SharedPhase()
-    rates = SharedRates(is_shared=supervisor.CAN_FORK)
     http = _protocol(chosen, metrics, len(bound) or 1)  # first: it may refuse the start
-    config = uvicorn.Config(
-        create_app(chosen, metrics, phase, rates),
+    listen = partial(_listen, chosen, bound)
+    rates = SharedRates(is_shared=supervisor.CAN_FORK)
+    if supervisor.CAN_FORK:
+        shared = Shared()
+
+        def load_one(order: Order) -> Product:
+            for each in bound:  # inherited; the process receives those that listen
+                each.close()
+            return _load(chosen, metrics, http, shared, rates, order)
+
+        times = Times(
+            drain=chosen.drain_s,
+            grace=chosen.shutdown_grace_s,
+            load=chosen.reload_timeout_s,
+            retire=chosen.reload_drain_s,
+        )
+        return Supervisor(load_one, listen, chosen.workers, metrics, shared, times).run()
+    phase = SharedPhase()
+    config = _config(chosen, create_app(chosen, metrics, phase, rates), http)
+    listener = listen()
+    try:
+        gc.freeze()  # the models stay, so the collector need not traverse them
+        server = SingleServer(config, phase, chosen.drain_s, listener.withdraw)
+        server.run(list(listener.sockets[0]))
+    finally:  # where a start fails
+        listener.withdraw()
+    return 0
+
+
+def _load(  # noqa: PLR0913, PLR0917
+    chosen: Settings,
+    metrics: Metrics,
+    http: Http,
+    shared: Shared,
+    rates: SharedRates,
+    order: Order,
+) -> Product:
+    """Load a generation; in its process.
+
+    Raises:
+        ServingError, ArtifactError, KernelError, SettingsError: see `main.load`, `main.assemble`.
+    """
+    if order.snapshot is None:
+        serving_file = read_serving_file(chosen.artifacts)
+    else:
+        serving_file = order.snapshot.serving_file.encode()
+    registry = load(chosen, metrics, serving_file)
+    control = Control(order.generation, shared.reports, shared.requests.writing)
+    app = assemble(chosen, registry, metrics, shared.service, rates, control)
+    manifests = [served.manifest for served in registry.all()]
+    models = {one.model: {"variant": one.variant, "version": one.version} for one in manifests}
+    config = _config(chosen, app, http)
+    return Product(config, serving_file.decode(), registry.contents, models)
+
+
+def _config(chosen: Settings, app: ASGIApp, http: Http) -> uvicorn.Config:
+    return uvicorn.Config(
+        app,
         http=http,
         ws="none",
         loop=f"{event_loop.__name__}:{event_loop.create.__name__}",
@@ -136,21 +198,9 @@ def _serve(chosen: Settings, bound: list[socket.socket]) -> int:
         timeout_keep_alive=chosen.keep_alive_s,  # type: ignore[arg-type] # of a timer, not whole
         timeout_graceful_shutdown=chosen.shutdown_grace_s,
     )
-    listener = _listen(chosen, bound)
-    try:
-        if supervisor.CAN_FORK:
-            return supervisor.run(config, listener, metrics, phase, chosen.drain_s)
-        gc.freeze()  # the models stay, so the collector need not traverse them
-        server = SingleServer(config, phase, chosen.drain_s, listener.withdraw)
-        server.run(list(listener.sockets[0]))
-    finally:  # where a start fails
-        listener.withdraw()
-    return 0
 
 
-def _protocol(
-    chosen: Settings, metrics: Metrics, addresses: int
-) -> type[asyncio.Protocol] | Literal["auto"]:
+def _protocol(chosen: Settings, metrics: Metrics, addresses: int) -> Http:
     """Return what reads requests from connections.
 
     Raises:

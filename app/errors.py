@@ -127,6 +127,14 @@ def not_found() -> Problem:
     return Problem(HTTPStatus.NOT_FOUND, "Not found. See /openapi.json and /docs.")
 
 
+def unknown_generation() -> Problem:
+    """404: there was no such generation, or its report is not kept any more."""
+    return Problem(
+        HTTPStatus.NOT_FOUND,
+        "No report of this generation: there was none, or there were too many since.",
+    )
+
+
 def unknown_model(available: Sequence[str]) -> Problem:
     """404: no model of this name is served."""
     return Problem(
@@ -142,6 +150,14 @@ def unknown_variant(loaded: Sequence[str]) -> Problem:
     )
 
 
+def browser_refused() -> Problem:
+    """403: a browser asks for a change, on behalf of a page that may be anyone's."""
+    return Problem(
+        HTTPStatus.FORBIDDEN,
+        "Requests with an Origin header, as browsers send them, need an API key here.",
+    )
+
+
 def method_not_allowed(headers: Mapping[str, str] | None = None) -> Problem:
     """405: ``headers`` hold ``Allow``."""
     return Problem(
@@ -154,6 +170,23 @@ def method_not_allowed(headers: Mapping[str, str] | None = None) -> Problem:
 def request_timeout() -> Problem:
     """408: the headers or the body did not arrive in time."""
     return Problem(HTTPStatus.REQUEST_TIMEOUT, "The request did not arrive in time.")
+
+
+def reload_running(generation: int) -> Problem:
+    """409: a generation is loading; only one does at a time."""
+    return Problem(
+        HTTPStatus.CONFLICT,
+        f"Generation {generation} is loading. Retry when GET /admin/reloads/{generation} reports "
+        "how it ended.",
+        headers={"Retry-After": str(_RETRY_AFTER_S)},
+    )
+
+
+def no_previous_generation() -> Problem:
+    """409: nothing was served before."""
+    return Problem(
+        HTTPStatus.CONFLICT, "There is no generation to roll back to: no other one has served."
+    )
 
 
 def too_large(max_bytes: int) -> Problem:
@@ -335,6 +368,24 @@ def internal() -> Problem:
     return Problem(
         HTTPStatus.INTERNAL_SERVER_ERROR,
         "Internal error. The service's log has details under this request id.",
+    )
+
+
+def no_reload() -> Problem:
+    """501: nothing can be reloaded where no process can be forked."""
+    return Problem(
+        HTTPStatus.NOT_IMPLEMENTED,
+        "Reloading is not possible on this system, whose processes cannot be forked. Restart the "
+        "service.",
+    )
+
+
+def no_reply() -> Problem:
+    """503: the supervisor did not reply in time."""
+    return Problem(
+        HTTPStatus.SERVICE_UNAVAILABLE,
+        "The service's supervisor does not reply. Retry in a moment.",
+        headers={"Retry-After": str(_RETRY_AFTER_S)},
     )
 
 

@@ -16,6 +16,7 @@ from threadpoolctl import threadpool_limits
 
 from dandelion import serving
 
+from .address import is_local
 from .api import openapi, problems
 from .api.access import AccessMiddleware
 from .api.inference import Inference
@@ -23,10 +24,12 @@ from .api.middleware import RequestMiddleware
 from .api.resources import PrefixMiddleware, ResourceMiddleware
 from .api.schemas import limited_multiclass_request, limited_request
 from .protocols import choice as protocols
-from .routes import classify, decisions, documentation, health, index, models
+from .routes import admin, classify, decisions, documentation, health, index, models
 from .routes import metrics as metrics_route
 from .serving.admission import Admission
+from .serving.callers import Access
 from .serving.classification import Classification
+from .serving.generations import Control
 from .serving.keys import Keys
 from .serving.keys import load as load_keys
 from .serving.limits import TextLimits
@@ -67,31 +70,46 @@ def create_app(
         rates: limits that the processes of the service share; by default those of this one alone.
 
     Raises:
+        ServingError, ArtifactError, KernelError: see `load`.
+        SettingsError: see `assemble`.
+    """
+    metrics = metrics or Metrics()
+    return assemble(settings, load(settings, metrics), metrics, phase, rates)
+
+
+def load(settings: Settings, metrics: Metrics, serving_file: bytes | None = None) -> Registry:
+    """Load the models.
+
+    Args:
+        settings: of the service.
+        metrics: counts the requests.
+        serving_file: the content of ``serving.toml``, if it has been read before.
+
+    Raises:
         ServingError: ``serving.toml`` is missing or wrong, or a chosen variant does not exist.
         ArtifactError: an artifact cannot be used; with ``skip_damaged``, none can.
         KernelError: the compiled engine is required, but was not built.
-        SettingsError: the prefix of the paths is itself a path of the service, the API keys are not
-            in their format, or the file of the decision record cannot be opened.
     """
-    metrics = metrics or Metrics()
     registry = Registry(
-        serving.choices(settings.artifacts, settings.models),
+        serving.choices(settings.artifacts, settings.models, serving_file),
         metrics,
         settings.engine,
         skip_damaged=settings.skip_damaged,
+        serving_file=serving_file,
     )
     # One thread: a fork would not copy the others.
     threadpool_limits(1, user_api="blas")
     registry.load()
-    return assemble(settings, registry, metrics, phase, rates)
+    return registry
 
 
-def assemble(
+def assemble(  # noqa: PLR0913, PLR0917
     settings: Settings,
     registry: Registry,
     metrics: Metrics,
     phase: SharedPhase | None = None,
     rates: SharedRates | None = None,
+    control: Control | None = None,
 ) -> ASGIApp:
     """Create the application around a registry.
 
@@ -99,14 +117,17 @@ def assemble(
         settings: of the service.
         registry: of the models; until it has loaded them, requests get 503.
         metrics: counts the requests.
-        phase: of the service; it is ready in the first one alone.
+        phase: of the service.
         rates: limits that the processes of the service share; by default those of this one alone.
+        control: of the generation; by default no other one can be loaded.
 
     Raises:
         SettingsError: the prefix of the paths is itself a path of the service, the API keys are not
             in their format, or the file of the decision record cannot be opened.
     """
     keys = Keys(load_keys(settings), metrics, rates or SharedRates(), settings.max_texts)
+    phase, control = phase or SharedPhase(), control or Control()
+    metrics.follow_ready(lambda: phase.is_ready and registry.is_ready)
     turn = Turn()
     record = _create_record(settings, metrics)
 
@@ -127,7 +148,8 @@ def assemble(
         # More threads than these would compete with the event loop for the processors.
         with threadpool_limits(settings.blas_threads, user_api="blas"):
             facts = {"models": ",".join(registry.available), "artifacts": str(settings.artifacts)}
-            _log.info("ready", extra=facts)
+            metrics.serves(control.generation)
+            _log.info("ready", extra=facts | {"generation": control.generation})
             yield
         classification.close()
         if record is not None:
@@ -137,7 +159,12 @@ def assemble(
             shadow.close()
 
     schema = limited_request(settings.max_texts, settings.max_text_chars)
-    app = _create_framework(settings, registry, metrics, phase or SharedPhase(), lifespan)
+    app = _create_framework(settings, registry, metrics, phase, control, lifespan)
+    # Anybody on this machine may use them; elsewhere they exist for those who have a key.
+    if is_local(settings.host, settings.uds) or keys.allow(Access.ADMIN):
+        app.include_router(admin.router(control))
+    if settings.root_path:
+        _check_prefix(app, settings.root_path)
     multiclass = limited_multiclass_request(settings.max_texts, settings.max_text_chars)
     describe = partial(classify.describe, registry, schema, multiclass)
     openapi.complete(app, describe, has_keys=bool(keys))
@@ -220,18 +247,15 @@ def _create_record(settings: Settings, metrics: Metrics) -> DecisionRecord | Non
     return DecisionRecord(file, None if secret is None else secret_bytes(secret))
 
 
-def _create_framework(
+def _create_framework(  # noqa: PLR0913, PLR0917
     settings: Settings,
     registry: Registry,
     metrics: Metrics,
     phase: SharedPhase,
+    control: Control,
     lifespan: Lifespan[FastAPI],
 ) -> FastAPI:
-    """Create what serves every route but ``/classify/{model}``.
-
-    Raises:
-        SettingsError: the prefix of the paths is itself a path.
-    """
+    """Create what serves every route but ``/classify/{model}`` and those that change it."""
     version = metadata.version("dandelion-text")
     app = FastAPI(
         title="Dandelion",
@@ -243,15 +267,13 @@ def _create_framework(
         redirect_slashes=False,
         exception_handlers=problems.HANDLERS,
     )
-    app.include_router(models.router(registry))
+    app.include_router(models.router(registry, metrics, control.generation))
     app.include_router(decisions.router(registry))
     app.include_router(health.router(registry, phase))
     app.include_router(metrics_route.router(metrics))
     app.include_router(index.router(version))
     app.include_router(documentation.router())
     app.router.routes.append(documentation.files())
-    if settings.root_path:
-        _check_prefix(app, settings.root_path)
     return app
 
 

@@ -147,6 +147,12 @@ class Settings(BaseSettings):
     balancers stop sending requests first; SIGINT skips it, 0 turns it off."""
     shutdown_grace_s: int = Field(30, ge=0, le=_DAY_S)
     """Seconds that requests in flight then have to finish."""
+    reload_timeout_s: float = Field(120, ge=_MIN_TIMEOUT_S, le=_DAY_S, allow_inf_nan=False)
+    """Seconds that a reload may take until its workers serve; then it has failed, and what was
+    served before stays."""
+    reload_drain_s: float = Field(60, ge=0, le=_DAY_S, allow_inf_nan=False)
+    """Seconds after a reload at most for which the previous workers keep the connections that they
+    have: each gets `Connection: close` with its next response."""
 
     keys_file: Path | None = None
     """File of the API keys that requests need, see `dandelion keys new`; read again by each reload.

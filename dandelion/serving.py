@@ -131,13 +131,16 @@ def read(artifacts: Path, overrides: Mapping[str, str]) -> dict[str, Path]:
     return {model: choice.directory for model, choice in choices(artifacts, overrides).items()}
 
 
-def choices(artifacts: Path, overrides: Mapping[str, str]) -> dict[str, ModelChoice]:
+def choices(
+    artifacts: Path, overrides: Mapping[str, str], data: bytes | None = None
+) -> dict[str, ModelChoice]:
     """Return how each model is served.
 
     Args:
         artifacts: the directory that contains ``serving.toml``.
         overrides: model → variant that is served, instead of the file's ``variant``. The file's
             policies, other variants and shadow stay.
+        data: what `read_serving_file` has read before; by default the file is read now.
 
     Returns:
         Model → choice, sorted by model.
@@ -147,7 +150,7 @@ def choices(artifacts: Path, overrides: Mapping[str, str]) -> dict[str, ModelCho
             model is chosen at all.
     """
     path = artifacts / SERVING_FILE
-    found = _models(path)
+    found = _models(path, data)
     for model, variant in overrides.items():
         present = found.get(model, ModelChoice(variant, file=path))
         found[model] = replace(present, variant=variant)
@@ -163,13 +166,14 @@ def choices(artifacts: Path, overrides: Mapping[str, str]) -> dict[str, ModelCho
 
 
 def perspective_attributes(
-    artifacts: Path, overrides: Mapping[str, str]
+    artifacts: Path, overrides: Mapping[str, str], data: bytes | None = None
 ) -> dict[str, AttributeChoice]:
     """Return which attributes of Perspective API are served, and by which models.
 
     Args:
         artifacts: see `choices`.
         overrides: see `choices`.
+        data: see `choices`.
 
     Returns:
         Attribute → model and policy: the table ``[protocols.perspective.attributes]``, without one
@@ -178,9 +182,9 @@ def perspective_attributes(
     Raises:
         ServingError: see `choices`; or the table names a model or a policy that does not exist.
     """
-    chosen = choices(artifacts, overrides)
+    chosen = choices(artifacts, overrides, data)
     path = artifacts / SERVING_FILE
-    table = _values(path).get("protocols", {}).get("perspective", {}).get("attributes")
+    table = _values(path, data).get("protocols", {}).get("perspective", {}).get("attributes")
     if table is None:
         return {name: AttributeChoice(one) for name, one in ATTRIBUTES.items() if one in chosen}
     return {name: _attribute(path, chosen, name, value) for name, value in table.items()}
@@ -264,28 +268,42 @@ def _near(name: str, available: list[str]) -> str:
     return f"{hint}available: {', '.join(available) or 'none'}"
 
 
-def _models(path: Path) -> dict[str, ModelChoice]:
-    """Read how each model is served, but for the directories.
+def read_serving_file(artifacts: Path) -> bytes:
+    """Return the content of ``serving.toml``.
+
+    Args:
+        artifacts: the directory that contains it.
 
     Raises:
-        ServingError: the file is missing or invalid.
+        ServingError: it cannot be read.
     """
-    return {model: _model(path, model, one) for model, one in _values(path)["models"].items()}
-
-
-def _values(path: Path) -> dict[str, Any]:
-    """Read the file: its table of models, and that of the protocols if it has one.
-
-    Raises:
-        ServingError: the file is missing, or is not such tables.
-    """
+    path = artifacts / SERVING_FILE
     try:
-        data = read_bounded(path, _MAX_BYTES)
+        return read_bounded(path, _MAX_BYTES)
     except OSError as error:
         raise ServingError(
             f"{path}: cannot be read ({error.strerror}). "
             "Choose the directory that contains it with --artifacts or DANDELION_ARTIFACTS."
         ) from error
+
+
+def _models(path: Path, data: bytes | None) -> dict[str, ModelChoice]:
+    """Read how each model is served, but for the directories.
+
+    Raises:
+        ServingError: the file is missing or invalid.
+    """
+    return {model: _model(path, model, one) for model, one in _values(path, data)["models"].items()}
+
+
+def _values(path: Path, data: bytes | None) -> dict[str, Any]:
+    """Read the file: its table of models, and that of the protocols if it has one.
+
+    Raises:
+        ServingError: the file is missing, or is not such tables.
+    """
+    if data is None:
+        data = read_serving_file(path.parent)
     if data.startswith(codecs.BOM_UTF8):
         raise ServingError(f"{path}: begins with a byte order mark. Save it as UTF-8 without one.")
     try:

@@ -209,10 +209,25 @@ class ModelSummary(BaseModel):
     )
 
 
+class Workers(BaseModel):
+    """Worker processes of one generation in one state."""
+
+    generation: int
+    state: Literal["current", "draining"]
+    workers: int
+
+
 class ModelList(BaseModel):
     """Every model that is served."""
 
     models: list[ModelSummary]
+    generation: int = Field(
+        description="Of the worker that responds: 1 from the start, then one more for each reload "
+        "and rollback. A response comes from one generation as a whole."
+    )
+    workers: list[Workers] = Field(
+        description="Every worker that runs: more than one entry until all are of one generation."
+    )
 
 
 class ModelDetails(ModelSummary):

@@ -343,7 +343,7 @@ def wrap(app: ASGIApp, settings: Settings, registry: Registry, inference: Infere
             more than two labels.
         SettingsError: no attribute has a model.
     """
-    attributes = perspective_attributes(settings.artifacts, settings.models)
+    attributes = perspective_attributes(settings.artifacts, settings.models, registry.serving_file)
     if not attributes:
         raise SettingsError(
             f"{source('protocols')}: no attribute of perspective has a model. Name models "

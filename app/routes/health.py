@@ -5,7 +5,7 @@ from fastapi import APIRouter
 from ..api import problems
 from ..api.schemas import Health
 from ..errors import shutting_down
-from ..serving.phase import Phase, SharedPhase
+from ..serving.phase import SharedPhase
 from ..serving.registry import Registry
 
 
@@ -24,7 +24,7 @@ def router(registry: Registry, phase: SharedPhase) -> APIRouter:
 
         A service that drains, because it will stop, is not ready.
         """
-        if phase.current is not Phase.SERVING:
+        if not phase.is_ready:
             raise shutting_down()
         registry.all()
         return Health(status="ready")

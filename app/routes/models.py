@@ -10,6 +10,7 @@ from ..api import problems, queries
 from ..api.queries import VariantName
 from ..api.schemas import ModelDetails, ModelList, model_examples
 from ..serving.registry import Registry, Served
+from ..telemetry.metrics import Metrics
 
 # What a client can do next with the response.
 _LINKS: Final = {
@@ -21,8 +22,14 @@ _LINKS: Final = {
 }
 
 
-def router(registry: Registry) -> APIRouter:
-    """Return the routes."""
+def router(registry: Registry, metrics: Metrics, generation: int) -> APIRouter:
+    """Return the routes.
+
+    Args:
+        registry: of the models.
+        metrics: counts the workers.
+        generation: of this process.
+    """
     routes = APIRouter(tags=["models"])
 
     @routes.get(
@@ -32,7 +39,11 @@ def router(registry: Registry) -> APIRouter:
     )
     async def models() -> dict[str, Any]:
         """List the served models."""
-        return {"models": [_facts(served, served) for served in registry.all()]}
+        return {
+            "models": [_facts(served, served) for served in registry.all()],
+            "generation": generation,
+            "workers": [count._asdict() for count in metrics.workers()],
+        }
 
     @routes.get(
         "/models/{model}",

@@ -8,6 +8,7 @@ shadow. Metrics of the served variant have the model as their label ``model``, t
 import logging
 import time
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 from types import MappingProxyType
@@ -15,7 +16,9 @@ from typing import Any, Final, NamedTuple
 
 from dandelion import ArtifactError, Classifier, ServingError, evaluation_file, reference_file
 from dandelion.engines.choice import EngineChoice
-from dandelion.manifest import Manifest, check_model, load_manifest
+from dandelion.files import read_bounded
+from dandelion.manifest import Manifest, check_model, load_manifest, sha256
+from dandelion.policy_file import MAX_POLICY_BYTES
 from dandelion.reference import reference_of
 from dandelion.reference_file import ContentCounts
 from dandelion.serving import ModelChoice
@@ -83,6 +86,8 @@ class Registry:
         metrics: the models' series are added to it.
         engine: what computes the scores.
         skip_damaged: whether the others are served if an artifact, or a policy, cannot be used.
+        serving_file: the content of ``serving.toml`` that they were chosen by; None for what is on
+            disk.
 
     Raises:
         ArtifactError: the ``model.json`` of an artifact cannot be used; with ``skip_damaged``, of
@@ -96,7 +101,9 @@ class Registry:
         engine: EngineChoice = "auto",
         *,
         skip_damaged: bool = False,
+        serving_file: bytes | None = None,
     ) -> None:
+        self.serving_file = serving_file
         self._chosen = dict(chosen)
         self._engine = engine
         self._metrics = metrics
@@ -110,6 +117,7 @@ class Registry:
         self._check_that_one_is_left()
         self._served: Mapping[str, Served] = MappingProxyType({})
         self._others: Mapping[tuple[str, str], Served] = MappingProxyType({})
+        self._contents: dict[str, str] = {}
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -139,6 +147,11 @@ class Registry:
     def is_ready(self) -> bool:
         """Whether every available model is loaded."""
         return bool(self._served)
+
+    @property
+    def contents(self) -> Mapping[str, str]:
+        """What was loaded: path of each artifact and policy file → hash of its content."""
+        return self._contents
 
     def load(self) -> None:
         """Load every available artifact, check its golden scores, fit its policies; then serve all.
@@ -253,11 +266,13 @@ class Registry:
             return None  # skipped before
         started = time.perf_counter()
         try:
+            files = _policy_files(choice)
             classifier = Classifier.load(choice.directory, self._engine)
             if served is not None:
                 _check_labels(choice, served, classifier.manifest)
             classifier.check_golden()
             policies = Policies(classifier, choice, skip_unfitted=served is not None)
+            _check_unchanged(choice, files)
         except (ArtifactError, ServingError) as error:
             self._skip(model, choice.variant, error)
             return None
@@ -265,6 +280,7 @@ class Registry:
             facts = {"model": series, "policy": policy, "reason": reason}
             _log.warning("policy unavailable", extra=facts)
         classifier.scores(["warm up"])
+        self._contents |= files | {str(choice.directory): classifier.manifest.content_hash}
         evaluation = _evaluation_of(choice.directory, classifier.manifest)
         counted = replace(classifier.manifest, model=series)
         self._metrics.loaded(counted, time.perf_counter() - started)
@@ -330,6 +346,27 @@ def _check_labels(choice: ModelChoice, served: Manifest, other: Manifest) -> Non
 
 def _listed(labels: Sequence[str]) -> str:
     return ", ".join(labels[:_LISTED]) + (", …" if len(labels) > _LISTED else "")
+
+
+def _policy_files(choice: ModelChoice) -> dict[str, str]:
+    """Return the files of a model's policies, with the hashes of what is in them now."""
+    found = {}
+    for policy in choice.policies.values():
+        if policy.calibration is not None:
+            path = Path(policy.calibration)
+            with suppress(OSError):  # then the policy cannot be fitted
+                found[str(path)] = sha256(read_bounded(path, MAX_POLICY_BYTES))
+    return found
+
+
+def _check_unchanged(choice: ModelChoice, files: Mapping[str, str]) -> None:
+    """Check that the files of policies are what they were before they were read.
+
+    Raises:
+        ServingError: one is not.
+    """
+    if files != _policy_files(choice):
+        raise ServingError(f"{choice.file}: a policy file was changed while it was read; retry")
 
 
 def _content_of(directory: Path, manifest: Manifest) -> ContentCounts | None:

@@ -217,8 +217,8 @@ class _Series(NamedTuple):
 class SharedCounters(Collector):
     """The series of this process and of those that are forked from it.
 
-    Register it with a `prometheus_client.CollectorRegistry`. To add a worker, the process that
-    created it calls `open_row` and forks, and the worker calls `write_to`.
+    Register it with a `prometheus_client.CollectorRegistry`. To add a process, one that counts
+    already calls `open_row` and forks, and the new one calls `write_to`.
 
     Args:
         families: every family that there may be, in the order of the exposition.
@@ -265,30 +265,44 @@ class SharedCounters(Collector):
         """Return histograms as a group."""
         return HistogramGroup(self._row, histograms)
 
-    def open_row(self) -> int:
-        """Return a free row for a worker; called by the parent before it forks.
+    def open_row(self, owner: int = 0) -> int:
+        """Return a free row for a process that is to be forked.
+
+        Args:
+            owner: a number, for `retire_all`.
 
         Raises:
             RuntimeError: every row is in use.
         """
-        return self._map.open_row()
+        with self._reading:
+            self._read_directory()
+            return self._map.open_row(self._used, owner)
 
     def write_to(self, row: int) -> None:
         """Count in this row from now on; called by the worker for which it was opened."""
         self._row.cells = self._map.claim(row)
 
     def retire(self, row: int) -> None:
-        """Add a worker's counts to the total, and free its row; its gauges are no longer shown.
+        """Add a process's counts to the total, and free its row; its gauges are no longer shown.
 
-        Called by the parent, after it has waited for the end of the worker.
+        Called after the end of that process.
         """
         with self._reading:
             self._read_directory()
             self._map.retire(row, self._used)
 
-    def process_ids(self) -> list[int]:
-        """Return the parent's id, then those of the workers."""
-        return list(self._map.process_ids())
+    def retire_all(self, owner: int) -> None:
+        """Retire every row of an owner, after the end of all its processes."""
+        for row in self._map.rows_of(owner):
+            self.retire(row)
+
+    def by_process(self, family: Family, *labels: str) -> dict[int, float]:
+        """Return a gauge's value in each process that runs, by its row."""
+        return self._map.column(self._place(family, labels)[1])
+
+    def process_ids(self, owner: int | None = None) -> list[int]:
+        """Return the first process's id, then those of the others; or those of an owner."""
+        return list(self._map.process_ids(owner))
 
     def describe(self) -> Iterator[MetricFamily]:
         """Yield every family without samples: names that no other collector may use."""

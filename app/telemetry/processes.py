@@ -42,28 +42,28 @@ def _c_library() -> ctypes.CDLL:
 
 
 class Processes(Collector):
-    """The sums over parent and workers; start time and limit of open files are the parent's.
+    """The sums over all processes; start time and limit of open files are the supervisor's.
 
-    Memory that processes share is counted once. Processor time includes that of workers which have
-    ended, so it never falls.
+    Memory that processes share is counted once. Processor time includes that of processes which
+    have ended, so it never falls.
 
     Args:
-        process_ids: returns the parent's process id, then those of the workers that run now.
+        process_ids: returns the supervisor's process id, then those of the others that run now.
     """
 
     def __init__(self, process_ids: Callable[[], Sequence[int]]) -> None:
         self._process_ids = process_ids
 
     def collect(self) -> Iterator[Metric]:
-        """Read every process, and again if a worker ended meanwhile: its time would be missed."""
+        """Read every process, and again if one ended meanwhile: its time would be missed."""
         ended_s = -1.0
         while ended_s != (ended_s := self._ended_seconds()):
-            parent, *workers = map(_read, self._process_ids())
-        for name, metric in parent.items():
+            first, *rest = map(_read, self._process_ids())
+        for name, metric in first.items():
             (sample,) = metric.samples
             value = sample.value
             if name in _SUMMED:
-                others = (worker[name].samples[0].value for worker in workers if name in worker)
+                others = (each[name].samples[0].value for each in rest if name in each)
                 value += sum(others)
             if name == _PROCESSOR:
                 value += ended_s
@@ -71,14 +71,18 @@ class Processes(Collector):
             yield metric
 
     def _ended_seconds(self) -> float:
-        """Return the processor time of workers that have ended."""
-        parent = self._process_ids()[0]
-        try:
-            stat = Path(f"/proc/{parent}/stat").read_text(encoding="utf-8")
-        except OSError:  # not Linux
-            return 0.0
-        ticks = stat.rpartition(")")[2].split()[_ENDED_TICKS]
-        return sum(map(int, ticks)) / os.sysconf("SC_CLK_TCK")
+        """Return the processor time of processes that have ended."""
+        ticks = sum(map(_ended_ticks, self._process_ids()))
+        return ticks / os.sysconf("SC_CLK_TCK") if ticks else 0.0
+
+
+def _ended_ticks(pid: int) -> int:
+    """Return the processor time of a process's children that have ended, and of theirs."""
+    try:
+        stat = Path(f"/proc/{pid}/stat").read_text(encoding="utf-8")
+    except OSError:  # not Linux, or it has just ended itself
+        return 0
+    return sum(map(int, stat.rpartition(")")[2].split()[_ENDED_TICKS]))
 
 
 def _read(pid: int) -> dict[str, Metric]:

@@ -1,15 +1,16 @@
 """The memory map in which the processes of the service count.
 
-All workers fork from one parent, which creates this anonymous map before the first fork. Each
-process writes to its own row, so none waits for another to count something, and the process
-that is scraped sums the rows. There is no file to create, to clean up or to find, and no directory
-that could be full: what can fail is the reservation, at the start.
+All processes of the service descend from one, which creates this anonymous map before the first
+fork. Each process writes to its own row, so none waits for another to count something, and the
+process that is scraped sums the rows. There is no file to create, to clean up or to find, and no
+directory that could be full: what can fail is the reservation, at the start.
 
 The map holds, one after the other and aligned to 8 bytes (`Layout` has the arithmetic):
 
 header
-    int64: the epoch, the length of the directory, then two words per row: the first epoch that does
-    not count the row, and the id of the process that writes to it.
+    int64: the epoch, the length of the directory, then three words per row: the first epoch that
+    does not count the row, the id of the process that writes to it, and its owner: the number of
+    the generation that the process belongs to.
 totals
     float64[2, cells]: the sums of all retired rows; row ``epoch % 2`` is the current one.
 rows
@@ -26,15 +27,15 @@ directory
 length last, under a lock that the kernel releases when its holder dies: a process that is killed in
 between leaves nothing behind.
 
-**Rows** are opened and retired by the parent alone, and retired only after it has waited for the
-end of the process. The new total is written next to the current one; then one store, that of the
-epoch, makes it current and stops counting the row. Wherever a process is killed, each count is in
-exactly one place.
+**Rows** are opened and retired by the processes that fork others, under the same lock, and retired
+only after the end of the process that wrote to them. The new total is written next to the current
+one; then one store, that of the epoch, makes it current and stops counting the row. Wherever a
+process is killed, each count is in exactly one place: a retirement that was not completed is undone
+by the next one, and a row is zeroed when it is opened, too.
 """
 
 import mmap
 import os
-import threading
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
@@ -43,6 +44,7 @@ from typing import Final, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from ..shared_memory import Fence
 from .process_lock import ProcessLock, SharingError
 
 WORD: Final = 8
@@ -52,6 +54,7 @@ EXEMPLAR: Final = 32
 _EPOCH: Final = 0
 _DIRECTORY_LENGTH: Final = 1
 _FIRST_ROW: Final = 2
+_ROW_WORDS: Final = 3  # epoch, process id, owner
 
 _FOREVER: Final = 2**63 - 1
 
@@ -77,7 +80,7 @@ class Layout:
     @property
     def totals(self) -> int:
         """Offset of the two totals."""
-        return WORD * (_FIRST_ROW + 2 * self.rows)
+        return WORD * (_FIRST_ROW + _ROW_WORDS * self.rows)
 
     @property
     def values(self) -> int:
@@ -147,7 +150,7 @@ class SharedMap:
         self._rows: NDArray[np.float64] = np.frombuffer(
             memory, count=layout.rows * layout.cells, offset=layout.values
         ).reshape(layout.rows, layout.cells)
-        self._fence = threading.Lock()
+        self._order_memory = Fence().order
         self.adding: AbstractContextManager[object] = nullcontext()
         """Hold it to extend the directory; it excludes other processes, not threads."""
         if layout.rows > 1:
@@ -178,16 +181,25 @@ class SharedMap:
         self._header[_DIRECTORY_LENGTH] = end
         return True
 
-    def open_row(self) -> int:
-        """Return a free row, counted from now on. The parent calls it before a fork.
+    def open_row(self, used: int, owner: int = 0) -> int:
+        """Return a free row, zeroed and counted from now on; for the process that will fork.
+
+        Args:
+            used: cells that may have been written to; all after that many are 0.
+            owner: a number, see `rows_of`.
 
         Raises:
             RuntimeError: every row is in use.
         """
-        for row in range(1, self.layout.rows):
-            if not self._is_counted(row):
-                self._header[_word(row)] = _FOREVER
-                return row
+        with self.adding:
+            for row in range(1, self.layout.rows):
+                if not self._is_counted(row):
+                    self._rows[row, :used] = 0.0
+                    self._header[_word(row) + 1] = 0
+                    self._header[_word(row) + 2] = owner
+                    self._order_memory()
+                    self._header[_word(row)] = _FOREVER
+                    return row
         raise RuntimeError(f"all {self.layout.rows} rows of the counters are in use")
 
     def claim(self, row: int) -> "memoryview[float]":
@@ -196,22 +208,32 @@ class SharedMap:
         start = row * self.layout.cells
         return self._cells[start : start + self.layout.cells]
 
+    def rows_of(self, owner: int) -> list[int]:
+        """Return the rows that were opened for an owner and are still counted."""
+        return [
+            row
+            for row in range(1, self.layout.rows)
+            if self._is_counted(row) and self._header[_word(row) + 2] == owner
+        ]
+
     def retire(self, row: int, used: int) -> None:
-        """Add a row to the total and free it; for the parent, after the end of its process.
+        """Add a row to the total and free it, after the end of the process that wrote to it.
 
         Args:
             row: a row that `open_row` returned.
             used: all cells after that many are 0.
         """
-        epoch = self._header[_EPOCH]
-        total, next_total = self._totals[epoch % 2], self._totals[(epoch + 1) % 2]
-        np.add(total[:used], self._rows[row, :used], out=next_total[:used])
-        self._header[_word(row)] = epoch + 1
-        self._order_memory()
-        self._header[_EPOCH] = epoch + 1
-        self._order_memory()
-        self._header[_word(row) + 1] = 0
-        self._rows[row, :used] = 0.0
+        with self.adding:
+            self._undo_incomplete()
+            epoch = self._header[_EPOCH]
+            total, next_total = self._totals[epoch % 2], self._totals[(epoch + 1) % 2]
+            np.add(total[:used], self._rows[row, :used], out=next_total[:used])
+            self._header[_word(row)] = epoch + 1
+            self._order_memory()
+            self._header[_EPOCH] = epoch + 1
+            self._order_memory()
+            self._header[_word(row) + 1] = 0
+            self._rows[row, :used] = 0.0
 
     def combined(self, used: int) -> Combined:
         """Combine the first cells of all rows."""
@@ -229,28 +251,32 @@ class SharedMap:
             if self._header[_EPOCH] == epoch:  # otherwise a row may have been reused meanwhile
                 return Combined(retired + running, running, greatest)
 
-    def process_ids(self) -> Iterator[int]:
-        """Yield the parent's id, then those of the other processes that count."""
+    def column(self, cell: int) -> dict[int, float]:
+        """Return the value of a cell in each row that is counted, by row."""
+        return {
+            row: float(self._rows[row, cell])
+            for row in range(self.layout.rows)
+            if self._is_counted(row)
+        }
+
+    def process_ids(self, owner: int | None = None) -> Iterator[int]:
+        """Yield the first process's id, then those of the others that count; or an owner's."""
         for row in range(self.layout.rows):
-            process_id = self._header[_word(row) + 1]
-            if process_id and self._is_counted(row):
+            process_id, of = self._header[_word(row) + 1], self._header[_word(row) + 2]
+            if process_id and self._is_counted(row) and owner in {None, of}:
                 yield process_id
 
     def _is_counted(self, row: int) -> bool:
         return self._header[_word(row)] > self._header[_EPOCH]
 
-    def _order_memory(self) -> None:
-        """Let earlier reads and writes precede later ones, also on arm64, which reorders them.
-
-        Accesses before and after a lock may be moved to where it is held, and be reordered there.
-        With two rounds none passes both: earlier ones precede the first release, later ones follow
-        the second acquisition.
-        """
-        for _ in range(2):
-            with self._fence:
-                pass
+    def _undo_incomplete(self) -> None:
+        """Go on counting a row whose retirement was begun by a process that was killed."""
+        epoch = self._header[_EPOCH]
+        for row in range(1, self.layout.rows):
+            if epoch < self._header[_word(row)] < _FOREVER:
+                self._header[_word(row)] = _FOREVER
 
 
 def _word(row: int) -> int:
-    """The index in the header of a row's two words."""
-    return _FIRST_ROW + 2 * row
+    """The index in the header of a row's first word."""
+    return _FIRST_ROW + _ROW_WORDS * row

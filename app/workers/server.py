@@ -3,7 +3,8 @@
 uvicorn closes its sockets as soon as it is asked to stop, with them the connections that wait in
 the kernel's queue, and those that were accepted but have sent no request yet. Here the response of
 a draining server closes its connection, the queue is emptied before a socket closes, and accepted
-connections get a moment for their request.
+connections get a moment for their request. A worker whose generation was replaced leaves the queue
+to its successor, which has the same socket.
 """
 
 import asyncio
@@ -16,6 +17,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 from types import FrameType
 from typing import Final
 
@@ -23,7 +25,7 @@ import uvicorn
 
 from ..serving.phase import Phase, SharedPhase
 from . import sockets as listening
-from .signals import IGNORED, log_ignored
+from .signals import HARMLESS, is_reload, log_ignored, log_no_reload
 
 # What a stop may take in addition to the grace for requests in flight.
 MARGIN_S: Final = 3.0
@@ -53,9 +55,14 @@ class Server(uvicorn.Server):
 
     async def on_tick(self, counter: int) -> bool:
         """Follow the phase; called ten times a second."""
-        if self._phase.current is not Phase.SERVING:
+        if self.phase is not Phase.SERVING:
             self._send_close()
         return await super().on_tick(counter)
+
+    @property
+    def phase(self) -> Phase:
+        """What this server does now."""
+        return self._phase.current
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         """Accept what has connected, close the sockets, then finish the requests."""
@@ -102,37 +109,113 @@ class Server(uvicorn.Server):
             connection.close()
 
 
+@dataclass(frozen=True)
+class Membership:
+    """What a worker has to do with its generation and with the supervisor.
+
+    Attributes:
+        parent: process id of its parent.
+        service: the phase of the service.
+        asked: the phase that the supervisor asks of the generation.
+        has_supervisor: whether that still lives.
+        drain_s: seconds after which idle connections are closed, once another generation accepts.
+        orphan_s: seconds after which it is killed that it may live without its parent.
+        on_start: called when it accepts connections.
+        on_retire: called when it no longer does, because another generation does.
+    """
+
+    parent: int
+    service: SharedPhase
+    asked: SharedPhase
+    has_supervisor: Callable[[], bool]
+    drain_s: float
+    orphan_s: float
+    on_start: Callable[[], None]
+    on_retire: Callable[[], None]
+
+
 class WorkerServer(Server):
-    """Serves in a worker. It leaves signals to the supervisor and follows the phase.
+    """Serves in a worker. It leaves signals to its parent and follows the phase.
+
+    Without its parent, it serves until the supervisor has another generation, or has ended.
 
     Args:
         config: of the server.
-        phase: of the service; it stops in the last one.
-        parent: process id of the supervisor; it stops when that has ended.
+        phase: of the generation, which its parent sets; it stops in the last one.
+        membership: in the generation.
     """
 
-    def __init__(self, config: uvicorn.Config, phase: SharedPhase, parent: int) -> None:
+    def __init__(self, config: uvicorn.Config, phase: SharedPhase, membership: Membership) -> None:
         super().__init__(config, phase)
-        self._parent = parent
-        self._orphaned = False
+        self._member = membership
+        self._is_orphan = False
+        self._listening: list[socket.socket] = []
+        self._retired_until: float | None = None
 
     @contextmanager
     def capture_signals(self) -> Iterator[None]:
         """Leave the signals' handlers as they are."""
         yield
 
+    @property
+    def phase(self) -> Phase:
+        """What it does now; without its parent, what the supervisor asks for."""
+        phase = super().phase
+        return max(phase, self._member.asked.current) if self._is_orphan else phase
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        """Begin to accept connections."""
+        self._listening = sockets or []
+        await super().startup(sockets)
+        self._member.on_start()
+
     async def on_tick(self, counter: int) -> bool:
-        """Stop with the service, or without its supervisor."""
+        """Stop with the service, without its supervisor, or when it has nothing more to do."""
         self.check_parent()
-        if self._phase.current is Phase.STOPPING:
+        now = time.monotonic()
+        if self.phase >= Phase.STOPPING:
             self.should_exit = True
+        elif self._retired_until is not None:
+            if not self.server_state.connections or now >= self._retired_until:
+                self.should_exit = True
+        elif self.phase is Phase.RETIRING:
+            self._retired_until = now + self._member.drain_s
+            self._stop_accepting()
+        if self.should_exit and self._is_orphan:
+            _kill_after(stop_s(self.config))
         return await super().on_tick(counter)
 
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        """Stop; what waits in the queue is left to others if there will be any."""
+        is_last = self._member.service.current >= Phase.STOPPING
+        if self._retired_until is None and not is_last and self._member.has_supervisor():
+            self._stop_accepting()
+        if not self._listening:
+            sockets = []
+        await super().shutdown(sockets)
+
     def check_parent(self) -> None:
-        """Stop if the supervisor has ended, within the time that it would have given."""
-        if os.getppid() != self._parent and not self._orphaned:
-            self._orphaned = self.should_exit = True
+        """See whether the parent has ended; without the supervisor stop in the time it would give.
+
+        Called in a signal's handler, too.
+        """
+        if self._is_orphan or os.getppid() == self._member.parent:
+            return
+        self._is_orphan = True
+        if self._member.has_supervisor():
+            _kill_after(self._member.orphan_s)
+        else:
+            self.should_exit = True
             _kill_after(stop_s(self.config))
+
+    def _stop_accepting(self) -> None:
+        """Close the sockets here; others have them as well, and accept what waits in the queues."""
+        self._member.on_retire()
+        for server in self.servers:
+            server.close()
+        for each in self._listening:
+            each.close()
+        self._listening = []
 
 
 class SingleServer(Server):
@@ -161,7 +244,7 @@ class SingleServer(Server):
     @contextmanager
     def capture_signals(self) -> Iterator[None]:
         """Handle the signals, those that are ignored too."""
-        for number in IGNORED:
+        for number in HARMLESS:
             signal.signal(number, lambda received, _: self._ignored.append(received))
         with super().capture_signals():
             yield
@@ -178,7 +261,8 @@ class SingleServer(Server):
     async def on_tick(self, counter: int) -> bool:
         """Stop when the drain is over."""
         while self._ignored:  # logged here: a signal may have interrupted another log line
-            log_ignored(self._ignored.pop())
+            number = self._ignored.pop()
+            (log_no_reload if is_reload(number) else log_ignored)(number)
         if self._drained_at is not None:
             if not self._sends_close:
                 log_drain(self._drain_s)

@@ -1,305 +1,526 @@
-"""The workers: processes forked from one that has loaded the models, under one supervisor.
+"""The supervisor: holds the sockets and the shared memory, and replaces one generation by another.
 
-The libraries' own supervisors do not fit. uvicorn's spawns its workers, so that each imports and
-loads everything again. gunicorn's forks, and with ``--reuse-port`` each of its workers opens a
-socket, among which the kernel spreads the connections; but the socket, and the connections that
-wait in its queue, end with the worker. Here the parent holds the sockets, one for each worker: what
-waits for a worker that dies is served by its successor. And a worker has a number, that of its
-socket, which its successor inherits.
+It loads no model. Each generation is a child, see `generation`, and has its own workers, see
+`worker_processes`. While another one loads, the current one serves; when all workers of the new one
+accept connections, the old ones are asked to retire.
 """
 
-import ctypes
-import gc
 import logging
-import math
 import multiprocessing
 import os
 import signal
 import sys
 import time
+from collections.abc import Mapping
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
-import uvicorn
+import msgspec
 
+from ..serving.generations import Action, Refused, Reply, Report, Reports, Request, State
 from ..serving.phase import Phase, SharedPhase
-from . import server, signals
+from ..settings import SettingsError, variable
+from ..telemetry.metrics import GENERATIONS, Metrics, Outcome
+from . import generation, parents, server, signals
+from .channel import Failed, Loaded, Serves
+from .events import Events
+from .generation import Load, Order, Snapshot
+from .member import Member
+from .requests import Requests
+from .worker_processes import Place, freeze
 
 if TYPE_CHECKING:
-    import socket
-    from collections.abc import Sequence
-    from multiprocessing.context import ForkProcess
+    from collections.abc import Callable
 
-    from ..telemetry.metrics import Metrics
     from .sockets import Listener
 
 # macOS forks, but its system libraries may crash in the child (CPython's issue 33725).
 CAN_FORK: Final = hasattr(os, "fork") and sys.platform != "darwin"
 
-# A worker that lived for less is not replaced sooner than that; a failed start is retried then.
+# A generation that is killed is not replaced sooner than that.
 _SHORT_LIFE_S: Final = 1.0
+# What the processes of a generation may need to end in addition to their own time limits.
+_MARGIN_S: Final = 2.0
+# How often to look for the end of orphans that are still there.
+_LOOK_S: Final = 0.02
 # `multiprocessing` keeps two pipes to each process.
 _FILES_OF_A_WORKER: Final = 2
 _OTHER_FILES: Final = 32
-_PR_SET_PDEATHSIG: Final = 1  # prctl(2)
+
+_OUTCOMES: Final = {Action.RELOAD: Outcome.LOADED, Action.ROLLBACK: Outcome.ROLLED_BACK}
 
 _log = logging.getLogger("dandelion")
 
-
-def run(
-    config: uvicorn.Config,
-    listener: "Listener",
-    metrics: "Metrics",
-    phase: SharedPhase,
-    drain_s: float = 0,
-) -> int:
-    """Serve with one process for each worker's sockets until a signal stops it.
-
-    The models must be loaded and no thread may run: the workers share what is in memory now.
-
-    Args:
-        config: of the server; its ``workers`` are not read.
-        listener: has the listening sockets of each worker.
-        metrics: with room for that many workers.
-        phase: of the service; the workers follow it.
-        drain_s: seconds from SIGTERM until the service stops; it serves, but is not ready.
-
-    Returns:
-        The exit code, or the number of the signal that ended it, negative.
-    """
-    config.load()
-    config.get_loop_factory()  # imports the event loop
-    # The collector writes to the objects it traverses: their pages would no longer be shared.
-    gc.collect()
-    gc.freeze()
-    handled = {signal.SIGINT, signal.SIGTERM, signal.SIGCHLD, *signals.IGNORED}
-    # A parent may have left it ignored: then no worker could be waited for.
-    signal.signal(signal.SIGCHLD, signal.SIG_DFL)
-    signal.pthread_sigmask(signal.SIG_BLOCK, handled)
-    try:
-        return _Supervisor(config, listener, metrics, phase, handled).run(drain_s)
-    finally:
-        signal.pthread_sigmask(signal.SIG_UNBLOCK, handled)
+Facts = Mapping[str, int | str | None]
 
 
 def open_files(workers: int, addresses: int) -> int:
     """Return about how many files a process has open, besides its connections.
 
-    The supervisor has all of them; a worker inherits the pipes of those that were forked before it.
+    A generation has all of them; a worker inherits the pipes of those that were forked before it.
 
     Args:
-        workers: that it starts.
+        workers: of a generation.
         addresses: that each of them listens on.
     """
     return _OTHER_FILES + workers * (addresses + _FILES_OF_A_WORKER)
 
 
-@dataclass
-class _Worker:
-    """One process, and what it works with.
+@dataclass(frozen=True)
+class Times:
+    """The time limits of a service, in seconds.
 
     Attributes:
-        process: runs or has ended.
-        row: of the metrics, in which it counts.
-        started: by the monotonic clock.
+        drain: from SIGTERM until the service stops; it serves, but is not ready.
+        grace: for requests in flight when it stops.
+        load: until the workers of another generation serve.
+        retire: until the workers of the previous generation close idle connections.
     """
 
-    process: "ForkProcess"
-    row: int
-    started: float = field(default_factory=time.monotonic)
+    drain: float = 0
+    grace: float = 0
+    load: float = 60
+    retire: float = 0
+
+    @property
+    def stop(self) -> float:
+        """After which a worker that was asked to stop is killed."""
+        return self.grace + server.MARGIN_S
 
 
-class _Supervisor:
-    """Keeps one process per worker's sockets alive; waits for signals, which are blocked."""
+class Shared:
+    """Memory and a pipe that every process of a service has.
 
-    def __init__(
+    Attributes:
+        service: the phase of the service as a whole; never `Phase.RETIRING`.
+        reports: what became of each generation.
+        requests: from workers.
+    """
+
+    def __init__(self) -> None:
+        self.service = SharedPhase()
+        self.reports = Reports()
+        self.requests = Requests()
+
+
+class Supervisor:
+    """Keeps a generation serving, until a signal stops the service.
+
+    Args:
+        load: loads a generation, in its process.
+        listen: opens the sockets of each worker, once the first generation has loaded.
+        workers: of a generation.
+        metrics: with room for them.
+        shared: memory that every process has.
+        times: limits.
+    """
+
+    def __init__(  # noqa: PLR0913, PLR0917
         self,
-        config: uvicorn.Config,
-        listener: "Listener",
-        metrics: "Metrics",
-        phase: SharedPhase,
-        handled: set[signal.Signals],
+        load: Load,
+        listen: "Callable[[], Listener]",
+        workers: int,
+        metrics: Metrics,
+        shared: Shared,
+        times: Times,
     ) -> None:
-        self._config = config
-        self._listener = listener
+        self._load = load
+        self._listen = listen
+        self._workers = workers
         self._metrics = metrics
-        self._phase = phase
-        self._signals = handled
-        self._workers: list[_Worker] = []
-        self._missing: dict[int, int] = {}  # index → the row in which its next process counts
-        self._start_at = 0.0  # the missing ones, by the monotonic clock
+        self._shared = shared
+        self._times = times
+        self._lifeline = parents.Lifeline()
+        self._adopts = parents.become_parent_of_orphans()
+        self._listener: Listener | None = None
+        self._all: list[Member] = []  # every generation that has a process, or a worker
+        self._current: Member | None = None
+        self._next: Member | None = None  # it loads, or waits for the end of an earlier one
+        self._previous: Snapshot | None = None
+        self._number = 0  # of the last generation
+        self._reload_again = False
+        self._restart_at: float | None = None  # the current generation was killed
+        self._stop_at: float | None = None
+        self._exit_code: int | None = None
+        self._events = Events(signals.HANDLED)
 
-    def run(self, drain_s: float) -> int:
-        """Start the workers, replace those that die, and stop them all at the end."""
-        try:
-            return self._run(drain_s)
-        finally:  # none is left where an error ends the supervisor: the interpreter waits for them
-            self._kill()
+    def run(self) -> int:
+        """Serve; returns the exit code, or the number of the signal that ended it, negative.
 
-    def _run(self, drain_s: float) -> int:
+        Raises:
+            SettingsError: the first generation cannot be served because of a setting.
+        """
+        freeze()
         try:
-            for index in range(len(self._listener.sockets)):
-                self._workers.append(self._start(index, self._metrics.open_row()))
-        except OSError as error:
-            facts = {"worker": len(self._workers) + 1, "error": error.strerror}
-            _log.critical("could not start a worker; stopping the service", extra=facts)
+            self._begin(Action.START)
+            while self._exit_code is None:
+                self._step()
             self._stop()
-            return 1
-        stop_at = math.inf
-        while time.monotonic() < stop_at:
-            received = self._wait(stop_at)
-            is_serving = self._phase.current is Phase.SERVING
-            if received == signal.SIGTERM and drain_s and is_serving:
-                stop_at = time.monotonic() + drain_s
-                self._phase.advance(Phase.DRAINING)
-                server.log_drain(drain_s)
-            elif received in {signal.SIGTERM, signal.SIGINT}:
-                self._stop()
-                return -received
-            elif received in signals.IGNORED:
-                signals.log_ignored(received)
-            if self._collect_the_dead():
-                self._stop()
-                return 1
-            self._start_the_missing()
-            if os.getpid() == 1:
-                self._reap_orphans()
-        self._stop()
-        return -signal.SIGTERM
+            return self._exit_code
+        finally:  # nothing is left where an error ends it
+            for member in self._all:
+                member.kill(self._workers_of(member))
+            self._events.close()
 
-    def _wait(self, until: float) -> int:
-        """Wait for a signal; returns 0 at ``until``, or when missing workers are to be started."""
-        if self._missing:
-            until = min(until, self._start_at)
-        if until == math.inf:
-            return signal.sigwait(self._signals)
-        received = signal.sigtimedwait(self._signals, max(until - time.monotonic(), 0))
-        return 0 if received is None else received.si_signo
+    def _step(self) -> None:
+        """Wait for something to happen, and act on it."""
+        self._start_next()
+        for number in self._events.wait(self._sources(), self._seconds()):
+            if self._exit_code is None:
+                self._handle(number)
+        for request in self._shared.requests.receive():
+            self._shared.reports.reply(request.ticket, self._reply(request))
+        self._receive()
+        self._collect()
+        now = time.monotonic()
+        self._kill_late(now)
+        if self._stop_at is not None and now >= self._stop_at:
+            self._exit_code = -signal.SIGTERM
 
-    def _start(self, index: int, row: int) -> _Worker:
+    def _sources(self) -> list[int]:
+        channels = [member.channel.fileno() for member in self._all if member.is_open]
+        return [self._shared.requests.fileno(), *channels]
+
+    def _seconds(self) -> float | None:
+        """Return for how long to wait at most; None for ever."""
+        times = [self._stop_at, *(member.ends_at for member in self._all)]
+        if self._next is None and self._is_serving:
+            times.append(self._restart_at)
+        due = [at - time.monotonic() for at in times if at is not None]
+        if any(member.has_ended and self._workers_of(member) for member in self._all):
+            due.append(_LOOK_S)
+        return max(0.0, min(due)) if due else None
+
+    @property
+    def _is_serving(self) -> bool:
+        return self._shared.service.current is Phase.SERVING
+
+    # Signals and requests.
+
+    def _handle(self, number: int) -> None:
+        if number == signal.SIGTERM and self._times.drain and self._is_serving and self._current:
+            self._stop_at = time.monotonic() + self._times.drain
+            self._shared.service.advance(Phase.DRAINING)
+            self._drop_next("the service stops")
+            self._current.ask(Phase.DRAINING)
+            server.log_drain(self._times.drain)
+        elif number in {signal.SIGTERM, signal.SIGINT}:
+            self._exit_code = -number
+        elif number in signals.HARMLESS and not (signals.is_reload(number) and self._is_serving):
+            signals.log_ignored(number)
+        elif signals.is_reload(number):
+            if self._next is None:
+                self._begin(Action.RELOAD)
+            else:  # what was changed since it began to load is not lost
+                self._reload_again = True
+
+    def _reply(self, request: Request) -> Reply:
+        if not self._is_serving:
+            return Reply(refused=Refused.STOPPING)
+        if self._next is not None:
+            return Reply(self._next.number, Refused.BUSY)
+        if request.action is not Action.ROLLBACK:
+            return Reply(self._begin(Action.RELOAD))
+        if self._previous is None:
+            return Reply(refused=Refused.NO_PREVIOUS)
+        return Reply(self._begin(Action.ROLLBACK, self._previous))
+
+    # From one generation to the next.
+
+    def _begin(self, action: Action, snapshot: Snapshot | None = None) -> int:
+        """Begin a generation; returns its number. Its process starts as soon as there is room."""
+        self._number += 1
+        restores = None if snapshot is None else snapshot.generation
+        report = Report(self._number, action, restores=restores)
+        self._next = Member(Order(self._number, action, snapshot), report)
+        self._shared.reports.put(report)
+        if action is not Action.START:
+            _log.info(
+                "loading another generation",
+                extra={"generation": self._number, "action": action.value},
+            )
+        return self._number
+
+    def _begin_again(self) -> None:
+        """Begin the reload that was asked for while another one ran."""
+        if self._reload_again and self._is_serving:
+            self._reload_again = False
+            self._begin(Action.RELOAD)
+
+    def _start_next(self) -> None:
+        """Start the process of the next generation, if one is due and there is room for it."""
+        if self._next is None and self._restart_at is not None and self._is_serving:
+            if time.monotonic() < self._restart_at or self._current is None:
+                return
+            self._begin(Action.RESTART, self._current.snapshot)
+        if self._next is None or self._next.process is not None:
+            return
+        if len(self._all) < GENERATIONS:
+            self._fork(self._next)
+            return
+        for member in self._all:  # the oldest that drains ends now
+            if member is not self._current:
+                member.ask(Phase.STOPPING)
+                break
+
+    def _fork(self, member: Member) -> None:
+        row = self._metrics.open_row(member.number)
+        place = Place(
+            number=member.number,
+            row=row,
+            supervisor=os.getpid(),
+            service=self._shared.service,
+            asked=member.asked,
+            lifeline=self._lifeline,
+            channel=member.other_end,
+            drain_s=self._times.retire,
+            orphan_s=self._times.load + self._times.retire + self._times.stop,
+        )
         process = multiprocessing.get_context("fork").Process(
             target=self._work,
-            args=(index, row, os.getpid()),
-            name=f"worker-{index + 1}",
-            daemon=True,
+            args=(member.order, place),
+            name=f"generation-{member.number}",
         )
-        process.start()
-        return _Worker(process, row)
-
-    def _collect_the_dead(self) -> bool:
-        """Prepare a replacement of each worker that was killed; returns whether one failed."""
-        for index, worker in enumerate(self._workers):
-            exit_code = worker.process.exitcode
-            if exit_code is None or index in self._missing:
-                continue
-            facts = {"worker": index + 1, "pid": worker.process.pid, "exit_code": exit_code}
-            if exit_code > 0:  # a replacement would fail in the same way
-                _log.critical("worker failed; stopping the service", extra=facts)
-                return True
-            _log.warning("worker died; starting a replacement", extra=facts)
-            self._metrics.retire(worker.row)
-            self._missing[index] = self._metrics.open_row()
-            now = time.monotonic()
-            if now - worker.started < _SHORT_LIFE_S:
-                self._start_at = now + _SHORT_LIFE_S
-        return False
-
-    def _start_the_missing(self) -> None:
-        if time.monotonic() < self._start_at:
+        try:
+            with self._events.held():
+                process.start()
+        except OSError as error:
+            self._metrics.retire(row)
+            member.channel.close()
+            self._fail(member, f"could not start a process: {error.strerror}")
             return
-        for index, row in list(self._missing.items()):
-            try:
-                _check_fork()
-                self._workers[index] = self._start(index, row)
-            except OSError as error:
-                facts = {"worker": index + 1, "error": error.strerror}
-                _log.error("could not start a worker; retrying", extra=facts)
-                self._start_at = time.monotonic() + _SHORT_LIFE_S
-                return
-            del self._missing[index]
+        finally:
+            member.other_end.close()
+        member.begun = time.monotonic()
+        if member.order.action is not Action.START:
+            member.ends_at = member.begun + self._times.load
+        member.process = process
+        self._all.append(member)
+
+    def _work(self, order: Order, place: Place) -> None:
+        """Entry point of a generation's process."""
+        self._events.leave()
+        self._lifeline.leave()
+        self._shared.requests.leave()
+        for member in (*self._all, self._next):
+            if member is not None:
+                member.channel.close()
+        if self._listener is not None:  # it receives them
+            self._close_sockets(self._listener)
+        sys.exit(generation.run(order, self._load, self._workers, self._metrics, place))
+
+    def _receive(self) -> None:
+        """Act on what generations report."""
+        for member in self._all:
+            for message in member.channel.receive() if member.is_open else ():
+                if isinstance(message, Failed):
+                    member.failure = message
+                elif member is not self._next:
+                    continue
+                elif isinstance(message, Loaded):
+                    self._loaded(member, message)
+                elif isinstance(message, Serves):
+                    member.serving.add(message.worker)
+                    if len(member.serving) == self._workers:
+                        self._activate(member)
+
+    def _loaded(self, member: Member, message: Loaded) -> None:
+        """Let a generation start its workers."""
+        member.snapshot = Snapshot(
+            member.number, message.serving_file, message.contents, message.models
+        )
+        if self._listener is None:
+            self._listener = self._listen()
+        try:
+            member.channel.send_sockets(self._listener.sockets)
+        except OSError as error:
+            self._fail(member, f"did not take its sockets: {error}")
+
+    def _activate(self, member: Member) -> None:
+        """Let the generation that serves now be the current one, and the one before retire."""
+        before, self._current, self._next = self._current, member, None
+        self._restart_at = member.ends_at = None
+        action = member.order.action
+        models = member.snapshot.models if member.snapshot is not None else {}
+        self._publish(member, state=State.SERVING, finished=time.time(), models=models)
+        if before is not None:
+            is_rolled_back = action is Action.ROLLBACK
+            self._publish(before, state=State.ROLLED_BACK if is_rolled_back else State.SUPERSEDED)
+            if action is not Action.RESTART:
+                self._previous = before.snapshot
+            if action in _OUTCOMES:
+                self._metrics.count_reload(_OUTCOMES[action])
+            self._retire(before)
+            facts = {"generation": member.number, "action": action.value}
+            _log.info("another generation serves", extra=facts)
+        self._begin_again()
+
+    def _retire(self, member: Member) -> None:
+        """Let the workers of a generation finish with their connections."""
+        member.ask(Phase.RETIRING)
+        patience = self._times.retire + self._times.stop + _MARGIN_S
+        member.ends_at = time.monotonic() + patience
+
+    def _drop_next(self, reason: str) -> None:
+        """Give up the generation that loads."""
+        if self._next is not None:
+            member = self._next
+            self._fail(member, reason)
+            member.kill()  # its workers, if any, finish with their connections
+
+    def _fail(self, member: Member, reason: str, facts: Facts | None = None) -> None:
+        """Give up a generation that does not serve; what was served before goes on."""
+        self._next = None
+        self._publish(member, state=State.FAILED, finished=time.time(), reason=reason)
+        if member.order.action is Action.START:
+            if self._exit_code is None:
+                self._refuse_start(member.failure, reason, facts)
+            return
+        if member.order.action is not Action.RESTART:
+            self._metrics.count_reload(Outcome.FAILED)
+        goes_on = self._current.number if self._current else 0
+        _log.error(
+            "%s failed; generation %d goes on",
+            member.order.action.value,
+            goes_on,
+            extra={"generation": member.number, "reason": reason, **(facts or {})},
+        )
+        self._retire(member)
+        self._begin_again()
+
+    def _refuse_start(self, failure: Failed | None, reason: str, facts: Facts | None) -> None:
+        """End the service, whose first generation cannot be served.
+
+        Raises:
+            SettingsError: a setting is wrong.
+        """
+        if failure is not None and failure.is_setting:
+            raise SettingsError(reason)
+        if facts:
+            _log.critical("%s; stopping the service", reason, extra=facts)
+        else:
+            _log.critical("%s", reason)
+        self._exit_code = 1
+
+    def _publish(self, member: Member, **changes: object) -> None:
+        member.report = msgspec.structs.replace(member.report, **changes)
+        self._shared.reports.put(member.report)
+
+    # The end of generations.
+
+    def _collect(self) -> None:
+        """Act on generations that have ended, and wait for their workers."""
+        for member in [*self._all]:
+            if member.exit_code is not None and not member.has_ended:
+                member.has_ended = True
+                self._ended(member, member.exit_code)
+        self._reap_orphans()
+        for member in [*self._all]:
+            if member.has_ended and not member.is_open and not self._workers_of(member):
+                self._metrics.retire_all(member.number)
+                member.channel.close()
+                self._all.remove(member)
+
+    def _ended(self, member: Member, exit_code: int) -> None:
+        """Act on the end of a generation's process."""
+        failure = member.failure
+        if member is self._next:
+            if failure is not None:
+                self._fail(member, failure.reason, failure.facts)
+            elif exit_code < 0:
+                self._fail(member, f"killed by signal {-exit_code} while it was loading")
+            else:
+                self._fail(member, f"ended with exit code {exit_code} while it was loading")
+            if member.order.action is Action.RESTART and exit_code >= 0:
+                _log.critical("what was served cannot be served again; stopping the service")
+                self._exit_code = 1
+            elif member.order.action is Action.RESTART:
+                self._restart_at = time.monotonic() + _SHORT_LIFE_S
+        elif member is self._current and self._exit_code is None:
+            facts: dict[str, int | str | None] = {
+                "generation": member.number,
+                "exit_code": exit_code,
+            }
+            if failure is not None:
+                facts |= failure.facts
+            if exit_code > 0:
+                reason = failure.reason if failure is not None else "a generation's process failed"
+                _log.critical("%s; stopping the service", reason, extra=facts)
+                self._exit_code = 1
+            else:
+                _log.warning("a generation's process died; starting another", extra=facts)
+                now = time.monotonic()
+                is_short = now - member.begun < _SHORT_LIFE_S
+                self._restart_at = now + _SHORT_LIFE_S if is_short else now
+
+    def _kill_late(self, now: float) -> None:
+        """Kill what has not ended, or not loaded, in time."""
+        for member in [*self._all]:
+            if member.ends_at is None or now < member.ends_at:
+                continue
+            member.ends_at = None
+            if member is self._next:
+                limit = f"{self._times.load:g} s ({variable('reload_timeout_s')})"
+                self._drop_next(f"did not serve within {limit}")
+                if member.order.action is Action.RESTART:
+                    self._exit_code = 1
+            else:
+                _log.error(
+                    "a generation did not end in time; killing it",
+                    extra={"generation": member.number},
+                )
+                member.kill(self._workers_of(member))
+
+    def _workers_of(self, member: Member) -> list[int]:
+        """Return the processes of a generation that count and that run, but for its own."""
+        if not self._adopts:  # their ids may be those of other programs by now
+            return []
+        own = member.process.pid if member.process is not None else None
+        return [
+            pid for pid in self._metrics.process_ids(member.number) if pid != own and _exists(pid)
+        ]
 
     def _reap_orphans(self) -> None:
-        """Wait for ended processes that others have left to process 1, as in a container."""
-        workers = {worker.process.pid for worker in self._workers}
+        """Wait for ended processes that others have left: workers, and in a container any."""
+        known = {member.process.pid for member in self._all if member.process is not None}
         with suppress(ChildProcessError):
             while True:
                 ended = os.waitid(os.P_ALL, 0, os.WEXITED | os.WNOHANG | os.WNOWAIT)
-                if ended is None or ended.si_pid in workers:
+                if ended is None or ended.si_pid in known:
                     return
                 os.waitpid(ended.si_pid, 0)
 
     def _stop(self) -> None:
-        """Let the workers finish the requests in flight; end those that do not stop in time."""
-        if self._missing:  # connections wait for their successors
-            self._start_at = 0.0
-            self._start_the_missing()
-        self._listener.withdraw()
-        for sockets in self._listener.sockets:
-            _close(sockets)
-        self._phase.advance(Phase.STOPPING)
-        deadline = time.monotonic() + server.stop_s(self._config)
-        while self._running():
-            seconds = deadline - time.monotonic()
-            received = signal.sigtimedwait(self._signals, seconds) if seconds > 0 else None
-            if received is None:
-                for index, process in self._running():
-                    facts = {"worker": index + 1, "pid": process.pid}
-                    _log.error("worker did not stop in time; killing it", extra=facts)
-            if received is None or received.si_signo == signal.SIGINT:
-                self._kill()
-            elif received.si_signo in signals.IGNORED:
-                signals.log_ignored(received.si_signo)
+        """Let all finish the requests in flight; end those that do not stop in time."""
+        if self._listener is not None:
+            self._listener.withdraw()
+            self._close_sockets(self._listener)
+        self._shared.service.advance(Phase.STOPPING)
+        self._drop_next("the service stops")
+        for member in self._all:
+            member.ask(Phase.STOPPING)
+            member.ends_at = time.monotonic() + self._times.stop + _MARGIN_S
+        while self._all:
+            for number in self._events.wait(self._sources(), self._seconds()):
+                if number == signal.SIGINT:  # a second one
+                    for member in self._all:
+                        member.ask(Phase.KILLED)
+                elif number in signals.HARMLESS:
+                    signals.log_ignored(number)
+            self._receive()
+            self._collect()
+            self._kill_late(time.monotonic())
 
-    def _running(self) -> "list[tuple[int, ForkProcess]]":
-        """Return each worker that has not ended, with its index."""
-        processes = enumerate(worker.process for worker in self._workers)
-        return [(index, process) for index, process in processes if process.is_alive()]
-
-    def _kill(self) -> None:
-        for _, process in self._running():
-            process.kill()
-        for _, process in self._running():
-            process.join()
-
-    def _work(self, index: int, row: int, parent: int) -> None:
-        """Worker entry point: serve on the worker's own sockets for as long as the parent lives."""
-        # A terminal and some service managers send a signal to every process of a service: the
-        # parent, which gets it as well, decides what to do.
-        signals.ignore()
-        for number in (signal.SIGTERM, signal.SIGINT):
-            signal.signal(number, signal.SIG_IGN)
-        for other, sockets in enumerate(self._listener.sockets):
-            if other != index:
-                _close(sockets)
-        self._metrics.write_to(row)
-        worker = server.WorkerServer(self._config, self._phase, parent)
-        # The kernel continues it, if it was stopped, when the parent ends.
-        signal.signal(signal.SIGCONT, lambda *_: worker.check_parent())
-        _ask_for_signal_at_parent_end(signal.SIGCONT)
-        signal.pthread_sigmask(signal.SIG_UNBLOCK, self._signals)
-        worker.run(list(self._listener.sockets[index]))
+    def _close_sockets(self, listener: "Listener") -> None:
+        for sockets in listener.sockets:
+            for each in sockets:
+                each.close()
 
 
-def _close(sockets: "Sequence[socket.socket]") -> None:
-    for each in sockets:
-        each.close()
-
-
-def _ask_for_signal_at_parent_end(number: int) -> None:
-    with suppress(AttributeError, OSError, TypeError):  # not Linux: there the parent is asked for
-        ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, number)
-
-
-def _check_fork() -> None:
-    """Fork a process that ends at once.
-
-    Where that fails, a worker is not tried: `multiprocessing` would leave its pipes open each time.
-
-    Raises:
-        OSError: no process can be forked now.
-    """
-    pid = os.fork()
-    if pid == 0:
-        os._exit(0)
-    os.waitpid(pid, 0)
+def _exists(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    return True

@@ -21,7 +21,7 @@ LAYOUTS = st.builds(
 
 def test_the_default_layout() -> None:
     layout = Layout(rows=3, cells=10, directory_bytes=100)
-    assert layout.totals == 8 * (2 + 2 * 3)
+    assert layout.totals == 8 * (2 + 3 * 3)
     assert layout.values == layout.totals + 2 * 10 * 8
     assert layout.exemplars == layout.values + 3 * 10 * 8
     assert layout.directory == layout.exemplars + 3 * 10 * 32
@@ -33,7 +33,7 @@ def test_sections_follow_each_other_on_word_boundaries(layout: Layout) -> None:
     starts = [0, layout.totals, layout.values, layout.exemplars, layout.directory, layout.size]
     assert starts == sorted(starts)
     assert not any(start % WORD for start in starts[:-1])
-    assert layout.totals >= WORD * (2 + 2 * layout.rows)
+    assert layout.totals >= WORD * (2 + 3 * layout.rows)
     assert layout.exemplars - layout.values == WORD * layout.rows * layout.cells
 
 
@@ -53,7 +53,7 @@ def test_each_cell_of_each_row_has_room_for_one_exemplar(layout: Layout) -> None
 def test_a_row_that_retires_during_a_sum_is_counted_once(monkeypatch: pytest.MonkeyPatch) -> None:
     used = 4
     shared = SharedMap(Layout(rows=2, cells=used))
-    row = shared.open_row()
+    row = shared.open_row(used)
     shared.claim(row)[0] = 5
     zeros = np.zeros
     retired = []

@@ -9,7 +9,7 @@ import uvicorn
 from starlette.types import Receive, Scope, Send
 
 from app.serving.phase import Phase, SharedPhase
-from app.workers.server import WorkerServer
+from app.workers.server import Membership, WorkerServer
 
 from ...conftest import PATIENCE_S
 
@@ -28,13 +28,26 @@ async def app(scope: Scope, receive: Receive, send: Send) -> None:
         await send({"type": "http.response.body", "body": b"done"})
 
 
+def membership(phase: SharedPhase) -> Membership:
+    return Membership(
+        parent=os.getppid(),
+        service=phase,
+        asked=SharedPhase(),
+        has_supervisor=lambda: True,
+        drain_s=PATIENCE_S,
+        orphan_s=PATIENCE_S,
+        on_start=lambda: None,
+        on_retire=lambda: None,
+    )
+
+
 def response_to(script: Script) -> bytes:
     """Serve one client, whose socket is not blocking, while ``script`` runs; return what it got."""
 
     async def run() -> bytes:
         phase = SharedPhase()
         config = uvicorn.Config(app, log_config=None, timeout_graceful_shutdown=PATIENCE_S)
-        server = WorkerServer(config, phase, os.getppid())
+        server = WorkerServer(config, phase, membership(phase))
         with socket.create_server(("127.0.0.1", 0)) as listening, socket.socket() as client:
             serving = asyncio.create_task(server.serve([listening]))
             while not server.started:

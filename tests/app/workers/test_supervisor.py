@@ -56,6 +56,11 @@ def pids(service: Service) -> list[int]:
     return [int(text.removeprefix(start)[:-1]) for text in texts if text.startswith(start)]
 
 
+def children(pid: int) -> list[int]:
+    """The processes whose parent it is, in the order of their starts."""
+    return [int(each) for each in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
+
+
 def is_running(pid: int) -> bool:
     return Path(f"/proc/{pid}").exists()
 
@@ -239,7 +244,7 @@ def test_two_workers_show_what_one_shows(
     assert service_two.keys() == service_one.keys()
     for series, value in service_one.items():
         name = series[0]
-        if name.startswith("dandelion_") and "seconds" not in name:
+        if name.startswith("dandelion_") and "seconds" not in name and "workers" not in name:
             assert service_two[series] == pytest.approx(value), series
 
 
@@ -267,7 +272,7 @@ def test_promtool_and_openmetrics_accept_it(two: Service) -> None:
 
 def test_the_processes_are_added_up(two: Service) -> None:
     nothing: frozenset[tuple[str, str]] = frozenset()
-    everyone = [two.process.pid, *pids(two)]
+    everyone = [two.process.pid, *children(two.process.pid), *pids(two)]
 
     def proportional_bytes(pid: int) -> int:
         lines = Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines()
@@ -418,7 +423,7 @@ sys.exit(main([]))
 
 
 def test_a_fork_that_fails_is_tried_again(start_service: StartService, made_up: Path) -> None:
-    service = start_service(["-c", LIMITED, "3 4"], workers=2, artifacts=made_up)
+    service = start_service(["-c", LIMITED, "4 5"], workers=2, artifacts=made_up)
     service.wait_until_ready()
     service.wait(lambda: len(pids(service)) == 2)
     os.kill(pids(service)[0], signal.SIGKILL)
@@ -445,10 +450,11 @@ FAILING = """
 import sys
 from pathlib import Path
 import uvicorn
-from app.serving.phase import SharedPhase
 from app.telemetry import logs
 from app.telemetry.metrics import Metrics
-from app.workers import sockets, supervisor
+from app.workers import sockets
+from app.workers.generation import Product
+from app.workers.supervisor import Shared, Supervisor, Times
 
 async def app(scope, receive, send):
     # The first worker starts, and all that follow fail.
@@ -464,8 +470,9 @@ async def app(scope, receive, send):
 
 logs.configure("json", "info")
 listening = sockets.listen(sockets.bind("127.0.0.1", 0), "127.0.0.1", 1)
-config = uvicorn.Config(app, log_config=None)
-sys.exit(supervisor.run(config, listening, Metrics(workers=1), SharedPhase()))
+product = Product(uvicorn.Config(app, log_config=None))
+load, listen, metrics = lambda order: product, lambda: listening, Metrics(workers=1)
+sys.exit(Supervisor(load, listen, 1, metrics, Shared(), Times()).run())
 """
 
 
