@@ -28,13 +28,14 @@ from .settings import Settings, SettingsError
 from .telemetry import logs
 from .telemetry.metrics import Metrics
 from .telemetry.process_lock import SharingError
-from .workers import signals, sockets, supervisor, unix_socket
+from .workers import limits, signals, sockets, unix_socket
 from .workers.announcement import Address, announce
 from .workers.generation import Order, Product
 from .workers.processors import available
 from .workers.server import SingleServer
+from .workers.shared import Shared, Times
 from .workers.sockets import Listener
-from .workers.supervisor import Shared, Supervisor, Times
+from .workers.supervisor import Supervisor
 
 # Workers for each processor from which a warning is due.
 _MANY: Final = 2
@@ -83,12 +84,12 @@ def _check_workers(chosen: Settings, addresses: int) -> None:
     if chosen.workers == 1:
         return
     name = settings.source("workers")
-    if not supervisor.CAN_FORK:
+    if not limits.CAN_FORK:
         raise SettingsError(
             f"{name}: {chosen.workers} is not possible on this system, whose processes cannot be "
             "forked; set it to 1"
         )
-    needed = supervisor.open_files(chosen.workers, addresses)
+    needed = limits.open_files(chosen.workers, addresses)
     allowed = descriptors.raise_limit()
     if needed > allowed:
         raise SettingsError(
@@ -125,11 +126,11 @@ def _listen(chosen: Settings, bound: list[socket.socket]) -> Listener:
 
 def _serve(chosen: Settings, bound: list[socket.socket]) -> int:
     """Load the models, then listen; returns the exit code, or a signal's number, negative."""
-    metrics = Metrics(workers=chosen.workers if supervisor.CAN_FORK else 0)
+    metrics = Metrics(workers=chosen.workers if limits.CAN_FORK else 0)
     http = _protocol(chosen, metrics, len(bound) or 1)  # first: it may refuse the start
     listen = partial(_listen, chosen, bound)
-    rates = SharedRates(is_shared=supervisor.CAN_FORK)
-    if supervisor.CAN_FORK:
+    rates = SharedRates(is_shared=limits.CAN_FORK)
+    if limits.CAN_FORK:
         shared = Shared()
 
         def load_one(order: Order) -> Product:
@@ -214,6 +215,6 @@ def _protocol(chosen: Settings, metrics: Metrics, addresses: int) -> Http:
     possible = descriptors.connections_within(
         descriptors.raise_limit(),
         chosen.max_connections,
-        others=supervisor.open_files(chosen.workers, addresses),
+        others=limits.open_files(chosen.workers, addresses),
     )
     return protocol(Connections(chosen, metrics, possible))

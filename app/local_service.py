@@ -6,7 +6,8 @@ It is found without a file and without its settings' libraries: the probe must s
 import json
 import os
 import socket
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from functools import partial
 from http.client import HTTPConnection
 from ipaddress import ip_address
 from pathlib import Path
@@ -78,17 +79,17 @@ def configured(environ: Mapping[str, str]) -> tuple[str, int, Path | None]:
     return host, port, uds
 
 
-def connections(address: Address, timeout: float) -> list[HTTPConnection]:
-    """Return the connections to try, one after the other; none is open yet.
+def connections(address: Address, timeout: float) -> list[Callable[[], HTTPConnection]]:
+    """Return what creates the connections to try, one after the other.
 
     Args:
         address: of the service.
         timeout: for all of them together, in seconds.
     """
     if address.uds:
-        return [_UnixConnection(address.uds, timeout)]
+        return [partial(_UnixConnection, address.uds, timeout)]
     hosts = _hosts(address.host)
-    return [HTTPConnection(host, address.listens, timeout / len(hosts)) for host in hosts]
+    return [partial(HTTPConnection, host, address.listens, timeout / len(hosts)) for host in hosts]
 
 
 def _hosts(host: str) -> list[str]:

@@ -2,7 +2,7 @@
 
 import logging
 import sys
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from functools import partial
 from importlib import metadata
@@ -130,41 +130,18 @@ def assemble(  # noqa: PLR0913, PLR0917
     metrics.follow_ready(lambda: phase.is_ready and registry.is_ready)
     turn = Turn()
     record = _create_record(settings, metrics)
-
     admission = _create_admission(settings, metrics, turn)
     # What there is no shadow for costs nothing.
     shadows = [ShadowScoring(lambda: admission.is_busy)] if registry.has_shadow else []
-    classification = Classification(
-        TextLimits(settings.max_text_chars, settings.max_request_chars),
-        Pool(metrics.load, settings.request_timeout_ms, turn),
-        costly_texts=settings.max_texts,  # as much as the largest batch, which takes about as long
-        observers=shadows,
-    )
-
-    @asynccontextmanager
-    async def lifespan(_: FastAPI) -> AsyncIterator[None]:
-        # A classifying thread yields the interpreter to the event loop after this time.
-        sys.setswitchinterval(_SWITCH_INTERVAL_S)
-        # More threads than these would compete with the event loop for the processors.
-        with threadpool_limits(settings.blas_threads, user_api="blas"):
-            facts = {"models": ",".join(registry.available), "artifacts": str(settings.artifacts)}
-            metrics.serves(control.generation)
-            _log.info("ready", extra=facts | {"generation": control.generation})
-            yield
-        classification.close()
-        if record is not None:
-            record.close()
-
-        for shadow in shadows:
-            shadow.close()
-
+    classification = _create_classification(settings, metrics, turn, shadows)
+    closing = [classification.close, *(each.close for each in (record, *shadows) if each)]
+    lifespan = partial(_lifespan, settings, registry, metrics, control, closing)
     schema = limited_request(settings.max_texts, settings.max_text_chars)
-    app = _create_framework(settings, registry, metrics, phase, control, lifespan)
-    # Anybody on this machine may use them; elsewhere they exist for those who have a key.
+    app = _create_framework(registry, metrics, phase, control, lifespan)
+    # For anybody on this machine; elsewhere they exist for those who have a key.
     if is_local(settings.host, settings.uds) or keys.allow(Access.ADMIN):
         app.include_router(admin.router(control))
-    if settings.root_path:
-        _check_prefix(app, settings.root_path)
+    _check_prefix(app, settings.root_path)
     multiclass = limited_multiclass_request(settings.max_texts, settings.max_text_chars)
     describe = partial(classify.describe, registry, schema, multiclass)
     openapi.complete(app, describe, has_keys=bool(keys))
@@ -183,22 +160,44 @@ def assemble(  # noqa: PLR0913, PLR0917
         max_text_chars=settings.max_text_chars,
     )
     endpoint, renders = protocols.wrap(endpoint, settings, registry, inference)
-    if keys:
-        endpoint = AccessMiddleware(endpoint, keys, metrics)
-    return _wrap(endpoint, settings, registry, metrics, renders)
+    return _guard(endpoint, settings, registry, metrics, keys, renders)
 
 
-def _wrap(
+@asynccontextmanager
+async def _lifespan(
+    settings: Settings,
+    registry: Registry,
+    metrics: Metrics,
+    control: Control,
+    closing: Sequence[Callable[[], None]],
+    _: FastAPI,
+) -> AsyncIterator[None]:
+    """Serve, in a worker; ``closing`` is called afterwards."""
+    # A classifying thread yields the interpreter to the event loop after this time.
+    sys.setswitchinterval(_SWITCH_INTERVAL_S)
+    # More threads than these would compete with the event loop for the processors.
+    with threadpool_limits(settings.blas_threads, user_api="blas"):
+        facts = {"models": ",".join(registry.available), "artifacts": str(settings.artifacts)}
+        metrics.generations.serves(control.generation)
+        _log.info("ready", extra=facts | {"generation": control.generation})
+        yield
+    for close in closing:
+        close()
+
+
+def _guard(  # noqa: PLR0913, PLR0917
     endpoint: ASGIApp,
     settings: Settings,
     registry: Registry,
     metrics: Metrics,
+    keys: Keys,
     renders: Mapping[str, problems.Render],
 ) -> ASGIApp:
-    """Wrap what handles the paths in what every request passes first."""
+    """Wrap what serves every path in what every request passes before."""
+    if keys:
+        endpoint = AccessMiddleware(endpoint, keys, metrics)
     if settings.root_path:
         endpoint = PrefixMiddleware(endpoint, settings.root_path)
-        renders |= {f"{settings.root_path}{prefix}": one for prefix, one in renders.items()}
     wrapped = partial(
         RequestMiddleware,
         registry=registry,
@@ -209,6 +208,17 @@ def _wrap(
     if origins := entries(settings.cors_origins):
         return wrapped(endpoint, wrap=partial(_allow_origins, origins))
     return wrapped(endpoint)
+
+
+def _create_classification(
+    settings: Settings, metrics: Metrics, turn: Turn, shadows: Sequence[ShadowScoring]
+) -> Classification:
+    return Classification(
+        TextLimits(settings.max_text_chars, settings.max_request_chars),
+        Pool(metrics.load, settings.request_timeout_ms, turn),
+        costly_texts=settings.max_texts,  # as much as the largest batch, which takes about as long
+        observers=shadows,
+    )
 
 
 def _create_admission(settings: Settings, metrics: Metrics, turn: Turn) -> Admission:
@@ -247,8 +257,7 @@ def _create_record(settings: Settings, metrics: Metrics) -> DecisionRecord | Non
     return DecisionRecord(file, None if secret is None else secret_bytes(secret))
 
 
-def _create_framework(  # noqa: PLR0913, PLR0917
-    settings: Settings,
+def _create_framework(
     registry: Registry,
     metrics: Metrics,
     phase: SharedPhase,
@@ -283,7 +292,7 @@ def _check_prefix(app: FastAPI, prefix: str) -> None:
     Raises:
         SettingsError: there is such a path.
     """
-    for path in (prefix, f"{prefix}/any"):
+    for path in (prefix, f"{prefix}/any") if prefix else ():
         scope = {"type": "http", "method": "GET", "path": path, "headers": []}
         matches = (route.matches(scope)[0] for route in app.routes)
         if classify.requested_model(scope) or any(match is not Match.NONE for match in matches):

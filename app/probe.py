@@ -39,9 +39,9 @@ def _check(address: Address) -> None:
         NotReadyError: it cannot be reached, or responds with an error.
     """
     failures: list[Exception] = []
-    for connection in connections(address, _TIMEOUT_S):
+    for connect in connections(address, _TIMEOUT_S):
         try:
-            _ask(connection)
+            _ask(connect())
         except (OSError, HTTPException, ValueError) as error:
             failures.append(error)
         else:

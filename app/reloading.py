@@ -7,7 +7,9 @@ import argparse
 import json
 import sys
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
+from functools import partial
 from http import HTTPStatus
 from http.client import HTTPConnection, HTTPException, HTTPSConnection
 from pathlib import Path
@@ -49,28 +51,29 @@ class _Service:
         Raises:
             OSError, HTTPException: it cannot be reached.
         """
-        tries = self._connections()
-        for number, connection in enumerate(tries, start=1):
-            try:
-                connection.request(method, f"{self._prefix}{path}", headers=self._headers)
-                response = connection.getresponse()
-                return response.status, response.read(_MAX_BYTES)
-            except (OSError, HTTPException):
-                if number == len(tries):
-                    raise
-            finally:
-                connection.close()
-        raise HTTPException("no address")
+        *others, last = self._connections()
+        for connect in others:
+            with suppress(OSError, HTTPException):
+                return self._exchange(connect(), method, path)
+        return self._exchange(last(), method, path)
+
+    def _exchange(self, connection: HTTPConnection, method: str, path: str) -> tuple[int, bytes]:
+        try:
+            connection.request(method, f"{self._prefix}{path}", headers=self._headers)
+            response = connection.getresponse()
+            return response.status, response.read(_MAX_BYTES)
+        finally:
+            connection.close()
 
     @property
     def _prefix(self) -> str:
         return "" if self._url is None else self._url.path.rstrip("/")
 
-    def _connections(self) -> Sequence[HTTPConnection]:
+    def _connections(self) -> Sequence[Callable[[], HTTPConnection]]:
         if self._url is None:
             return connections(self._address or find(), _TIMEOUT_S)
         kind = HTTPSConnection if self._url.scheme == "https" else HTTPConnection
-        return [kind(self._url.hostname or "", self._url.port, timeout=_TIMEOUT_S)]
+        return [partial(kind, self._url.hostname or "", self._url.port, timeout=_TIMEOUT_S)]
 
 
 def reload(arguments: Sequence[str] | None = None, program: str = f"{_PROGRAM} reload") -> int:

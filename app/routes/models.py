@@ -42,7 +42,7 @@ def router(registry: Registry, metrics: Metrics, generation: int) -> APIRouter:
         return {
             "models": [_facts(served, served) for served in registry.all()],
             "generation": generation,
-            "workers": [count._asdict() for count in metrics.workers()],
+            "workers": [count._asdict() for count in metrics.generations.workers()],
         }
 
     @routes.get(

@@ -5,23 +5,45 @@ responds. So they vanish with what they describe, when a reload removes it.
 """
 
 from collections.abc import Callable, Iterator
+from typing import Final
 
 from prometheus_client.core import GaugeMetricFamily
 from prometheus_client.registry import Collector
 
-from .counters import Family
+from .counters import Family, Kind
+
+MODEL_INFO: Final = Family(
+    Kind.GAUGE,
+    "dandelion_model_info",
+    "1 for every artifact that is served.",
+    ("model", "variant", "version"),
+)
+AVAILABLE: Final = Family(
+    Kind.GAUGE,
+    "dandelion_model_available",
+    "1 for a model that is served, 0 for one whose artifact cannot be used.",
+    ("model",),
+)
+LOAD_SECONDS: Final = Family(
+    Kind.GAUGE,
+    "dandelion_model_load_seconds",
+    "Time to load, check and warm up a model's artifact.",
+    ("model",),
+)
+READY: Final = Family(
+    Kind.GAUGE,
+    "dandelion_ready",
+    "1 while the service is ready, as /readyz reports it; 0 while it drains because it will stop.",
+    (),
+)
+_FAMILIES: Final = (MODEL_INFO, AVAILABLE, LOAD_SECONDS, READY)
 
 
 class Facts(Collector):
-    """Gauges of this process, and of those that are forked from it later.
+    """Gauges of this process, and of those that are forked from it later."""
 
-    Args:
-        families: every family that there may be, in the order of the exposition.
-    """
-
-    def __init__(self, families: tuple[Family, ...]) -> None:
-        self._families = families
-        self._values: dict[str, dict[tuple[str, ...], float]] = {one.name: {} for one in families}
+    def __init__(self) -> None:
+        self._values: dict[str, dict[tuple[str, ...], float]] = {one.name: {} for one in _FAMILIES}
         self._sources: dict[str, Callable[[], float]] = {}
 
     def set(self, family: Family, *labels: str, value: float) -> None:
@@ -34,11 +56,11 @@ class Facts(Collector):
 
     def describe(self) -> Iterator[GaugeMetricFamily]:
         """Yield every family without samples: names that no other collector may use."""
-        return map(_metric, self._families)
+        return map(_metric, _FAMILIES)
 
     def collect(self) -> Iterator[GaugeMetricFamily]:
         """Yield every family."""
-        for family in self._families:
+        for family in _FAMILIES:
             metric = _metric(family)
             for labels, value in self._values[family.name].items():
                 metric.add_metric(labels, value)

@@ -1,10 +1,9 @@
 """Every Prometheus series of the service."""
 
-from collections import Counter as CountOf
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Final, NamedTuple
+from typing import Final
 
 from prometheus_client import CollectorRegistry, PlatformCollector
 
@@ -14,10 +13,12 @@ from dandelion.manifest import Manifest
 from dandelion.serving import REQUEST
 
 from ..errors import CLIENT_CLOSED
-from . import content, shadow_metrics
+from . import content, facts, shadow_metrics
 from .content import Content
 from .counters import Counter, Family, Gauge, Histogram, HistogramGroup, Kind, SharedCounters
 from .facts import Facts
+from .generation_metrics import FAMILIES as GENERATION_FAMILIES
+from .generation_metrics import GENERATIONS, GenerationMetrics
 from .processes import Processes
 from .record_metrics import FAMILIES as RECORD_FAMILIES
 from .record_metrics import RecordMetrics
@@ -87,49 +88,6 @@ _SCORE: Final = Family(
     ("model",),
     buckets.SCORES,
 )
-_MODEL_INFO: Final = Family(
-    Kind.GAUGE,
-    "dandelion_model_info",
-    "1 for every artifact that is served.",
-    ("model", "variant", "version"),
-)
-_AVAILABLE: Final = Family(
-    Kind.GAUGE,
-    "dandelion_model_available",
-    "1 for a model that is served, 0 for one whose artifact cannot be used.",
-    ("model",),
-)
-_LOAD_SECONDS: Final = Family(
-    Kind.GAUGE,
-    "dandelion_model_load_seconds",
-    "Time to load, check and warm up a model's artifact.",
-    ("model",),
-)
-_READY: Final = Family(
-    Kind.GAUGE,
-    "dandelion_ready",
-    "1 while the service is ready, as /readyz reports it; 0 while it drains because it will stop.",
-    (),
-)
-_GENERATION: Final = Family(
-    Kind.GAUGE,
-    "dandelion_generation",
-    "The newest generation of models that is served: 1 from the start, then one more for each "
-    "reload and each rollback, failed ones included.",
-    (),
-)
-_WORKERS: Final = Family(
-    Kind.SUMMED_GAUGE,
-    "dandelion_workers",
-    "Worker processes: current ones, and those of an earlier generation that drain.",
-    ("state",),
-)
-_RELOADS: Final = Family(
-    Kind.COUNTER,
-    "dandelion_reloads",
-    "Reloads and rollbacks by outcome: loaded, rolled_back, or failed: the one before goes on.",
-    ("outcome",),
-)
 _CONNECTION_ERRORS: Final = Family(
     Kind.COUNTER,
     "dandelion_connection_errors",
@@ -194,9 +152,7 @@ _FAMILIES: Final = (
     _BATCH_SIZE,
     _SCORE,
     *content.FAMILIES,
-    _GENERATION,
-    _WORKERS,
-    _RELOADS,
+    *GENERATION_FAMILIES,
     _CONNECTION_ERRORS,
     _REQUESTS_IN_FLIGHT,
     _BYTES_IN_FLIGHT,
@@ -209,37 +165,6 @@ _FAMILIES: Final = (
     _KEY_TEXTS,
     *RECORD_FAMILIES,
 )
-# What a process has loaded.
-_FACTS: Final = (_MODEL_INFO, _AVAILABLE, _LOAD_SECONDS, _READY)
-
-# Processes that may run at the same time: those of the generation that serves, of one that loads,
-# and of one that drains.
-GENERATIONS: Final = 3
-
-
-class Outcome(StrEnum):
-    """How a reload, or a rollback, has ended."""
-
-    LOADED = "loaded"
-    FAILED = "failed"
-    ROLLED_BACK = "rolled_back"
-
-
-class WorkerState(StrEnum):
-    """What a worker does."""
-
-    CURRENT = "current"
-    """It accepts connections."""
-    DRAINING = "draining"
-    """It finishes those that it has, as its generation was replaced."""
-
-
-class WorkerCount(NamedTuple):
-    """Workers of one generation in one state."""
-
-    generation: int
-    state: WorkerState
-    workers: int
 
 
 class Refusal(StrEnum):
@@ -396,7 +321,7 @@ class Metrics:
         self.registry.register(self._counters)
         self.references = References()
         self.registry.register(self.references)
-        self._facts = Facts(_FACTS)
+        self._facts = Facts()
         self.registry.register(self._facts)
         self.open_row = self._counters.open_row
         self.write_to = self._counters.write_to
@@ -409,9 +334,7 @@ class Metrics:
             reason: self._counters.counter(_CONNECTION_ERRORS, reason) for reason in Refusal
         }
         self._denials = {reason: self._counters.counter(_DENIED, reason) for reason in Denial}
-        self._reloads = {outcome: self._counters.counter(_RELOADS, outcome) for outcome in Outcome}
-        self._generation = self._counters.gauge(_GENERATION)
-        self._worker = {state: self._counters.gauge(_WORKERS, state) for state in WorkerState}
+        self.generations = GenerationMetrics(self._counters)
         self.load = Load(self._counters)
         self.record = RecordMetrics(self._counters)
         self._add_requests(UNKNOWN)
@@ -458,42 +381,19 @@ class Metrics:
     def loaded(self, manifest: Manifest, seconds: float) -> None:
         """Record that an artifact is served from now on, and how long it took to load."""
         model = manifest.model
-        self._facts.set(_MODEL_INFO, model, manifest.variant, manifest.version, value=1)
-        self._facts.set(_LOAD_SECONDS, model, value=seconds)
-        self._facts.set(_AVAILABLE, model, value=1)
+        self._facts.set(facts.MODEL_INFO, model, manifest.variant, manifest.version, value=1)
+        self._facts.set(facts.LOAD_SECONDS, model, value=seconds)
+        self._facts.set(facts.AVAILABLE, model, value=1)
 
     def unavailable(self, model: str) -> None:
         """Record that a model's artifact cannot be used; requests to it are still counted."""
         if model not in self._durations:
             self._add_requests(model)
-        self._facts.set(_AVAILABLE, model, value=0)
+        self._facts.set(facts.AVAILABLE, model, value=0)
 
     def follow_ready(self, is_ready: Callable[[], bool]) -> None:
         """Show at each scrape whether this process is ready."""
-        self._facts.follow(_READY, is_ready)
-
-    def count_reload(self, outcome: Outcome) -> None:
-        """Count a reload, or a rollback, that has ended."""
-        self._reloads[outcome].inc()
-
-    def serves(self, generation: int, state: WorkerState = WorkerState.CURRENT) -> None:
-        """Record what this process, a worker, does from now on."""
-        self._generation.set(generation)
-        for each, gauge in self._worker.items():
-            gauge.set(each is state)
-
-    def workers(self) -> list[WorkerCount]:
-        """Count the workers that run, by generation and state."""
-        generations = self._counters.by_process(_GENERATION)
-        found: CountOf[tuple[int, WorkerState]] = CountOf()
-        for state in WorkerState:
-            rows = self._counters.by_process(_WORKERS, state)
-            found.update(
-                (int(generations[row]), state)
-                for row, is_in_state in rows.items()
-                if is_in_state and generations.get(row)
-            )
-        return [WorkerCount(*key, number) for key, number in sorted(found.items())]
+        self._facts.follow(facts.READY, is_ready)
 
     def count_response(self, model: str, status: int) -> None:
         """Count a response to a request to classify; `UNKNOWN` for a model that is not served."""

@@ -2,6 +2,7 @@
 
 import ctypes
 import os
+from collections.abc import Container
 from contextlib import suppress
 from typing import Final
 
@@ -18,6 +19,29 @@ def ask_for_signal_at_parent_end(number: int) -> bool:
 def become_parent_of_orphans() -> bool:
     """Become the parent of descendants whose parent ends; returns whether the system can."""
     return _prctl(_PR_SET_CHILD_SUBREAPER, 1)
+
+
+def reap_orphans(known: Container[int | None]) -> None:
+    """Wait for children that have ended and that this process has not forked itself.
+
+    Args:
+        known: those that it has, which are waited for elsewhere.
+    """
+    with suppress(ChildProcessError):
+        while True:
+            ended = os.waitid(os.P_ALL, 0, os.WEXITED | os.WNOHANG | os.WNOWAIT)
+            if ended is None or ended.si_pid in known:
+                return
+            os.waitpid(ended.si_pid, 0)
+
+
+def exists(pid: int) -> bool:
+    """Return whether there is a process, even if it has only not been waited for."""
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    return True
 
 
 def _prctl(option: int, value: int) -> bool:

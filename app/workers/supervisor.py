@@ -12,22 +12,21 @@ import signal
 import sys
 import time
 from collections.abc import Mapping
-from contextlib import suppress
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 import msgspec
 
-from ..serving.generations import Action, Refused, Reply, Report, Reports, Request, State
-from ..serving.phase import Phase, SharedPhase
+from ..serving.generations import Action, Refused, Reply, Report, Request, State
+from ..serving.phase import Phase
 from ..settings import SettingsError, variable
-from ..telemetry.metrics import GENERATIONS, Metrics, Outcome
+from ..telemetry.generation_metrics import GENERATIONS, Outcome
+from ..telemetry.metrics import Metrics
 from . import generation, parents, server, signals
 from .channel import Failed, Loaded, Serves
 from .events import Events
 from .generation import Load, Order, Snapshot
 from .member import Member
-from .requests import Requests
+from .shared import Shared, Times
 from .worker_processes import Place, freeze
 
 if TYPE_CHECKING:
@@ -35,73 +34,17 @@ if TYPE_CHECKING:
 
     from .sockets import Listener
 
-# macOS forks, but its system libraries may crash in the child (CPython's issue 33725).
-CAN_FORK: Final = hasattr(os, "fork") and sys.platform != "darwin"
-
 # A generation that is killed is not replaced sooner than that.
 _SHORT_LIFE_S: Final = 1.0
 # What the processes of a generation may need to end in addition to their own time limits.
 _MARGIN_S: Final = 2.0
 # How often to look for the end of orphans that are still there.
 _LOOK_S: Final = 0.02
-# `multiprocessing` keeps two pipes to each process.
-_FILES_OF_A_WORKER: Final = 2
-_OTHER_FILES: Final = 32
-
 _OUTCOMES: Final = {Action.RELOAD: Outcome.LOADED, Action.ROLLBACK: Outcome.ROLLED_BACK}
 
 _log = logging.getLogger("dandelion")
 
 Facts = Mapping[str, int | str | None]
-
-
-def open_files(workers: int, addresses: int) -> int:
-    """Return about how many files a process has open, besides its connections.
-
-    A generation has all of them; a worker inherits the pipes of those that were forked before it.
-
-    Args:
-        workers: of a generation.
-        addresses: that each of them listens on.
-    """
-    return _OTHER_FILES + workers * (addresses + _FILES_OF_A_WORKER)
-
-
-@dataclass(frozen=True)
-class Times:
-    """The time limits of a service, in seconds.
-
-    Attributes:
-        drain: from SIGTERM until the service stops; it serves, but is not ready.
-        grace: for requests in flight when it stops.
-        load: until the workers of another generation serve.
-        retire: until the workers of the previous generation close idle connections.
-    """
-
-    drain: float = 0
-    grace: float = 0
-    load: float = 60
-    retire: float = 0
-
-    @property
-    def stop(self) -> float:
-        """After which a worker that was asked to stop is killed."""
-        return self.grace + server.MARGIN_S
-
-
-class Shared:
-    """Memory and a pipe that every process of a service has.
-
-    Attributes:
-        service: the phase of the service as a whole; never `Phase.RETIRING`.
-        reports: what became of each generation.
-        requests: from workers.
-    """
-
-    def __init__(self) -> None:
-        self.service = SharedPhase()
-        self.reports = Reports()
-        self.requests = Requests()
 
 
 class Supervisor:
@@ -236,10 +179,8 @@ class Supervisor:
         self._next = Member(Order(self._number, action, snapshot), report)
         self._shared.reports.put(report)
         if action is not Action.START:
-            _log.info(
-                "loading another generation",
-                extra={"generation": self._number, "action": action.value},
-            )
+            facts = {"generation": self._number, "action": action.value}
+            _log.info("loading another generation", extra=facts)
         return self._number
 
     def _begin_again(self) -> None:
@@ -350,7 +291,7 @@ class Supervisor:
             if action is not Action.RESTART:
                 self._previous = before.snapshot
             if action in _OUTCOMES:
-                self._metrics.count_reload(_OUTCOMES[action])
+                self._metrics.generations.count_reload(_OUTCOMES[action])
             self._retire(before)
             facts = {"generation": member.number, "action": action.value}
             _log.info("another generation serves", extra=facts)
@@ -359,8 +300,7 @@ class Supervisor:
     def _retire(self, member: Member) -> None:
         """Let the workers of a generation finish with their connections."""
         member.ask(Phase.RETIRING)
-        patience = self._times.retire + self._times.stop + _MARGIN_S
-        member.ends_at = time.monotonic() + patience
+        member.ends_at = time.monotonic() + self._times.retire + self._times.stop + _MARGIN_S
 
     def _drop_next(self, reason: str) -> None:
         """Give up the generation that loads."""
@@ -378,7 +318,7 @@ class Supervisor:
                 self._refuse_start(member.failure, reason, facts)
             return
         if member.order.action is not Action.RESTART:
-            self._metrics.count_reload(Outcome.FAILED)
+            self._metrics.generations.count_reload(Outcome.FAILED)
         goes_on = self._current.number if self._current else 0
         _log.error(
             "%s failed; generation %d goes on",
@@ -415,7 +355,7 @@ class Supervisor:
             if member.exit_code is not None and not member.has_ended:
                 member.has_ended = True
                 self._ended(member, member.exit_code)
-        self._reap_orphans()
+        parents.reap_orphans({each.process.pid for each in self._all if each.process is not None})
         for member in [*self._all]:
             if member.has_ended and not member.is_open and not self._workers_of(member):
                 self._metrics.retire_all(member.number)
@@ -478,18 +418,10 @@ class Supervisor:
             return []
         own = member.process.pid if member.process is not None else None
         return [
-            pid for pid in self._metrics.process_ids(member.number) if pid != own and _exists(pid)
+            pid
+            for pid in self._metrics.process_ids(member.number)
+            if pid != own and parents.exists(pid)
         ]
-
-    def _reap_orphans(self) -> None:
-        """Wait for ended processes that others have left: workers, and in a container any."""
-        known = {member.process.pid for member in self._all if member.process is not None}
-        with suppress(ChildProcessError):
-            while True:
-                ended = os.waitid(os.P_ALL, 0, os.WEXITED | os.WNOHANG | os.WNOWAIT)
-                if ended is None or ended.si_pid in known:
-                    return
-                os.waitpid(ended.si_pid, 0)
 
     def _stop(self) -> None:
         """Let all finish the requests in flight; end those that do not stop in time."""
@@ -516,11 +448,3 @@ class Supervisor:
         for sockets in listener.sockets:
             for each in sockets:
                 each.close()
-
-
-def _exists(pid: int) -> bool:
-    try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
-        return False
-    return True

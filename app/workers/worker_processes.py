@@ -21,7 +21,8 @@ from typing import TYPE_CHECKING, Final
 import uvicorn
 
 from ..serving.phase import Phase, SharedPhase
-from ..telemetry.metrics import Metrics, WorkerState
+from ..telemetry.generation_metrics import WorkerState
+from ..telemetry.metrics import Metrics
 from . import parents, server, signals
 from .channel import Failed, GenerationEnd, Serves
 from .server import Membership
@@ -268,7 +269,7 @@ class WorkerProcesses:
             drain_s=place.drain_s,
             orphan_s=place.orphan_s,
             on_start=lambda: place.channel.send(Serves(index)),
-            on_retire=lambda: self._metrics.serves(place.number, WorkerState.DRAINING),
+            on_retire=lambda: self._metrics.generations.serves(place.number, WorkerState.DRAINING),
         )
         worker = server.WorkerServer(self._config, self._phase, membership)
         # The kernel continues it, if it was stopped, when the parent ends.

@@ -259,7 +259,8 @@ from app.telemetry.metrics import Metrics
 from app.workers import sockets
 from app.workers.generation import Product
 from app.workers.server import SingleServer
-from app.workers.supervisor import Shared, Supervisor, Times
+from app.workers.shared import Shared, Times
+from app.workers.supervisor import Supervisor
 
 async def app(scope, receive, send):
     await receive()

@@ -454,7 +454,8 @@ from app.telemetry import logs
 from app.telemetry.metrics import Metrics
 from app.workers import sockets
 from app.workers.generation import Product
-from app.workers.supervisor import Shared, Supervisor, Times
+from app.workers.shared import Shared, Times
+from app.workers.supervisor import Supervisor
 
 async def app(scope, receive, send):
     # The first worker starts, and all that follow fail.
