@@ -25,6 +25,12 @@ _MAX_BYTES: Final = 2**20
 _PATIENCE_S: Final = 10.0
 
 _PROGRAM: Final = "dandelion"
+_DESCRIPTIONS: Final = {
+    "reload": "Have a running service load serving.toml, policies and artifacts again, and wait "
+    "until it serves them. If anything is wrong with them, it goes on with what it serves.",
+    "rollback": "Have a running service go back to what it served before the last reload, and "
+    "wait until it serves that.",
+}
 
 
 class _FailedError(Exception):
@@ -78,24 +84,21 @@ class _Service:
 
 def reload(arguments: Sequence[str] | None = None, program: str = f"{_PROGRAM} reload") -> int:
     """Have the service load what is on disk now; returns the exit code."""
-    description = (
-        "Have a running service load serving.toml, policies and artifacts again, and wait until it "
-        "serves them. If anything is wrong with them, it goes on with what it serves."
-    )
-    return _run("reload", description, arguments, program)
+    return _run("reload", parse("reload", arguments, program))
 
 
 def rollback(arguments: Sequence[str] | None = None, program: str = f"{_PROGRAM} rollback") -> int:
     """Have the service go back to what it served before; returns the exit code."""
-    description = (
-        "Have a running service go back to what it served before the last reload, and wait until "
-        "it serves that."
-    )
-    return _run("rollback", description, arguments, program)
+    return _run("rollback", parse("rollback", arguments, program))
 
 
-def _run(action: str, description: str, arguments: Sequence[str] | None, program: str) -> int:
-    parser = argparse.ArgumentParser(program, description=description, allow_abbrev=False)
+def parse(action: str, arguments: Sequence[str] | None, program: str) -> argparse.Namespace:
+    """Return the options ``url`` and ``key`` of a command line.
+
+    Raises:
+        SystemExit: after help (0), or an error that has been written (2).
+    """
+    parser = argparse.ArgumentParser(program, description=_DESCRIPTIONS[action], allow_abbrev=False)
     parser.add_argument(
         "--url",
         help="of the service, such as https://host/prefix. Default: the one on this machine, at "
@@ -112,8 +115,12 @@ def _run(action: str, description: str, arguments: Sequence[str] | None, program
         key.encode("ascii")
     except (OSError, ValueError):  # which may quote the key
         parser.error(f"--key-file {given.key_file}: cannot be read")
+    return argparse.Namespace(url=given.url, key=key)
+
+
+def _run(action: str, given: argparse.Namespace) -> int:
     try:
-        service = _Service(given.url, key)
+        service = _Service(given.url, given.key)
         return _report(_wait(service, _begin(service, action)))
     except (_FailedError, NotFoundError) as error:
         sys.stderr.write(" ".join(f"error: {error}".split()) + "\n")

@@ -369,6 +369,8 @@ def check(command: Command) -> None:
         elif name == "serve":
             options = importlib.import_module("app.options")
             settings.load(options.parse(arguments, command.line))
+        elif name in {"reload", "rollback"}:
+            importlib.import_module("app.reloading").parse(name, arguments, command.line)
         else:
             console = importlib.import_module("dandelion.command")
             check_typer(console.app, [name, *arguments], command.line)
@@ -455,6 +457,7 @@ def test_console_commands_run() -> None:
     for command in COMMANDS:
         # The guide on thresholds is run as a whole: tests/test_examples.py. `keys` writes a file.
         elsewhere = {"serve", "train", "sample", "evaluate", "estimate-prior", "policy", "keys"}
+        elsewhere |= {"reload", "rollback"}  # of a service that runs: tests/app/workers
         if command.program == "dandelion" and command.words[1] not in elsewhere:
             names.append(command.words[1])
             done = subprocess.run(

@@ -228,6 +228,7 @@ def test_models_are_added_and_removed(shared: tuple[Service, Path]) -> None:
 def test_what_cannot_be_served_changes_nothing(shared: tuple[Service, Path], damage: str) -> None:
     service, artifacts = shared
     spam = artifacts / "spam" / "tiny"
+    wait_for_one_generation(service)
     before = service.get("/models").json()
     failures = value(scrape(service), "dandelion_reloads_total", outcome="failed")
     files = {
