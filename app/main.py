@@ -123,7 +123,8 @@ def assemble(  # noqa: PLR0913, PLR0917
 
     Raises:
         SettingsError: the prefix of the paths is itself a path of the service, the API keys are not
-            in their format, or the file of the decision record cannot be opened.
+            in their format, the file of the decision record cannot be opened, or requests are to be
+            traced without OpenTelemetry or with a wrong variable of it.
     """
     keys = Keys(load_keys(settings), metrics, rates or SharedRates(), settings.max_texts)
     phase, control = phase or SharedPhase(), control or Control()
@@ -160,7 +161,8 @@ def assemble(  # noqa: PLR0913, PLR0917
         max_text_chars=settings.max_text_chars,
     )
     endpoint, renders = protocols.wrap(endpoint, settings, registry, inference)
-    return _guard(endpoint, settings, registry, metrics, keys, renders)
+    guarded = _guard(endpoint, settings, registry, metrics, keys, renders)
+    return _trace(guarded, registry, metrics, control) if settings.traces else guarded
 
 
 @asynccontextmanager
@@ -208,6 +210,27 @@ def _guard(  # noqa: PLR0913, PLR0917
     if origins := entries(settings.cors_origins):
         return wrapped(endpoint, wrap=partial(_allow_origins, origins))
     return wrapped(endpoint)
+
+
+def _trace(app: ASGIApp, registry: Registry, metrics: Metrics, control: Control) -> ASGIApp:
+    """Wrap the application in what traces its requests.
+
+    Raises:
+        SettingsError: OpenTelemetry is not installed, or one of its variables is wrong.
+    """
+    try:
+        from .api.traces import TracesMiddleware  # noqa: PLC0415 - an extra
+        from .telemetry.tracing import Traces  # noqa: PLC0415
+    except ImportError as error:
+        raise SettingsError(
+            f"{source('traces')}: {error}; install OpenTelemetry: "
+            "pip install 'dandelion-text[otel]'"
+        ) from error
+    traces = Traces(metrics.spans_dropped, metadata.version("dandelion-text"))
+    metrics.show_exemplars()
+    return TracesMiddleware(
+        app, traces=traces, names=registry.series, generation=control.generation
+    )
 
 
 def _create_classification(

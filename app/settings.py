@@ -188,6 +188,10 @@ class Settings(BaseSettings):
     """Share of the requests that the access log has, drawn at random; those that fail with 5xx are
     always logged."""
 
+    traces: bool = False
+    """Whether requests to a model are traced by OpenTelemetry (extra `otel`); its variables
+    `OTEL_…` say where traces are sent, and which."""
+
     record_file: Path | None = None
     """File of the decision record, as JSON Lines: a line for each text, without the text; by
     default decisions are not recorded."""

@@ -86,6 +86,7 @@ class RequestMiddleware:
         share = self._access_log_share
         if share and random.random() < share:  # noqa: S311 - a sample, no secret
             scope["measured"] = Measured()
+            scope["is_logged"] = True
         exchange = _Exchange(self, scope, receive, send, request_id)
         try:
             await self._app(scope, exchange.receive, exchange.send)
@@ -126,7 +127,9 @@ class RequestMiddleware:
         """Record a request's duration, and log it."""
         seconds = time.perf_counter() - started
         self._metrics.observe_duration(model, seconds)
-        is_logged = self._access_log_share and "measured" in scope
+        if "trace_id" in scope:
+            self._metrics.add_exemplar(model, seconds, scope["trace_id"])
+        is_logged = self._access_log_share and "is_logged" in scope
         if is_logged or status >= HTTPStatus.INTERNAL_SERVER_ERROR:
             _log.info("request", extra=_facts(scope, model, status, started, seconds))
 
@@ -150,6 +153,8 @@ def _facts(scope: Scope, model: str, status: int, started: float, seconds: float
         facts["key"] = scope["caller"].name
     if "decision_id" in scope:
         facts["decision_id"] = scope["decision_id"]
+    if "trace_id" in scope:
+        facts["trace_id"] = scope["trace_id"].hex()
     return facts | {"request_id": scope["request_id"], "client": _address(scope)}
 
 

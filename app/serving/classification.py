@@ -237,7 +237,7 @@ def decide(
     words: list[Sequence[int]] = []
     texts = 0
     tokenize_s = infer_s = 0.0
-    started = time.perf_counter()
+    begun = started = time.perf_counter()
     for chunk in chunks:
         if check:
             check()
@@ -253,6 +253,8 @@ def decide(
         tokenize_s += tokenized - started
         infer_s += inferred - tokenized
         started = inferred
+    if batch.measured is not None:
+        batch.measured.has_scores(begun, tokenize_s, infer_s)
     every = scores[0] if len(scores) == 1 else np.concatenate(scores)
     decided = batch.decision.decide(every, notices)
     counts = words[0] if len(words) == 1 else array("i", chain.from_iterable(words))

@@ -21,6 +21,8 @@ class Measured:
         read_at: when the body was complete, by `time.perf_counter`; None before.
         tokenize_s: seconds from texts to ids.
         infer_s: seconds from ids to scores.
+        stages: of each batch: when it began to be classified, by `time.perf_counter`, and the
+            seconds of both stages.
     """
 
     __slots__ = (
@@ -29,6 +31,7 @@ class Measured:
         "infer_s",
         "positives",
         "read_at",
+        "stages",
         "texts",
         "tokenize_s",
         "variant",
@@ -41,6 +44,7 @@ class Measured:
         self.positives: int | None = None
         self.read_at: float | None = None
         self.tokenize_s = self.infer_s = 0.0
+        self.stages: list[tuple[float, float, float]] = []
 
     def has_body(self) -> None:
         """The body is complete."""
@@ -56,6 +60,10 @@ class Measured:
         self.variant = f"{self.variant},{variant}" if self.variant else variant
         self.texts += len(texts)
         self.chars += sum(map(len, texts))
+
+    def has_scores(self, begun: float, tokenize_s: float, infer_s: float) -> None:
+        """The scores of a batch are known, in any thread."""
+        self.stages.append((begun, tokenize_s, infer_s))
 
     def has_decisions(
         self, decision: Decision, decided: Decided, tokenize_s: float, infer_s: float

@@ -14,7 +14,7 @@ import json
 import logging
 import threading
 from bisect import bisect_left
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from itertools import accumulate
@@ -28,7 +28,9 @@ from prometheus_client.core import (
     HistogramMetricFamily,
 )
 from prometheus_client.registry import Collector
+from prometheus_client.samples import Exemplar as ShownExemplar
 
+from .exemplars import Exemplar, Exemplars
 from .shared_map import WORD, Layout, SharedMap
 
 # From here on NumPy's calls cost less than a loop.
@@ -62,6 +64,7 @@ class Family:
         help: one sentence for the exposition.
         labels: names of the labels.
         bounds: a histogram's upper bounds, inclusive and ascending, without +Inf.
+        has_exemplars: whether a histogram's buckets may have exemplars.
     """
 
     kind: Kind
@@ -69,6 +72,7 @@ class Family:
     help: str
     labels: tuple[str, ...]
     bounds: tuple[float, ...] = ()
+    has_exemplars: bool = False
 
     @property
     def cells(self) -> int:
@@ -83,13 +87,17 @@ class Row:
         cells: after a fork those of another row.
         lock: held while a cell is changed. Threads classify next to the event loop, and adding to a
             cell is not one step.
+        number: in the map; after a fork another one.
+        exemplars: of all rows; None for a row that is not counted.
     """
 
-    __slots__ = ("cells", "lock")
+    __slots__ = ("cells", "exemplars", "lock", "number")
 
-    def __init__(self, cells: "memoryview[float]") -> None:
+    def __init__(self, cells: "memoryview[float]", exemplars: Exemplars | None = None) -> None:
         self.cells = cells
         self.lock = threading.Lock()
+        self.number = 0
+        self.exemplars = exemplars
 
 
 class Counter:
@@ -161,6 +169,13 @@ class Histogram:
             row.cells[bucket] += 1
             row.cells[self._sum] += value
 
+    def add_exemplar(self, exemplar: Exemplar) -> None:
+        """Show a value that was observed as the example of its bucket; from one thread alone."""
+        row = self._row
+        if row.exemplars is not None:
+            bucket = self._cell + bisect_left(self._bounds, exemplar.value)
+            row.exemplars.write(row.number, bucket, exemplar)
+
     def observe_many(self, values: Sequence[float]) -> None:
         """Observe every value, at a fraction of the cost of one call for each."""
         row, bounds = self._row, self._bounds
@@ -224,6 +239,9 @@ class SharedCounters(Collector):
         families: every family that there may be, in the order of the exposition.
         layout: the sizes of the map; by default for this process alone.
 
+    Attributes:
+        shows_exemplars: whether exemplars are collected; false at first.
+
     Example:
         >>> requests = Family(Kind.COUNTER, "requests", "Requests.", ("model",))
         >>> counters = SharedCounters([requests])
@@ -235,7 +253,8 @@ class SharedCounters(Collector):
     def __init__(self, families: Sequence[Family], layout: Layout | None = None) -> None:
         self._families = {family.name: family for family in families}
         self._map = SharedMap(layout or Layout())
-        self._row = Row(self._map.claim(0))
+        self._row = Row(self._map.claim(0), self._map.exemplars)
+        self.shows_exemplars = False
         # The part of the directory that this process has read; others may have extended it.
         self._series: dict[str, list[_Series]] = {name: [] for name in self._families}
         self._found: dict[tuple[str, tuple[str, ...]], int] = {}
@@ -281,6 +300,7 @@ class SharedCounters(Collector):
     def write_to(self, row: int) -> None:
         """Count in this row from now on; called by the worker for which it was opened."""
         self._row.cells = self._map.claim(row)
+        self._row.number = row
 
     def retire(self, row: int) -> None:
         """Add a process's counts to the total, and free its row; its gauges are no longer shown.
@@ -324,8 +344,20 @@ class SharedCounters(Collector):
         for name, family in self._families.items():
             metric = _metric(family)
             for labels, cells in series[name]:
-                _add_samples(metric, family, labels, values[cells])
+                has_exemplars = family.has_exemplars and self.shows_exemplars
+                examples = self._exemplars(family, cells) if has_exemplars else {}
+                _add_samples(metric, family, labels, values[cells], examples)
             yield metric
+
+    def _exemplars(self, family: Family, cells: slice) -> dict[int, ShownExemplar]:
+        """Return the exemplars of a histogram, by bucket."""
+        found = {}
+        for bucket in range(len(family.bounds) + 1):
+            one = self._map.exemplars.newest(cells.start + bucket)
+            if one is not None:
+                labels = {"trace_id": one.trace_id.hex()}
+                found[bucket] = ShownExemplar(labels, one.value, one.time)
+        return found
 
     def _place(self, family: Family, labels: tuple[str, ...]) -> tuple[Row, int]:
         """Find or add a series; returns the row to write to, and the first cell."""
@@ -386,11 +418,23 @@ def _metric(family: Family) -> MetricFamily:
 
 
 def _add_samples(
-    metric: MetricFamily, family: Family, labels: tuple[str, ...], values: list[float]
+    metric: MetricFamily,
+    family: Family,
+    labels: tuple[str, ...],
+    values: list[float],
+    examples: Mapping[int, ShownExemplar],
 ) -> None:
     if isinstance(metric, HistogramMetricFamily):
         *buckets, added = values
         names = [*map(repr, family.bounds), "+Inf"]
-        metric.add_metric(labels, list(zip(names, accumulate(buckets), strict=True)), added)
+        counts = zip(names, accumulate(buckets), strict=True)
+        metric.add_metric(
+            labels,
+            [
+                (name, count, examples[bucket]) if bucket in examples else (name, count)
+                for bucket, (name, count) in enumerate(counts)
+            ],
+            added,
+        )
     else:
         metric.add_metric(labels, values[0])

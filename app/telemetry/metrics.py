@@ -1,5 +1,6 @@
 """Every Prometheus series of the service."""
 
+import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
@@ -16,6 +17,7 @@ from ..errors import CLIENT_CLOSED
 from . import content, facts, shadow_metrics
 from .content import Content
 from .counters import Counter, Family, Gauge, Histogram, HistogramGroup, Kind, SharedCounters
+from .exemplars import Exemplar
 from .facts import Facts
 from .generation_metrics import FAMILIES as GENERATION_FAMILIES
 from .generation_metrics import GENERATIONS, GenerationMetrics
@@ -24,6 +26,7 @@ from .record_metrics import FAMILIES as RECORD_FAMILIES
 from .record_metrics import RecordMetrics
 from .references import References
 from .shared_map import Layout
+from .trace_metrics import SPANS_DROPPED
 
 # The label under which requests to unknown models are counted.
 UNKNOWN: Final = "unknown"
@@ -44,6 +47,7 @@ _REQUEST_SECONDS: Final = Family(
     "From the first byte of a request's body to the last byte of its response, failures included.",
     ("model",),
     _SECONDS,
+    has_exemplars=True,
 )
 _REQUESTS: Final = Family(
     Kind.COUNTER,
@@ -164,6 +168,7 @@ _FAMILIES: Final = (
     _DENIED,
     _KEY_TEXTS,
     *RECORD_FAMILIES,
+    SPANS_DROPPED,
 )
 
 
@@ -337,6 +342,7 @@ class Metrics:
         self.generations = GenerationMetrics(self._counters)
         self.load = Load(self._counters)
         self.record = RecordMetrics(self._counters)
+        self.spans_dropped = self._counters.counter(SPANS_DROPPED)
         self._add_requests(UNKNOWN)
 
     def add_model(self, manifest: Manifest, policies: Iterable[str] = ()) -> ModelMetrics:
@@ -422,6 +428,14 @@ class Metrics:
     def observe_duration(self, model: str, seconds: float) -> None:
         """Record the duration of a request whose response was counted."""
         self._durations[model].observe(seconds)
+
+    def add_exemplar(self, model: str, seconds: float, trace_id: bytes) -> None:
+        """Show the trace of a request, 16 bytes, as the example of its duration."""
+        self._durations[model].add_exemplar(Exemplar(seconds, time.time(), trace_id))
+
+    def show_exemplars(self) -> None:
+        """Show the traces of requests as exemplars of their durations, where OpenMetrics does."""
+        self._counters.shows_exemplars = True
 
     def _add_requests(self, model: str) -> None:
         self._durations[model] = self._counters.histogram(_REQUEST_SECONDS, model)

@@ -16,8 +16,7 @@ totals
 rows
     float64[rows, cells].
 exemplars
-    Per row and cell: value (float64), Unix time in seconds (float64), trace id (16 bytes).
-    Reserved: nothing writes them yet, and untouched pages take no memory.
+    Per row and cell: see `Exemplars`. Untouched pages take no memory.
 directory
     Lines of text, one for each thing that is counted. `counters` writes and reads them.
 
@@ -45,10 +44,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..shared_memory import Fence
+from .exemplars import SIZE as EXEMPLAR
+from .exemplars import Exemplars
 from .process_lock import ProcessLock, SharingError
 
 WORD: Final = 8
-EXEMPLAR: Final = 32
 
 # Words of the header.
 _EPOCH: Final = 0
@@ -143,6 +143,7 @@ class SharedMap:
         whole = memoryview(memory)
         self._header = whole[: layout.totals].cast("q")
         self._cells = whole[layout.values : layout.exemplars].cast("d")
+        self.exemplars = Exemplars(whole[layout.exemplars : layout.directory], layout.cells)
         self._directory = whole[layout.directory :]
         self._totals: NDArray[np.float64] = np.frombuffer(
             memory, count=2 * layout.cells, offset=layout.totals
