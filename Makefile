@@ -29,7 +29,7 @@ TORCH := $(if $(TORCH_INDEX),--extra-index-url $(TORCH_INDEX))
 MINUTES_OF_TORCH := one to five minutes with the CPU build, longer with CUDA
 
 .DEFAULT_GOAL := help
-.PHONY: help serve test instructions install-training train-all report promises transfer robustness cards tune bench soak wheel sbom swagger-ui lint format types clean
+.PHONY: help serve test instructions install-training train-all report promises transfer robustness cards tune bench soak wheel sbom swagger-ui dashboard lint format types clean
 
 help: ## List the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "%-16s %s\n", $$1, $$2}'
@@ -102,6 +102,9 @@ swagger-ui: ## Vendor Swagger UI again, from its npm package (after a new SWAGGE
 	cd build/swagger-ui/package && install -m 644 $(SWAGGER_UI_FILES) $(CURDIR)/app/static/swagger-ui/
 	cd app/static/swagger-ui && sha256sum $(SWAGGER_UI_FILES) > SHA256SUMS
 
+dashboard: $(VENV)/.dev ## Write the dashboard of Grafana, deploy/grafana/dashboards/
+	$(BIN)/python deploy/grafana/dashboard.py
+
 lint: $(VENV)/.dev ## Check style, security, which module imports which, and the Dockerfile
 	$(BIN)/ruff check .
 	$(BIN)/bandit --quiet --configfile pyproject.toml --recursive app dandelion training
@@ -114,7 +117,7 @@ format: $(VENV)/.dev ## Format the code
 
 types: $(VENV)/.dev ## Check types
 	$(BIN)/mypy -p dandelion -p app -p training -p study -p benchmarks
-	$(BIN)/mypy hatch_build.py hatch_alias.py
+	$(BIN)/mypy hatch_build.py hatch_alias.py deploy/grafana/dashboard.py
 
 clean: ## Remove the virtual environment and every cache
 	rm -rf $(VENV) $(VENV)-baselines $(VENV)-profanity .cache .coverage* .hypothesis .import_linter_cache .mypy_cache \

@@ -79,7 +79,7 @@ def test_every_image_has_its_full_version() -> None:
     compose = read("docker-compose.yml")
     images = [service["image"] for service in compose["services"].values()]
     images += re.findall(r"^ARG BASE_IMAGE=(\S+)$", (ROOT / "Dockerfile").read_text(), re.MULTILINE)
-    assert len(images) == 3
+    assert len(images) == 5
     for image in images:
         assert re.search(r":v?\d+\.\d+\.\d+(-[a-z-]+)?$", image), image
     version = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["version"]
@@ -91,6 +91,65 @@ def test_memory_processors_and_processes_are_limited() -> None:
         limits = service["deploy"]["resources"]["limits"]
         assert set(limits) == {"cpus", "memory", "pids"}
         assert not str(limits).count("DANDELION_")  # these would be settings of the service
+
+
+def test_every_port_is_published_on_loopback_alone() -> None:
+    for service in read("docker-compose.yml")["services"].values():
+        for port in service["ports"]:
+            assert port.startswith("127.0.0.1:"), port
+
+
+def test_prometheus_sends_alerts_to_the_alertmanager() -> None:
+    (manager,) = read("deploy/prometheus/prometheus.yml")["alerting"]["alertmanagers"]
+    (target,) = manager["static_configs"][0]["targets"]
+    name, port = target.split(":")
+    assert read("docker-compose.yml")["services"][name]["ports"][0].endswith(f":{port}")
+
+
+def test_the_configuration_of_alertmanager_is_valid(tmp_path: Path) -> None:
+    path = ROOT / "deploy" / "alertmanager" / "alertmanager.yml"
+    subprocess.run(["amtool", "check-config", path], check=True)
+    # The examples in comments, too.
+    text = re.sub(r"^( *)# (?=[ -]|routes:)", r"\1", path.read_text(), flags=re.MULTILINE)
+    examples = tmp_path / "alertmanager.yml"
+    examples.write_text(text)
+    done = subprocess.run(
+        ["amtool", "check-config", examples], capture_output=True, text=True, check=True
+    )
+    assert "3 receivers" in done.stdout
+
+
+def test_an_invalid_configuration_of_alertmanager_is_refused(tmp_path: Path) -> None:
+    text = (ROOT / "deploy" / "alertmanager" / "alertmanager.yml").read_text()
+    wrong = tmp_path / "alertmanager.yml"
+    wrong.write_text(text.replace("- name: nobody", "- name: somebody"))
+    assert subprocess.run(["amtool", "check-config", wrong], check=False).returncode == 1
+
+
+def test_grafana_has_no_account_and_lets_nobody_change_anything() -> None:
+    environment = read("docker-compose.yml")["services"]["grafana"]["environment"]
+    assert environment["GF_AUTH_ANONYMOUS_ORG_ROLE"] == "Viewer"
+    assert environment["GF_SECURITY_DISABLE_INITIAL_ADMIN_CREATION"] == "true"
+    assert environment["GF_AUTH_DISABLE_LOGIN_FORM"] == "true"
+
+
+def test_grafana_is_provisioned_with_prometheus_and_the_dashboard() -> None:
+    services = read("docker-compose.yml")["services"]
+    grafana = services["grafana"]
+    mounted = {
+        volume.split(":")[1]: ROOT / volume.split(":")[0]
+        for volume in grafana["volumes"]
+        if volume.startswith("./")
+    }
+    (provider,) = read("deploy/grafana/provisioning/dashboards/dandelion.yml")["providers"]
+    home = Path(grafana["environment"]["GF_DASHBOARDS_DEFAULT_HOME_DASHBOARD_PATH"])
+    assert str(home.parent) == provider["options"]["path"]
+    assert (mounted[str(home.parent)] / home.name).exists()
+    (source,) = read("deploy/grafana/provisioning/datasources/prometheus.yml")["datasources"]
+    host, port = source["url"].removeprefix("http://").split(":")
+    assert services[host]["ports"][0].endswith(f":{port}")
+    interval = read("deploy/prometheus/prometheus.yml")["global"]["scrape_interval"]
+    assert source["jsonData"]["timeInterval"] == interval
 
 
 def test_a_stop_waits_for_requests_in_flight() -> None:
