@@ -130,7 +130,7 @@ def assemble(  # noqa: PLR0913, PLR0917
     phase, control = phase or SharedPhase(), control or Control()
     metrics.follow_ready(lambda: phase.is_ready and registry.is_ready)
     turn = Turn()
-    record = _create_record(settings, metrics)
+    record = _create_record(settings, metrics, control.generation)
     admission = _create_admission(settings, metrics, turn)
     # What there is no shadow for costs nothing.
     shadows = [ShadowScoring(lambda: admission.is_busy)] if registry.has_shadow else []
@@ -257,7 +257,7 @@ def _create_admission(settings: Settings, metrics: Metrics, turn: Turn) -> Admis
     )
 
 
-def _create_record(settings: Settings, metrics: Metrics) -> DecisionRecord | None:
+def _create_record(settings: Settings, metrics: Metrics, generation: int) -> DecisionRecord | None:
     """Open the decision record, if there is to be one.
 
     Raises:
@@ -277,7 +277,8 @@ def _create_record(settings: Settings, metrics: Metrics) -> DecisionRecord | Non
     except OSError as error:
         raise SettingsError(f"{name}: {path}: {error.strerror}") from error
     secret = settings.record_hmac_key
-    return DecisionRecord(file, None if secret is None else secret_bytes(secret))
+    key = None if secret is None else secret_bytes(secret)
+    return DecisionRecord(file, key, generation)
 
 
 def _create_framework(

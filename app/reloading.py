@@ -105,17 +105,26 @@ def parse(action: str, arguments: Sequence[str] | None, program: str) -> argpars
         "DANDELION_HOST and DANDELION_PORT, or DANDELION_UDS.",
     )
     parser.add_argument(
-        "--key-file", type=Path, metavar="FILE", help="that holds an API key with scope admin."
+        "--key-file",
+        type=Path,
+        metavar="FILE",
+        help="that holds an API key with scope admin; - for standard input.",
     )
     given = parser.parse_args(arguments)
     if given.url is not None and not _is_url(given.url):
         parser.error("--url: expected one such as http://127.0.0.1:8000")
     try:
-        key = given.key_file.read_text(encoding="utf-8").strip() if given.key_file else ""
+        key = _read(given.key_file) if given.key_file else ""
         key.encode("ascii")
     except (OSError, ValueError):  # which may quote the key
         parser.error(f"--key-file {given.key_file}: cannot be read")
     return argparse.Namespace(url=given.url, key=key)
+
+
+def _read(path: Path) -> str:
+    if str(path) == "-":
+        return sys.stdin.read(_MAX_BYTES).strip()
+    return path.read_text(encoding="utf-8").strip()
 
 
 def _run(action: str, given: argparse.Namespace) -> int:

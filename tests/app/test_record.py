@@ -27,6 +27,7 @@ def read(path: Path) -> dict[str, list[int]]:
         content = file.read_bytes()
         assert content.endswith(b"\n") or not content
         for line in map(json.loads, content.splitlines()):
+            assert line["generation"] == 1
             decision_id, _, position = line["id"].partition(".")
             found.setdefault(decision_id, []).append(int(position))
     return found

@@ -337,13 +337,14 @@ def test_unknown_reports_and_browsers_are_refused(shared: tuple[Service, Path]) 
         assert_problem(service.get(f"/admin/{path}"), 405)
 
 
-def run_command(name: str, *arguments: str, **variables: str) -> tuple[int, str]:
+def run_command(name: str, *arguments: str, typed: str = "", **variables: str) -> tuple[int, str]:
     code = f"import sys; from app import reloading; sys.exit(reloading.{name}({[*arguments]!r}))"
     environment = {key: text for key, text in os.environ.items() if "DANDELION_" not in key}
     found = subprocess.run(
         [sys.executable, "-c", code],
         cwd=ROOT,
         env=environment | variables,
+        input=typed,
         capture_output=True,
         text=True,
         check=False,
@@ -376,6 +377,10 @@ def test_the_commands_wait_for_the_outcome(shared: tuple[Service, Path], tmp_pat
     key.write_text("canary-é")
     code, text = run_command("reload", "--key-file", str(key))
     assert (code, "canary" in text) == (2, False)
+    code, text = run_command("reload", "--key-file", "-", typed="canary-é")
+    assert (code, "canary" in text) == (2, False)
+    code, text = run_command("reload", "--key-file", "-", "--url", service.url, typed="any\n")
+    assert code == 0, text
 
 
 def test_old_reports_are_forgotten_and_there_may_be_nothing_to_go_back_to(
