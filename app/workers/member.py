@@ -28,7 +28,7 @@ class Member:
         channel: to its processes.
         other_end: of the channel; theirs.
         asked: the phase that is asked of it.
-        process: None until there is room for it.
+        process: None until there is room for it, and after `close`.
         begun: when its process was started, by the monotonic clock.
         ends_at: when it is killed, if it has not ended, or has not loaded.
         has_ended: whether the end of its process was acted on; workers of it may remain.
@@ -69,6 +69,7 @@ class Member:
         """Ask it for a phase."""
         self.asked.advance(phase)
         self._send(signal.SIGTERM)
+        self._send(signal.SIGCONT)  # somebody may have stopped it
 
     def kill(self, workers: Iterable[int] = ()) -> None:
         """Kill its process, and workers of it."""
@@ -76,6 +77,13 @@ class Member:
         for pid in workers:
             with suppress(ProcessLookupError):
                 os.kill(pid, signal.SIGKILL)
+
+    def close(self) -> None:
+        """Close what leads to its processes, when none is left."""
+        self.channel.close()
+        if self.process is not None:
+            self.process.close()
+            self.process = None
 
     def _send(self, number: int) -> None:
         # Until it has been waited for, its id belongs to no other process.

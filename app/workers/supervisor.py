@@ -27,7 +27,7 @@ from .events import Events
 from .generation import Load, Order, Snapshot
 from .member import Member
 from .shared import Shared, Times
-from .worker_processes import Place, freeze
+from .worker_processes import Place, check_fork, freeze
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -225,10 +225,11 @@ class Supervisor:
         )
         try:
             with self._events.held():
+                check_fork()
                 process.start()
         except OSError as error:
             self._metrics.retire(row)
-            member.channel.close()
+            member.close()
             self._fail(member, f"could not start a process: {error.strerror}")
             return
         finally:
@@ -317,7 +318,9 @@ class Supervisor:
             if self._exit_code is None:
                 self._refuse_start(member.failure, reason, facts)
             return
-        if member.order.action is not Action.RESTART:
+        if member.order.action is Action.RESTART:
+            self._restart_at = time.monotonic() + _SHORT_LIFE_S
+        else:
             self._metrics.generations.count_reload(Outcome.FAILED)
         goes_on = self._current.number if self._current else 0
         _log.error(
@@ -359,7 +362,7 @@ class Supervisor:
         for member in [*self._all]:
             if member.has_ended and not member.is_open and not self._workers_of(member):
                 self._metrics.retire_all(member.number)
-                member.channel.close()
+                member.close()
                 self._all.remove(member)
 
     def _ended(self, member: Member, exit_code: int) -> None:
@@ -375,15 +378,10 @@ class Supervisor:
             if member.order.action is Action.RESTART and exit_code >= 0:
                 _log.critical("what was served cannot be served again; stopping the service")
                 self._exit_code = 1
-            elif member.order.action is Action.RESTART:
-                self._restart_at = time.monotonic() + _SHORT_LIFE_S
         elif member is self._current and self._exit_code is None:
-            facts: dict[str, int | str | None] = {
-                "generation": member.number,
-                "exit_code": exit_code,
-            }
+            facts: Facts = {"generation": member.number, "exit_code": exit_code}
             if failure is not None:
-                facts |= failure.facts
+                facts = {**facts, **failure.facts}
             if exit_code > 0:
                 reason = failure.reason if failure is not None else "a generation's process failed"
                 _log.critical("%s; stopping the service", reason, extra=facts)

@@ -208,7 +208,7 @@ class WorkerProcesses:
             return
         for index, row in list(self._missing.items()):
             try:
-                _check_fork()
+                check_fork()
                 self._workers[index] = self._start(index, row)
             except OSError as error:
                 facts = {"worker": index + 1, "error": error.strerror}
@@ -289,12 +289,7 @@ def freeze() -> None:
     gc.freeze()
 
 
-def _close(sockets: "Sequence[socket.socket]") -> None:
-    for each in sockets:
-        each.close()
-
-
-def _check_fork() -> None:
+def check_fork() -> None:
     """Fork a process that ends at once.
 
     Where that fails, a worker is not tried: `multiprocessing` would leave its pipes open each time.
@@ -306,3 +301,8 @@ def _check_fork() -> None:
     if pid == 0:
         os._exit(0)
     os.waitpid(pid, 0)
+
+
+def _close(sockets: "Sequence[socket.socket]") -> None:
+    for each in sockets:
+        each.close()

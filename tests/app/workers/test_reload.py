@@ -31,12 +31,15 @@ TWO = "[models]\nmood = 'tiny'\nspam = 'tiny'\n"
 OTHER = "[models]\nmood = 'tiny'\nspam = 'other'\n"
 SPAM_ALONE = "[models]\nspam = 'tiny'\n"
 
-# Loading hangs for as long as a file `hang` lies next to serving.toml.
+# Loading hangs for as long as a file `hang` lies next to serving.toml; with `full`, the supervisor
+# cannot fork.
 SLOW = """
-import sys, time
+import errno, os, sys, time
+from pathlib import Path
 from app import command
 
-load = command.load
+load, fork, supervisor = command.load, os.fork, os.getpid()
+full = Path(os.environ["DANDELION_ARTIFACTS"]) / "full"
 
 def slow(settings, *rest):
     registry = load(settings, *rest)
@@ -44,7 +47,12 @@ def slow(settings, *rest):
         time.sleep(0.01)
     return registry
 
-command.load = slow
+def limited():
+    if os.getpid() == supervisor and full.exists():
+        raise BlockingIOError(errno.EAGAIN, os.strerror(errno.EAGAIN))
+    return fork()
+
+command.load, os.fork = slow, limited
 sys.exit(command.main([]))
 """
 
@@ -455,6 +463,43 @@ def test_a_generation_that_is_killed_is_replaced_without_a_failed_request(
 def report_of_restart(service: Service) -> bool:
     response = service.get("/admin/reloads/2")
     return response.status_code == 200 and response.json()["state"] == "serving"
+
+
+def test_a_generation_is_replaced_as_soon_as_the_system_allows(
+    start: Callable[..., Service], artifacts: Path
+) -> None:
+    service = start(workers=1)
+    (first,) = children(service.process.pid)
+    files = Path(f"/proc/{service.process.pid}/fd")
+    before = len([*files.iterdir()])
+    (artifacts / "full").touch()
+    started = time.monotonic()
+    os.kill(first, signal.SIGKILL)
+
+    def failures() -> int:
+        start = "restart failed; generation 1 goes on"
+        return [line["message"] for line in service.lines()].count(start)
+
+    service.wait(lambda: failures() >= 2)
+    assert failures() <= 2 + time.monotonic() - started  # it tries once a second
+    assert report(service, 2)["reason"] == (
+        "could not start a process: Resource temporarily unavailable"
+    )
+    assert service.get("/models").json()["generation"] == 1
+    assert change(service)["state"] == "failed"
+    (artifacts / "full").unlink()
+    service.wait(lambda: service.get("/models").json()["generation"] > 1)
+    wait_for_one_generation(service)
+    assert len([*files.iterdir()]) <= before
+
+
+def test_a_generation_that_was_stopped_retires(start: Callable[..., Service]) -> None:
+    service = start(workers=1)
+    (first,) = children(service.process.pid)
+    os.kill(first, signal.SIGSTOP)
+    assert change(service)["state"] == "serving"
+    service.wait(lambda: not is_running(first))
+    assert [line for line in service.lines() if line["level"] == "ERROR"] == []
 
 
 def test_a_worker_that_is_killed_during_a_reload_is_replaced(
