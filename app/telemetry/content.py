@@ -2,11 +2,16 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Final
+from typing import TYPE_CHECKING, Final
+
+import numpy as np
 
 from dandelion.decision import buckets
 
-from .counters import Counter, Family, Histogram, Kind, SharedCounters
+from .counters import MANY, Counter, Family, Histogram, Kind, SharedCounters
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
 
 _UNKNOWN_WORDS: Final = Family(
     Kind.HISTOGRAM,
@@ -60,10 +65,15 @@ class Content:
         Args:
             words: the number of words of each text and of the known ones, in turn.
         """
-        numbers = words[::2]
-        shares = [
-            1 - known / every for every, known in zip(numbers, words[1::2], strict=True) if every
-        ]
+        numbers: Sequence[float] | NDArray[np.float64] = words[::2]
+        shares: Sequence[float] | NDArray[np.float64]
+        if len(numbers) < MANY:
+            pairs = zip(words[::2], words[1::2], strict=True)
+            shares = [1 - known / every for every, known in pairs if every]
+        else:
+            numbers, known_words = np.asarray(words, dtype=np.float64).reshape(-1, 2).T
+            has_words = numbers > 0
+            shares = 1 - known_words[has_words] / numbers[has_words]
         self.words.observe_many(numbers)
         self.unknown.observe_many(shares)
         if len(shares) < len(numbers):

@@ -34,7 +34,7 @@ from .exemplars import Exemplar, Exemplars
 from .shared_map import WORD, Layout, SharedMap
 
 # From here on NumPy's calls cost less than a loop.
-_MANY: Final = 64
+MANY: Final = 64
 
 _log = logging.getLogger("dandelion")
 
@@ -176,10 +176,10 @@ class Histogram:
             bucket = self._cell + bisect_left(self._bounds, exemplar.value)
             row.exemplars.write(row.number, bucket, exemplar)
 
-    def observe_many(self, values: Sequence[float]) -> None:
+    def observe_many(self, values: Sequence[float] | NDArray[np.float64]) -> None:
         """Observe every value, at a fraction of the cost of one call for each."""
         row, bounds = self._row, self._bounds
-        if len(values) < _MANY:
+        if len(values) < MANY:
             with row.lock:
                 for value in values:
                     row.cells[self._cell + bisect_left(bounds, value)] += 1
