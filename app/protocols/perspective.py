@@ -22,6 +22,7 @@ from dandelion.serving import AttributeChoice, ServingError, perspective_attribu
 
 from .. import errors
 from ..api import body
+from ..api.access import cut_query_keys
 from ..api.inference import Inference
 from ..errors import Problem
 from ..serving.classification import Batch
@@ -93,6 +94,8 @@ class PerspectiveEndpoint:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Handle one request."""
         path = scope["path"] if scope["type"] == "http" else ""
+        if path.startswith(PREFIXES) and scope["query_string"]:
+            cut_query_keys(scope)  # also where no keys are configured: clients send theirs
         if path not in (_ANALYZE, _SUGGEST, _DISCOVERY):
             await self._app(scope, receive, send)
             return

@@ -331,6 +331,20 @@ def test_401_without_a_key_and_200_with_one_in_the_query(made_up: Path) -> None:
             assert client.get(f"{described}&key={CANARY}").status_code == 200
 
 
+@pytest.mark.parametrize("path", [ANALYZE, "/$discovery/rest", "/v1alpha1/other"])
+def test_a_key_is_cut_from_the_query_where_none_are_configured(
+    client: TestClient, path: str
+) -> None:
+    scopes = []
+
+    async def app(scope: Scope, receive: Receive, send: Send) -> None:
+        scopes.append(scope)
+        await client.app(scope, receive, send)
+
+    TestClient(app).post(f"{path}?key={CANARY}&alt=json", json=request())
+    assert [scope["query_string"] for scope in scopes] == [b"alt=json"]
+
+
 def test_500(client: TestClient, monkeypatch: pytest.MonkeyPatch) -> None:
     def fail(*_: object) -> None:
         raise RuntimeError(CANARY)
