@@ -177,7 +177,7 @@ class OpenInferenceEndpoint:
             raise tensors.invalid_header("Expected a number of bytes")
         length = None if given is None else int(given)
         max_texts = self._inference.max_texts
-        call = _Call(served, self._reader, length)
+        call = _Call(served, self._reader, length, scope)
         return await self._inference.respond(
             scope,
             receive,
@@ -213,9 +213,13 @@ class _Call:
         served: the model.
         reader: decodes it.
         length: of the JSON in its body, if the header gives one.
+        scope: ASGI's.
     """
 
-    def __init__(self, served: Served, reader: tensors.Reader, length: int | None) -> None:
+    def __init__(
+        self, served: Served, reader: tensors.Reader, length: int | None, scope: Scope
+    ) -> None:
+        self._scope = scope
         self._served = served
         self._reader = reader
         self._length = length
@@ -263,7 +267,7 @@ class _Call:
             "model_name": manifest.model,
             "model_version": manifest.version,
             **({} if request.id is None else {"id": request.id}),
-            "parameters": _in_force(manifest, decision),
+            "parameters": _in_force(manifest, decision, self._scope.get("decision_id")),
             "outputs": outputs,
         }
         head = _encode(found)
@@ -314,8 +318,8 @@ def _datatype(output: str) -> str:
     return "FP32" if output.startswith("score") else "BYTES"
 
 
-def _in_force(manifest: Manifest, decision: Decision) -> dict[str, Any]:
-    """Return the parameters of a response: what decided."""
+def _in_force(manifest: Manifest, decision: Decision, decision_id: str | None) -> dict[str, Any]:
+    """Return the parameters of a response: what decided, and its id in the decision record."""
     policy = decision.policy
     found = {
         "variant": manifest.variant,
@@ -323,6 +327,7 @@ def _in_force(manifest: Manifest, decision: Decision) -> dict[str, Any]:
         "policy": policy and policy.name,
         "operating_point": policy and policy.operating_point,
         "prior": policy and policy.prior,
+        "decision_id": decision_id,
     }
     return {name: value for name, value in found.items() if value is not None}
 

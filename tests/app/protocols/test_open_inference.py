@@ -6,6 +6,7 @@ import math
 import struct
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
+from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -657,6 +658,15 @@ def test_a_version_is_that_of_a_loaded_variant(app: ASGIApp, client: TestClient)
         assert same(reply.outputs["score"], [one["score"] for one in expected["results"]])
     assert client.get(f"/v2/models/spam/versions/{other}").json()["versions"] == [served, other]
     assert client.get("/v2/models/mood").json()["versions"] != [served]
+
+
+def test_a_recorded_decision_has_an_id(settings: Settings, tmp_path: Path) -> None:
+    record = tmp_path / "record.jsonl"
+    app = create_app(settings.model_copy(update={"record_file": record}))
+    parameters = send_json(app, request()).content["parameters"]
+    lines = [json.loads(line) for line in record.read_text().splitlines()]
+    expected = [f"{parameters['decision_id']}.{at}" for at in range(len(TEXTS))]
+    assert [line["id"] for line in lines] == expected
 
 
 def test_requests_are_counted_by_model(settings: Settings) -> None:
