@@ -68,14 +68,16 @@ def parse_uds(value: str) -> Path | None:
 def is_local(host: str, uds: Path | None) -> bool:
     """Return whether only this machine can connect: a Unix domain socket, or a loopback address.
 
-    A name counts as an address elsewhere, but for ``localhost`` (RFC 6761, section 6.3).
+    What is configured decides, not the address of a client, which a proxy on this machine hides. A
+    name counts as an address elsewhere, but for ``localhost`` (RFC 6761, section 6.3).
     """
     if uds is not None:
         return True
     try:
-        return ip_address(host).is_loopback
+        address = ip_address(host)
     except ValueError:
         return host.lower() == "localhost"
+    return (getattr(address, "ipv4_mapped", None) or address).is_loopback
 
 
 def _check_encoding(value: str) -> None:

@@ -16,7 +16,6 @@ from threadpoolctl import threadpool_limits
 
 from dandelion import serving
 
-from .address import is_local
 from .api import openapi, problems
 from .api.access import AccessMiddleware
 from .api.inference import Inference
@@ -27,10 +26,9 @@ from .protocols import choice as protocols
 from .routes import admin, classify, decisions, documentation, health, index, models
 from .routes import metrics as metrics_route
 from .serving.admission import Admission
-from .serving.callers import Access
 from .serving.classification import Classification
 from .serving.generations import Control
-from .serving.keys import Keys
+from .serving.keys import Keys, admin_is_open
 from .serving.keys import load as load_keys
 from .serving.limits import TextLimits
 from .serving.memory import Trimmer
@@ -139,8 +137,7 @@ def assemble(  # noqa: PLR0913, PLR0917
     lifespan = partial(_lifespan, settings, registry, metrics, control, closing)
     schema = limited_request(settings.max_texts, settings.max_text_chars)
     app = _create_framework(registry, metrics, phase, control, lifespan)
-    # For anybody on this machine; elsewhere they exist for those who have a key.
-    if is_local(settings.host, settings.uds) or keys.allow(Access.ADMIN):
+    if admin_is_open(settings, keys):
         app.include_router(admin.router(control))
     _check_prefix(app, settings.root_path)
     multiclass = limited_multiclass_request(settings.max_texts, settings.max_text_chars)

@@ -1,23 +1,20 @@
 """The API keys of the service: read from its settings, found by what a client presents."""
 
-import ipaddress
 import logging
 import stat
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Final
 
 from dandelion import api_keys
 from dandelion.api_keys import Access, ApiKey, KeysError
 
 from .. import errors
+from ..address import is_local
 from ..settings import Settings, SettingsError, source, variable
 from ..telemetry.metrics import Denial, Metrics
 from .rates import Bucket, SharedRates
 
 _log = logging.getLogger("dandelion")
-
-_LOOPBACK_NAME: Final = "localhost"  # RFC 6761, section 6.3
 
 
 class Key:
@@ -112,7 +109,7 @@ def load(settings: Settings) -> dict[str, ApiKey]:
             found = _merge(found, api_keys.parse(content))
     except KeysError as error:
         raise SettingsError(f"{where}: {error}") from None
-    if not found and not is_local(settings):
+    if not found and not is_local(settings.host, settings.uds):
         _log.warning(
             "no API keys: whoever reaches this address may classify and read the metrics",
             extra={"host": settings.host},
@@ -145,20 +142,6 @@ def _warn_if_readable(path: Path) -> None:
         _log.warning("the file of API keys can be read or written by every user", extra=facts)
 
 
-def is_local(settings: Settings) -> bool:
-    """Return whether the service listens to this machine alone: loopback or a Unix domain socket.
-
-    The configured address decides, not that of a client, which a proxy on this machine hides.
-    """
-    if settings.uds is not None or settings.host.lower() == _LOOPBACK_NAME:
-        return True
-    try:
-        address = ipaddress.ip_address(settings.host)
-    except ValueError:  # a name: it may be of any address
-        return False
-    return (getattr(address, "ipv4_mapped", None) or address).is_loopback
-
-
 def admin_is_open(settings: Settings, keys: Keys) -> bool:
     """Return whether the admin routes exist: a key allows them, or, without keys, a local address.
 
@@ -166,4 +149,4 @@ def admin_is_open(settings: Settings, keys: Keys) -> bool:
         settings: of the service.
         keys: that are configured; if there are any, `AccessMiddleware` requires one of them.
     """
-    return keys.allow(Access.ADMIN) if keys else is_local(settings)
+    return keys.allow(Access.ADMIN) if keys else is_local(settings.host, settings.uds)

@@ -16,9 +16,11 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from starlette.types import Receive, Scope, Send
 
-from app.main import create_app
+from app.main import assemble, create_app, load
 from app.serving.callers import Caller
+from app.serving.generations import Control
 from app.settings import Settings, SettingsError
+from app.telemetry.metrics import Metrics
 from dandelion.artifact import save
 from dandelion.decision.calibration import Calibration
 
@@ -216,6 +218,15 @@ def test_a_line_has_the_name_of_the_key(tmp_path: Path, artifacts: Path) -> None
     with TestClient(with_key) as client:
         assert client.post("/classify/spam", json={"texts": ["a"]}).is_success
     assert json.loads(path.read_text())["key"] == "mobile-app"
+
+
+def test_a_line_has_the_generation_of_the_models(tmp_path: Path, artifacts: Path) -> None:
+    path = tmp_path / "record.jsonl"
+    chosen, metrics = Settings(artifacts=artifacts, record_file=path), Metrics()
+    app = assemble(chosen, load(chosen, metrics), metrics, control=Control(generation=7))
+    with TestClient(app) as client:
+        assert client.post("/classify/spam", json={"texts": ["a"]}).is_success
+    assert json.loads(path.read_text())["generation"] == 7
 
 
 @pytest.mark.parametrize("size", [1, 300])
