@@ -6,6 +6,8 @@ ARG BASE_IMAGE=python:3.13.11-slim-bookworm
 FROM ${BASE_IMAGE} AS builder
 # A file of certificates for pip, where a company's proxy needs one; unset by default.
 ARG PIP_CERT
+# Extras to install, such as otel for traces.
+ARG EXTRAS
 WORKDIR /src
 # The compiler of the compiled engine stays in this stage. Its version is that of the base image's
 # Debian, whichever this is.
@@ -15,7 +17,7 @@ RUN python3 -m venv /opt/dandelion
 COPY pyproject.toml hatch_build.py README.md LICENSE NOTICE ./
 COPY dandelion dandelion
 COPY app app
-RUN /opt/dandelion/bin/pip install --no-cache-dir . \
+RUN /opt/dandelion/bin/pip install --no-cache-dir ".${EXTRAS:+[$EXTRAS]}" \
     && /opt/dandelion/bin/pip uninstall --quiet --yes pip
 
 FROM ${BASE_IMAGE}

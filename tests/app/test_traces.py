@@ -239,15 +239,21 @@ def test_a_stop_sends_what_is_left(
     with variables.context() as patch:
         patch.setenv("OTEL_EXPORTER_OTLP_ENDPOINT", collector.endpoint)
         patch.setenv("OTEL_BSP_SCHEDULE_DELAY", "600000")
-        service = start_service(traces=True, workers=2)
+        service = start_service(traces=True, workers=2, request_timeout_ms=1)
         service.wait_until_ready()
         for number in range(100, 110):
             headers = parent(f"{number:032x}")
             service.post("/classify/spam", json={"texts": [TEXT]}, headers=headers)
+        large = {"texts": [TEXT * 20] * 4000}
+        late = service.post("/classify/spam", json=large, headers=parent(f"{110:032x}"))
+        assert late.status_code == 504
         assert not any(roots(collector, number) for number in range(100, 110))
         assert service.stop() == -signal.SIGTERM
     for number in range(100, 110):
         assert [*collector.of_trace(f"{number:032x}")][1:] == STAGES
+    (root,) = roots(collector, 110)
+    assert root.status.code == Status.STATUS_CODE_ERROR
+    assert attributes(root)["error.type"] == "504"
 
 
 def test_a_collector_that_does_not_respond_delays_nothing(

@@ -72,7 +72,11 @@ def service(
     artifacts: Path, start_shared: StartService, tmp_path_factory: pytest.TempPathFactory
 ) -> Service:
     record = tmp_path_factory.mktemp("record") / "decisions.jsonl"
-    service = start_shared(workers=2, artifacts=artifacts, keys=CONFIGURED, record_file=record)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("OTEL_EXPORTER_OTLP_ENDPOINT", "http://127.0.0.1:9")  # nobody is there
+        service = start_shared(
+            workers=2, artifacts=artifacts, keys=CONFIGURED, record_file=record, traces=True
+        )
     service.wait_until_ready()
     return service
 
@@ -132,6 +136,7 @@ def prometheus(
         f"--config.file={directory / 'prometheus.yml'}",
         f"--storage.tsdb.path={directory / 'data'}",
         "--web.listen-address=127.0.0.1:0",
+        "--enable-feature=exemplar-storage",
         log=directory / "log",
     ) as address:
         wait_for(address, 'dandelion_texts_total{model="spam",label="ham"}', 0)
@@ -202,6 +207,18 @@ def test_the_p99_of_real_traffic_can_be_queried(service: Service, prometheus: st
     assert info["metric"]["version"] == details["version"]
     labels = query(prometheus, 'dandelion_texts_total{model="abuse"}')
     assert sum(float(row["value"][1]) for row in labels) == 200
+    traces = exemplars(prometheus, P99)
+    assert traces
+    assert all(re.fullmatch("[0-9a-f]{32}", one["labels"]["trace_id"]) for one in traces)
+
+
+def exemplars(prometheus: str, promql: str) -> list[dict[str, Any]]:
+    now = time.time()
+    times = {"start": str(now - 3600), "end": str(now + 60)}
+    response = httpx2.get(
+        f"{prometheus}/api/v1/query_exemplars", params={"query": promql} | times
+    ).raise_for_status()
+    return [one for series in response.json()["data"] for one in series["exemplars"]]
 
 
 def test_recorded_drift_is_that_of_the_scraped_series(service: Service, prometheus: str) -> None:
