@@ -21,13 +21,13 @@ from . import options, settings
 from .connections import descriptors, event_loop
 from .connections.open_connections import Connections
 from .main import assemble, create_app, load
+from .process_lock import SharingError
 from .serving.generations import Control
 from .serving.phase import SharedPhase
 from .serving.rates import SharedRates
 from .settings import Settings, SettingsError
 from .telemetry import logs
 from .telemetry.metrics import Metrics
-from .telemetry.process_lock import SharingError
 from .workers import limits, signals, sockets, unix_socket
 from .workers.announcement import Address, announce
 from .workers.generation import Order, Product

@@ -18,7 +18,7 @@ from typing import Final
 
 from dandelion.api_keys import MAX_KEYS
 
-from ..telemetry.process_lock import ProcessLock, SharingError
+from ..process_lock import ProcessLock, SharingError
 
 # While one generation of workers follows another, both have their keys.
 _BUCKETS: Final = 4 * MAX_KEYS

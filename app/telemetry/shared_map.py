@@ -43,10 +43,10 @@ from typing import Final, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from ..process_lock import ProcessLock, SharingError
 from ..shared_memory import Fence
 from .exemplars import SIZE as EXEMPLAR
 from .exemplars import Exemplars
-from .process_lock import ProcessLock, SharingError
 
 WORD: Final = 8
 

@@ -14,8 +14,8 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
+from app.process_lock import SharingError
 from app.serving.rates import SharedRates
-from app.telemetry.process_lock import SharingError
 from dandelion.api_keys import MAX_KEYS
 
 from ...conftest import PATIENCE_S, ROOT
