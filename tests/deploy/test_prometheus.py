@@ -1,7 +1,7 @@
 """A real Prometheus scrapes the real service; queries, rules and the dashboard have results.
 
-One service runs for all tests: with two workers, API keys, a record, a policy, a shadow, and a
-reload that has failed.
+One service runs for all tests: with two workers, API keys, a record, a policy, a shadow, traces, and
+a reload that has failed.
 """
 
 import json
@@ -72,11 +72,10 @@ def service(
     artifacts: Path, start_shared: StartService, tmp_path_factory: pytest.TempPathFactory
 ) -> Service:
     record = tmp_path_factory.mktemp("record") / "decisions.jsonl"
+    settings = {"workers": 2, "artifacts": artifacts, "keys": CONFIGURED, "record_file": record}
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("OTEL_EXPORTER_OTLP_ENDPOINT", "http://127.0.0.1:9")  # nobody is there
-        service = start_shared(
-            workers=2, artifacts=artifacts, keys=CONFIGURED, record_file=record, traces=True
-        )
+        service = start_shared(traces=True, **settings)
     service.wait_until_ready()
     return service
 
