@@ -16,7 +16,11 @@ from grafana_foundation_sdk.builders.dashboard import (
     Row,
 )
 from grafana_foundation_sdk.cog.encoder import JSONEncoder
-from grafana_foundation_sdk.models.common import LegendDisplayMode, LegendPlacement
+from grafana_foundation_sdk.models.common import (
+    BigValueGraphMode,
+    LegendDisplayMode,
+    LegendPlacement,
+)
 from grafana_foundation_sdk.models.dashboard import (
     DashboardCursorSync,
     DataSourceRef,
@@ -136,7 +140,7 @@ _ROWS: dict[str, tuple[Panel, ...]] = {
     ),
     "Latency": (
         Panel(
-            "Requests",
+            "Requests, median and 99th percentile",
             _SECONDS,
             {
                 f"{{{{model}}}} p{share:g}": _quantile(share / 100, _DURATION, "model")
@@ -276,7 +280,7 @@ _ROWS: dict[str, tuple[Panel, ...]] = {
                 "- on (job, model, le, above) "
                 f"dandelion:score_reference:share{{{_RECORDED}}}"
             },
-            12,
+            24,
             repeated=True,
         ),
     ),
@@ -351,6 +355,11 @@ _ROWS: dict[str, tuple[Panel, ...]] = {
             {"{{instance}}": _rate("process_cpu_seconds_total", "instance", _OF_INSTANCE)},
         ),
         Panel(
+            "Traces: spans that were not sent",
+            _PER_SECOND,
+            {"{{instance}}": _rate("dandelion_spans_dropped_total", "instance", _OF_INSTANCE)},
+        ),
+        Panel(
             "Versions",
             _NUMBER,
             {
@@ -384,7 +393,8 @@ def _chart(panel: Panel) -> timeseries.Panel:
 
 def _figure(panel: Panel) -> stat.Panel:
     figure = stat.Panel().title(panel.title).unit(panel.unit).datasource(_SOURCE)
-    figure.height(4).span(panel.width)
+    figure.height(4).span(panel.width).graph_mode(BigValueGraphMode.NONE)
+    figure.reduce_options(common.ReduceDataOptions().calcs(["lastNotNull"]))
     for number, (name, promql) in enumerate(panel.queries.items()):
         figure.with_target(_query(number, name, promql).instant())
     return figure
@@ -393,8 +403,8 @@ def _figure(panel: Panel) -> stat.Panel:
 def _scores() -> heatmap.Panel:
     """Return the histogram of the scores over time, of each model."""
     query = _query(0, "{{le}}", _rate("dandelion_score_bucket", "le"))
-    chart = heatmap.Panel().title("Scores of $model").datasource(_SOURCE).height(8).span(12)
-    chart.repeat("model").repeat_direction("h")
+    chart = heatmap.Panel().title("Scores of $model").datasource(_SOURCE).height(8).span(24)
+    chart.repeat("model").repeat_direction("h").calculate(False)
     return chart.with_target(query.format(PromQueryFormat.HEATMAP))
 
 
