@@ -33,11 +33,13 @@ class Launch:
         command: its command line; ``{port}`` stands for the port.
         path: the route that is measured.
         environment: variables added to the environment of this process.
+        headers: of the requests that find out whether it responds.
     """
 
     command: tuple[str, ...]
     path: str = "/classify"
     environment: Mapping[str, str] = field(default_factory=dict)
+    headers: Mapping[str, str] = field(default_factory=dict)
 
 
 def ours(model: str = "spam", *, workers: int = 1, artifacts: Path | None = None) -> Launch:
@@ -172,7 +174,7 @@ def running(launch: Launch, cores: Sequence[int]) -> Iterator[Server]:
     server, _ = _start(launch, cores)
     try:
         for _ in range(_WARM_UP_REQUESTS):
-            _responds(server.port, launch.path)
+            _responds(server.port, launch.path, launch.headers)
         yield server
     finally:
         server.stop()
@@ -217,7 +219,7 @@ def _start(launch: Launch, cores: Sequence[int]) -> tuple[Server, float]:
 def _wait_for_response(process: subprocess.Popen[bytes], port: int, launch: Launch) -> None:
     command = " ".join(launch.command)
     deadline = time.monotonic() + _PATIENCE_S
-    while not _responds(port, launch.path):
+    while not _responds(port, launch.path, launch.headers):
         if process.poll() is not None:
             raise BenchmarkError(f"{command}: exited with status {process.returncode}")
         if time.monotonic() > deadline:
@@ -225,10 +227,10 @@ def _wait_for_response(process: subprocess.Popen[bytes], port: int, launch: Laun
         time.sleep(0.002)
 
 
-def _responds(port: int, path: str) -> bool:
+def _responds(port: int, path: str, headers: Mapping[str, str] = {}) -> bool:
     connection = HTTPConnection("127.0.0.1", port, timeout=_PATIENCE_S)
     try:
-        connection.request("POST", path, _BODY, {"Content-Type": "application/json"})
+        connection.request("POST", path, _BODY, {"Content-Type": "application/json", **headers})
         response = connection.getresponse()
         response.read()
     except (OSError, HTTPException):

@@ -6,6 +6,7 @@ from typing import Final
 
 from ..measure import digits
 from .client import CUT_OFF
+from .faults import LANES
 from .figures import Latency, Outcome, Run
 from .scenarios import SCENARIOS, Group
 from .sending import FULL, SETTINGS
@@ -135,6 +136,21 @@ def _lost(outcome: Outcome, _: Outcome | None) -> float:
     return outcome.lost
 
 
+def _lost_each(outcome: Outcome, _: Outcome | None) -> float:
+    return outcome.lost / max(outcome.extra.get("times", 1), 1)
+
+
+def _failed(outcome: Outcome, _: Outcome | None) -> float:
+    """Return the number of requests that got another response than 200."""
+    return sum(
+        count for answer, count in outcome.answers.items() if answer.isdigit() and answer != "200"
+    )
+
+
+def _unserved(outcome: Outcome, _: Outcome | None) -> float:
+    return outcome.lost + _failed(outcome, None)
+
+
 def _left_open(outcome: Outcome, _: Outcome | None) -> float:
     return outcome.left_open
 
@@ -252,6 +268,35 @@ GOALS: Final[dict[Group, tuple[Goal, ...]]] = {
     Group.FUZZING: (
         Goal("cases", _of(Group.FUZZING), _cases, FULL.cases, "cases", at_least=True),
         Goal("failed checks", _of(Group.FUZZING), _extra("failures"), 0, "failures"),
+    ),
+    Group.KILLED: (
+        Goal("lost with a killed worker", ["kill-worker"], _lost_each, LANES, "requests each"),
+        Goal("lost otherwise", _of(Group.KILLED, but=["kill-worker"]), _lost, 0, "requests"),
+        Goal("refused", _of(Group.KILLED), _failed, 0, "requests"),
+        Goal("counters off", _of(Group.KILLED), _extra("miscounted"), 0, "requests"),
+        Goal("processes left", ["kill-supervisor"], _extra("left"), 0, "processes"),
+    ),
+    Group.RELOAD: (
+        Goal("lost", _of(Group.RELOAD), _lost, 0, "requests"),
+        Goal("refused", _of(Group.RELOAD), _failed, 0, "requests"),
+        Goal("counters off", _of(Group.RELOAD), _extra("miscounted"), 0, "requests"),
+    ),
+    Group.DAMAGE: (
+        Goal("a wrong score, or none", _of(Group.DAMAGE), _extra("wrong"), 0, "reloads"),
+    ),
+    Group.DISK: (
+        Goal("lost or refused", _of(Group.DISK), _unserved, 0, "requests"),
+        Goal("broken lines of the record", ["record-full"], _extra("broken"), 0, "lines"),
+        Goal("counters off", ["record-full"], _extra("miscounted"), 0, "texts"),
+    ),
+    Group.CLOCK: (
+        Goal("lost or refused", _of(Group.CLOCK), _unserved, 0, "requests"),
+        Goal("off the key's limit, in two seconds", ["clock"], _extra("rate_off"), 40, "texts"),
+    ),
+    Group.MANY: (
+        Goal("lost or refused", _of(Group.MANY), _unserved, 0, "requests"),
+        Goal("counters off", _of(Group.MANY), _extra("miscounted"), 0, "texts"),
+        Goal("memory, per 100,000 texts", _of(Group.MANY), _extra("slope_mb"), 0.5, "MB"),
     ),
 }
 

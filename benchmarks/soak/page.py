@@ -149,6 +149,21 @@ def _extra(outcome: Outcome) -> str:
         "recovered_s": "`/livez` after {:.2g} s",
         "exit_s": "exit after {:.3g} s",
         "failures": "failed checks: {:.0f}",
+        "times": "{:.0f} times",
+        "left": "processes left: {:.0f}",
+        "refused": "refused: {:.0f}",
+        "harmless": "reloaded with the same version and scores: {:.0f}",
+        "wrong": "wrong: {:.0f}",
+        "recorded": "recorded: {:,.0f}",
+        "dropped": "not recorded: {:,.0f}",
+        "broken": "broken lines: {:.0f}",
+        "seen": "seen by the service: {:.0f}",
+        "rate_off": "texts beyond or below the key's limit, at most: {:.0f}",
+        "retry_s": "`Retry-After`, at most: {:.0f} s",
+        "texts": "texts: {:,.0f}",
+        "texts_per_s": "per second: {:,.0f}",
+        "slope_mb": "memory: {:+.2f} MB per 100,000 texts",
+        "miscounted": "miscounted: {:.0f}",
     }
     return (
         "; ".join(

@@ -35,6 +35,9 @@ def run(scenario: Scenario, workers: int, scale: Scale) -> Outcome:
     Raises:
         BenchmarkError: the service does not start, or a program is missing.
     """
+    if scenario.alone is not None:
+        started = time.monotonic()
+        return _outcome(asyncio.run(scenario.alone(workers, scale)), workers, started)
     if scenario.restarts:
         return _restarted(scenario, workers, scale)
     with servers.running(_launch(scenario, workers), _cores()) as server:
@@ -60,7 +63,7 @@ def _cores() -> list[int]:
 
 
 def _restarted(scenario: Scenario, workers: int, scale: Scale) -> Outcome:
-    total = Tally()
+    total = Tally(extra={"times": scale.rounds})
     started = time.monotonic()
     for _ in range(scale.rounds):
         with servers.running(_launch(scenario, workers), _cores()) as server:
@@ -68,6 +71,8 @@ def _restarted(scenario: Scenario, workers: int, scale: Scale) -> Outcome:
         total.sent += tally.sent
         total.answers += tally.answers
         total.lost += tally.lost
+        for name, value in tally.extra.items():
+            total.extra[name] = total.extra.get(name, 0) + value
     return _outcome(total, workers, started)
 
 

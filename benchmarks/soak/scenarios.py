@@ -4,9 +4,10 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from enum import StrEnum
 from functools import partial
+from operator import attrgetter
 from typing import Final
 
-from . import generated, payloads
+from . import faults, generated, payloads, surroundings
 from .client import Exchange
 from .payloads import chunked, filled, head, of_texts, post, short_texts
 from .sending import (
@@ -25,6 +26,7 @@ from .sending import (
     upgrade,
     whole,
 )
+from .surroundings import Alone
 
 
 class Group(StrEnum):
@@ -39,6 +41,12 @@ class Group(StrEnum):
     UPGRADE = "Upgrade"
     SHUTDOWN = "Shutdown"
     FUZZING = "Generated requests"
+    KILLED = "Killed processes"
+    RELOAD = "Reload"
+    DAMAGE = "Damaged artifacts"
+    DISK = "Full disk, closed log"
+    CLOCK = "Clock steps"
+    MANY = "Many texts"
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,6 +63,7 @@ class Scenario:
             without probes.
         is_probed: whether probes run meanwhile.
         workers: numbers of workers that it is run with.
+        alone: starts its services itself and sends to them, without probes; `run` is not used.
     """
 
     name: str
@@ -65,6 +74,7 @@ class Scenario:
     restarts: bool = False
     is_probed: bool = True
     workers: tuple[int, ...] = (1, 2)
+    alone: Alone | None = None
 
 
 _NEST: Final = b"[" * 150 + b"]" * 150
@@ -79,6 +89,8 @@ _WEBSOCKET: Final = (
     "Sec-WebSocket-Version: 13",
     "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==",
 )
+_KILLS: Final = attrgetter("kills")
+_RELOADS: Final = attrgetter("reloads")
 _SMUGGLED: Final = b"GET /livez HTTP/1.1\r\nHost: soak\r\n\r\n"
 
 _BODIES: Final[dict[str, tuple[str, Callable[[], bytes]]]] = {
@@ -316,7 +328,7 @@ SCENARIOS: Final = (
     Scenario(
         "sigterm",
         Group.SHUTDOWN,
-        "SIGTERM 20 times, under the load of eight connections that are kept alive, and one lane "
+        "SIGTERM 100 times, under the load of eight connections that are kept alive, and one lane "
         "of new ones",
         terminated,
         restarts=True,
@@ -335,5 +347,104 @@ SCENARIOS: Final = (
         "requests that Schemathesis generates from the OpenAPI description, all checks, all phases",
         generated.run,
         workers=(1,),
+    ),
+    *(
+        Scenario(
+            name,
+            group,
+            f"{what}, under the load of eight connections that are kept alive, and one lane of "
+            "new ones",
+            faults.under_load(act, times),
+            is_probed=False,
+            workers=(2,),
+        )
+        for name, group, what, act, times in (
+            ("kill-worker", Group.KILLED, "`kill -9` of a worker", faults.kill_worker, _KILLS),
+            (
+                "kill-generation",
+                Group.KILLED,
+                "`kill -9` of the process that has loaded the models and is the workers' parent",
+                faults.kill_generation,
+                _KILLS,
+            ),
+            (
+                "kill-loading",
+                Group.KILLED,
+                "a reload, and `kill -9` of the process that loads",
+                faults.kill_loading,
+                _KILLS,
+            ),
+            (
+                "kill-in-reload",
+                Group.KILLED,
+                "a reload, and meanwhile `kill -9` of the workers' parent",
+                faults.kill_generation_in_reload,
+                _KILLS,
+            ),
+            ("reload", Group.RELOAD, "a reload", faults.reload, _RELOADS),
+        )
+    ),
+    Scenario(
+        "kill-supervisor",
+        Group.KILLED,
+        "`kill -9` of the first process, 100 times, each time of another service, under the same "
+        "load",
+        faults.kill_supervisor,
+        restarts=True,
+        is_probed=False,
+        workers=(2,),
+    ),
+    Scenario(
+        "damaged",
+        Group.DAMAGE,
+        "a reload with each file of an artifact missing, empty and cut to half, and with one byte "
+        "changed, 500 times, at random; the others whole",
+        nothing,
+        workers=(1,),
+        alone=surroundings.damaged,
+    ),
+    Scenario(
+        "record-full",
+        Group.DISK,
+        "16,384 texts to a service whose decision record may have 4 MB (`RLIMIT_FSIZE`)",
+        nothing,
+        workers=(2,),
+        alone=surroundings.record_full,
+    ),
+    Scenario(
+        "log-full",
+        Group.DISK,
+        "40,000 requests, a reload and `kill -9` of a worker, with the log on a full device "
+        "(`/dev/full`)",
+        nothing,
+        workers=(2,),
+        alone=surroundings.log_to("2>/dev/full"),
+    ),
+    Scenario(
+        "log-closed",
+        Group.DISK,
+        "the same with the log in a pipe that nobody reads and that is closed",
+        nothing,
+        workers=(2,),
+        alone=surroundings.log_to("2> >(exec true)"),
+    ),
+    Scenario(
+        "clock",
+        Group.CLOCK,
+        "the system's clock set a day forwards, two days back, ten years back and right again "
+        "(libfaketime; the monotonic clock goes on), under the same load, and with a key at its "
+        "limit of texts per second",
+        nothing,
+        workers=(2,),
+        alone=surroundings.clock,
+    ),
+    Scenario(
+        "many-texts",
+        Group.MANY,
+        "1,000,000 real texts, in batches of 256 over eight connections; those of two data sets, "
+        "again and again",
+        faults.many_texts,
+        is_probed=False,
+        workers=(2,),
     ),
 )

@@ -41,20 +41,46 @@ class Scale:
         share: of the numbers of connections and requests.
         rounds: how often a service is stopped under load.
         cases: of Schemathesis, at least.
+        texts: real ones, of `many-texts`.
+        reloads: under load.
+        kills: of processes, under load.
+        bytes: of artifacts that are changed at random.
     """
 
     seconds: float
     share: float
     rounds: int
     cases: int
+    texts: int
+    reloads: int
+    kills: int
+    bytes: int
 
     def of(self, count: int) -> int:
         """Return the part of a number that this scale takes."""
         return max(round(count * self.share), 1)
 
 
-FULL: Final = Scale(seconds=3, share=1, rounds=20, cases=20_000)
-QUICK: Final = Scale(seconds=0.3, share=0.05, rounds=2, cases=1000)
+FULL: Final = Scale(
+    seconds=3,
+    share=1,
+    rounds=100,
+    cases=20_000,
+    texts=1_000_000,
+    reloads=100,
+    kills=20,
+    bytes=500,
+)
+QUICK: Final = Scale(
+    seconds=0.3,
+    share=0.05,
+    rounds=2,
+    cases=1000,
+    texts=20_000,
+    reloads=2,
+    kills=2,
+    bytes=8,
+)
 
 Run = Callable[[Server, Scale], Coroutine[None, None, Tally]]
 
