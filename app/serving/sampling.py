@@ -30,7 +30,7 @@ class Sample:
     """
 
     def __init__(self, share: float) -> None:
-        self._last = round(share * _CIRCLE) - 1
+        self._last = max(round(share * _CIRCLE), 1) - 1
         self._at = 0
 
     def take(self, count: int) -> Sequence[int]:

@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 
 from app.serving.sampling import Sample
 
-SHARES = st.floats(1e-6, 1.0)
+SHARES = st.floats(0, 1, exclude_min=True)
 
 
 @given(share=SHARES, counts=st.lists(st.integers(1, 200), max_size=20))
