@@ -1,7 +1,7 @@
 """A real Prometheus scrapes the real service; queries, rules and the dashboard have results.
 
-One service runs for all tests: with two workers, API keys, a record, a policy, a shadow, traces, and
-a reload that has failed.
+One service runs for all tests: with two workers, API keys, a record, a policy, a shadow, traces,
+and a reload that has failed.
 """
 
 import json
