@@ -81,19 +81,21 @@ def service(
 
 
 @contextmanager
-def running(*command: object, log: Path) -> Iterator[str]:
-    """Run a program of Prometheus; yield its address."""
+def running(*command: object, log: Path) -> Iterator[httpx2.Client]:
+    """Run a program of Prometheus; yield a client of it."""
     with log.open("wb") as file:
         process = subprocess.Popen(list(map(str, command)), stderr=file)
     try:
-        yield f"http://{listening_address(log)}"
+        address = f"http://{listening_address(log)}"
+        with httpx2.Client(base_url=address, timeout=PATIENCE_S) as client:
+            yield client
     finally:
         process.terminate()
         process.wait(PATIENCE_S)
 
 
 @pytest.fixture(scope="module")
-def alertmanager(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+def alertmanager(tmp_path_factory: pytest.TempPathFactory) -> Iterator[httpx2.Client]:
     """Alertmanager with the shipped configuration."""
     directory = tmp_path_factory.mktemp("alertmanager")
     with running(
@@ -103,26 +105,26 @@ def alertmanager(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
         "--web.listen-address=127.0.0.1:0",
         "--cluster.listen-address=",
         log=directory / "log",
-    ) as address:
-        yield address
+    ) as client:
+        yield client
 
 
 @pytest.fixture(scope="module")
 def prometheus(
     service: Service,
     artifacts: Path,
-    alertmanager: str,
+    alertmanager: httpx2.Client,
     tmp_path_factory: pytest.TempPathFactory,
-) -> Iterator[str]:
+) -> Iterator[httpx2.Client]:
     """Prometheus with the shipped configuration, except for addresses and intervals."""
     directory = tmp_path_factory.mktemp("prometheus")
     key = directory / "key"
     key.write_text(KEYS[Access.METRICS])
     yaml = YAML()
     config = yaml.load(ROOT / "deploy" / "prometheus" / "prometheus.yml")
-    config["global"] |= {"scrape_interval": "200ms", "evaluation_interval": "300ms"}
+    config["global"] |= {"scrape_interval": "1s", "evaluation_interval": "300ms"}
     config["alerting"]["alertmanagers"][0]["static_configs"][0]["targets"] = [
-        alertmanager.removeprefix("http://")
+        alertmanager.base_url.netloc.decode()
     ]
     config["scrape_configs"][0]["static_configs"][0]["targets"] = [f"127.0.0.1:{service.port}"]
     config["scrape_configs"][0]["authorization"] = {"credentials_file": str(key)}
@@ -137,10 +139,10 @@ def prometheus(
         "--web.listen-address=127.0.0.1:0",
         "--enable-feature=exemplar-storage",
         log=directory / "log",
-    ) as address:
-        wait_for(address, 'dandelion_texts_total{model="spam",label="ham"}', 0)
+    ) as client:
+        wait_for(client, 'dandelion_texts_total{model="spam",label="ham"}', 0)
         use(service, artifacts)
-        yield address
+        yield client
 
 
 def use(service: Service, artifacts: Path) -> None:
@@ -169,18 +171,25 @@ def listening_address(log: Path) -> str:
     return found[1]
 
 
-def query(prometheus: str, promql: str) -> list[dict[str, Any]]:
+def query(prometheus: httpx2.Client, promql: str) -> list[dict[str, Any]]:
     try:
-        response = httpx2.get(
-            f"{prometheus}/api/v1/query", params={"query": promql}, timeout=PATIENCE_S
-        )
+        response = prometheus.get("/api/v1/query", params={"query": promql})
     except httpx2.ConnectError:
         return []
     result: list[dict[str, Any]] = response.json()["data"]["result"] if response.is_success else []
     return result
 
 
-def wait_for(prometheus: str, promql: str, expected: float) -> None:
+def wait_for_result(prometheus: httpx2.Client, promql: str) -> list[dict[str, Any]]:
+    """Return the result once there is one: a scrape of a busy service may take too long."""
+    deadline = time.monotonic() + PATIENCE_S
+    while not (result := query(prometheus, promql)):
+        assert time.monotonic() < deadline, promql
+        time.sleep(0.1)
+    return result
+
+
+def wait_for(prometheus: httpx2.Client, promql: str, expected: float) -> None:
     deadline = time.monotonic() + PATIENCE_S
     about = pytest.approx(expected, rel=1e-6, abs=1e-9)
     while not any(float(row["value"][1]) == about for row in query(prometheus, promql)):
@@ -188,7 +197,9 @@ def wait_for(prometheus: str, promql: str, expected: float) -> None:
         time.sleep(0.1)
 
 
-def test_the_p99_of_real_traffic_can_be_queried(service: Service, prometheus: str) -> None:
+def test_the_p99_of_real_traffic_can_be_queried(
+    service: Service, prometheus: httpx2.Client
+) -> None:
     took = []
     with httpx2.Client(timeout=PATIENCE_S, headers=HEADERS) as client:
         for number in range(200):
@@ -198,29 +209,30 @@ def test_the_p99_of_real_traffic_can_be_queried(service: Service, prometheus: st
             ).raise_for_status()
             took.append(time.perf_counter() - started)
     wait_for(prometheus, 'dandelion_requests_total{model="abuse",status="200"}', 200)
-    (p99,) = query(prometheus, P99)
+    (p99,) = wait_for_result(prometheus, P99)
     # Twice the longest: the quantile is interpolated within a bucket.
     assert 0 < float(p99["value"][1]) <= 2 * max(took)
-    (info,) = query(prometheus, 'dandelion_model_info{model="abuse"}')
+    (info,) = wait_for_result(prometheus, 'dandelion_model_info{model="abuse"}')
     details = service.get("/models/abuse", headers=HEADERS).json()
     assert info["metric"]["version"] == details["version"]
-    labels = query(prometheus, 'dandelion_texts_total{model="abuse"}')
+    labels = wait_for_result(prometheus, 'dandelion_texts_total{model="abuse"}')
     assert sum(float(row["value"][1]) for row in labels) == 200
     traces = exemplars(prometheus, P99)
     assert traces
     assert all(re.fullmatch("[0-9a-f]{32}", one["labels"]["trace_id"]) for one in traces)
 
 
-def exemplars(prometheus: str, promql: str) -> list[dict[str, Any]]:
+def exemplars(prometheus: httpx2.Client, promql: str) -> list[dict[str, Any]]:
     now = time.time()
     times = {"start": str(now - 3600), "end": str(now + 60)}
-    response = httpx2.get(
-        f"{prometheus}/api/v1/query_exemplars", params={"query": promql} | times
-    ).raise_for_status()
+    response = prometheus.get("/api/v1/query_exemplars", params={"query": promql} | times)
+    response.raise_for_status()
     return [one for series in response.json()["data"] for one in series["exemplars"]]
 
 
-def test_recorded_drift_is_that_of_the_scraped_series(service: Service, prometheus: str) -> None:
+def test_recorded_drift_is_that_of_the_scraped_series(
+    service: Service, prometheus: httpx2.Client
+) -> None:
     page = service.get("/metrics", headers=HEADERS).text
     series = {
         (sample.name, sample.labels.get("le") or sample.labels.get("label", "")): sample.value
@@ -260,11 +272,11 @@ def test_recorded_drift_is_that_of_the_scraped_series(service: Service, promethe
     wait_for(prometheus, f"dandelion:unknown_word_ratio:mean1h{{{spam}}}", unknown)
 
 
-def has_figures(prometheus: str, promql: str) -> bool:
+def has_figures(prometheus: httpx2.Client, promql: str) -> bool:
     return any(math.isfinite(float(row["value"][1])) for row in query(prometheus, promql))
 
 
-def wait_for_figures(prometheus: str, expressions: list[str]) -> None:
+def wait_for_figures(prometheus: httpx2.Client, expressions: list[str]) -> None:
     """Wait until every expression has a result that is a number."""
     deadline = time.monotonic() + PATIENCE_S
     while expressions := [each for each in expressions if not has_figures(prometheus, each)]:
@@ -285,7 +297,7 @@ def dashboard_expressions() -> list[tuple[str, str]]:
     return found
 
 
-def test_no_panel_of_the_dashboard_is_empty(prometheus: str) -> None:
+def test_no_panel_of_the_dashboard_is_empty(prometheus: httpx2.Client) -> None:
     expressions = dashboard_expressions()
     assert len(expressions) > 40
     wait_for_figures(prometheus, [promql for _, promql in expressions])
@@ -294,20 +306,19 @@ def test_no_panel_of_the_dashboard_is_empty(prometheus: str) -> None:
         assert all(labels <= set(row["metric"]) for row in query(prometheus, promql)), name
 
 
-def test_the_variables_of_the_dashboard_have_values(prometheus: str) -> None:
+def test_the_variables_of_the_dashboard_have_values(prometheus: httpx2.Client) -> None:
     variables = json.loads(DASHBOARD.read_text())["templating"]["list"]
     for variable in variables:
         if variable["type"] != "query":
             continue
         series, label = re.fullmatch(r"label_values\((.+), (\w+)\)", variable["query"]).groups()
         series = series.replace("$job", "dandelion").replace("$instance", ".+")
-        values = httpx2.get(
-            f"{prometheus}/api/v1/label/{label}/values", params={"match[]": series}
-        ).json()["data"]
+        response = prometheus.get(f"/api/v1/label/{label}/values", params={"match[]": series})
+        values = response.json()["data"]
         assert values, variable["name"]
 
 
-def test_every_alert_compares_series_that_exist(prometheus: str) -> None:
+def test_every_alert_compares_series_that_exist(prometheus: httpx2.Client) -> None:
     expressions = []
     for group in YAML(typ="safe").load(RULES)["groups"]:
         for rule in group["rules"]:
@@ -318,14 +329,14 @@ def test_every_alert_compares_series_that_exist(prometheus: str) -> None:
 
 
 def test_a_failed_reload_is_an_alert_that_alertmanager_has(
-    prometheus: str, alertmanager: str
+    prometheus: httpx2.Client, alertmanager: httpx2.Client
 ) -> None:
     wait_for(prometheus, 'ALERTS{alertname="DandelionReloadFailed",alertstate="firing"}', 1)
     deadline = time.monotonic() + PATIENCE_S
     names: set[str] = set()
     while "DandelionReloadFailed" not in names:
         assert time.monotonic() < deadline, names
-        alerts = httpx2.get(f"{alertmanager}/api/v2/alerts").json()
+        alerts = alertmanager.get("/api/v2/alerts").json()
         names = {alert["labels"]["alertname"] for alert in alerts}
         time.sleep(0.2)
     assert {alert["receivers"][0]["name"] for alert in alerts} == {"nobody"}
