@@ -148,6 +148,7 @@ async def _until(condition: Callable[[], bool]) -> None:
 
 
 async def one_generation(server: Server, workers: int) -> None:
+    """Wait until one generation is left, with all its workers."""
     await _until(lambda: len(_children(server.pids()[0])) == 1)
     await admin.settled(server.port, workers)
 

@@ -41,11 +41,17 @@ _METHOD: Final = f"""\
 
 
 def page(figures: Figures) -> str:
-    """Return the page; the last release is its subject, the others stand next to its goals."""
+    """Return the page; the last release is its subject, the others stand next to its goals.
+
+    What was not measured of it has the figures of the release before.
+    """
     release, run = list(figures.releases.items())[-1]
-    parts = [_head(release, run), _goals(figures)]
+    parts = [_head(release, run), _older(figures), _goals(figures)]
+    shown_run = run.model_copy(
+        update={"outcomes": {name: found for name, (_, found) in _latest(figures).items()}}
+    )
     for group in Group:
-        parts += [f"## {group}", _list(group, run), _table(group, run)]
+        parts += [f"## {group}", _list(group, shown_run), _table(group, shown_run)]
     parts.append(_METHOD)
     return wrap("\n\n".join(part.strip() for part in parts if part))
 
@@ -75,6 +81,30 @@ The machine: {machine.processor}, {machine.cores} cores, {machine.memory_gb} GB 
 service, the load and the probes share its cores, and so do other users of the machine: latencies
 are upper bounds. What `idle` shows is due to the machine alone.
 {note}"""
+
+
+def _latest(figures: Figures) -> dict[str, tuple[str, list[Outcome]]]:
+    """Return scenario → the last release that was measured, and its outcomes."""
+    return {
+        name: (release, found)
+        for release, run in figures.releases.items()
+        for name, found in run.outcomes.items()
+    }
+
+
+def _older(figures: Figures) -> str:
+    """Name the scenarios whose figures are those of an earlier release."""
+    *_, last = figures.releases
+    parts: dict[str, list[str]] = {}
+    for name, (release, _) in _latest(figures).items():
+        if release != last:
+            run = figures.releases[release]
+            when = run.other_runs.get(name, f"{run.date}, commit {run.commit}")
+            parts.setdefault(f"release {release}, {when}", []).append(f"`{name}`")
+    if not parts:
+        return ""
+    listed = "; ".join(f"{', '.join(names)} ({when})" for when, names in parts.items())
+    return f"Not measured again, so shown with the figures of an earlier release: {listed}."
 
 
 def _goals(figures: Figures) -> str:

@@ -92,9 +92,9 @@ def _damages(files: Sequence[Path], count: int) -> Iterator[tuple[Path, bytes | 
     draw = random.Random(_SEED)  # noqa: S311 - no secret
     for number in range(count):
         file = files[number % len(files)]
-        content = bytearray(file.read_bytes())
-        content[draw.randrange(len(content))] ^= draw.randrange(1, 256)
-        yield file, bytes(content)
+        changed = bytearray(file.read_bytes())
+        changed[draw.randrange(len(changed))] ^= draw.randrange(1, 256)
+        yield file, bytes(changed)
 
 
 async def damaged(workers: int, scale: Scale) -> Tally:

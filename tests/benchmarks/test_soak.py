@@ -383,6 +383,46 @@ CALM = Latency(p99_ms=49, max_ms=60, probes=100, failed=0)
             {"extra": {"failures": 0}},
             {"extra": {"failures": 1}},
         ),
+        (
+            Group.KILLED,
+            "lost with a killed worker",
+            "kill-worker",
+            {"lost": 160, "extra": {"times": 20}},
+            {"lost": 161, "extra": {"times": 20}},
+        ),
+        (Group.KILLED, "lost otherwise", "kill-loading", {}, {"lost": 1}),
+        (Group.KILLED, "refused", "kill-generation", {}, {"answers": {"503": 1}}),
+        (
+            Group.KILLED,
+            "counters off",
+            "kill-in-reload",
+            {"extra": {"miscounted": 0}},
+            {"extra": {"miscounted": 1}},
+        ),
+        (
+            Group.KILLED,
+            "processes left",
+            "kill-supervisor",
+            {"extra": {"left": 0}},
+            {"extra": {"left": 1}},
+        ),
+        (Group.RELOAD, "lost", "reload", {}, {"lost": 1}),
+        (
+            Group.DAMAGE,
+            "a wrong",
+            "damaged",
+            {"extra": {"wrong": 0, "refused": 9}},
+            {"extra": {"wrong": 1, "refused": 9}},
+        ),
+        (Group.DISK, "lost", "log-full", {}, {"answers": {"500": 1}}),
+        (Group.CLOCK, "lost", "clock", {}, {"lost": 1}),
+        (
+            Group.MANY,
+            "memory",
+            "many-texts",
+            {"extra": {"slope_mb": -0.1}},
+            {"extra": {"slope_mb": 0.6}},
+        ),
     ],
 )
 def test_a_bound_is_kept_or_missed(
@@ -406,6 +446,19 @@ def test_the_page_shows_releases_next_to_each_other_and_misses_as_misses() -> No
     ) in text
     assert "| `silent` | 2 | 10 | 200: 10 | 0 | 0.1 | 80 → 100 → 90 | 3 (9) |" in text
     assert max(map(len, filter(lambda line: line[:1] not in "|#", text.splitlines()))) <= 100
+
+
+def test_what_was_not_measured_again_has_the_figures_of_the_release_before() -> None:
+    first = measured(silent=[outcome()], sigterm=[outcome()])
+    first = first.model_copy(update={"other_runs": {"silent": "2026-01-02, commit abc"}})
+    text = page.page(Figures(releases={"1.0": first, "1.1": measured(sigterm=[outcome(sent=77)])}))
+    assert "| `silent` | 1 | 10 |" in text
+    assert "| `sigterm` | 1 | 77 |" in text
+    text = " ".join(text.split())
+    assert (
+        "shown with the figures of an earlier release: `silent` (release 1.0, 2026-01-02, commit "
+        "abc)."
+    ) in text
 
 
 # The command.
@@ -434,7 +487,9 @@ def test_one_scenario_is_replaced_and_the_others_are_kept(
 ) -> None:
     monkeypatch.setattr(cli, "run", lambda scenario, workers, scale: outcome(workers, sent=777))
     before = figures.read(home)
-    release = list(before.releases)[-1]
+    release = next(name for name, one in before.releases.items() if "silent" in one.outcomes)
+    before = Figures(releases={release: before.releases[release]})
+    (home / figures.FILE).write_bytes(before.to_json())
     result = soak("--only", "silent", "--workers", "2", "--release", release)
     assert result.exit_code == 0, result.output
     stored, found = (one.releases[release].outcomes for one in (before, figures.read(home)))
