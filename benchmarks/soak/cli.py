@@ -35,7 +35,7 @@ def _known(names: list[str] | None) -> list[str] | None:
 
 
 @app.command()
-def soak(
+def soak(  # noqa: PLR0913, PLR0917
     only: Annotated[
         list[str] | None,
         typer.Option(
@@ -54,13 +54,19 @@ def soak(
     quick: Annotated[
         bool, typer.Option("--quick", help="A twentieth of it; write to the cache directory.")
     ] = False,
+    times: Annotated[
+        int | None,
+        typer.Option(
+            min=1, help="How often to stop, kill, reload or damage, where it is done repeatedly."
+        ),
+    ] = None,
     release: Annotated[
         str | None,
         typer.Option(help="The release to store the figures of; by default the installed one."),
     ] = None,
 ) -> None:
     """Send hostile and excessive requests to the service; write docs/reliability.*."""
-    if render and (only or workers or release):
+    if render and (only or workers or release or times):
         raise typer.BadParameter("--render sends nothing: leave out the other options.")
     output = cache_directory() / "soak-quick" if quick else DOCS
     try:
@@ -69,7 +75,7 @@ def soak(
             found = _measure(
                 found,
                 release or metadata.version("dandelion-text"),
-                QUICK if quick else FULL,
+                (QUICK if quick else FULL).repeated(times),
                 names=only or _NAMES,
                 workers=workers or _WORKERS,
                 output=output,

@@ -328,8 +328,8 @@ SCENARIOS: Final = (
     Scenario(
         "sigterm",
         Group.SHUTDOWN,
-        "SIGTERM 100 times, under the load of eight connections that are kept alive, and one lane "
-        "of new ones",
+        "SIGTERM again and again, each time to another service, under the load of eight "
+        "connections that are kept alive, and one lane of new ones",
         terminated,
         restarts=True,
         is_probed=False,
@@ -387,8 +387,8 @@ SCENARIOS: Final = (
     Scenario(
         "kill-supervisor",
         Group.KILLED,
-        "`kill -9` of the first process, 100 times, each time of another service, under the same "
-        "load",
+        "`kill -9` of the first process again and again, each time of another service, under the "
+        "same load",
         faults.kill_supervisor,
         restarts=True,
         is_probed=False,
@@ -397,8 +397,8 @@ SCENARIOS: Final = (
     Scenario(
         "damaged",
         Group.DAMAGE,
-        "a reload with each file of an artifact missing, empty and cut to half, and with one byte "
-        "changed, 500 times, at random; the others whole",
+        "a reload with each file of an artifact missing, empty and cut to half, and then with one "
+        "byte of one file changed, at random; the others whole",
         nothing,
         workers=(1,),
         alone=surroundings.damaged,

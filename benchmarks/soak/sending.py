@@ -6,7 +6,7 @@ import shutil
 import signal
 import time
 from collections.abc import Callable, Coroutine, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import cycle
 from typing import Final
 
@@ -59,6 +59,12 @@ class Scale:
     def of(self, count: int) -> int:
         """Return the part of a number that this scale takes."""
         return max(round(count * self.share), 1)
+
+    def repeated(self, times: int | None) -> "Scale":
+        """Return the scale at which what is repeated is done ``times``; None for no change."""
+        if times is None:
+            return self
+        return replace(self, rounds=times, reloads=times, kills=times, bytes=times)
 
 
 FULL: Final = Scale(
