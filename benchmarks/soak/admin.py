@@ -12,9 +12,6 @@ from ..machine import BenchmarkError
 
 _PATIENCE_S: Final = 60
 _POLL_S: Final = 0.02
-_COUNTED: Final = re.compile(
-    r'^dandelion_requests_total\{.*status="200".*\} ([0-9.e+]+)$', re.MULTILINE
-)
 
 
 def ask(port: int, method: str, path: str, body: bytes | None = None) -> tuple[int, bytes]:
@@ -107,8 +104,3 @@ def total(text: str, name: str) -> float:
     """
     pattern = re.compile(rf"^{name}(?:\{{.*\}})? ([0-9.e+]+)$", re.MULTILINE)
     return sum(map(float, pattern.findall(text)))
-
-
-def counted(port: int) -> float:
-    """Return how many requests to classify the service counts as responded with 200."""
-    return sum(map(float, _COUNTED.findall(metrics(port))))

@@ -49,7 +49,7 @@ def under_load(act: Act, times: Callable[[Scale], int]) -> Run:
 
     async def run(server: Server, scale: Scale) -> Tally:
         count = times(scale)
-        before = admin.counted(server.port)
+        before = observe.counted(server.port)
 
         async def ends() -> None:
             for _ in range(count):
@@ -58,7 +58,7 @@ def under_load(act: Act, times: Callable[[Scale], int]) -> Run:
 
         request = post(short_texts(1))
         tally = await keep_alive_load(server.port, request, lanes=LANES, new_lanes=1, ends=ends)
-        counted = admin.counted(server.port) - before
+        counted = observe.counted(server.port) - before
         least = tally.answers["200"]
         most = least + tally.lost + tally.answers["new connection closed"]
         tally.extra["times"] = count

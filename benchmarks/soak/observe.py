@@ -62,7 +62,7 @@ async def settled_count(port: int) -> float:
     deadline = time.monotonic() + _PATIENCE_S
     previous, since = -1.0, time.monotonic()
     while time.monotonic() < deadline:
-        found = await asyncio.to_thread(_counted, port)
+        found = await asyncio.to_thread(counted, port)
         if found != previous:
             previous, since = found, time.monotonic()
         if time.monotonic() - since > _QUIET_S:
@@ -71,7 +71,8 @@ async def settled_count(port: int) -> float:
     return previous
 
 
-def _counted(port: int) -> float:
+def counted(port: int) -> float:
+    """Return how many requests to classify got 200; -1 if the service does not respond."""
     try:
         return sum(map(float, _COUNTED.findall(_get(port, "/metrics"))))
     except OSError:
