@@ -44,6 +44,15 @@ def exists(pid: int) -> bool:
     return True
 
 
+def is_child(pid: int) -> bool:
+    """Return whether a process is a child of this one, even if it has only not been waited for."""
+    try:
+        os.waitid(os.P_PID, pid, os.WEXITED | os.WNOHANG | os.WNOWAIT)
+    except ChildProcessError:
+        return False
+    return True
+
+
 def _prctl(option: int, value: int) -> bool:
     with suppress(AttributeError, OSError, TypeError):  # not Linux
         return bool(ctypes.CDLL(None).prctl(option, value, 0, 0, 0) == 0)

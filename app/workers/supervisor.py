@@ -415,10 +415,10 @@ class Supervisor:
         if not self._adopts:  # their ids may be those of other programs by now
             return []
         own = member.process.pid if member.process is not None else None
+        # Once adopted, they are waited for here, and their ids may be those of other programs.
+        is_left = parents.is_child if member.has_ended else parents.exists
         return [
-            pid
-            for pid in self._metrics.process_ids(member.number)
-            if pid != own and parents.exists(pid)
+            pid for pid in self._metrics.process_ids(member.number) if pid != own and is_left(pid)
         ]
 
     def _stop(self) -> None:
