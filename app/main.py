@@ -81,13 +81,15 @@ def load(settings: Settings, metrics: Metrics, serving_file: bytes | None = None
     Args:
         settings: of the service.
         metrics: counts the requests.
-        serving_file: the content of ``serving.toml``, if it has been read before.
+        serving_file: the content of ``serving.toml``; by default the file is read now, once.
 
     Raises:
         ServingError: ``serving.toml`` is missing or wrong, or a chosen variant does not exist.
         ArtifactError: an artifact cannot be used; with ``skip_damaged``, none can.
         KernelError: the compiled engine is required, but was not built.
     """
+    if serving_file is None:
+        serving_file = serving.read_serving_file(settings.artifacts)
     registry = Registry(
         serving.choices(settings.artifacts, settings.models, serving_file),
         metrics,
