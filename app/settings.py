@@ -169,7 +169,8 @@ class Settings(BaseSettings):
     """Prefix of the service's paths at a proxy, such as `/dandelion`, whether the proxy removes it
     or not."""
     protocols: str = ""
-    """Other services' protocols that are served as well, separated by commas."""
+    """Other services' protocols that are served as well, separated by commas: `perspective`,
+    `open-inference`."""
     skip_damaged: bool = False
     """Whether the other models are served if an artifact is damaged, instead of none."""
 

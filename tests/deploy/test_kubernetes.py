@@ -265,9 +265,11 @@ def test_the_guide_is_followed(copied: Callable[[], Path], tmp_path: Path) -> No
     assert is_valid(mine)
     assert container(mine)["image"] == f"registry.example.com/dandelion:{VERSION}"
 
-    (checkout / "artifacts").mkdir()
+    (checkout / "artifacts" / "spam" / "dice").mkdir(parents=True)
+    (checkout / "artifacts" / "serving.toml").touch()
+    (checkout / "keys.toml").touch()
     blocks = re.findall(r"```console\n(.*?)```", guide, re.DOTALL)
-    lines = [line for block in blocks for line in block.splitlines()]
+    lines = [line for block in blocks for line in block.replace("\\\n", " ").splitlines()]
     kubectl = [line for line in lines if line.startswith("$ kubectl ")]
     assert len(kubectl) > 10
     config = tmp_path / "config"

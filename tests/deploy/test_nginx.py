@@ -175,10 +175,10 @@ def test_errors_are_those_of_the_service(proxied: Proxied) -> None:
     assert str(limit) in response.text
 
 
-def test_no_log_has_a_key_of_a_query(tmp_path: Path) -> None:
+@pytest.mark.parametrize("path", ["/v1alpha1/comments:analyze", "/$discovery/rest"])
+def test_no_log_has_a_key_of_a_query(tmp_path: Path, path: str) -> None:
     port, nothing_listens = free_port(), 1
     prepare(tmp_path, port, nothing_listens)
-    path = "/v1alpha1/comments:analyze"
     with running(tmp_path, port):
         response = httpx2.post(f"http://127.0.0.1:{port}{path}?key=a-secret", timeout=PATIENCE_S)
     assert response.status_code == 502
