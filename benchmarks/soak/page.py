@@ -35,6 +35,12 @@ _METHOD: Final = f"""\
   all probes of this second; a failed probe counts as at least {PATIENCE_S} seconds.
 - **Left open** are connections that the service still held two seconds after the end, or had not
   closed when it should have.
+- **Miscounted**: by how much the service's counters differ from what was sent and received. A
+  request that was lost with a worker may have been counted or not.
+- A **damaged** artifact is refused, or reloaded with the same version and the same scores of four
+  texts: the damage was in a file that no score depends on (`MODEL_CARD.md`, `evaluation.json`,
+  `reference.json`), or in white space.
+- **Memory per 100,000 texts** is the slope of the PSS by least squares, without the first fifth.
 - Scenarios that send again and again do so for three seconds, at least three times, each request
   over a new connection.
 """
@@ -69,7 +75,8 @@ def _head(release: str, run: Run) -> str:
     return f"""\
 # Reliability
 
-What hostile, excessive and broken requests do to the service. Measured by `make soak` on {run.date}
+What hostile, excessive and broken requests do to the service, and so do killed processes, reloads,
+damaged artifacts, full disks and clock steps. Measured by `make soak` on {run.date}
 at commit {run.commit} (release {release}), and rendered from [reliability.json](reliability.json).
 Every scenario has a service of its own, started as `python -m app` with one worker and with two.
 
