@@ -84,7 +84,7 @@ class RequestMiddleware:
             if scope["path"].startswith(prefix):
                 scope["render_problem"] = render
         share = self._access_log_share
-        if share and random.random() < share:  # noqa: S311 - a sample, no secret
+        if share and random.random() < share:  # noqa: S311 - a sample # nosec B311
             scope["measured"] = Measured()
             scope["is_logged"] = True
         exchange = _Exchange(self, scope, receive, send, request_id)

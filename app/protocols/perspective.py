@@ -258,7 +258,7 @@ class _Analysis:
             Problem: 400, 422 or 503.
         """
         request = self._request = self._comments.read(content)
-        assert request.comment is not None  # noqa: S101 - `read` has checked it
+        assert request.comment is not None  # noqa: S101 - `read` checked it # nosec B101
         self._text = request.comment.text or ""
         if request.span_annotations:
             self._parts = sentences(self._text)
@@ -270,7 +270,7 @@ class _Analysis:
     def _batch(self, choice: AttributeChoice) -> Batch:
         served = self._comments.registry.get(choice.model)
         decision = served.policies.find(None, choice.policy, None, None)
-        assert isinstance(decision, Decision)  # noqa: S101 - nothing is fitted without a point
+        assert isinstance(decision, Decision)  # noqa: S101 - no point # nosec B101
         return Batch(served, [self._text], decision)
 
     def encode(self, manifest: Manifest, decision: Decision, decided: Decided) -> _Scored:

@@ -150,7 +150,7 @@ class Policies:
             return None, policy.name, None, policy.prior if configured is None else None
         if policy.operating_point is not None:
             return None, None, policy.operating_point, policy.prior
-        assert self._basis is not None  # noqa: S101 - there is a threshold
+        assert self._basis is not None  # noqa: S101 - there is a threshold # nosec B101
         choice = PolicyChoice(prior=policy.prior)
         if self.default_name is None and _resolved(choice, self._basis) == policy:
             return None, None, None, policy.prior

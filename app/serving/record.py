@@ -236,6 +236,6 @@ class _Recording:
     ) -> Any:
         """Record the decisions, then encode the response; in any thread."""
         batch, self._batch = self._batch, None
-        assert batch is not None  # noqa: S101 - decoded, then encoded, once each
+        assert batch is not None  # noqa: S101 - decoded before # nosec B101
         self._record.write(self._scope, [Made(batch, decision, decided, *extras)])
         return self._encode(manifest, decision, decided, *extras)
