@@ -26,7 +26,7 @@ class Sample:
     Example:
         >>> sample = Sample(0.25)
         >>> [list(sample.take(8)), list(sample.take(8))]
-        [[1, 4], [1, 6]]
+        [[1, 4], [1, 4]]
     """
 
     def __init__(self, share: float) -> None:

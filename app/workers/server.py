@@ -199,12 +199,13 @@ class WorkerServer(Server):
 
         Called in a signal's handler, too.
         """
-        if self._is_orphan or os.getppid() == self._member.parent:
-            return
-        self._is_orphan = True
-        if self._member.has_supervisor():
+        if not self._is_orphan:
+            if os.getppid() == self._member.parent:
+                return
+            self._is_orphan = True
             _kill_after(self._member.orphan_s)
-        else:
+        # Asked each time: the supervisor may end after the parent.
+        if not self.should_exit and not self._member.has_supervisor():
             self.should_exit = True
             _kill_after(stop_s(self.config))
 

@@ -92,7 +92,8 @@ def test_any_value_is_refused_or_served(artifacts: Path, place: Place, value: ob
     lines = CliRunner().invoke(command.app, ["models", "--json", "--artifacts", str(artifacts)])
     refused = ""
     try:
-        registry = Registry(serving.choices(artifacts, {}), Metrics())
+        metrics = Metrics()
+        registry = Registry(serving.choices(artifacts, {}), metrics)
         registry.load()
     except ArtifactError as error:
         refused = str(error)
@@ -104,7 +105,7 @@ def test_any_value_is_refused_or_served(artifacts: Path, place: Place, value: ob
     assert listed.exit_code == lines.exit_code == 0
     assert json.loads(lines.stdout)["model"] == "spam"
     app = FastAPI()
-    app.include_router(models.router(registry))
+    app.include_router(models.router(registry, metrics, 1))
     client = TestClient(app)  # an exception in a route is raised here
     assert client.get("/models").json()["models"][0]["version"] == changed["content_hash"][:12]
     details = client.get("/models/spam").json()

@@ -263,7 +263,7 @@ UNKNOWN_FIELD = "Unknown field. Allowed fields: texts, threshold, policy, operat
             "'policy' and 'operating_point' exclude one another",
         ),
         (b'{"texts": ["a"], "canary-7f3a9": 1}', "#", UNKNOWN_FIELD),
-        (b'{"texts": ["a"], "canary-7f3a9` - at `$.texts[3]": 1}', "#", UNKNOWN_FIELD),
+        (b'{"texts": ["a"], "canary-7f3a9` - at `$.texts[3]": 1}', "#", "Unknown field of an"),
         (rb'{"texts": ["a"], "canary-7f3a9\n\u0000": 1}', "#", UNKNOWN_FIELD),
         (b'{"Texts": ["a"]}', "#", UNKNOWN_FIELD),
         (

@@ -149,7 +149,7 @@ def test_metrics_without_memory_end_it_with_one_line(start_service: StartService
     assert warning["message"] == "many more workers than processors; each takes memory"
     assert (warning["workers"], warning["processors"]) == (1000, 1)
     assert critical["message"] == (
-        "cannot reserve 314 MB of memory for the metrics of 1001 processes: Cannot allocate memory"
+        "cannot reserve 940 MB of memory for the metrics of 3004 processes: Cannot allocate memory"
     )
 
 

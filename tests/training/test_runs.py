@@ -212,6 +212,8 @@ OF_THE_PACKAGE = {
     "dandelion.engines.attribution",
     "dandelion.engines.restoring",
     "dandelion.evaluation",
+    "dandelion.engines.layout",
+    "dandelion.engines.words",
     "dandelion.explanation",
     "dandelion.labelled",
     "dandelion.policy_file",

@@ -324,9 +324,11 @@ def test_a_generation_that_is_killed_while_it_loads_has_failed(
 ) -> None:
     service, artifacts = shared
     (artifacts / "hang").touch()
+    before = set(children(service.process.pid))
     number = begin(service)
-    service.wait(lambda: len(children(service.process.pid)) == 2)
-    os.kill(children(service.process.pid)[-1], signal.SIGKILL)
+    service.wait(lambda: len({*children(service.process.pid)} - before) == 1)
+    (loading,) = {*children(service.process.pid)} - before
+    os.kill(loading, signal.SIGKILL)
     (artifacts / "hang").unlink()
     failed = outcome(service, number)
     assert (failed["state"], failed["reason"]) == (
