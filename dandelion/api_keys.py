@@ -161,13 +161,15 @@ def read(path: Path) -> dict[str, ApiKey]:
 def append(path: Path, key: ApiKey) -> None:
     """Add a key to a file, which is created if there is none; the file is replaced whole.
 
-    Comments and the order of the lines stay. A new file can be read by its owner alone.
+    Comments, the order of the lines, the file's owner, group and mode stay. A new file can be read
+    by its owner alone.
 
     Raises:
-        KeysError: the file is not in the format, is full, or has a key of this name.
+        KeysError: the file is not in the format, is full, or has a key of this name; or this
+            process may not write one with its owner and group.
         OSError: it cannot be written.
     """
-    before, mode = "", _MODE
+    before, mode, owner = "", _MODE, None
     if path.exists():
         names = read(path)
         if key.name in names:
@@ -175,7 +177,8 @@ def append(path: Path, key: ApiKey) -> None:
         if len(names) == MAX_KEYS:
             raise KeysError(f"{path}: has {MAX_KEYS} keys already, as many as are possible")
         before = read_bounded(path, _MAX_BYTES).decode()
-        mode = path.stat().st_mode & 0o777
+        status = path.stat()
+        mode, owner = status.st_mode & 0o777, (status.st_uid, status.st_gid)
         if before and not before.endswith("\n"):
             before += "\n"
     after = f"{before}{to_line(key)}\n"
@@ -183,7 +186,16 @@ def append(path: Path, key: ApiKey) -> None:
         parse(after)
     except KeysError:  # the line would belong to the table above it
         raise KeysError(f"{path}: ends with a table; add the line above it by hand") from None
-    write_atomically(path, after.encode(), mode)
+    try:
+        write_atomically(path, after.encode(), mode, owner)
+    except PermissionError as error:
+        if owner is None:
+            raise
+        # With another owner or group, the service might not be able to read it.
+        raise KeysError(
+            f"{path}: cannot be replaced by a file with its owner and group "
+            f"({error.strerror}); do this as root, or add the line by hand"
+        ) from error
 
 
 def _key(name: str, number: int, value: Any) -> ApiKey:

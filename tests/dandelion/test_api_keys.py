@@ -1,5 +1,7 @@
 """The format of API keys, and the command that makes them."""
 
+import errno
+import os
 import re
 import stat
 from pathlib import Path
@@ -150,6 +152,36 @@ def test_a_file_is_created_and_extended(tmp_path: Path) -> None:
         key = done.stdout.strip()
         assert api_keys.read(path)[name].digests == (api_keys.digest(key.encode()),)
         assert key not in content + done.stderr
+    assert [file.name for file in tmp_path.iterdir()] == ["keys.toml"]
+
+
+def test_a_file_keeps_its_owner_and_group(tmp_path: Path) -> None:
+    path = tmp_path / "keys.toml"
+    path.write_text(GOOD)
+    path.chmod(0o640)
+    # Others than root may only choose a group that they are in.
+    os.chown(path, -1, 33 if os.geteuid() == 0 else os.getgroups()[-1])
+    before = path.stat()
+    assert new("probe", "--scope", "metrics", "--file", str(path)).exit_code == 0
+    after = path.stat()
+    assert after.st_ino != before.st_ino
+    assert (after.st_uid, after.st_gid) == (before.st_uid, before.st_gid)
+    assert after.st_mode == before.st_mode
+
+
+def test_a_file_of_another_owner_stays_as_it_is(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def chown(*_: object) -> None:
+        raise PermissionError(errno.EPERM, os.strerror(errno.EPERM))
+
+    path = tmp_path / "keys.toml"
+    path.write_text(GOOD)
+    monkeypatch.setattr(os, "chown", chown)
+    done = new("probe", "--scope", "metrics", "--file", str(path))
+    assert (done.exit_code, done.stdout) == (1, "")
+    assert "owner and group" in done.stderr
+    assert path.read_text() == GOOD
     assert [file.name for file in tmp_path.iterdir()] == ["keys.toml"]
 
 
