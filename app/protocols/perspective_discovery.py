@@ -20,6 +20,8 @@ _METHODS: Final = {
 def address(scope: Scope, root_path: str) -> str | None:
     """Return the address that a client called, with a slash at its end; None without a valid one.
 
+    Behind TLS its scheme is that in a trusted proxy's ``X-Forwarded-Proto``.
+
     Args:
         scope: ASGI's, with the ``first_headers``.
         root_path: the prefix of the service's paths at a proxy.
@@ -27,7 +29,9 @@ def address(scope: Scope, root_path: str) -> str | None:
     host: bytes = scope["first_headers"].get(b"host", b"")
     if not _HOST.fullmatch(host):
         return None
-    return f"{scope['scheme']}://{host.decode()}{root_path}/"
+    # uvicorn takes ws and wss from the header, too.
+    scheme = "https" if scope["scheme"] in ("https", "wss") else "http"
+    return f"{scheme}://{host.decode()}{root_path}/"
 
 
 def document(root_url: str) -> dict[str, Any]:

@@ -102,7 +102,7 @@ def proxied(
     start_shared: StartService, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[Proxied]:
     directory = tmp_path_factory.mktemp("nginx")
-    service = start_shared(trusted_proxies="127.0.0.1", access_log=True)
+    service = start_shared(trusted_proxies="127.0.0.1", access_log=True, protocols="perspective")
     service.wait_until_ready()
     port = free_port()
     prepare(directory, port, service.port)
@@ -140,6 +140,15 @@ def test_log_has_the_address_of_the_client(proxied: Proxied) -> None:
     assert httpx2.post(url, json=BODY, headers=headers, timeout=PATIENCE_S).is_success
     (line,) = (line for line in proxied.service.lines() if line.get("request_id") == "proxied")
     assert line["client"] == "203.0.113.7"
+
+
+def test_descriptions_have_the_address_that_the_client_used(proxied: Proxied) -> None:
+    path = "/$discovery/rest?version=v1alpha1"
+    assert httpx2.get(proxied.url + path).json()["rootUrl"] == f"{proxied.url}/"
+    # As the same proxy sends it behind TLS.
+    headers = {"Host": "example.com:9443", "X-Forwarded-Proto": "https"}
+    direct = httpx2.get(proxied.service.url + path, headers=headers)
+    assert direct.json()["rootUrl"] == "https://example.com:9443/"
 
 
 @pytest.mark.parametrize(

@@ -18,6 +18,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from app.errors import Problem
 from app.main import assemble, create_app
+from app.protocols import perspective_discovery
 from app.serving.registry import Registry
 from app.settings import Settings, SettingsError
 from app.telemetry.metrics import Metrics
@@ -556,6 +557,15 @@ def test_the_description_for_googles_clients_has_the_address(
     method = found["resources"]["comments"]["methods"]["analyze"]
     assert "/" + method["path"] == ANALYZE
     assert method["request"]["$ref"] in found["schemas"]
+
+
+@pytest.mark.parametrize(
+    ("scheme", "expected"),
+    [("http", "http"), ("https", "https"), ("ws", "http"), ("wss", "https")],
+)
+def test_the_description_has_the_scheme_of_the_client(scheme: str, expected: str) -> None:
+    scope = {"scheme": scheme, "first_headers": {b"host": b"example.com:9443"}}
+    assert perspective_discovery.address(scope, "") == f"{expected}://example.com:9443/"
 
 
 def test_the_description_repeats_no_other_host(client: TestClient) -> None:
