@@ -138,7 +138,12 @@ def test_log_has_the_address_of_the_client(proxied: Proxied) -> None:
     headers = {"X-Forwarded-For": "203.0.113.7", "X-Request-ID": "proxied"}
     url = f"{proxied.url}/classify/spam"
     assert httpx2.post(url, json=BODY, headers=headers, timeout=PATIENCE_S).is_success
-    (line,) = (line for line in proxied.service.lines() if line.get("request_id") == "proxied")
+
+    def found() -> list[dict[str, object]]:
+        return [line for line in proxied.service.lines() if line.get("request_id") == "proxied"]
+
+    proxied.service.wait(lambda: bool(found()))  # written after the response
+    (line,) = found()
     assert line["client"] == "203.0.113.7"
 
 
