@@ -31,8 +31,8 @@ TWO = "[models]\nmood = 'tiny'\nspam = 'tiny'\n"
 OTHER = "[models]\nmood = 'tiny'\nspam = 'other'\n"
 SPAM_ALONE = "[models]\nspam = 'tiny'\n"
 
-# Loading hangs for as long as a file `hang` lies next to serving.toml; with `full`, the supervisor
-# cannot fork.
+# Loading hangs for as long as a file `hang` lies next to serving.toml, in `loading` is the process
+# that does; with `full`, the supervisor cannot fork.
 SLOW = """
 import errno, os, sys, time
 from pathlib import Path
@@ -44,7 +44,9 @@ full = Path(os.environ["DANDELION_ARTIFACTS"]) / "full"
 def slow(settings, *rest):
     registry = load(settings, *rest)
     while (settings.artifacts / "hang").exists():
+        (settings.artifacts / "loading").write_text(f"{os.getpid()}\\n")
         time.sleep(0.01)
+    (settings.artifacts / "loading").unlink(missing_ok=True)
     return registry
 
 def limited():
@@ -324,11 +326,10 @@ def test_a_generation_that_is_killed_while_it_loads_has_failed(
 ) -> None:
     service, artifacts = shared
     (artifacts / "hang").touch()
-    before = set(children(service.process.pid))
     number = begin(service)
-    service.wait(lambda: len({*children(service.process.pid)} - before) == 1)
-    (loading,) = {*children(service.process.pid)} - before
-    os.kill(loading, signal.SIGKILL)
+    loading = artifacts / "loading"
+    service.wait(lambda: loading.exists() and loading.read_text().endswith("\n"))
+    os.kill(int(loading.read_text()), signal.SIGKILL)
     (artifacts / "hang").unlink()
     failed = outcome(service, number)
     assert (failed["state"], failed["reason"]) == (
@@ -524,7 +525,7 @@ def test_nothing_is_left_when_the_supervisor_is_killed_during_a_reload(
     service = start()
     (artifacts / "hang").touch()
     begin(service)
-    service.wait(lambda: len(children(service.process.pid)) == 2)
+    service.wait((artifacts / "loading").exists)
     everyone = [*children(service.process.pid), *pids(service)]
     service.process.kill()
     service.process.wait()
