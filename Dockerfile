@@ -23,7 +23,7 @@ RUN /opt/dandelion/bin/pip install --no-cache-dir ".${EXTRAS:+[$EXTRAS]}" \
 FROM ${BASE_IMAGE}
 LABEL org.opencontainers.image.title="Dandelion" \
       org.opencontainers.image.description="Lightweight text classifiers for imbalanced data, served over HTTP" \
-      org.opencontainers.image.version="0.8.0" \
+      org.opencontainers.image.version="0.9.0" \
       org.opencontainers.image.licenses="MIT"
 COPY --from=builder /opt/dandelion /opt/dandelion
 # Every variant, so that DANDELION_MODELS can choose. Mount another directory here to serve yours.
