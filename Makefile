@@ -21,6 +21,11 @@ SWAGGER_UI := 5.35.0
 SWAGGER_UI_SHA256 := 1b8e891893404ea4c3558b6a87e2a3e494e7eedba41168c2ece5800a391a6ea6
 SWAGGER_UI_FILES := LICENSE NOTICE swagger-ui-bundle.js swagger-ui-bundle.js.LICENSE.txt swagger-ui.css
 
+# The page at /; `make page-libraries` vendors them again. Preact is in the bundle of htm, which
+# has no copy of its licence.
+PAGE_LIBRARIES := htm@3.1.1 preact@10.5.14 uplot@1.6.32 papaparse@5.7.1
+PAGE_VENDOR := app/static/page/vendor
+
 SBOM := dist/dandelion-text.cdx.json
 
 BIN := $(VENV)/bin
@@ -29,7 +34,7 @@ TORCH := $(if $(TORCH_INDEX),--extra-index-url $(TORCH_INDEX))
 MINUTES_OF_TORCH := one to five minutes with the CPU build, longer with CUDA
 
 .DEFAULT_GOAL := help
-.PHONY: help serve test instructions install-training train-all report promises transfer robustness cards tune bench soak wheel sbom swagger-ui dashboard lint format types clean
+.PHONY: help serve test instructions install-training train-all report promises transfer robustness cards tune bench soak wheel sbom swagger-ui page-libraries dashboard lint format types clean
 
 help: ## List the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "%-16s %s\n", $$1, $$2}'
@@ -101,6 +106,20 @@ swagger-ui: ## Vendor Swagger UI again, from its npm package (after a new SWAGGE
 	rm -f app/static/swagger-ui/*
 	cd build/swagger-ui/package && install -m 644 $(SWAGGER_UI_FILES) $(CURDIR)/app/static/swagger-ui/
 	cd app/static/swagger-ui && sha256sum $(SWAGGER_UI_FILES) > SHA256SUMS
+
+page-libraries: ## Vendor the libraries of the page again, from npm (after a new PAGE_LIBRARIES and their NOTICE)
+	rm -rf build/page && mkdir -p build/page
+	cd build/page && npm pack --silent $(PAGE_LIBRARIES) > /dev/null
+	cd build/page && sha256sum --check $(CURDIR)/$(PAGE_VENDOR)/PACKAGES
+	cd build/page && for name in htm preact uplot papaparse; do \
+		mkdir $$name && tar -xzf $$name-*.tgz -C $$name --strip-components 1; done
+	rm -f $(PAGE_VENDOR)/*.js $(PAGE_VENDOR)/*.css $(PAGE_VENDOR)/LICENSE.* $(PAGE_VENDOR)/SHA256SUMS
+	cd build/page && install -m 644 htm/preact/standalone.module.js $(CURDIR)/$(PAGE_VENDOR)/htm-preact.js
+	cd build/page && install -m 644 uplot/dist/uPlot.iife.min.js uplot/dist/uPlot.min.css \
+		papaparse/papaparse.min.js $(CURDIR)/$(PAGE_VENDOR)/
+	cd build/page && for name in htm preact uplot papaparse; do \
+		install -m 644 $$name/LICENSE $(CURDIR)/$(PAGE_VENDOR)/LICENSE.$$name; done
+	cd $(PAGE_VENDOR) && sha256sum *.js *.css LICENSE.* > SHA256SUMS
 
 dashboard: $(VENV)/.dev ## Write the dashboard of Grafana, deploy/grafana/dashboards/
 	$(BIN)/python deploy/grafana/dashboard.py

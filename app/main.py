@@ -21,12 +21,13 @@ from .api.access import AccessMiddleware
 from .api.inference import Inference
 from .api.middleware import RequestMiddleware
 from .api.resources import PrefixMiddleware, ResourceMiddleware
-from .api.schemas import limited_multiclass_request, limited_request
+from .api.schemas import ServiceLimits, limited_multiclass_request, limited_request
 from .protocols import choice as protocols
 from .routes import admin, classify, decisions, documentation, health, index, models
 from .routes import metrics as metrics_route
 from .serving.admission import Admission
 from .serving.classification import Classification
+from .serving.extras import MAX_EXPLAINED_CHARS, MAX_EXPLAINED_TEXTS
 from .serving.generations import Control
 from .serving.keys import Keys, admin_is_open
 from .serving.keys import load as load_keys
@@ -139,6 +140,7 @@ def assemble(  # noqa: PLR0913, PLR0917
     lifespan = partial(_lifespan, settings, registry, metrics, control, closing)
     schema = limited_request(settings.max_texts, settings.max_text_chars)
     app = _create_framework(registry, metrics, phase, control, lifespan)
+    app.include_router(index.router(app.version, _limits(settings)))
     if admin_is_open(settings, keys):
         app.include_router(admin.router(control))
     _check_prefix(app, settings.root_path)
@@ -232,6 +234,17 @@ def _trace(app: ASGIApp, registry: Registry, metrics: Metrics, control: Control)
     )
 
 
+def _limits(settings: Settings) -> ServiceLimits:
+    return ServiceLimits(
+        texts=settings.max_texts,
+        text_chars=settings.max_text_chars,
+        request_chars=settings.max_request_chars,
+        body_bytes=settings.max_body_bytes,
+        explained_texts=MAX_EXPLAINED_TEXTS,
+        explained_chars=MAX_EXPLAINED_CHARS,
+    )
+
+
 def _create_classification(
     settings: Settings, metrics: Metrics, turn: Turn, shadows: Sequence[ShadowScoring]
 ) -> Classification:
@@ -303,7 +316,6 @@ def _create_framework(
     app.include_router(decisions.router(registry))
     app.include_router(health.router(registry, phase))
     app.include_router(metrics_route.router(metrics))
-    app.include_router(index.router(version))
     app.include_router(documentation.router())
     app.router.routes.append(documentation.files())
     return app

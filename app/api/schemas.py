@@ -147,6 +147,17 @@ def _limited(request: type[_Request], max_texts: int, max_text_chars: int) -> ty
     )
 
 
+class ServiceLimits(BaseModel):
+    """How much a request to classify may have."""
+
+    texts: int
+    text_chars: int = Field(description="Characters of a text, after normalization (NFKC), too.")
+    request_chars: int = Field(description="Characters of all texts, after normalization.")
+    body_bytes: int
+    explained_texts: int = Field(description="Texts of a request with `explain`.")
+    explained_chars: int = Field(description="Characters of all texts of such a request.")
+
+
 class ServiceIndex(BaseModel):
     """What this is, and the paths of everything else."""
 
@@ -159,6 +170,7 @@ class ServiceIndex(BaseModel):
     liveness: str
     readiness: str
     metrics: str
+    limits: ServiceLimits
 
 
 class PolicySummary(BaseModel):

@@ -54,6 +54,7 @@ def test_the_pages_travel_with_their_licences(wheel: Path) -> None:
     place = "dandelion_app/static/"
     assert {name.removeprefix(place) for name in names(wheel) if name.startswith(place)} == expected
     assert {"docs.html", "swagger-ui/LICENSE", "swagger-ui/NOTICE"} <= expected
+    assert {"page/index.html", "page/vendor/LICENSE.htm", "page/views/messages.js"} <= expected
     assert "Swagger UI" in metadata(wheel, "licenses/NOTICE")
 
 

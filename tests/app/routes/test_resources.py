@@ -102,6 +102,7 @@ def test_the_index_leads_everywhere(settings: Settings, root_path: str) -> None:
         index = client.get("/").json()
         assert index.pop("name") == "Dandelion"
         assert index.pop("version") == client.get("/openapi.json").json()["info"]["version"]
+        assert index.pop("limits")["texts"] == settings.max_texts
         assert index.pop("classify") == f"{root_path}/classify/{{model}}"
         assert {"/docs", "/openapi.json", "/models", "/livez", "/readyz", "/metrics"} == {
             path.removeprefix(root_path) for path in index.values()

@@ -1,0 +1,53 @@
+// Asks for an API key, which stays in memory.
+import { html, useEffect, useRef, useState } from "../vendor/htm-preact.js";
+import { answerKey, set, useShared } from "../state.js";
+
+/** A dialog, open while a request waits for a key. */
+export function KeyDialog() {
+  const { asking, key } = useShared();
+  const dialog = useRef(null);
+  const [entered, setEntered] = useState("");
+  useEffect(() => {
+    const { current } = dialog;
+    if (asking && !current.open) current.showModal();
+    if (!asking && current.open) current.close();
+  }, [asking]);
+  const submit = (event) => {
+    event.preventDefault();
+    const given = entered.trim();
+    if (!given) return;
+    setEntered("");
+    answerKey(given);
+  };
+  return html`
+    <dialog ref=${dialog} class="dialog" aria-labelledby="key-title" onClose=${() => asking && answerKey("")}>
+      <form onSubmit=${submit} autocomplete="off">
+        <h2 id="key-title">${key ? "Another API key is needed" : "This service needs an API key"}</h2>
+        <p role="status">${asking?.detail}</p>
+        <label class="field">
+          <span>API key</span>
+          <input
+            type="password"
+            name="key"
+            autocomplete="off"
+            spellcheck=${false}
+            value=${entered}
+            onInput=${(event) => setEntered(event.target.value)}
+          />
+        </label>
+        <p class="quiet">It is kept in memory until this page is closed, and stored nowhere.</p>
+        <div class="actions">
+          <button type="submit" class="button primary" disabled=${!entered.trim()}>Use this key</button>
+          <button type="button" class="button" onClick=${() => answerKey("")}>Cancel</button>
+        </div>
+      </form>
+    </dialog>
+  `;
+}
+
+/** Lets the user forget the key; nothing where there is none. */
+export function KeyStatus() {
+  const { key } = useShared();
+  if (!key) return null;
+  return html`<button type="button" class="button small" onClick=${() => set({ key: "" })}>Forget the API key</button>`;
+}

@@ -1,0 +1,114 @@
+// CSV in the browser, read and written by Papa Parse.
+import { bytes } from "./format.js";
+
+const { Papa } = window;
+
+const MAX_BYTES = 200e6; // of a file: it is held in memory several times
+// What training looks for, too.
+const TEXT_NAMES = ["text", "message", "body", "content", "comment", "sms", "tweet", "post"];
+const SAMPLE = 200; // rows that a guess looks at
+
+/** Why a file cannot be used; the message is for people. */
+export class CsvError extends Error {}
+
+/**
+ * Read a CSV or TSV file; its first row names the columns.
+ *
+ * @param {File} file
+ * @returns {Promise<{name: string, columns: string[], rows: string[][], delimiter: string}>} each
+ *   row has as many fields as there are columns
+ * @throws {CsvError}
+ */
+export async function readCsv(file) {
+  if (file.size > MAX_BYTES) {
+    throw new CsvError(
+      `The file has ${bytes(file.size)}; the page reads at most ${bytes(MAX_BYTES)}. ` +
+        "For larger ones there is the command: dandelion score.",
+    );
+  }
+  const text = decode(new Uint8Array(await file.arrayBuffer()));
+  return { name: file.name, ...parseCsv(text) };
+}
+
+/** Read the text of a CSV file; see `readCsv`. */
+export function parseCsv(text) {
+  const found = Papa.parse(text, { skipEmptyLines: true });
+  const quote = found.errors.find(({ type }) => type === "Quotes");
+  if (quote) throw new CsvError(`Row ${quote.row + 1}: a quotation mark is not closed, or stands inside a field.`);
+  const [header, ...rows] = found.data;
+  if (!header || rows.length === 0) {
+    throw new CsvError("There is no row below the first one, which has the names of the columns.");
+  }
+  const columns = unique(header.map((name) => name.trim()));
+  const wrong = rows.findIndex((row) => row.length > columns.length);
+  if (wrong >= 0) {
+    throw new CsvError(
+      `Row ${wrong + 2} has ${rows[wrong].length} fields, but there are ${columns.length} columns. ` +
+        "Is a text with the separator not in quotation marks?",
+    );
+  }
+  for (const row of rows) while (row.length < columns.length) row.push("");
+  return { columns, rows, delimiter: found.meta.delimiter };
+}
+
+/**
+ * Write a CSV file (RFC 4180, with a byte order mark, by which spreadsheets know UTF-8).
+ *
+ * @param {string[]} columns
+ * @param {Array<Array<string|number|null>>} rows
+ * @param {object} options
+ * @param {boolean} [options.isForSpreadsheets] put ' before each cell that a spreadsheet would run
+ *   as a formula
+ */
+export function writeCsv(columns, rows, { isForSpreadsheets = true } = {}) {
+  const safe = isForSpreadsheets ? (row) => row.map(defuse) : (row) => row;
+  const text = Papa.unparse([safe(columns), ...rows.map(safe)], { newline: "\r\n" });
+  return new Blob(["\ufeff", text, "\r\n"], { type: "text/csv;charset=utf-8" });
+}
+
+/** Whether a spreadsheet would run a cell as a formula (OWASP: CSV injection); numbers it does not. */
+export const isFormula = (cell) =>
+  typeof cell === "string" && /^[=+\-@\t\r]/.test(cell) && !/^[+-]?(\d+\.?\d*|\.\d+)(e[+-]?\d+)?$/i.test(cell);
+
+const defuse = (cell) => (isFormula(cell) ? `'${cell}` : cell);
+
+/** Let the browser save a file. */
+export function download(blob, name) {
+  const link = document.createElement("a");
+  link.href = URL.createObjectURL(blob);
+  link.download = name;
+  link.click();
+  setTimeout(() => URL.revokeObjectURL(link.href), 10_000);
+}
+
+/** The index of the column that has the texts, most likely: by its name, else the longest one. */
+export function guessTextColumn({ columns, rows }) {
+  const names = columns.map((name) => name.toLowerCase());
+  const named = TEXT_NAMES.map((name) => names.indexOf(name)).find((at) => at >= 0);
+  if (named !== undefined) return named;
+  const lengths = columns.map((_, at) =>
+    rows.slice(0, SAMPLE).reduce((sum, row) => sum + row[at].length, 0),
+  );
+  return lengths.indexOf(Math.max(...lengths));
+}
+
+function decode(content) {
+  const [first, second] = content;
+  if (first === 0xff && second === 0xfe) return new TextDecoder("utf-16le").decode(content);
+  if (first === 0xfe && second === 0xff) return new TextDecoder("utf-16be").decode(content);
+  try {
+    return new TextDecoder("utf-8", { fatal: true }).decode(content);
+  } catch {
+    return new TextDecoder("windows-1252").decode(content);
+  }
+}
+
+function unique(names) {
+  const seen = new Map();
+  return names.map((name, at) => {
+    const base = name || `column ${at + 1}`;
+    const times = (seen.get(base) ?? 0) + 1;
+    seen.set(base, times);
+    return times === 1 ? base : `${base} (${times})`;
+  });
+}

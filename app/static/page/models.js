@@ -1,0 +1,36 @@
+// Reads the models, and follows what is chosen.
+import { getJson, isCancelled, modelPath } from "./api.js";
+import { get, set } from "./state.js";
+
+let reading = null; // cancels the reading of details that nobody waits for any more
+
+/** Read what is served, and choose the first model. */
+export async function start() {
+  set({ problem: null });
+  try {
+    const service = await getJson("./");
+    const { models } = await getJson("models");
+    set({ service, models });
+    if (models.length > 0) await choose({ model: models[0].model, variant: null, policy: null });
+  } catch (problem) {
+    set({ problem });
+  }
+}
+
+/** Choose a model, a variant (null for the served one) and a policy (null for the default). */
+export async function choose(choice) {
+  reading?.abort();
+  const reader = new AbortController();
+  reading = reader;
+  const { choice: before } = get();
+  const isSame = before.model === choice.model && before.variant === choice.variant && get().details;
+  set({ choice, details: isSame ? get().details : null, problem: null });
+  if (isSame) return;
+  try {
+    const query = { variant: choice.variant };
+    const details = await getJson(modelPath(choice.model), { query, signal: reader.signal });
+    set({ details });
+  } catch (problem) {
+    if (!isCancelled(problem)) set({ problem });
+  }
+}
