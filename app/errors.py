@@ -328,6 +328,13 @@ def not_calibrated() -> Problem:
     )
 
 
+def no_card() -> Problem:
+    """404: a model without a card."""
+    return Problem(
+        HTTPStatus.NOT_FOUND, "The artifact of this model has no model card (MODEL_CARD.md)."
+    )
+
+
 def no_evidence() -> Problem:
     """422: an operating point was given to a model without evidence."""
     return invalid_field(

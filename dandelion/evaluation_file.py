@@ -42,3 +42,19 @@ def read(directory: Path, manifest: Manifest) -> dict[str, Any] | None:
     if values.get("content_hash") != manifest.content_hash:
         raise ValueError("it is about another artifact; write it again: make cards")
     return values
+
+
+def read_card(directory: Path) -> str | None:
+    """Read the model card of an artifact, Markdown; None if there is none.
+
+    Args:
+        directory: of the artifact.
+
+    Raises:
+        OSError: the file cannot be read, or has more than `MAX_BYTES`.
+        ValueError: it is not UTF-8.
+    """
+    try:
+        return read_bounded(directory / CARD_FILE, MAX_BYTES).decode()
+    except FileNotFoundError:
+        return None

@@ -1,9 +1,10 @@
-"""``GET /models`` and ``GET /models/{model}``."""
+"""``GET /models``, ``GET /models/{model}`` and ``GET /models/{model}/card``."""
 
 from dataclasses import fields
 from typing import Annotated, Any, Final
 
 from fastapi import APIRouter, Depends, Path
+from starlette.responses import Response
 
 from .. import errors
 from ..api import problems, queries
@@ -62,7 +63,31 @@ def router(registry: Registry, metrics: Metrics, generation: int) -> APIRouter:
         """Describe a model: labels, threshold, metrics, training."""
         return _facts(registry.get(model, variant), registry.get(model))
 
+    @routes.get(
+        "/models/{model}/card",
+        response_class=_MarkdownResponse,
+        responses=problems.documented(
+            errors.no_card(), queries.refused("variant"), errors.not_ready()
+        ),
+        dependencies=[Depends(queries.only("variant"))],
+    )
+    async def card(
+        model: Annotated[str, Path(openapi_examples=model_examples(registry.available))],
+        variant: VariantName = None,
+    ) -> Response:
+        """Return the model card: what the model is for and not for, and what was measured."""
+        found = registry.get(model, variant).card
+        if found is None:
+            raise errors.no_card()
+        return _MarkdownResponse(found)
+
     return routes
+
+
+class _MarkdownResponse(Response):
+    """Markdown (RFC 7763)."""
+
+    media_type = "text/markdown"
 
 
 def _facts(found: Served, served: Served) -> dict[str, Any]:

@@ -46,6 +46,7 @@ class Served:
         policies: how it decides where its own threshold does not.
         series: the label ``model`` of its series.
         evaluation: what `dandelion.evaluation_file` holds about it; None if there is none.
+        card: its model card, Markdown; None if there is none.
         variants: every loaded variant of the model, the served one first; empty in another one.
         shadow: what scores a sample of its texts; None for none.
     """
@@ -55,6 +56,7 @@ class Served:
     policies: Policies
     series: str
     evaluation: Mapping[str, Any] | None = None
+    card: str | None = None
     variants: tuple[str, ...] = ()
     shadow: "Shadow | None" = None
 
@@ -282,9 +284,11 @@ class Registry:
         classifier.scores(["warm up"])
         self._contents |= files | {str(choice.directory): classifier.manifest.content_hash}
         evaluation = _evaluation_of(choice.directory, classifier.manifest)
+        card = _card_of(choice.directory, classifier.manifest)
         counted = replace(classifier.manifest, model=series)
         self._metrics.loaded(counted, time.perf_counter() - started)
-        return Served(classifier, self._variant_metrics[series], policies, series, evaluation)
+        metrics = self._variant_metrics[series]
+        return Served(classifier, metrics, policies, series, evaluation, card)
 
     def _shadow(self, choice: ModelChoice, loaded: Mapping[str, Served]) -> Shadow | None:
         if choice.shadow is None or choice.shadow not in loaded:
@@ -388,6 +392,18 @@ def _evaluation_of(directory: Path, manifest: Manifest) -> Mapping[str, Any] | N
     except (OSError, ValueError) as error:
         _log.warning(
             "evaluation unavailable",
+            extra={"model": manifest.model, "reason": f"{directory}: {error}"},
+        )
+        return None
+
+
+def _card_of(directory: Path, manifest: Manifest) -> str | None:
+    """Read the card of an artifact; a model is served without it."""
+    try:
+        return evaluation_file.read_card(directory)
+    except (OSError, ValueError) as error:
+        _log.warning(
+            "model card unavailable",
             extra={"model": manifest.model, "reason": f"{directory}: {error}"},
         )
         return None

@@ -48,6 +48,7 @@ STATED: Final[dict[str, Access | None]] = {
     "/metrics": METRICS,
     "/models": CLASSIFY,
     "/models/{model}": CLASSIFY,
+    "/models/{model}/card": CLASSIFY,
     "/models/{model}/operating-points": CLASSIFY,
     "/models/{model}/threshold-curve": CLASSIFY,
     "/classify/{model}": CLASSIFY,

@@ -43,6 +43,7 @@ def test_every_path_is_described(client: TestClient) -> None:
         ("/classify/cyberbullying_type", "post"),
         ("/models", "get"),
         ("/models/{model}", "get"),
+        ("/models/{model}/card", "get"),
         ("/models/{model}/operating-points", "get"),
         ("/models/{model}/threshold-curve", "get"),
         ("/livez", "get"),

@@ -2,13 +2,18 @@
 
 import json
 from dataclasses import asdict
+from pathlib import Path
 
+import pytest
 from fastapi.testclient import TestClient
 
 from app.settings import Settings
 from dandelion import Classifier, serving
+from dandelion.artifact import save
 
-from ...dandelion.examples import FEATURES, THREE
+from ...dandelion.examples import FEATURES, THREE, make_artifact
+from ..conftest import connect
+from ..contract import assert_problem
 
 
 def test_models_are_listed(client: TestClient, settings: Settings) -> None:
@@ -59,6 +64,33 @@ def test_details_are_those_of_the_artifact(client: TestClient, settings: Setting
         assert {"metrics", "loss", "dataset", "protocol", "seed", "config"} <= set(details)
         assert {"task", "features", "sampling"} <= set(details)
         assert details["content_hash"].startswith(details["version"])
+
+
+def test_a_model_has_its_card(client: TestClient, settings: Settings) -> None:
+    for model, directory in serving.read(settings.artifacts, {}).items():
+        response = client.get(f"/models/{model}/card")
+        assert response.headers["content-type"] == "text/markdown; charset=utf-8"
+        assert response.text == (directory / "MODEL_CARD.md").read_text(encoding="utf-8")
+        assert "## What it is not for" in response.text
+
+
+def test_without_a_card_there_is_none(made_up_client: TestClient, made_up: Path) -> None:
+    assert_problem(made_up_client.get("/models/spam/card"), 404, "no model card")
+    assert_problem(made_up_client.get("/models/none/card"), 404, "Unknown model")
+    assert_problem(made_up_client.get("/models/spam/card?x=1"), 422, "variant")
+
+
+@pytest.mark.parametrize("content", [b"\xff", b"a" * (2**20 + 1)])
+def test_a_model_is_served_without_an_unusable_card(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, content: bytes
+) -> None:
+    save(make_artifact(), tmp_path / "spam" / "tiny")
+    (tmp_path / "spam" / "tiny" / "MODEL_CARD.md").write_bytes(content)
+    (tmp_path / "serving.toml").write_text("[models]\nspam = 'tiny'\n")
+    with connect(Settings(artifacts=tmp_path)) as client:
+        assert client.get("/models/spam").status_code == 200
+        assert client.get("/models/spam/card").status_code == 404
+    assert "model card unavailable" in caplog.text
 
 
 def test_health(client: TestClient) -> None:
