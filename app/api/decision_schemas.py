@@ -1,6 +1,6 @@
 """The responses of the routes about operating points and thresholds."""
 
-from typing import Annotated
+from typing import Annotated, ClassVar
 
 from pydantic import BaseModel, Field
 
@@ -32,6 +32,10 @@ class Rates(BaseModel):
     """What a threshold does."""
 
     threshold: float = Field(description="A text is positive at `score >= threshold`.")
+    logit: float = Field(
+        description="Where the threshold lies before calibration and prior: the same for the same "
+        "texts, whatever the prior."
+    )
     precision: Estimate = Field(description="Share of the flagged texts that are positive.")
     alerts_per_10000: Estimate = Field(description="Flagged texts in 10,000 messages.")
 
@@ -122,3 +126,39 @@ class ThresholdCurve(Basis):
     """What thresholds do, from the lowest to the highest."""
 
     points: list[CurvePoint]
+
+
+class Count(Estimate):
+    """A number of messages, or hours: what is expected, and the 95 % interval of that.
+
+    The next messages vary around it: for them there is a prediction interval.
+    """
+
+    predicted_lower: float = Field(description="95 % prediction interval, for the next messages.")
+    predicted_upper: float
+
+
+class PlanSummary(Rates, Basis):
+    """A threshold in numbers of messages."""
+
+    COUNTS: ClassVar[tuple[str, ...]] = (
+        *("flagged", "true_alerts", "false_alerts", "missed"),
+        *("in_review", "found_in_review", "hours"),
+    )
+
+    review_threshold: float | None = Field(
+        description="Lower end of the review band; null without one."
+    )
+    recall: Estimate = Field(description="Share of the positive texts that are flagged.")
+    fpr: Estimate = Field(description="Share of the harmless texts that are flagged.")
+    messages: int = Field(description="How many the counts are of.")
+    minutes: float = Field(description="Of a reviewer, for one message.")
+    flagged: Count = Field(description="Messages at or above the threshold.")
+    true_alerts: Count = Field(description="Positive ones among them.")
+    false_alerts: Count = Field(description="Harmless ones among them.")
+    missed: Count = Field(description="Positive messages neither flagged nor for review.")
+    in_review: Count | None = Field(description="Messages in the review band; null without one.")
+    found_in_review: Count | None = Field(description="Positive ones among them.")
+    hours: Count = Field(
+        description="Of reviewers, for the review band; without one, for all flagged messages."
+    )

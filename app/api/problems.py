@@ -16,11 +16,18 @@ from dandelion.decision.calibration import PRIORS
 
 from .. import errors
 from ..errors import FieldError, Problem
+from .queries import MAX_MINUTES, MAX_VOLUME
 
 MEDIA_TYPE: Final = "application/problem+json"
 
 # What the parameters of queries must be.
-_EXPECTED: Final = {"prior": f"Expected {PRIORS}"}
+_EXPECTED: Final = {
+    "prior": f"Expected {PRIORS}",
+    "threshold": "Expected a number in [0, 1]",
+    "review_threshold": "Expected a number in [0, 1]",
+    "volume": f"Expected a whole number from 1 to {MAX_VOLUME}",
+    "minutes": f"Expected a number above 0, at most {MAX_MINUTES:g}",
+}
 
 _encode = msgspec.json.Encoder().encode
 

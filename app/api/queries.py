@@ -9,6 +9,9 @@ from starlette.datastructures import QueryParams
 from .. import errors
 from ..errors import FieldError, Problem
 
+MAX_VOLUME: Final = 1_000_000_000
+MAX_MINUTES: Final = 1440.0
+
 _VARIANT: Final = (
     "A loaded variant of the model (`GET /models` lists them), instead of the one that is served."
 )

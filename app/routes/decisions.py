@@ -1,4 +1,4 @@
-"""``GET /models/{model}/operating-points`` and ``GET /models/{model}/threshold-curve``."""
+"""``GET /models/{model}/operating-points``, ``…/threshold-curve`` and ``…/plan``."""
 
 import asyncio
 import math
@@ -12,7 +12,7 @@ from fastapi import APIRouter, Depends, Path, Query
 from numpy.typing import NDArray
 from starlette.responses import Response
 
-from dandelion import InfeasibleError, OperatingPointError
+from dandelion import InfeasibleError, OperatingPointError, PolicyError
 from dandelion.decision import operating_points
 from dandelion.decision.calibration import (
     IDENTITY,
@@ -24,14 +24,16 @@ from dandelion.decision.calibration import (
 )
 from dandelion.decision.evidence import GRID, Evidence
 from dandelion.decision.operating_points import FittedPoint, Interval
-from dandelion.decision.policy import score_at, scores
+from dandelion.decision.plan import Plan
+from dandelion.decision.plan import plan as make_plan
+from dandelion.decision.policy import Basis, PolicyChoice, resolve, score_at, scores
 from dandelion.decision.score_thresholds import separable
 from dandelion.manifest import Manifest
 
 from .. import errors
 from ..api import problems, queries
-from ..api.decision_schemas import OperatingPoints, ThresholdCurve
-from ..api.queries import VariantName
+from ..api.decision_schemas import OperatingPoints, PlanSummary, ThresholdCurve
+from ..api.queries import MAX_MINUTES, MAX_VOLUME, VariantName
 from ..api.schemas import model_examples
 from ..errors import FieldError, Problem
 from ..serving.registry import Registry, Served
@@ -51,15 +53,21 @@ _POINTS: Final = (
 )
 _CURVE_POINTS: Final = 200
 
-# Responses that are kept, and requests that may wait for others to be computed.
+# Whoever moves a slider asks for many plans: they have places of their own.
 _MAX_KEPT: Final = 64
-_MAX_WAITING: Final = 16
+_MAX_KEPT_PLANS: Final = 512
+_MAX_WAITING: Final = 16  # requests for others to be computed
 
 _ERRORS: Final = problems.documented(
     errors.no_held_out_scores(),
     errors.invalid_query(FieldError(pointer="#/prior", detail=f"Expected {PRIORS}")),
     errors.overloaded(),
     errors.not_ready(),
+)
+_BASIS_PARAMETERS: Final = ("prior", "policy", "variant")
+_PLAN_PARAMETERS: Final = (
+    *("threshold", "review_threshold", "volume", "minutes"),
+    *_BASIS_PARAMETERS,
 )
 
 Prior = Annotated[
@@ -75,18 +83,44 @@ PolicyName = Annotated[
     str | None,
     Query(description="A policy of the model: its calibration, evidence and prior are used."),
 ]
+Threshold = Annotated[
+    float | None,
+    Query(
+        ge=0,
+        le=1,
+        description="Messages with at least this score are flagged. By default the one in force: "
+        "that of the policy with its review band, or the artifact's.",
+    ),
+]
+ReviewThreshold = Annotated[
+    float | None,
+    Query(
+        ge=0,
+        le=1,
+        description="Messages from this score up to the threshold are for review. By default none.",
+    ),
+]
+Volume = Annotated[int, Query(ge=1, le=MAX_VOLUME, description="How many messages there will be.")]
+Minutes = Annotated[
+    float, Query(gt=0, le=MAX_MINUTES, description="Of a reviewer, for one message.")
+]
+_NO_BAND: Final = FieldError(
+    pointer="#/review_threshold", detail="Expected a 'threshold' next to it, not below it"
+)
 
 
 def router(registry: Registry) -> APIRouter:
     """Return the routes."""
-    routes = APIRouter(
-        tags=["models"], dependencies=[Depends(queries.only("prior", "policy", "variant"))]
-    )
-    kept = _Kept()
+    routes = APIRouter(tags=["models"])
+    basis_only = [Depends(queries.only(*_BASIS_PARAMETERS))]
+    kept = _Kept(_MAX_KEPT)
     name = Path(openapi_examples=model_examples(registry.available))
 
     @routes.get(
-        "/models/{model}/operating-points", response_model=OperatingPoints, responses=_ERRORS
+        "/models/{model}/operating-points",
+        response_model=OperatingPoints,
+        responses=_ERRORS,
+        dependencies=basis_only,
     )
     async def points(
         model: Annotated[str, name],
@@ -105,7 +139,12 @@ def router(registry: Registry) -> APIRouter:
             ("points", model, asked.manifest.variant, policy, prior), compute
         )
 
-    @routes.get("/models/{model}/threshold-curve", response_model=ThresholdCurve, responses=_ERRORS)
+    @routes.get(
+        "/models/{model}/threshold-curve",
+        response_model=ThresholdCurve,
+        responses=_ERRORS,
+        dependencies=basis_only,
+    )
     async def curve(
         model: Annotated[str, name],
         prior: Prior = None,
@@ -122,13 +161,52 @@ def router(registry: Registry) -> APIRouter:
         key = ("curve", model, asked.manifest.variant, policy, prior)
         return await kept.response(key, compute)
 
+    _add_plan(routes, registry, name)
     return routes
 
 
-class _Kept:
-    """Responses that were computed: in a thread, one after another."""
+def _add_plan(routes: APIRouter, registry: Registry, name: Any) -> None:
+    kept = _Kept(_MAX_KEPT_PLANS)
 
-    def __init__(self) -> None:
+    @routes.get(
+        "/models/{model}/plan",
+        response_model=PlanSummary,
+        responses=_ERRORS,
+        dependencies=[Depends(queries.only(*_PLAN_PARAMETERS))],
+    )
+    async def plan(  # noqa: PLR0913, PLR0917
+        model: Annotated[str, name],
+        threshold: Threshold = None,
+        review_threshold: ReviewThreshold = None,
+        volume: Volume = 10_000,
+        minutes: Minutes = 0.5,
+        prior: Prior = None,
+        policy: PolicyName = None,
+        variant: VariantName = None,
+    ) -> Response:
+        """Count what a threshold means for the next messages, with prediction intervals."""
+        asked = _Asked.of(registry.get(model, variant), policy, prior)
+        if review_threshold is not None and (threshold is None or review_threshold > threshold):
+            raise errors.invalid_query(_NO_BAND)
+
+        def compute() -> bytes:
+            found = asked.facts() | asked.plan(threshold, review_threshold, volume, minutes)
+            return PlanSummary.model_validate(found).model_dump_json().encode()
+
+        numbers = (threshold, review_threshold, volume, minutes)
+        key = (model, asked.manifest.variant, policy, prior, *numbers)
+        return await kept.response(key, compute)
+
+
+class _Kept:
+    """Responses that were computed: in a thread, one after another.
+
+    Args:
+        size: how many are kept, the most recently used ones.
+    """
+
+    def __init__(self, size: int) -> None:
+        self._size = size
         self._bodies: OrderedDict[Any, bytes] = OrderedDict()
         self._is_free = asyncio.Semaphore()
         self._waiting = 0
@@ -149,7 +227,7 @@ class _Kept:
                         self._bodies[key] = await asyncio.to_thread(compute)
             finally:
                 self._waiting -= 1
-            if len(self._bodies) > _MAX_KEPT:
+            if len(self._bodies) > self._size:
                 self._bodies.popitem(last=False)
         body = self._bodies[key]
         self._bodies.move_to_end(key)
@@ -169,6 +247,8 @@ class _Asked:
             that of the artifact; None if it is.
         calibration: of the logits.
         evidence: that points are fitted on.
+        basis: the same, with the artifact's threshold.
+        choice: of the policy, with the prior.
     """
 
     manifest: Manifest
@@ -178,6 +258,8 @@ class _Asked:
     boundary: float | None
     calibration: Calibration
     evidence: Evidence
+    basis: Basis
+    choice: PolicyChoice
 
     @classmethod
     def of(cls, served: Served, policy: str | None, prior: float | None) -> "_Asked":
@@ -205,6 +287,8 @@ class _Asked:
             None if is_fitted else basis.boundary,
             basis.calibration or IDENTITY,
             basis.evidence,
+            basis,
+            choice,
         )
 
     def facts(self) -> dict[str, Any]:
@@ -244,6 +328,45 @@ class _Asked:
             if point.band is not None
         ]
 
+    def plan(
+        self, threshold: float | None, review: float | None, volume: int, minutes: float
+    ) -> dict[str, Any]:
+        """Return the other fields of `decision_schemas.PlanSummary`.
+
+        Raises:
+            Problem: 422, the policy cannot be fitted at the prior.
+        """
+        if threshold is None:
+            try:
+                policy = resolve(self.choice, self.basis)
+            except (InfeasibleError, OperatingPointError, PolicyError) as error:
+                raise errors.invalid_query(
+                    FieldError(pointer="#/prior", detail=str(error))
+                ) from None
+            threshold, review = policy.threshold, policy.review
+        above = self._logit(threshold)
+        point = operating_points.at(self.evidence, above, prior=self.prior)
+        found = make_plan(
+            self.evidence,
+            above,
+            prior=point.prior,
+            volume=volume,
+            minutes=minutes,
+            review=None if review is None else self._logit(review),
+        )
+        return (
+            self._rates(point)
+            | {"threshold": threshold, "review_threshold": review, "minutes": minutes}
+            | {"recall": asdict(point.recall), "fpr": asdict(point.fpr)}
+            | _counts(found)
+        )
+
+    def _logit(self, threshold: float) -> float:
+        """Return the lowest logit of the grid that a threshold of scores flags."""
+        on_grid = scores(GRID, self.calibration, self.prior or REFERENCE_PRIOR)
+        at = int(np.searchsorted(on_grid.astype(np.float64), threshold))
+        return float(GRID[at]) if at < len(GRID) else math.inf
+
     def _point(self, name: str) -> dict[str, Any]:
         is_named = name == self.default
         found = {"operating_point": name, "is_default": is_named and self.boundary is None}
@@ -272,6 +395,7 @@ class _Asked:
     def _rates(self, point: FittedPoint) -> dict[str, Any]:
         return {
             "threshold": self._score(point.logit),
+            "logit": point.logit,
             "precision": asdict(point.precision),
             "alerts_per_10000": {name: 1e4 * rate for name, rate in asdict(point.rate).items()},
         }
@@ -281,6 +405,19 @@ class _Asked:
 
     def _possible(self) -> NDArray[np.bool_]:
         return separable(scores(GRID, self.calibration, self.prior or REFERENCE_PRIOR))
+
+
+def _counts(found: Plan) -> dict[str, Any]:
+    """Return each count of a plan: what is expected, its interval, and that of the prediction."""
+    predicted = found.prediction
+    numbers: dict[str, Any] = {"messages": predicted.messages}
+    for name in PlanSummary.COUNTS:
+        mean, next_ones = getattr(found, name), getattr(predicted, name)
+        numbers[name] = mean and asdict(mean) | {
+            "predicted_lower": next_ones.lower,
+            "predicted_upper": next_ones.upper,
+        }
+    return numbers
 
 
 def _banded(pointwise: Interval, band: Interval) -> dict[str, float]:

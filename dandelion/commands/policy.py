@@ -9,8 +9,10 @@ import typer
 
 from ..classifier import Classifier
 from ..decision import operating_points
+from ..decision.intervals import Interval
 from ..decision.plan import Plan, plan
 from ..decision.policy import PolicyChoice, PolicyError, fit_point
+from ..decision.prediction_intervals import MAX_MESSAGES
 from ..installation import default_artifacts
 from .artifacts import ArtifactsOption, VariantOption, choose
 from .columns import columns, percent
@@ -65,7 +67,8 @@ def plan_policy(  # noqa: PLR0913, PLR0917
     """State what a policy means a day: messages flagged and reviewed, hours, alerts, misses.
 
     With a review band, reviewers read the band; without one, all that is flagged. Every number has
-    the 95 % interval of the rates that it comes from; days vary on top of it.
+    two 95 % intervals: of the mean, as far as the evidence knows the rates, and of the next day,
+    whose messages vary in addition (a prediction interval).
     """
     with readable_errors():
         check_output()
@@ -93,6 +96,8 @@ def _plan(
     volume: float,
     minutes: float,
 ) -> Plan:
+    if volume > MAX_MESSAGES:
+        raise UsageError(f"the volume is {volume:g}; expected at most {MAX_MESSAGES:,}")
     basis = classifier.basis(choice.calibration)
     evidence = basis.evidence
     if evidence is None:
@@ -118,24 +123,29 @@ def _plan(
 
 def _described(found: Plan, classifier: Classifier) -> str:
     positive = classifier.manifest.labels[1]
+    next_day = found.prediction
     named = [
-        ("flagged", found.flagged),
-        (f"  of these {positive}", found.true_alerts),
-        ("  false alerts", found.false_alerts),
-        ("for review", found.in_review),
-        (f"  of these {positive}", found.found_in_review),
-        (f"missed {positive}", found.missed),
-        ("reviewer hours", found.hours),
+        ("flagged", found.flagged, next_day.flagged),
+        (f"  of these {positive}", found.true_alerts, next_day.true_alerts),
+        ("  false alerts", found.false_alerts, next_day.false_alerts),
+        ("for review", found.in_review, next_day.in_review),
+        (f"  of these {positive}", found.found_in_review, next_day.found_in_review),
+        (f"missed {positive}", found.missed, next_day.missed),
+        ("reviewer hours", found.hours, next_day.hours),
     ]
-    rows = [("A DAY", "ESTIMATE", "95 % INTERVAL")]
-    for name, interval in named:
-        if interval is not None:
-            ends = f"{_count(interval.lower)} to {_count(interval.upper)}"
-            rows.append((name, _count(interval.estimate), ends))
+    rows = [("A DAY", "ESTIMATE", "95 % INTERVAL", "NEXT DAY, 95 %")]
+    for name, interval, predicted in named:
+        if interval is not None and predicted is not None:
+            row = (name, _count(interval.estimate), _ends(interval), _ends(predicted))
+            rows.append(row)
     return (
         f"{found.volume:,.0f} messages a day, {percent(found.prior)} % of them {positive}:\n"
         f"{columns(rows)}"
     )
+
+
+def _ends(interval: Interval) -> str:
+    return f"{_count(interval.lower)} to {_count(interval.upper)}"
 
 
 def _count(value: Any) -> str:

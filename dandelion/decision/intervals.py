@@ -80,7 +80,7 @@ def lower(successes: ArrayLike, trials: ArrayLike, error: ArrayLike) -> Floats:
 
 
 def two_sided(
-    successes: ArrayLike, trials: ArrayLike, confidence: float = 0.95
+    successes: ArrayLike, trials: ArrayLike, confidence: float | Floats = 0.95
 ) -> tuple[Floats, Floats]:
     """Return the lower and the upper bound of a probability, each at half the error."""
     error = (1 - confidence) / 2

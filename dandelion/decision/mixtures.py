@@ -28,17 +28,31 @@ class _Sum(NamedTuple):
     upper: Floats
 
 
-def ends(
-    strata: Strata, quantity: Quantity, prior: float | None, error: float
+def rate_ends(
+    strata: Strata, quantity: Quantity, prior: float | None, error: float | Floats
 ) -> tuple[Floats, Floats]:
     """Return the lower and the upper end of a rate's interval at each threshold, float64[t] each.
 
+    They are exact, and those of `ends` for a weighted mixture.
+
     Args:
-        strata: with weights, of one draw.
+        strata: of one draw.
         quantity: which rate.
         prior: the share of positive texts; None for the strata's own.
-        error: of both sides together.
+        error: of both sides together; float64[e] for one threshold, then float64[e] is returned.
     """
+    if strata.weights is not None:
+        return ends(strata, quantity, prior, error)
+    return (
+        strata.bounds(quantity, prior, error / 2, "lower")[0],
+        strata.bounds(quantity, prior, error / 2, "upper")[0],
+    )
+
+
+def ends(
+    strata: Strata, quantity: Quantity, prior: float | None, error: float | Floats
+) -> tuple[Floats, Floats]:
+    """Return the ends of a rate's interval in a weighted mixture; see `rate_ends`."""
     if prior is not None and quantity in ("precision", "rate"):
         recall, fpr = (ends(strata, name, None, error / 2) for name in ("recall", "fpr"))
         if quantity == "rate":
@@ -74,7 +88,9 @@ def _messages(strata: Strata) -> Floats:
     return messages
 
 
-def _sum(strata: Strata, counts: Counts, is_none: Mask, is_all: Mask, error: float) -> _Sum:
+def _sum(
+    strata: Strata, counts: Counts, is_none: Mask, is_all: Mask, error: float | Floats
+) -> _Sum:
     """Add up messages over strata, whose shares are known for sure where a mask says so."""
     texts = strata.harmless_in_all + strata.positive_in_all
     low, high = intervals.two_sided(counts, texts, 1 - error)

@@ -414,11 +414,7 @@ def _intervals(
     It is exact; of a weighted mixture approximate, see `mixtures`.
     """
     estimates = strata.estimate(quantity, prior)
-    if strata.weights is not None:
-        lower, upper = mixtures.ends(strata, quantity, prior, error)
-    else:
-        lower = strata.bounds(quantity, prior, error / 2, "lower")[0]
-        upper = strata.bounds(quantity, prior, error / 2, "upper")[0]
+    lower, upper = mixtures.rate_ends(strata, quantity, prior, error)
     return [
         Interval(
             float(estimate), min(float(low), float(estimate)), max(float(high), float(estimate))

@@ -143,20 +143,21 @@ class Strata:
         positive = np.minimum(self.harmless + self.positive, self.positive_in_all)
         return replace(self, harmless=np.zeros_like(self.harmless), positive=positive)
 
-    def fpr(self, error: float, side: Side) -> Floats:
+    def fpr(self, error: float | Floats, side: Side) -> Floats:
         """Bound the share of harmless texts that are flagged; shapes as `precision`."""
         return self._share(self.harmless, self.harmless_in_all - self.harmless, error, side)
 
-    def recall(self, error: float, side: Side) -> Floats:
+    def recall(self, error: float | Floats, side: Side) -> Floats:
         """Bound the share of positive texts that are flagged; shapes as `precision`."""
         return self._share(self.positive, self.positive_in_all - self.positive, error, side)
 
-    def precision(self, prior: float | None, error: float, side: Side) -> Floats:
+    def precision(self, prior: float | None, error: float | Floats, side: Side) -> Floats:
         """Bound the share of flagged texts that are positive.
 
         Args:
             prior: the share of positive texts; None for the evidence's own.
-            error: the probability that the truth is beyond the bound.
+            error: the probability that the truth is beyond the bound; float64[e] for one threshold,
+                then e is in the place of t.
             side: of the bound.
 
         Returns:
@@ -172,14 +173,16 @@ class Strata:
             unknown = 0.0 if side == "lower" else 1.0
             return np.where(hits + alarms > 0, hits / (hits + alarms), unknown)
 
-    def rate(self, prior: float | None, error: float, side: Side) -> Floats:
+    def rate(self, prior: float | None, error: float | Floats, side: Side) -> Floats:
         """Bound the share of all texts that are flagged; see `precision`."""
         if prior is None:
             return self._share_of_all(self.harmless + self.positive, error, side)
         hits, alarms = self.recall(error / 2, side), self.fpr(error / 2, side)
         return prior * hits + (1 - prior) * alarms
 
-    def bounds(self, quantity: Quantity, prior: float | None, error: float, side: Side) -> Floats:
+    def bounds(
+        self, quantity: Quantity, prior: float | None, error: float | Floats, side: Side
+    ) -> Floats:
         """Bound a rate; see `precision`."""
         match quantity:
             case "fpr":
@@ -253,7 +256,7 @@ class Strata:
         self,
         part: Counts,
         rest: Counts,
-        error: float,
+        error: float | Floats,
         side: Side,
         *,
         is_rest_flagged: bool = False,
@@ -275,7 +278,7 @@ class Strata:
             unknown = 0.0 if side == "lower" else 1.0
             return np.where(parts + rests > 0, parts / (parts + rests), unknown)
 
-    def _share_of_all(self, part: Counts, error: float, side: Side) -> Floats:
+    def _share_of_all(self, part: Counts, error: float | Floats, side: Side) -> Floats:
         """Bound a share of all texts; in a mixture s bounds do, for the sum is known."""
         in_all = self.harmless_in_all + self.positive_in_all
         if self.weights is None:
@@ -287,7 +290,12 @@ class Strata:
         return share
 
     def _messages(
-        self, counts: Counts, error: float, side: Side, is_none: Mask, is_all: Mask | None = None
+        self,
+        counts: Counts,
+        error: float | Floats,
+        side: Side,
+        is_none: Mask,
+        is_all: Mask | None = None,
     ) -> Floats:
         """Bound the number of messages in all strata that counts of texts stand for."""
         texts = self.harmless_in_all + self.positive_in_all

@@ -351,6 +351,7 @@ def test_503_until_every_model_is_loaded(settings: Settings) -> None:
             ("GET", "/models/spam"),
             ("GET", "/models/spam/operating-points"),
             ("GET", "/models/spam/threshold-curve"),
+            ("GET", "/models/spam/plan"),
             ("POST", "/classify/spam"),
         ):
             response = client.request(method, path, json={"texts": ["a"]})

@@ -51,6 +51,7 @@ STATED: Final[dict[str, Access | None]] = {
     "/models/{model}/card": CLASSIFY,
     "/models/{model}/operating-points": CLASSIFY,
     "/models/{model}/threshold-curve": CLASSIFY,
+    "/models/{model}/plan": CLASSIFY,
     "/classify/{model}": CLASSIFY,
     "/classify/mood": CLASSIFY,
     "/admin/reload": ADMIN,

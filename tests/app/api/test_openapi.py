@@ -46,6 +46,7 @@ def test_every_path_is_described(client: TestClient) -> None:
         ("/models/{model}/card", "get"),
         ("/models/{model}/operating-points", "get"),
         ("/models/{model}/threshold-curve", "get"),
+        ("/models/{model}/plan", "get"),
         ("/livez", "get"),
         ("/readyz", "get"),
         ("/metrics", "get"),

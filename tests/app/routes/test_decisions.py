@@ -1,4 +1,4 @@
-"""``GET /models/{model}/operating-points`` and ``GET /models/{model}/threshold-curve``."""
+"""``GET /models/{model}/operating-points``, ``…/threshold-curve`` and ``…/plan``."""
 
 import threading
 from collections.abc import Iterator
@@ -12,8 +12,10 @@ from fastapi.testclient import TestClient
 
 from app.settings import Settings
 from dandelion.artifact import save
+from dandelion.decision import operating_points
 from dandelion.decision.calibration import Calibration
 from dandelion.decision.evidence import GRID, Evidence, flagged
+from dandelion.decision.plan import plan
 from dandelion.decision.policy import score_at, scores
 
 from ...dandelion.examples import THREE, make_artifact
@@ -21,7 +23,8 @@ from ..conftest import connect
 from ..contract import CANARY, assert_problem
 
 PLATT = Calibration("platt", 2.0, 2.0, -0.5)
-ROUTES = ("operating-points", "threshold-curve")
+ROUTES = ("operating-points", "threshold-curve", "plan")
+KNOWN = "'prior', 'policy' and 'variant', each at most once"
 
 SERVING = """
 [models]
@@ -38,6 +41,9 @@ prior = 0.01
 
 [models.spam.policies.adults]
 operating_point = "recall>=0.5"
+
+[models.spam.policies.strict]
+operating_point = "precision>=0.9"
 """
 
 
@@ -157,6 +163,123 @@ def test_the_curve_is_what_thresholds_do(client: TestClient) -> None:
             assert rate["estimate"] <= rate["upper"] <= rate["simultaneous_upper"]
 
 
+def test_a_logit_is_of_the_same_texts_at_every_prior(client: TestClient) -> None:
+    first, second = (get(client, "spam/threshold-curve", prior=prior) for prior in (0.4, 0.01))
+    recalls = [
+        {point["logit"]: point["recall"]["estimate"] for point in found["points"]}
+        for found in (first, second)
+    ]
+    assert len(recalls[0].keys() & recalls[1].keys()) > 20
+    assert all(recalls[1].get(logit, recall) == recall for logit, recall in recalls[0].items())
+    assert first["points"][0]["threshold"] > second["points"][0]["threshold"]
+
+
+def test_a_plan_counts_the_next_messages(client: TestClient) -> None:
+    point = get(client, "spam/threshold-curve", prior=0.1)["points"][-30]
+    low = get(client, "spam/threshold-curve", prior=0.1)["points"][-60]
+    asked = {"threshold": point["threshold"], "review_threshold": low["threshold"], "prior": 0.1}
+    found = get(client, "spam/plan", volume=5000, minutes=3, **asked)
+    expected = plan(
+        EVIDENCE,
+        point["logit"],
+        prior=0.1,
+        volume=5000,
+        minutes=3,
+        review=low["logit"],
+    )
+    assert (found["messages"], found["minutes"], found["share"]) == (5000, 3, 0.1)
+    assert (found["threshold"], found["logit"]) == (point["threshold"], point["logit"])
+    assert found["review_threshold"] == low["threshold"]
+    names = ("flagged", "true_alerts", "false_alerts", "missed", "in_review", "found_in_review")
+    for name in (*names, "hours"):
+        mean, predicted = getattr(expected, name), getattr(expected.prediction, name)
+        assert found[name] == {
+            "estimate": mean.estimate,
+            "lower": mean.lower,
+            "upper": mean.upper,
+            "predicted_lower": predicted.lower,
+            "predicted_upper": predicted.upper,
+        }
+    for name in ("precision", "alerts_per_10000"):
+        assert found[name] == point[name]
+    assert found["recall"]["estimate"] == point["recall"]["estimate"]
+
+
+def test_a_plan_is_for_any_threshold(client: TestClient) -> None:
+    """Between two points of the grid the upper one counts; beyond it, nothing is flagged."""
+    points = get(client, "spam/threshold-curve")["points"]
+    for low, high in zip(points[40:80:10], points[41:81:10], strict=True):
+        between = get(client, "spam/plan", threshold=(low["threshold"] + high["threshold"]) / 2)
+        assert low["logit"] < between["logit"] <= high["logit"]
+    for threshold, rate in ((0, 1), (1, 0)):
+        found = get(client, "spam/plan", threshold=threshold)
+        assert found["recall"]["estimate"] == found["fpr"]["estimate"] == rate
+        assert (found["messages"], found["in_review"]) == (10_000, None)
+
+
+def test_without_a_threshold_a_plan_is_of_what_decides(client: TestClient) -> None:
+    for query in ({}, {"prior": 0.1}):
+        found = get(client, "spam/plan", **query)
+        asked = client.post("/classify/spam", json={"texts": ["Free"], **query})
+        assert found["threshold"] == asked.json()["threshold"]
+    for policy, query in (("teens", {}), ("adults", {}), ("adults", {"prior": 0.02})):
+        found = get(client, "spam/plan", policy=policy, **query)
+        body = {"texts": ["Free"], "policy": policy, **query}
+        assert found["threshold"] == client.post("/classify/spam", json=body).json()["threshold"]
+        assert found["review_threshold"] is None
+
+
+@pytest.mark.parametrize(
+    ("query", "pointer", "detail"),
+    [
+        ({"threshold": 1.5}, "threshold", "Expected a number in [0, 1]"),
+        ({"threshold": "nan"}, "threshold", "Expected a number"),
+        ({"threshold": CANARY}, "threshold", "Expected a number"),
+        ({"threshold": 0.5, "review_threshold": -1}, "review_threshold", "Expected a number"),
+        ({"review_threshold": 0.5}, "review_threshold", "a 'threshold' next to it"),
+        ({"threshold": 0.5, "review_threshold": 0.6}, "review_threshold", "not below it"),
+        ({"volume": 0}, "volume", "Expected a"),
+        ({"volume": 1.5}, "volume", "Expected a"),
+        ({"volume": 10**9 + 1}, "volume", "Expected a"),
+        ({"volume": "9" * 400}, "volume", "Expected a"),
+        ({"minutes": 0}, "minutes", "Expected a"),
+        ({"minutes": "inf"}, "minutes", "Expected a"),
+        ({"policy": "strict", "prior": 0.0001}, "prior", "cannot be promised"),
+    ],
+)
+def test_what_cannot_be_planned_is_refused(
+    client: TestClient, query: dict[str, Any], pointer: str, detail: str
+) -> None:
+    response = client.get("/models/spam/plan", params=query)
+    problem = assert_problem(response, 422, "The query of the URL is invalid")
+    assert problem["errors"][0]["pointer"] == f"#/{pointer}"
+    assert detail in problem["errors"][0]["detail"]
+
+
+def test_too_many_plans_at_a_time_are_refused(
+    client: TestClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    may_go_on = threading.Event()
+    at = operating_points.at
+
+    def wait(*arguments: Any, **options: Any) -> Any:
+        assert may_go_on.wait(30)
+        return at(*arguments, **options)
+
+    monkeypatch.setattr("dandelion.decision.operating_points.at", wait)
+
+    def ask(number: int) -> Any:
+        return client.get("/models/spam/plan", params={"volume": 1000 + number})
+
+    with ThreadPoolExecutor(18) as threads:
+        asked = [threads.submit(ask, number) for number in range(18)]
+        try:
+            assert_problem(next(as_completed(asked, timeout=30)).result(), 429)
+        finally:
+            may_go_on.set()
+    assert sorted(one.result().status_code for one in asked) == [200] * 16 + [429] * 2
+
+
 def test_a_point_that_does_not_decide_is_no_default(client: TestClient) -> None:
     """With a prior alone the artifact's threshold decides, which is another one here."""
     points = get(client, "spam/operating-points", prior=0.1)["operating_points"]
@@ -189,10 +312,10 @@ def test_errors(client: TestClient, route: str) -> None:
         assert problem["errors"] == [
             {"pointer": "#/prior", "detail": "Expected a number from 0.000001 to 0.9999"}
         ]
-    problem = refused("spam", 422, "Policies of this model: teens, adults", policy=CANARY)
+    problem = refused("spam", 422, "Policies of this model: teens, adults, strict", policy=CANARY)
     assert problem["errors"][0]["pointer"] == "#/policy"
     refused("spam", 422, "has a prior of its own", policy="teens", prior=0.1)
-    refused("spam", 422, "no parameters but 'prior', 'policy' and 'variant'", piror=0.1)
+    refused("spam", 422, "no parameters but", KNOWN, piror=0.1)
     refused("spam", 422, "each at most once", prior=[0.1, 0.2])
     response = client.post(f"/models/spam/{route}")
     assert_problem(response, 405)
@@ -209,6 +332,7 @@ def test_a_response_is_kept(
         raise AssertionError
 
     monkeypatch.setattr("dandelion.decision.operating_points.fit", fail)
+    monkeypatch.setattr("dandelion.decision.operating_points.at", fail)
     monkeypatch.setattr("dandelion.decision.operating_points.curve", fail)
     assert client.get(f"/models/spam/{route}", params={"prior": 0.123}).content == first.content
     assert first.headers["content-type"] == "application/json"

@@ -94,10 +94,10 @@ def test_the_labels_of_another_variant_may_be_in_another_order(client: TestClien
 
 @pytest.mark.parametrize("variant", ["none", CANARY, "", "Tiny", "tiny%2F..", "%F0%28%8C%28"])
 def test_an_unknown_variant_is_not_found(client: TestClient, variant: str) -> None:
-    pages = ("/models/spam", "/models/spam/operating-points", "/models/spam/threshold-curve")
+    pages = ("", "/operating-points", "/threshold-curve", "/plan")
     for response in (
         client.post(f"/classify/spam?variant={variant}", json={"texts": TEXTS}),
-        *(client.get(f"{page}?variant={variant}") for page in pages),
+        *(client.get(f"/models/spam{page}?variant={variant}") for page in pages),
     ):
         assert_problem(response, 404, "Loaded variants: tiny, other, bare.")
     unknown = client.post("/classify/none?variant=tiny", json={"texts": TEXTS})
@@ -143,7 +143,7 @@ def test_the_details_are_of_the_variant(client: TestClient, artifacts: Path) -> 
 
 
 def test_points_and_curves_are_of_the_variant(client: TestClient) -> None:
-    for path in ("operating-points", "threshold-curve"):
+    for path in ("operating-points", "threshold-curve", "plan"):
         served = client.get(f"/models/spam/{path}").json()
         other = client.get(f"/models/spam/{path}?variant=other").json()
         assert (served["variant"], other["variant"]) == ("tiny", "other")
