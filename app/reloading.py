@@ -82,6 +82,37 @@ class _Service:
         return [partial(kind, self._url.hostname or "", self._url.port, timeout=_TIMEOUT_S)]
 
 
+class RunningService:
+    """The service, for commands of `dandelion` (entry point ``service`` of ``dandelion.service``).
+
+    Args:
+        url: of the service; None for the one on this machine.
+        key: an API key; "" for none.
+    """
+
+    def __init__(self, url: str | None, key: str) -> None:
+        self._url, self._key = url, key
+
+    def reload(self) -> int:
+        """Do what ``dandelion reload`` does; returns its exit code."""
+        return _carry_out("reload", lambda: _Service(self._url, self._key))
+
+    def get(self, path: str) -> bytes:
+        """Return the body of a response with status 200.
+
+        Raises:
+            ConnectionError: the service cannot be found or reached, or responds otherwise.
+        """
+        try:
+            service = _Service(self._url, self._key)
+            status, body = service.ask("GET", path)
+        except (OSError, HTTPException, NotFoundError) as error:
+            raise ConnectionError(str(error) or type(error).__name__) from error
+        if status != HTTPStatus.OK:
+            raise ConnectionError(f"{service.name}: {path}: {status} {detail(body)}")
+        return body
+
+
 def reload(arguments: Sequence[str] | None = None, program: str = f"{_PROGRAM} reload") -> int:
     """Have the service load what is on disk now; returns the exit code."""
     return _run("reload", parse("reload", arguments, program))
@@ -128,8 +159,12 @@ def _read(path: Path) -> str:
 
 
 def _run(action: str, given: argparse.Namespace) -> int:
+    return _carry_out(action, lambda: _Service(given.url, given.key))
+
+
+def _carry_out(action: str, find_service: Callable[[], _Service]) -> int:
     try:
-        service = _Service(given.url, given.key)
+        service = find_service()
         return _report(_wait(service, _begin(service, action)))
     except (_FailedError, NotFoundError) as error:
         sys.stderr.write(" ".join(f"error: {error}".split()) + "\n")

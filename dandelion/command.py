@@ -20,6 +20,7 @@ from .commands.errors import FAILED, UsageError, readable_errors, report
 from .commands.estimate_prior import estimate
 from .commands.evaluate import evaluate_model
 from .commands.models import models
+from .commands.promote import promote
 from .commands.sample import sample
 from .installation import install_command
 
@@ -43,6 +44,9 @@ _JOINED: Final = {
     "train": _Joined(
         "Train a model, on the included data sets or on your labelled texts.", "training"
     ),
+    "retrain": _Joined(
+        "Train a served model again with feedback, and compare it with what is served.", "training"
+    ),
 }
 
 app = typer.Typer(
@@ -54,7 +58,8 @@ app = typer.Typer(
     help="Lightweight text classifiers for imbalanced data.",
     epilog=(
         "Exit codes: 0 success; 1 failure, such as a damaged artifact; 2 wrong usage, such as an "
-        "unknown model, variant or option; 3 `estimate-prior` cannot estimate."
+        "unknown model, variant or option; 3 `estimate-prior` cannot estimate; 4 `promote` or "
+        "`retrain`: a variant does not pass the gate."
     ),
 )
 
@@ -82,6 +87,7 @@ app.command()(classify)
 app.command()(sample)
 app.command("evaluate")(evaluate_model)
 app.command("estimate-prior")(estimate)
+app.command()(promote)
 app.add_typer(policy.app, name="policy")
 app.add_typer(keys.app, name="keys")
 

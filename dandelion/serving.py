@@ -13,6 +13,9 @@ The file is in the directory of the artifacts, next to a directory for each mode
                                 shadow_share = 0.1
                                 default_policy = "teens"
 
+                                [models.abuse.gate]
+                                max_recall_drop = 0.02
+
                                 [models.abuse.policies.teens]
                                 operating_point = "fpr<=0.005"
                                 review = "rate<=0.02"
@@ -37,6 +40,7 @@ from typing import Any, Final
 from .decision.calibration import PRIORS, is_prior
 from .decision.policy import PolicyChoice
 from .files import read_bounded
+from .gate import DEFAULT_GATE, Gate, GateError, read_gate
 from .installation import ADVICE, SERVING_FILE
 from .json_values import is_number, quoted
 from .manifest import MANIFEST_FILE, is_name
@@ -53,7 +57,7 @@ SHADOW_SHARE: Final = 0.1
 _MAX_BYTES: Final = 2**20
 _MODEL_KEYS: Final = (
     *("variant", "variants", "shadow", "shadow_share"),
-    *("default_policy", "policies"),
+    *("default_policy", "policies", "gate"),
 )
 _POLICY_KEYS: Final = tuple(one.name for one in fields(PolicyChoice))
 # What metrics call an operating point that is in a request itself.
@@ -83,6 +87,7 @@ class ModelChoice:
         variants: which are loaded as well, for requests that name them; at most `MAX_VARIANTS`.
         shadow: the variant that scores a sample of the same texts; None for none.
         shadow_share: of the texts in that sample, in (0, 1].
+        gate: what a variant must fulfil to be promoted; the service does not use it.
     """
 
     variant: str
@@ -93,6 +98,7 @@ class ModelChoice:
     variants: tuple[str, ...] = ()
     shadow: str | None = None
     shadow_share: float = SHADOW_SHARE
+    gate: Gate = DEFAULT_GATE
 
     @property
     def loaded(self) -> tuple[str, ...]:
@@ -389,7 +395,19 @@ def _model(path: Path, model: str, value: object) -> ModelChoice:
         variants=others,
         shadow=shadow,
         shadow_share=share,
+        gate=_gate(path, table, value.get("gate", {})),
     )
+
+
+def _gate(path: Path, model_table: str, values: object) -> Gate:
+    if not isinstance(values, dict):
+        raise _wrong(path, model_table, "gate", values, f"a table {model_table[:-1]}.gate]")
+    try:
+        return read_gate(values)
+    except GateError as error:
+        raise ServingError(
+            f"{path}: {model_table[:-1]}.gate] {error.key}: expected {error}"
+        ) from error
 
 
 def _others(

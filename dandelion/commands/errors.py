@@ -17,11 +17,14 @@ from ..labelled import EvaluationError
 from ..lines import LineError
 from ..manifest import ArtifactError
 from ..policy_file import PolicyFileError
+from ..promotion import PromotionError
 from ..serving import ServingError
 from ..tables import TableError
 
 FAILED: Final = 1
 WRONG_USAGE: Final = 2
+GATE: Final = 4
+"""A variant does not pass the gate of a promotion. 3 is of `estimate-prior`."""
 _INTERRUPTED: Final = 130  # 128 + SIGINT, the convention of shells
 
 
@@ -57,6 +60,7 @@ def readable_errors() -> Iterator[None]:
         KeysError,
         LineError,
         PolicyFileError,
+        PromotionError,
         ServingError,
         TableError,
     ) as error:
