@@ -34,7 +34,7 @@ TORCH := $(if $(TORCH_INDEX),--extra-index-url $(TORCH_INDEX))
 MINUTES_OF_TORCH := one to five minutes with the CPU build, longer with CUDA
 
 .DEFAULT_GOAL := help
-.PHONY: help serve test instructions install-training train-all report promises transfer robustness cards tune bench soak wheel sbom swagger-ui page-libraries dashboard lint format types clean
+.PHONY: help serve test instructions install-training train-all report promises transfer robustness cards tune bench soak wheel sbom swagger-ui page-libraries dashboard docs lint format types clean
 
 help: ## List the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "%-16s %s\n", $$1, $$2}'
@@ -124,6 +124,9 @@ page-libraries: ## Vendor the libraries of the page again, from npm (after a new
 dashboard: $(VENV)/.dev ## Write the dashboard of Grafana, deploy/grafana/dashboards/
 	$(BIN)/python deploy/grafana/dashboard.py
 
+docs: $(VENV)/.dev ## Build the documentation as a site, into site/: open site/index.html
+	NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs build --quiet
+
 lint: $(VENV)/.dev ## Check style, security, which module imports which, and the Dockerfile
 	$(BIN)/ruff check .
 	$(BIN)/bandit --quiet --configfile pyproject.toml --recursive app dandelion training
@@ -136,11 +139,11 @@ format: $(VENV)/.dev ## Format the code
 
 types: $(VENV)/.dev ## Check types
 	$(BIN)/mypy -p dandelion -p app -p training -p study -p benchmarks
-	$(BIN)/mypy hatch_build.py hatch_alias.py deploy/grafana/dashboard.py
+	$(BIN)/mypy hatch_build.py hatch_alias.py deploy/grafana/dashboard.py docs/hooks/*.py
 
 clean: ## Remove the virtual environment and every cache
 	rm -rf $(VENV) $(VENV)-baselines $(VENV)-profanity .cache .coverage* .hypothesis .import_linter_cache .mypy_cache \
-		.pytest_cache .ruff_cache build dist dandelion/engines/_kernel*.so *.egg-info
+		.pytest_cache .ruff_cache build dist site dandelion/engines/_kernel*.so *.egg-info
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 # A stamp for each stage: nothing is installed, nor the compiled engine built, until these change.
