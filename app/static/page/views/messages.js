@@ -1,5 +1,111 @@
-import { html } from "../vendor/htm-preact.js";
+// Messages, pasted or from a file: their scores, decisions, and what made them.
+import { html, useMemo, useRef, useState } from "../vendor/htm-preact.js";
+import { isCancelled } from "../api.js";
+import { classifyAll } from "../batches.js";
+import { ModelCard } from "../components/card.js";
+import { Problem } from "../components/problem.js";
+import { Progress } from "../components/progress.js";
+import { Results } from "../components/results.js";
+import { NOTHING, Source, textsOf } from "../components/source.js";
+import { count, counted } from "../format.js";
 
-export function Messages({ choice, details, active }) {
-  return html`<h1>Messages</h1>`;
+export function Messages({ choice, details }) {
+  const [source, setSource] = useState(NOTHING);
+  const [job, setJob] = useState(null);
+  const cancel = useRef(() => {});
+  const texts = useMemo(() => textsOf(source), [source]);
+  const isRunning = job?.state === "running";
+  const submit = () => {
+    if (isRunning || texts.length === 0 || !details) return;
+    cancel.current = run({ choice, details, texts, table: source.table }, setJob);
+  };
+  return html`
+    <div class="intro">
+      <h1>Messages</h1>
+      <p>Score messages, and see which words made each score.</p>
+    </div>
+    <div class="columns">
+      <div class="card stack">
+        <${Source} source=${source} found=${texts.length} onChange=${setSource} onSubmit=${submit} />
+        <button type="button" class="button primary wide" disabled=${isRunning || texts.length === 0 || !details} onClick=${submit}>
+          ${texts.length > 0 ? `Score ${counted(texts.length, "message")}` : "Score"}
+        </button>
+      </div>
+      <section class="outcome stack" aria-label="Results">
+        ${job ? html`<${Outcome} job=${job} choice=${choice} onCancel=${() => cancel.current()} onAgain=${submit} />` : html`<${Empty} />`}
+      </section>
+      <${ModelCard} choice=${choice} details=${details} />
+    </div>
+  `;
+}
+
+function Empty() {
+  return html`
+    <div class="empty">
+      <h2>No message scored yet</h2>
+      <p>
+        Each message gets a score from 0 to 1 and a decision. The words that raised or lowered the score are marked in it.
+        Messages are sent to this service alone, which does not keep them.
+      </p>
+    </div>
+  `;
+}
+
+function Outcome({ job, choice, onCancel, onAgain }) {
+  const { state, results, texts, waiting, started, error } = job;
+  const isOther = state !== "running" && job.choice !== choice;
+  return html`
+    ${state === "running" &&
+    html`<${Progress} done=${job.done} total=${texts.length} started=${started} waiting=${waiting} onCancel=${onCancel} />`}
+    <p class="visually-hidden" role="status">${state === "done" ? `${counted(results.length, "message")} scored` : ""}</p>
+    ${state === "cancelled" &&
+    html`<p class="notice" role="status">Cancelled: ${count(results.length)} of ${counted(texts.length, "message")} scored.</p>`}
+    <${Problem} error=${error} />
+    ${error && results.length > 0 && html`<p class="notice">${count(results.length)} of ${counted(texts.length, "message")} were scored before.</p>`}
+    ${isOther &&
+    html`<p class="notice">
+      These are the results of another choice.
+      <button type="button" class="button small" onClick=${onAgain}>Score again</button>
+    </p>`}
+    ${state !== "running" && results.length > 0 && html`<${Results} job=${job} />`}
+  `;
+}
+
+/**
+ * Score the messages of a job, and report each change of it.
+ *
+ * A job has `choice`, `labels` and `policies` of the model, `texts`, `table` (that they are from, or
+ * null), `state` (running, done, cancelled, failed), `done` (how many), `results` (complete only at
+ * the end), `response` (what was the same for all), `waiting`, `started`, `error`.
+ *
+ * @returns {() => void} cancels it
+ */
+function run({ choice, details, texts, table }, onChange) {
+  const controller = new AbortController();
+  const results = [];
+  let job = {
+    ...{ choice, labels: details.labels, policies: details.policies, texts, table },
+    ...{ state: "running", done: 0, results: [], response: null, waiting: null, error: null },
+    started: performance.now(),
+  };
+  const change = (changes) => {
+    job = { ...job, ...changes };
+    onChange(job);
+  };
+  change({});
+  classifyAll(choice, texts, {}, {
+    signal: controller.signal,
+    onResults: (done, found, response) => {
+      results.push(...found);
+      change({ done, response: response ?? job.response, waiting: null });
+    },
+    onWait: (seconds, { message }) => change({ waiting: { seconds, detail: message } }),
+  }).then(
+    () => change({ state: "done", results, waiting: null }),
+    (error) =>
+      isCancelled(error)
+        ? change({ state: "cancelled", results, waiting: null })
+        : change({ state: "failed", results, waiting: null, error }),
+  );
+  return () => controller.abort();
 }

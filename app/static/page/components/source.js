@@ -1,0 +1,146 @@
+// Where the messages come from: pasted, or a column of a CSV file.
+import { html, useState } from "../vendor/htm-preact.js";
+import { guessTextColumn, readCsv } from "../csv.js";
+import { counted } from "../format.js";
+import { hasBlocks, splitMessages } from "../texts.js";
+import { Select } from "./chooser.js";
+import { Problem } from "./problem.js";
+
+const EXAMPLES = [
+  "Congratulations! You have won a £500 gift card. To claim your prize call 09061 743 811 now",
+  "Are we still on for lunch at 12? 😊",
+  "URGENT: your parcel is held. Pay the fee of £1.99 at http://parcel-fee.example/pay",
+  "Reminder: your dentist appointment is on Tuesday at 9:40. Reply C to confirm.",
+  "What a stupid idea, but thanks for trying",
+  "😂😂",
+  "Kommst du heute Abend noch vorbei?",
+].join("\n");
+
+/** What `Source` starts with. */
+export const NOTHING = { pasted: "", mode: null, table: null, column: 0 };
+
+/** The messages of a source. */
+export function textsOf({ pasted, mode, table, column }) {
+  if (table) return table.rows.map((row) => row[column]);
+  return splitMessages(pasted, mode ?? guessMode(pasted));
+}
+
+const guessMode = (pasted) => (hasBlocks(pasted) ? "blocks" : "lines");
+
+/**
+ * @param {object} props
+ * @param {object} props.source see `NOTHING`
+ * @param {number} props.found how many messages are in it
+ * @param {(source: object) => void} props.onChange
+ * @param {() => void} props.onSubmit
+ */
+export function Source({ source, found, onChange, onSubmit }) {
+  const [error, setError] = useState(null);
+  const [isOver, setIsOver] = useState(false);
+  const read = async (file) => {
+    if (!file) return;
+    setError(null);
+    try {
+      const table = await readCsv(file);
+      onChange({ ...source, table, column: guessTextColumn(table) });
+    } catch (reason) {
+      setError(reason);
+    }
+  };
+  const drop = (event) => {
+    if (!event.dataTransfer.files.length) return; // a piece of text, for the field
+    event.preventDefault();
+    setIsOver(false);
+    read(event.dataTransfer.files[0]);
+  };
+  const over = (event) => {
+    if (!event.dataTransfer.types.includes("Files")) return;
+    event.preventDefault();
+    setIsOver(true);
+  };
+  return html`
+    <div class=${`source ${isOver ? "over" : ""}`} onDragOver=${over} onDragLeave=${() => setIsOver(false)} onDrop=${drop}>
+      ${source.table
+        ? html`<${Table} source=${source} onChange=${onChange} />`
+        : html`<${Pasted} source=${source} found=${found} onChange=${onChange} onSubmit=${onSubmit} />`}
+      <${Problem} error=${error} />
+      <div class="pick">
+        <label class="button small">
+          ${source.table ? "Choose another file" : "Choose a CSV file"}
+          <input
+            type="file"
+            class="visually-hidden"
+            accept=".csv,.tsv,.txt,text/csv,text/tab-separated-values"
+            onChange=${(event) => {
+              read(event.target.files[0]);
+              event.target.value = ""; // the same file may be chosen again
+            }}
+          />
+        </label>
+        <span class="quiet">or drop one here</span>
+        ${!source.table &&
+        !source.pasted &&
+        html`<button type="button" class="button small" onClick=${() => onChange({ ...source, pasted: EXAMPLES })}>
+          Try examples
+        </button>`}
+      </div>
+    </div>
+  `;
+}
+
+function Pasted({ source, found, onChange, onSubmit }) {
+  const guessed = guessMode(source.pasted);
+  const submit = (event) => {
+    if (event.key === "Enter" && (event.ctrlKey || event.metaKey)) onSubmit();
+  };
+  return html`
+    <label class="field">
+      <span>Messages</span>
+      <textarea
+        name="messages"
+        rows="9"
+        placeholder="Paste messages, one per line"
+        spellcheck=${false}
+        value=${source.pasted}
+        onInput=${(event) => onChange({ ...source, pasted: event.target.value })}
+        onKeyDown=${submit}
+      ></textarea>
+    </label>
+    <div class="separation">
+      <${Select}
+        label="A message is"
+        name="separation"
+        value=${source.mode ?? guessed}
+        options=${[
+          ["lines", "each line"],
+          ["blocks", "what is between blank lines"],
+          ["one", "the whole text"],
+        ]}
+        onChange=${(mode) => onChange({ ...source, mode })}
+      />
+      <span class="quiet" role="status">${source.pasted ? counted(found, "message") : ""}</span>
+    </div>
+  `;
+}
+
+function Table({ source, onChange }) {
+  const { table, column } = source;
+  const sample = table.rows.find((row) => row[column].trim())?.[column] ?? "";
+  return html`
+    <div class="file">
+      <strong>${table.name}</strong>
+      <span class="quiet">${counted(table.rows.length, "row")}, ${counted(table.columns.length, "column")}</span>
+      <button type="button" class="button small" onClick=${() => onChange({ ...source, table: null })}>Remove</button>
+    </div>
+    <${Select}
+      label="Column with the texts"
+      name="column"
+      value=${String(column)}
+      options=${table.columns.map((name, at) => [String(at), name])}
+      onChange=${(value) => onChange({ ...source, column: Number(value) })}
+    />
+    <p class="sample"><span class="quiet">For example:</span> ${shortened(sample)}</p>
+  `;
+}
+
+const shortened = (text) => (text.length > 160 ? `${text.slice(0, 160).replace(/[\ud800-\udbff]$/, "")}…` : text);
