@@ -315,8 +315,10 @@ def unfitted_policy(policy: str) -> Problem:
 
 
 def prior_of_policy(policy: str) -> Problem:
-    """422: a prior was given to a policy that has one."""
-    return invalid_field("prior", f"The policy {policy!r} has a prior of its own; leave this out")
+    """422: a prior was given to a policy that has one, or whose numbers are for one."""
+    return invalid_field(
+        "prior", f"The policy {policy!r} has a prior of its own, or a threshold; leave this out"
+    )
 
 
 def not_calibrated() -> Problem:

@@ -4,7 +4,15 @@ from dataclasses import dataclass, replace
 
 from .classifier import Classifier
 from .decision.operating_points import InfeasibleError, OperatingPointError
-from .decision.policy import Basis, Policy, PolicyChoice, PolicyError, resolve, with_review
+from .decision.policy import (
+    Basis,
+    Policy,
+    PolicyChoice,
+    PolicyError,
+    resolve,
+    with_review,
+    with_review_threshold,
+)
 from .decision.rule import ThresholdError
 from .policy_file import PolicyFileError
 from .serving import ModelChoice, ServingError
@@ -43,10 +51,13 @@ def resolve_configured(classifier: Classifier, choice: ModelChoice, name: str) -
         basis = classifier.basis(policy.calibration)
         is_about_prior = policy.prior is not None and basis.calibration is None
         key = "prior" if is_about_prior else "operating_point"
-        found = resolve(replace(policy, review=None), basis, name=name)
+        found = resolve(replace(policy, review=None, review_threshold=None), basis, name=name)
         if policy.review is not None:
             key = "review"
             found = with_review(found, policy.review, basis)
+        if policy.review_threshold is not None:
+            key = "review_threshold"
+            found = with_review_threshold(found, policy.review_threshold)
     except ThresholdError as error:
         raise ServingError(f"{table} {error}") from error
     except (InfeasibleError, OperatingPointError, PolicyError, PolicyFileError) as error:

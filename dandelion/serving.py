@@ -458,6 +458,14 @@ def _policy(path: Path, model_table: str, name: str, values: Mapping[str, Any]) 
     prior = values.get("prior")
     if prior is not None and (not is_number(prior) or not is_prior(prior)):
         raise _wrong(path, table, "prior", prior, PRIORS)
+    for key, other in (("threshold", "operating_point"), ("review_threshold", "review")):
+        value = values.get(key)
+        if value is None:
+            continue
+        if not is_number(value) or not 0 <= value <= 1:
+            raise _wrong(path, table, key, value, "a number in [0, 1]")
+        if other in values:
+            raise ServingError(f"{path}: {table} has {other!r} and {key!r}; expected one of them")
     choice = PolicyChoice(**values)
     if choice.calibration is not None:
         choice = replace(choice, calibration=str(path.parent / choice.calibration))

@@ -26,7 +26,7 @@ from dandelion.decision.evidence import GRID, Evidence
 from dandelion.decision.operating_points import FittedPoint, Interval
 from dandelion.decision.plan import Plan
 from dandelion.decision.plan import plan as make_plan
-from dandelion.decision.policy import Basis, PolicyChoice, resolve, score_at, scores
+from dandelion.decision.policy import Basis, PolicyChoice, lowest_logit, resolve, score_at, scores
 from dandelion.decision.score_thresholds import separable
 from dandelion.manifest import Manifest
 
@@ -362,10 +362,7 @@ class _Asked:
         )
 
     def _logit(self, threshold: float) -> float:
-        """Return the lowest logit of the grid that a threshold of scores flags."""
-        on_grid = scores(GRID, self.calibration, self.prior or REFERENCE_PRIOR)
-        at = int(np.searchsorted(on_grid.astype(np.float64), threshold))
-        return float(GRID[at]) if at < len(GRID) else math.inf
+        return lowest_logit(threshold, self.calibration, self.prior)
 
     def _point(self, name: str) -> dict[str, Any]:
         is_named = name == self.default

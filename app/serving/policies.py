@@ -180,7 +180,7 @@ class Policies:
             raise self._without(policy)
         if prior is None:
             return basis, choice
-        if choice.prior is not None:
+        if not choice.takes_prior:
             raise errors.prior_of_policy(policy or "")
         if basis.calibration is None:
             raise errors.not_calibrated()
@@ -197,7 +197,7 @@ class Policies:
             raise self._without(name)
         if prior is None:
             return self._decisions[name]
-        if configured.choice.prior is not None:
+        if not configured.choice.takes_prior:
             raise errors.prior_of_policy(name)
         if configured.basis.calibration is None:
             raise errors.not_calibrated()

@@ -89,6 +89,8 @@ def _configured(
     found = resolve_configured(classifier, choice, name)
     if prior is None:
         return found.policy
-    if found.choice.prior is not None:
-        raise UsageError(f"the policy {name} has a prior of its own; leave out --prior")
+    if not found.choice.takes_prior:
+        raise UsageError(
+            f"the policy {name} has a prior of its own, or a threshold; leave out --prior"
+        )
     return resolve(replace(found.choice, prior=prior), found.basis, name=name)

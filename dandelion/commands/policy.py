@@ -9,9 +9,10 @@ import typer
 
 from ..classifier import Classifier
 from ..decision import operating_points
+from ..decision.calibration import IDENTITY
 from ..decision.intervals import Interval
 from ..decision.plan import Plan, plan
-from ..decision.policy import PolicyChoice, PolicyError, fit_point
+from ..decision.policy import PolicyChoice, PolicyError, fit_point, lowest_logit
 from ..decision.prediction_intervals import MAX_MESSAGES
 from ..installation import default_artifacts
 from .artifacts import ArtifactsOption, VariantOption, choose
@@ -111,12 +112,17 @@ def _plan(
             "sample (`dandelion sample`)"
         )
     threshold, lowest = basis.boundary, None
+    calibration = basis.calibration or IDENTITY
     if choice.operating_point is not None:
         threshold = fit_point(choice.operating_point, basis, prior).logit
+    elif choice.threshold is not None:
+        threshold = lowest_logit(choice.threshold, calibration, choice.prior)
     if choice.review is not None:
         lowest = fit_point(choice.review, basis, prior).logit
-        if lowest > threshold:
-            raise PolicyError("the review point is above the threshold; expected a looser one")
+    elif choice.review_threshold is not None:
+        lowest = lowest_logit(choice.review_threshold, calibration, choice.prior)
+    if lowest is not None and lowest > threshold:
+        raise PolicyError("the review point is above the threshold; expected a looser one")
     own = operating_points.at(evidence, threshold, prior=prior).prior
     return plan(evidence, threshold, prior=own, volume=volume, minutes=minutes, review=lowest)
 

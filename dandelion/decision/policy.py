@@ -30,12 +30,22 @@ class PolicyChoice:
             None for no band.
         calibration: file that `dandelion evaluate` wrote, with calibration and evidence of your
             own traffic; None for the artifact's.
+        threshold: of scores at the prior, in [0, 1], in place of an operating point.
+        review_threshold: the lower end of the review band, likewise, in place of ``review``.
     """
 
     operating_point: str | None = None
     prior: float | None = None
     review: str | None = None
     calibration: str | None = None
+    threshold: float | None = None
+    review_threshold: float | None = None
+
+    @property
+    def takes_prior(self) -> bool:
+        """Whether a request may bring a prior: its numbers would be of other scores."""
+        numbers = (self.prior, self.threshold, self.review_threshold)
+        return all(number is None for number in numbers)
 
 
 @dataclass(frozen=True, slots=True)
@@ -164,6 +174,7 @@ def resolve(
             raise PolicyError(f"the prior is {choice.prior}; expected {PRIORS}")
     calibration, prior = basis.calibration or IDENTITY, _or_reference(choice.prior)
     point = None
+    threshold = choice.threshold if threshold is None else threshold
     if threshold is None and choice.operating_point is not None:
         fitted = fit_point(choice.operating_point, basis, choice.prior)
         point, threshold = fitted.point, score_at(fitted.logit, calibration, prior)
@@ -178,6 +189,8 @@ def resolve(
                 "are not distinct in float32; expected one closer to 0.5, or a threshold"
             )
     policy = Policy(name, point, threshold, None, choice.prior, calibration)
+    if choice.review_threshold is not None:
+        return with_review_threshold(policy, choice.review_threshold)
     return policy if choice.review is None else with_review(policy, choice.review, basis)
 
 
@@ -200,6 +213,33 @@ def with_review(policy: Policy, review: str, basis: Basis) -> Policy:
             f"{policy.threshold:.4g}; expected a looser one"
         )
     return replace(policy, review=lower)
+
+
+def with_review_threshold(policy: Policy, lower: float) -> Policy:
+    """Return a policy with a review band that begins at a score.
+
+    Raises:
+        PolicyError: that is above the threshold.
+    """
+    if lower > policy.threshold:
+        raise PolicyError(
+            f"the review threshold {lower:.4g} is above the threshold {policy.threshold:.4g}; "
+            "expected a lower one"
+        )
+    return replace(policy, review=lower)
+
+
+def lowest_logit(threshold: float, calibration: Calibration, prior: float | None) -> float:
+    """Return the lowest logit of the grid that a threshold of scores flags; infinite beyond it.
+
+    Args:
+        threshold: of scores at the prior.
+        calibration: of the logits, which are uncalibrated.
+        prior: None for the reference prior.
+    """
+    on_grid = scores(GRID, calibration, _or_reference(prior)).astype(np.float64)
+    at = int(np.searchsorted(on_grid, threshold))
+    return float(GRID[at]) if at < len(GRID) else math.inf
 
 
 def score_at(logit: float, calibration: Calibration, prior: float = REFERENCE_PRIOR) -> float:

@@ -276,6 +276,18 @@ TEENS = "[models.spam]\nvariant = 'dice'\n[models.spam.policies.teens]\n"
         (f"{TEENS}operating_point = 0.5", "has operating_point = 0.5; expected an operating point"),
         (f"{TEENS}review = ''", "has review = ''; expected an operating point in quotes"),
         (f"{TEENS}calibration = []", r"has calibration = \[\]; expected the name of a file"),
+        (f"{TEENS}threshold = '0.5'", r"has threshold = '0.5'; expected a number in \[0, 1\]"),
+        (f"{TEENS}threshold = true", r"has threshold = True; expected a number in \[0, 1\]"),
+        (f"{TEENS}threshold = nan", r"has threshold = nan; expected a number in \[0, 1\]"),
+        (f"{TEENS}review_threshold = 2", r"has review_threshold = 2; expected a number in"),
+        (
+            f"{TEENS}threshold = 0.5\noperating_point = 'f1'",
+            "has 'operating_point' and 'threshold'; expected one of them",
+        ),
+        (
+            f"{TEENS}review_threshold = 0.5\nreview = 'f1'",
+            "has 'review' and 'review_threshold'; expected one of them",
+        ),
         (TEENS.replace("teens", "request"), "a policy 'request'; expected a name .* other than"),
         (TEENS.replace("teens", "'a/b'"), "has a policy 'a/b'; expected a name that could be"),
         (

@@ -45,6 +45,10 @@ operating_point = "recall>=0.5"
 
 [models.spam.policies.ours]
 calibration = "ours.json"
+
+[models.spam.policies.fixed]
+threshold = 0.6
+review_threshold = 0.25
 """
 
 
@@ -123,6 +127,23 @@ def test_a_policy_decides(client: TestClient, spam: Classifier) -> None:
         operating_point="fpr<=0.05",
         prior=0.01,
     )
+
+
+def test_a_policy_may_have_thresholds_of_its_own(client: TestClient, spam: Classifier) -> None:
+    response = send(client, policy="fixed").json()
+    assert (response["threshold"], response["policy"]) == (0.6, "fixed")
+    assert "operating_point" not in response
+    for result, score in zip(response["results"], spam.scores(TEXTS), strict=True):
+        if result["decision"] != "none":
+            expected = "positive" if score >= 0.6 else "review" if score >= 0.25 else "negative"
+            assert result["decision"] == expected
+    found = {one["name"]: one for one in client.get("/models/spam").json()["policies"]}["fixed"]
+    assert (found["threshold"], found["review_threshold"]) == (0.6, 0.25)
+    assert found["operating_point"] is found["review"] is None
+    problem = assert_problem(send(client, policy="fixed", prior=0.1), 422, "")
+    assert "or a threshold" in problem["errors"][0]["detail"]
+    plan = client.get("/models/spam/plan", params={"policy": "fixed"}).json()
+    assert (plan["threshold"], plan["review_threshold"]) == (0.6, 0.25)
 
 
 def test_a_policy_has_its_own_evidence_and_calibration(
@@ -226,7 +247,7 @@ POINT, PRIOR, POLICY = "#/operating_point", "#/prior", "#/policy"
 @pytest.mark.parametrize(
     ("model", "fields", "pointer", "detail"),
     [
-        ("spam", {"policy": "x"}, POLICY, "Policies of this model: teens, adults, ours"),
+        ("spam", {"policy": "x"}, POLICY, "Policies of this model: teens, adults, ours, fixed"),
         ("spam", {"policy": "teens", "prior": 0.1}, PRIOR, "'teens' has a prior of its own"),
         ("spam", {"policy": "teens", "threshold": 0.5}, POLICY, "'threshold' and 'policy' excl"),
         ("spam", {"operating_point": "fpr=0.1"}, POINT, "character"),
@@ -295,7 +316,7 @@ def test_decisions_are_counted(artifacts: Path) -> None:
             if line.startswith("dandelion_decisions_total")
         ]
     counts = {json.dumps(series): float(value) for series, _, value in lines}
-    assert len(counts) == 5 * 4  # three policies and `request`; bare has none but `request`
+    assert len(counts) == 6 * 4  # four policies and `request`; bare has none but `request`
     total = dict.fromkeys(("teens", "adults", "ours", "request"), 0.0)
     for series, value in counts.items():
         for policy in total:
@@ -327,7 +348,7 @@ def test_models_have_policies(client: TestClient, spam: Classifier) -> None:
         "review_threshold": teens.review,
         "prior": 0.01,
     }
-    assert [one["name"] for one in listed["policies"]] == ["teens", "adults", "ours"]
+    assert [one["name"] for one in listed["policies"]] == ["teens", "adults", "ours", "fixed"]
 
 
 @pytest.mark.parametrize(
@@ -340,6 +361,11 @@ def test_models_have_policies(client: TestClient, spam: Classifier) -> None:
             "spam",
             'operating_point = "fpr<=0.2"\nreview = "fpr<=0.05"',
             "review: the review point 'fpr<=0.05' begins at a score of .* above the threshold",
+        ),
+        (
+            "spam",
+            "threshold = 0.5\nreview_threshold = 0.6",
+            "review_threshold: the review threshold 0.6 is above the threshold 0.5",
         ),
         ("spam", 'calibration = "none.json"', "calibration: .*none.json: cannot be read"),
         ("spam", 'calibration = "other.json"', "calibration: .*was made with version 000000000000"),
