@@ -189,6 +189,15 @@ def no_previous_generation() -> Problem:
     )
 
 
+def other_version(version: str) -> Problem:
+    """409: texts were scored by another version of the model than the one that is served now."""
+    return Problem(
+        HTTPStatus.CONFLICT,
+        "The texts were scored by another version of this model, which was replaced meanwhile. "
+        f"Score them again with version {version}.",
+    )
+
+
 def too_large(max_bytes: int) -> Problem:
     """413: the body exceeds the limit."""
     return Problem(

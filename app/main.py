@@ -16,14 +16,25 @@ from threadpoolctl import threadpool_limits
 
 from dandelion import serving
 
-from .api import openapi, problems
+from .api import evaluation_schemas, openapi, problems
 from .api.access import AccessMiddleware
+from .api.evaluation_schemas import Requests
+from .api.evaluations import Evaluations
 from .api.inference import Inference
 from .api.middleware import RequestMiddleware
 from .api.resources import PrefixMiddleware, ResourceMiddleware
 from .api.schemas import ServiceLimits, limited_multiclass_request, limited_request
 from .protocols import choice as protocols
-from .routes import admin, classify, decisions, documentation, health, index, models
+from .routes import (
+    admin,
+    classify,
+    decisions,
+    documentation,
+    evaluation,
+    health,
+    index,
+    models,
+)
 from .routes import metrics as metrics_route
 from .serving.admission import Admission
 from .serving.classification import Classification
@@ -135,7 +146,14 @@ def assemble(  # noqa: PLR0913, PLR0917
     admission = _create_admission(settings, metrics, turn)
     # What there is no shadow for costs nothing.
     shadows = [ShadowScoring(lambda: admission.is_busy)] if registry.has_shadow else []
-    classification = _create_classification(settings, metrics, turn, shadows)
+    limits = TextLimits(settings.max_text_chars, settings.max_request_chars)
+    pool = Pool(metrics.load, settings.request_timeout_ms, turn)
+    classification = Classification(
+        limits,
+        pool,
+        costly_texts=settings.max_texts,  # as much as the largest batch, which takes about as long
+        observers=shadows,
+    )
     closing = [classification.close, *(each.close for each in (record, *shadows) if each)]
     lifespan = partial(_lifespan, settings, registry, metrics, control, closing)
     schema = limited_request(settings.max_texts, settings.max_text_chars)
@@ -143,10 +161,13 @@ def assemble(  # noqa: PLR0913, PLR0917
     app.include_router(index.router(app.version, _limits(settings)))
     if admin_is_open(settings, keys):
         app.include_router(admin.router(control))
+    requests = evaluation_schemas.limited(settings.max_texts, settings.max_text_chars)
+    evaluations = _create_evaluations(settings, requests, admission, pool, limits)
+    app.include_router(evaluation.router(registry, evaluations))
     _check_prefix(app, settings.root_path)
     multiclass = limited_multiclass_request(settings.max_texts, settings.max_text_chars)
     describe = partial(classify.describe, registry, schema, multiclass)
-    openapi.complete(app, describe, has_keys=bool(keys))
+    openapi.complete(app, describe, requests, has_keys=bool(keys))
     inference = Inference(
         classification,
         admission,
@@ -245,14 +266,17 @@ def _limits(settings: Settings) -> ServiceLimits:
     )
 
 
-def _create_classification(
-    settings: Settings, metrics: Metrics, turn: Turn, shadows: Sequence[ShadowScoring]
-) -> Classification:
-    return Classification(
-        TextLimits(settings.max_text_chars, settings.max_request_chars),
-        Pool(metrics.load, settings.request_timeout_ms, turn),
-        costly_texts=settings.max_texts,  # as much as the largest batch, which takes about as long
-        observers=shadows,
+def _create_evaluations(
+    settings: Settings, requests: Requests, admission: Admission, pool: Pool, limits: TextLimits
+) -> Evaluations:
+    return Evaluations(
+        admission,
+        pool,
+        limits,
+        requests,
+        max_body_bytes=settings.max_body_bytes,
+        max_texts=settings.max_texts,
+        max_wait_ms=settings.max_wait_ms,
     )
 
 

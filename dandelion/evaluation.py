@@ -5,8 +5,9 @@ its scores mean, both of which depend on the traffic more than the ranking does.
 """
 
 import datetime
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Final
 
 import numpy as np
@@ -18,7 +19,15 @@ from .decision.evidence import GRID, Evidence
 from .decision.operating_points import FittedPoint, Interval, curve
 from .decision.ranking import ranking
 from .installation import install_command
-from .labelled import Counted, EvaluationError, Labelled, count, evidence_of, logits_of
+from .labelled import (
+    Counted,
+    EvaluationError,
+    Labelled,
+    ScoredTexts,
+    count,
+    evidence_of,
+    score_texts,
+)
 from .policy_file import PolicyFile, RecordedPoint
 from .verdicts import (
     LEAST_IN_SLICE,
@@ -185,12 +194,64 @@ def evaluate(  # noqa: PLR0913
         >>> found.counted, found.calibration.fitted is None
         ((1, 1), True)
     """
-    labelled = Labelled(texts, labels, strata, weights, sources, by or {})
+    labelled = Labelled(len(texts), labels, strata, weights, sources, by or {})
+    scored = partial(score_texts, classifier, texts)
+    return _evaluated(classifier, labelled, scored, points, prior, only_flagged=only_flagged)
+
+
+def evaluate_scored(  # noqa: PLR0913
+    classifier: Classifier,
+    scored: ScoredTexts,
+    labels: Sequence[int | None],
+    *,
+    strata: Sequence[str] | None = None,
+    weights: Sequence[float] | None = None,
+    sources: Sequence[str] | None = None,
+    points: Sequence[str] = (),
+    prior: float | None = None,
+) -> Evaluation:
+    """Evaluate a model on labelled texts that it scored before; see `evaluate`.
+
+    Args:
+        classifier: with which they were scored.
+        scored: the texts, perhaps scored in parts.
+        labels: of all of them.
+        strata: see `evaluate`.
+        weights: see `evaluate`.
+        sources: see `evaluate`.
+        points: see `evaluate`.
+        prior: see `evaluate`.
+
+    Raises:
+        EvaluationError: see `evaluate`.
+        OperatingPointError: see `evaluate`.
+
+    Example:
+        >>> from dandelion.labelled import score_texts
+        >>> classifier = Classifier.load("artifacts/spam/dice")
+        >>> scored = score_texts(classifier, ["WIN a FREE prize! Call now", "Lunch?"])
+        >>> evaluate_scored(classifier, scored, [1, 0]).counted
+        (1, 1)
+    """
+    labelled = Labelled(len(scored.logits), labels, strata, weights, sources, {})
+    return _evaluated(classifier, labelled, lambda: scored, points, prior)
+
+
+def _evaluated(  # noqa: PLR0913
+    classifier: Classifier,
+    labelled: Labelled,
+    score: Callable[[], ScoredTexts],
+    points: Sequence[str],
+    prior: float | None,
+    *,
+    only_flagged: bool = False,
+) -> Evaluation:
+    """Check what can be checked without scores, score, and evaluate."""
     if not classifier.decision.is_binary:
         raise EvaluationError("the model has more than two labels; expected two")
     if prior is not None and not is_prior(prior):
         raise EvaluationError(f"the prior is {prior}; expected {PRIORS}")
-    counted = count(labelled, logits_of(classifier, texts))
+    counted = count(labelled, score())
     is_flagged_only = only_flagged or bool(
         len(counted.logits) >= LEAST_IN_SLICE
         and (counted.logits >= classifier.basis().boundary - _ROUNDING).all()
@@ -199,7 +260,7 @@ def evaluate(  # noqa: PLR0913
     found = judge(classifier, counted, points, prior)
     return replace(
         found,
-        texts=sum(label is not None for label in labels),
+        texts=sum(label is not None for label in labelled.labels),
         slices=slices(
             labelled.by,
             counted,

@@ -1,4 +1,8 @@
-"""Labelled texts, counted: one per group of near copies, as evidence for decisions."""
+"""Labelled texts, counted: one per group of near copies, as evidence for decisions.
+
+What an evaluation needs of a text is its logit, a key that near copies share, and its digest: so
+texts can be scored in parts, and counted later without them.
+"""
 
 import hashlib
 import itertools
@@ -30,15 +34,45 @@ class EvaluationError(ValueError):
 
 
 @dataclass(frozen=True, slots=True, eq=False)
+class ScoredTexts:
+    """What an evaluation needs of texts.
+
+    Attributes:
+        logits: float64[n], uncalibrated; −inf for texts without content, never positive.
+        copies: a key of each text, equal for near copies.
+        digests: of each text; that with the lowest one counts for a group of near copies.
+    """
+
+    logits: Floats
+    copies: Sequence[str]
+    digests: Sequence[str]
+
+
+def score_texts(classifier: Classifier, texts: Sequence[str]) -> ScoredTexts:
+    """Score texts for an evaluation.
+
+    Args:
+        classifier: with two labels.
+        texts: raw.
+    """
+    return ScoredTexts(
+        logits_of(classifier, texts), copies(texts), [_digest(text) for text in texts]
+    )
+
+
+@dataclass(frozen=True, slots=True, eq=False)
 class Labelled:
-    """Labelled texts; arguments of `evaluation.evaluate`.
+    """The labels of texts, and what else is known of each; arguments of `evaluation.evaluate`.
+
+    Attributes:
+        texts: how many there are.
 
     Raises:
         EvaluationError: lengths differ, no text has a label, or strata come without weights or with
             sources.
     """
 
-    texts: Sequence[str]
+    texts: int
     labels: Sequence[int | None]
     strata: Sequence[str] | None
     weights: Sequence[float] | None
@@ -54,10 +88,8 @@ class Labelled:
             **self.by,
         }
         for name, values in columns.items():
-            if values is not None and len(values) != len(self.texts):
-                raise EvaluationError(
-                    f"{name!r} has {len(values)} values for {len(self.texts)} texts"
-                )
+            if values is not None and len(values) != self.texts:
+                raise EvaluationError(f"{name!r} has {len(values)} values for {self.texts} texts")
         if not set(self.labels) <= {0, 1, None}:
             raise EvaluationError("a label is none of 0, 1 and None")
         if set(self.labels) <= {None}:
@@ -128,26 +160,26 @@ def logits_of(classifier: Classifier, texts: Sequence[str]) -> Floats:
     return logits
 
 
-def count(labelled: Labelled, logits: Floats) -> Counted:
+def count(labelled: Labelled, scored: ScoredTexts) -> Counted:
     """Choose one text per source and group of near copies: that with the lowest SHA-256.
 
     Texts that do not count, unlabelled ones and copies, leave their weight to the others of their
     stratum.
 
     Args:
-        labelled: texts.
-        logits: float64[n] of all of them, uncalibrated.
+        labelled: the labels of all texts.
+        scored: all texts.
 
     Raises:
         EvaluationError: no text of a stratum has a label, or a weight is above `MAX_WEIGHT`.
     """
-    texts, labels = labelled.texts, labelled.labels
-    origins: Sequence[str] = [UNNAMED] * len(texts)
+    labels, digests = labelled.labels, scored.digests
+    origins: Sequence[str] = [UNNAMED] * labelled.texts
     for given in (labelled.strata, labelled.sources):
         if given is not None:
             origins = given
     groups: dict[tuple[str, str], list[int]] = {}
-    for row, (origin, key) in enumerate(zip(origins, copies(texts), strict=True)):
+    for row, (origin, key) in enumerate(zip(origins, scored.copies, strict=True)):
         if labels[row] is not None:
             groups.setdefault((origin, key), []).append(row)
     names = tuple(dict.fromkeys(origin for origin, _ in groups))
@@ -158,12 +190,12 @@ def count(labelled: Labelled, logits: Floats) -> Counted:
         positive = sum(labels[row] == 1 for row in members)
         contradictions += 0 < positive < len(members)
         majority.append(int(2 * positive >= len(members)))
-        rows.append(min(members, key=lambda row: _digest(texts[row])))
+        rows.append(min(members, key=lambda row: digests[row]))
     chosen = np.array(rows, dtype=np.int64)
     weights = labelled.weights
     return Counted(
         chosen,
-        logits[chosen],
+        scored.logits[chosen],
         np.array(majority, dtype=np.int64),
         sources,
         names,
@@ -173,8 +205,8 @@ def count(labelled: Labelled, logits: Floats) -> Counted:
     )
 
 
-def _digest(text: str) -> bytes:
-    return hashlib.sha256(text.encode(errors="surrogatepass")).digest()
+def _digest(text: str) -> str:
+    return hashlib.sha256(text.encode(errors="surrogatepass")).hexdigest()
 
 
 def _weights(

@@ -123,6 +123,18 @@ class PolicyFile:
 
         Raises:
             OSError: it cannot be written.
+            PolicyFileError: see `content`.
+            ValueError: see `content`.
+        """
+        write_atomically(path, self.content(path))
+
+    def content(self, path: Path) -> bytes:
+        """Return what the file holds.
+
+        Args:
+            path: of the file, for the message.
+
+        Raises:
             PolicyFileError: it would have more than `MAX_POLICY_BYTES`.
             ValueError: a field is not as `read_policy_file` expects it.
         """
@@ -145,7 +157,7 @@ class PolicyFile:
                 f"this one would have {len(data):,}; its evidence has too many sources"
             )
         _parse(data)  # nothing is written that reading would refuse
-        write_atomically(path, data)
+        return data
 
 
 def read_policy_file(path: Path) -> PolicyFile:

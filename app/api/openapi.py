@@ -38,7 +38,13 @@ def reference(schema: type[msgspec.Struct]) -> dict[str, str]:
     return {"$ref": _REFERENCE.format(name=schema.__name__)}
 
 
-def complete(app: FastAPI, describe: Callable[[], Description], *, has_keys: bool = False) -> None:
+def complete(
+    app: FastAPI,
+    describe: Callable[[], Description],
+    requests: Sequence[type[msgspec.Struct]] = (),
+    *,
+    has_keys: bool = False,
+) -> None:
     """Extend the description that ``app`` generates.
 
     Its own error schema is removed: every error is a `ProblemDetails`.
@@ -47,6 +53,7 @@ def complete(app: FastAPI, describe: Callable[[], Description], *, has_keys: boo
         app: the application.
         describe: returns what the application does not route; called for each response, as it
             depends on the models that are loaded by then.
+        requests: types that the routes of the application refer to.
         has_keys: whether requests need API keys.
     """
     generate = app.openapi
@@ -55,7 +62,7 @@ def complete(app: FastAPI, describe: Callable[[], Description], *, has_keys: boo
         description = dict(generate())
         paths, schemas = describe()
         _, components = msgspec.json.schema_components(
-            [*schemas, ProblemDetails], ref_template=_REFERENCE
+            [*schemas, *requests, ProblemDetails], ref_template=_REFERENCE
         )
         described = description.setdefault("components", {}).setdefault("schemas", {})
         for name in ("HTTPValidationError", "ValidationError"):

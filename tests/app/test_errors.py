@@ -352,6 +352,8 @@ def test_503_until_every_model_is_loaded(settings: Settings) -> None:
             ("GET", "/models/spam/operating-points"),
             ("GET", "/models/spam/threshold-curve"),
             ("GET", "/models/spam/plan"),
+            ("POST", "/models/spam/evaluation"),
+            ("POST", "/models/spam/evaluation/texts"),
             ("POST", "/classify/spam"),
         ):
             response = client.request(method, path, json={"texts": ["a"]})

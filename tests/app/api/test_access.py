@@ -52,6 +52,8 @@ STATED: Final[dict[str, Access | None]] = {
     "/models/{model}/operating-points": CLASSIFY,
     "/models/{model}/threshold-curve": CLASSIFY,
     "/models/{model}/plan": CLASSIFY,
+    "/models/{model}/evaluation": CLASSIFY,
+    "/models/{model}/evaluation/texts": CLASSIFY,
     "/classify/{model}": CLASSIFY,
     "/classify/mood": CLASSIFY,
     "/admin/reload": ADMIN,

@@ -47,6 +47,8 @@ def test_every_path_is_described(client: TestClient) -> None:
         ("/models/{model}/operating-points", "get"),
         ("/models/{model}/threshold-curve", "get"),
         ("/models/{model}/plan", "get"),
+        ("/models/{model}/evaluation", "post"),
+        ("/models/{model}/evaluation/texts", "post"),
         ("/livez", "get"),
         ("/readyz", "get"),
         ("/metrics", "get"),
