@@ -106,7 +106,7 @@ def decode(data: bytes, encoding: str | None = None) -> str:
             message names the first wrong byte, and an encoding that may be the right one.
     """
     if encoding is None:
-        _require_text(data)
+        require_text(data)
     else:
         check_encoding(encoding)
     try:
@@ -118,7 +118,7 @@ def decode(data: bytes, encoding: str | None = None) -> str:
     return text.removeprefix("\ufeff")
 
 
-def _require_text(data: bytes) -> None:
+def require_text(data: bytes) -> None:
     """Refuse what is not text, or text of an encoding that is easy to recognize.
 
     Raises:

@@ -2,13 +2,14 @@
 
 import re
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
 from dandelion.tables import Table, TableError, listed
+from dandelion.tables.naming import named, text_column
 
 from ..errors import DatasetError
 from .labels import number_of
@@ -16,10 +17,6 @@ from .labels import number_of
 NAME_CHARS: Final = 64
 """Of the name of a model: a directory, a metric's label and an environment variable."""
 
-# A column is recognized if every word of its name matches: "tweet_text".
-_TEXT_WORD = re.compile(
-    "texts?|body|messages?|msg|tweets?|content|comments?|sms|sentence|post|review|email"
-)
 _LABEL_WORD = re.compile("labels?|class|target|category|type|sentiment")
 
 # Without such a name, the label column is one with at most this many distinct values.
@@ -63,9 +60,9 @@ def choose_columns(path: Path, table: Table, text: str | None, label: str | None
             f"Available: {listed(columns)}."
         )
     guesses = []
-    if text is None and (text := _named(columns, _TEXT_WORD, label)) is not None:
+    if text is None and (text := text_column(columns, label)) is not None:
         guesses.append(f"text column {text!r} (by its name)")
-    if label is None and (label := _named(columns, _LABEL_WORD, text)) is not None:
+    if label is None and (label := named(columns, _LABEL_WORD, text)) is not None:
         guesses.append(f"label column {label!r} (by its name)")
     if len(columns) == 2:
         if label is None and (label := _with_few_values(table, text)) is not None:
@@ -90,16 +87,6 @@ def choose_columns(path: Path, table: Table, text: str | None, label: str | None
             f"The columns, named by the first row of a CSV: {listed(columns)}."
         )
     return Columns(text, label, tuple(guesses))
-
-
-def _named(columns: Sequence[str], known: re.Pattern[str], other: str | None) -> str | None:
-    """Return the column whose name consists of known words, if there is exactly one."""
-    found = []
-    for column in columns:
-        words = re.findall(r"[^\W_]+", column.casefold())
-        if column != other and words and all(map(known.fullmatch, words)):
-            found.append(column)
-    return found[0] if len(found) == 1 else None
 
 
 def _with_few_values(table: Table, other: str | None) -> str | None:

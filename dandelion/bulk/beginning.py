@@ -1,0 +1,182 @@
+"""The beginning of a file of text: its header or first rows, and which column holds the texts."""
+
+import codecs
+import csv
+import json
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Final
+
+from ..tables import listed, suggestion
+from ..tables.decoding import DecodingError, require_text
+from ..tables.delimited import recognize_delimiter
+from ..tables.naming import text_column
+from .delimited import field_writer, records
+from .errors import RefusedError
+from .job import Format, Layout
+from .records import lines_of, long_fields
+
+BEGINNING_BYTES: Final = 2**20
+"""How much of a file is enough to find its layout."""
+
+_LINE_ENDS: Final = ("\r\n", "\n", "\r")
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """What is known of a file before it is read.
+
+    Attributes:
+        name: for messages.
+        format: of the file.
+        text: the column of the texts; None guesses it.
+        delimiter: of CSV; None recognizes it.
+        added: the names of the columns that are added.
+        is_packed: whether the output is packed with gzip.
+    """
+
+    name: str
+    format: Format
+    text: str | None
+    delimiter: str | None
+    added: tuple[str, ...]
+    is_packed: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Beginning:
+    """What was found.
+
+    Attributes:
+        layout: of the file.
+        head: bytes that the output begins with, not packed: a byte order mark, and the header.
+        offset: of the first row in the file.
+        line: that the first row is on.
+        is_guessed: whether nobody named the column of the texts.
+    """
+
+    layout: Layout
+    head: bytes
+    offset: int
+    line: int
+    is_guessed: bool
+
+
+def begin(data: bytes, asked: Asked) -> Beginning:
+    """Find the layout of a file.
+
+    Args:
+        data: its first `BEGINNING_BYTES`, or all of it.
+        asked: what is known.
+
+    Raises:
+        RefusedError: it is not text in UTF-8, the column of the texts is missing or cannot be
+            guessed, or it has a column with the name of an added one.
+    """
+    try:
+        require_text(data)
+    except DecodingError as error:
+        raise RefusedError(f"{asked.name}: {error}.") from None
+    mark = codecs.BOM_UTF8 if data.startswith(codecs.BOM_UTF8) else b""
+    rest = data[len(mark) :]
+    if asked.format == "jsonl":
+        return _of_json_lines(rest, mark, asked)
+    return _of_delimited(rest, mark, asked)
+
+
+def _of_json_lines(data: bytes, mark: bytes, asked: Asked) -> Beginning:
+    *lines, last = data.split(b"\n")
+    if len(data) < BEGINNING_BYTES - len(mark):  # the last line may else go on
+        lines.append(last)
+    columns: dict[str, None] = {}
+    is_empty = True
+    for line in lines:
+        if not line.strip():
+            continue
+        is_empty = False
+        try:
+            row = json.loads(line, parse_int=bool)
+        except (ValueError, RecursionError):
+            continue
+        if isinstance(row, dict):
+            columns |= dict.fromkeys(row)
+    text = asked.text or "text"
+    if columns or not (asked.text or is_empty):  # else the name makes no difference
+        text = choose_text(tuple(columns), asked)
+    layout = Layout("jsonl", text, is_packed=asked.is_packed)
+    return Beginning(layout, mark, len(mark), 1, asked.text is None)
+
+
+def _of_delimited(data: bytes, mark: bytes, asked: Asked) -> Beginning:
+    text = data.decode(errors="surrogateescape")
+    delimiter = "\t"
+    if asked.format == "csv":
+        delimiter = asked.delimiter or recognize_delimiter(text)
+    unknown = Layout(asked.format, "", delimiter=delimiter)
+    lines = lines_of(text)
+    with long_fields():
+        found = next(records(lines, unknown), None)
+    if found is None:
+        layout = Layout(asked.format, asked.text or "text", delimiter=delimiter)
+        return Beginning(layout, mark, len(mark), 1, asked.text is None)
+    number, raw, fields = found
+    is_whole = len(data) < BEGINNING_BYTES - len(mark) or len(raw) < len(text) // 2
+    if isinstance(fields, csv.Error) or not is_whole:
+        raise RefusedError(
+            f"{asked.name}: the first line, which names the columns, is invalid. Check its quotes."
+        )
+    columns = tuple(name.strip() for name in fields)
+    column = choose_text(columns, asked)
+    end = next((end for end in _LINE_ENDS if raw.endswith(end)), "")
+    layout = Layout(
+        asked.format,
+        column,
+        columns,
+        columns.index(column),
+        delimiter,
+        end or "\n",
+        is_packed=asked.is_packed,
+    )
+    write = field_writer(layout)
+    names = [raw.removesuffix(end), *map(write, asked.added)]
+    head = delimiter.join(names).encode(errors="surrogateescape") + layout.line_end.encode()
+    before = "".join(lines[:number]) + raw
+    size = len(before.encode(errors="surrogateescape"))
+    line = 1 + number + len(lines_of(raw))
+    return Beginning(layout, mark + head, len(mark) + size, line, asked.text is None)
+
+
+def choose_text(columns: Sequence[str], asked: Asked) -> str:
+    """Choose the column of the texts; of a single one, that.
+
+    Args:
+        columns: the names of a file's columns.
+        asked: what is known.
+
+    Raises:
+        RefusedError: there is no such column or more than one, it cannot be guessed, or a column
+            has the name of an added one.
+    """
+    counts = Counter(columns)
+    taken = [name for name in asked.added if counts[name]]
+    if taken:
+        raise RefusedError(
+            f"{asked.name}: there is a column {taken[0]!r} already. Give the added columns other "
+            "names, such as --prefix dandelion_"
+        )
+    name = asked.text
+    if name is None:
+        name = columns[0] if len(columns) == 1 else text_column(columns)
+        if name is None:
+            raise RefusedError(
+                f"{asked.name}: cannot guess which column contains the texts: give it with "
+                f"--text-column. Available: {listed(columns) or 'none'}"
+            )
+    if counts[name] != 1:
+        problem = "more than one column" if counts[name] else "no column"
+        raise RefusedError(
+            f"{asked.name}: {problem} {name!r}{suggestion(name, columns)}; "
+            f"available: {listed(columns) or 'none'}"
+        )
+    return name

@@ -1,0 +1,9 @@
+"""What can go wrong with files; the messages name the file and what to do, and quote no text."""
+
+
+class BulkError(Exception):
+    """A file cannot be read, scored or written."""
+
+
+class RefusedError(BulkError):
+    """What is asked for does not fit the files or what is already written; nothing was changed."""

@@ -1,0 +1,141 @@
+"""JSON Lines: an object per line. What is added goes before its last brace.
+
+The rest of a line stays as it is, byte for byte: numbers keep their digits, members their order.
+"""
+
+import json
+from collections.abc import Sequence
+from itertools import repeat
+from typing import Any, Final, NoReturn
+
+from ..decision.notices import Notice
+from ..decision.rule import Verdict
+from .job import Block, BrokenRow, Layout
+from .rows import Rows, Scores, decoded, is_unicode
+
+# What RFC 8259 (section 2) calls white space.
+_SPACE: Final = " \t\n\r"
+
+
+def _no_number(name: str) -> NoReturn:
+    raise ValueError(f"{name} is no number of JSON")
+
+
+def _as_pairs(pairs: list[tuple[str, Any]]) -> list[tuple[str, Any]]:
+    return pairs
+
+
+# Numbers are not needed, and a long one would cost much: any value that is no string will do.
+_OBJECT: Final = json.JSONDecoder(parse_int=bool, parse_float=bool, parse_constant=_no_number)
+_PAIRS: Final = json.JSONDecoder(
+    parse_int=bool, parse_float=bool, parse_constant=_no_number, object_pairs_hook=_as_pairs
+)
+
+
+def parse(block: Block, layout: Layout, added: Sequence[str]) -> Rows:
+    """Find the texts of a block's rows.
+
+    Args:
+        block: lines; blank ones are no rows.
+        layout: of the file.
+        added: the names of the members that are added.
+    """
+    texts: list[str] = []
+    raw: list[str] = []
+    broken: list[BrokenRow] = []
+    decode, name, quoted = _OBJECT.raw_decode, layout.text, f'"{layout.text}"'
+    lines, is_utf8 = decoded(block.data)
+    # Only a line feed ends a line: a string of JSON may contain U+2028 and the like.
+    for number, line in enumerate(lines.split("\n"), block.line):
+        bare = line.strip(_SPACE)
+        try:
+            row, end = decode(bare)
+            text = row[name]
+            is_sound = (
+                end == len(bare)
+                and type(row) is dict
+                and type(text) is str
+                and row.keys().isdisjoint(added)
+                and bare.count(quoted) == 1
+                and (is_utf8 or is_unicode(line))
+                and ("\\" not in bare or is_unicode(text))
+            )
+        except (ValueError, RecursionError, LookupError, TypeError):
+            is_sound = False
+        if not is_sound:
+            if not bare:
+                continue
+            reason = _problem(bare, name, added)
+            if reason:
+                row_bytes = line.encode(errors="surrogateescape")
+                broken.append(BrokenRow(number, reason, row_bytes))
+                continue
+        texts.append(text)
+        raw.append(line)
+    return Rows(texts, raw, broken)
+
+
+def _problem(bare: str, name: str, added: Sequence[str]) -> str:  # noqa: PLR0911
+    """Return what is wrong with a row; empty for nothing."""
+    if not is_unicode(bare):
+        return "not UTF-8"
+    try:
+        pairs, end = _PAIRS.raw_decode(bare)
+    except RecursionError:
+        return "invalid JSON: nested too deeply"
+    except ValueError:
+        return "invalid JSON"
+    if end != len(bare):
+        return "invalid JSON: more than one value on the line"
+    if not bare.startswith("{"):
+        return "not a JSON object"
+    names = [one for one, _ in pairs]
+    if names.count(name) != 1:
+        return f"{'more than one' if name in names else 'no'} member {name!r}"
+    text = dict(pairs)[name]
+    if not isinstance(text, str):
+        return "the text is not a string"
+    if not is_unicode(text):
+        return "the text is not Unicode: it contains half a surrogate pair"
+    taken = [one for one in added if one in names]
+    return f"a member {taken[0]!r}, which is added, is there already" if taken else ""
+
+
+def render(rows: Rows, scores: Scores, added: Sequence[str]) -> str:
+    """Return the rows with the added members, each line with its end.
+
+    Args:
+        rows: of a block.
+        scores: of each.
+        added: the names of the members, in the order of the fields of `Scores`.
+    """
+    name_label, name_score, *others = map(json.dumps, added)
+    names = iter(others)
+    name_decision = "" if scores.decisions is None else next(names)
+    name_notice, name_explanation = next(names), next(names, "")
+    around: dict[tuple[str, Verdict | None, Notice | None], tuple[str, str]] = {}
+
+    def make(key: tuple[str, Verdict | None, Notice | None]) -> tuple[str, str]:
+        label, decision, notice = key
+        after = "" if decision is None else f', {name_decision}: "{decision}"'
+        quoted = "null" if notice is None else f'"{notice}"'
+        found = around[key] = (
+            f", {name_label}: {json.dumps(label, ensure_ascii=False)}, {name_score}: ",
+            f"{after}, {name_notice}: {quoted}",
+        )
+        return found
+
+    lines = []
+    decisions = scores.decisions or repeat(None)
+    explanations = scores.explanations or repeat(None)
+    keys = zip(scores.labels, decisions, scores.each_notice(), strict=False)
+    for line, key, score, explanation in zip(
+        rows.raw, keys, scores.scores, explanations, strict=False
+    ):
+        before, after = around.get(key) or make(key)
+        start, _, end = line.rpartition("}")
+        if explanation is not None:
+            after = f"{after}, {name_explanation}: {explanation}"
+        shown = "null" if score is None else repr(score)
+        lines.append(f"{start}{before}{shown}{after}}}{end}\n")
+    return "".join(lines)
