@@ -9,6 +9,7 @@ import socket
 import sys
 from collections.abc import Sequence
 from functools import partial
+from pathlib import Path
 from typing import Final, Literal
 
 import uvicorn
@@ -22,6 +23,7 @@ from .connections import descriptors, event_loop
 from .connections.open_connections import Connections
 from .main import assemble, create_app, load
 from .process_lock import SharingError
+from .serving.artifacts import locate
 from .serving.generations import Control
 from .serving.phase import SharedPhase
 from .serving.rates import SharedRates
@@ -171,16 +173,18 @@ def _load(  # noqa: PLR0913, PLR0917
         ServingError, ArtifactError, KernelError, SettingsError: see `main.load`, `main.assemble`.
     """
     if order.snapshot is None:
-        serving_file = read_serving_file(chosen.artifacts)
+        local = locate(chosen)
+        serving_file = read_serving_file(Path(local.settings.artifacts))
     else:
+        local = locate(chosen, order.snapshot.serving_file, order.snapshot.contents)
         serving_file = order.snapshot.serving_file.encode()
-    registry = load(chosen, metrics, serving_file)
+    registry = load(local.settings, metrics, serving_file)
     control = Control(order.generation, shared.reports, shared.requests.writing)
-    app = assemble(chosen, registry, metrics, shared.service, rates, control)
+    app = assemble(local.settings, registry, metrics, shared.service, rates, control)
     manifests = [served.manifest for served in registry.all()]
     models = {one.model: {"variant": one.variant, "version": one.version} for one in manifests}
     config = _config(chosen, app, http)
-    return Product(config, serving_file.decode(), registry.contents, models)
+    return Product(config, serving_file.decode(), local.contents(registry.contents), models)
 
 
 def _config(chosen: Settings, app: ASGIApp, http: Http) -> uvicorn.Config:

@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from functools import partial
 from importlib import metadata
+from pathlib import Path
 from typing import Final
 
 from fastapi import FastAPI
@@ -37,6 +38,7 @@ from .routes import (
 )
 from .routes import metrics as metrics_route
 from .serving.admission import Admission
+from .serving.artifacts import locate
 from .serving.classification import Classification
 from .serving.extras import MAX_EXPLAINED_CHARS, MAX_EXPLAINED_TEXTS
 from .serving.generations import Control
@@ -84,14 +86,15 @@ def create_app(
         SettingsError: see `assemble`.
     """
     metrics = metrics or Metrics()
-    return assemble(settings, load(settings, metrics), metrics, phase, rates)
+    local = locate(settings).settings
+    return assemble(local, load(local, metrics), metrics, phase, rates)
 
 
 def load(settings: Settings, metrics: Metrics, serving_file: bytes | None = None) -> Registry:
     """Load the models.
 
     Args:
-        settings: of the service.
+        settings: of the service, with the artifacts in a directory.
         metrics: counts the requests.
         serving_file: the content of ``serving.toml``; by default the file is read now, once.
 
@@ -101,9 +104,9 @@ def load(settings: Settings, metrics: Metrics, serving_file: bytes | None = None
         KernelError: the compiled engine is required, but was not built.
     """
     if serving_file is None:
-        serving_file = serving.read_serving_file(settings.artifacts)
+        serving_file = serving.read_serving_file(Path(settings.artifacts))
     registry = Registry(
-        serving.choices(settings.artifacts, settings.models, serving_file),
+        serving.choices(Path(settings.artifacts), settings.models, serving_file),
         metrics,
         settings.engine,
         skip_damaged=settings.skip_damaged,

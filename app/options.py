@@ -11,7 +11,7 @@ _METAVARS: Final[dict[Any, str]] = {
     int: "INTEGER",
     float: "NUMBER",
     str: "TEXT",
-    Path: "DIRECTORY",
+    Path | str: "DIRECTORY|ADDRESS",
     Path | None: "FILE",
 }
 
@@ -54,6 +54,8 @@ def parse(arguments: Sequence[str] | None, program: str) -> dict[str, Any]:
             parser.add_argument(option(name), action="append", metavar="MODEL=VARIANT", help=text)
         else:
             metavar = _METAVARS.get(field.annotation) or "|".join(get_args(field.annotation))
+            if name.endswith("_dir"):
+                metavar = "DIRECTORY"
             parser.add_argument(option(name), metavar=metavar, help=text)
     given = vars(parser.parse_args(arguments))
     if "models" in given:

@@ -20,6 +20,7 @@ from pydantic_settings import (
 from pydantic_settings import SettingsError as NotJSONError
 
 from dandelion.installation import default_artifacts
+from dandelion.remote import is_address
 
 from . import address
 from .service_links import is_service_link
@@ -64,6 +65,7 @@ _PARSERS: Final[Mapping[str, Callable[[str], object]]] = {
     "uds": address.parse_uds,
     "keys_file": address.parse_uds,
     "log_level": str.lower,
+    "artifacts": lambda value: value if is_address(value) else Path(value),
 }
 _PARSERS_BY_TYPE: Final[Mapping[Any, Callable[[str], object]]] = {
     int: address.parse_whole,
@@ -95,9 +97,13 @@ class Settings(BaseSettings):
     workers: int = Field(1, ge=1, le=1000)
     """Worker processes; the models are loaded once and shared by them (Linux)."""
 
-    artifacts: Path = Field(default_factory=default_artifacts)
-    """Directory of the artifacts and `serving.toml`; default: `./artifacts` if it has a
-    `serving.toml`, else those that were installed."""
+    artifacts: Path | str = Field(default_factory=default_artifacts)
+    """Directory of the artifacts and `serving.toml`, or its address, such as `s3://bucket/artifacts`
+    (extra `s3`); default: `./artifacts` if it has a `serving.toml`, else those that were
+    installed."""
+    cache_dir: Path | None = None
+    """Directory into which artifacts at an address are fetched; by default `dandelion` in
+    `$XDG_CACHE_HOME`, or in `~/.cache`."""
     models: dict[str, str] = {}
     """Variant to serve a model with, overriding `serving.toml`: `DANDELION_MODELS__SPAM=mse`."""
 

@@ -58,13 +58,14 @@ VOCABULARY_FILE: Final = "vocabulary.txt"
 GOLDEN_FILE: Final = "golden.json"
 EVIDENCE_FILE: Final = "evidence.json"
 
-# The size of each file at most. 400,000 vectors of 300 dimensions are half a gigabyte in float32.
-_MAX_BYTES: Final = {
+# 400,000 vectors of 300 dimensions are half a gigabyte in float32.
+MAX_BYTES: Final = {
     WEIGHTS_FILE: 2**31,
     VOCABULARY_FILE: 2**28,
     GOLDEN_FILE: MAX_JSON_BYTES,
     EVIDENCE_FILE: MAX_JSON_BYTES,
 }
+"""File → its size at most; of all files but ``model.json``."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -157,7 +158,7 @@ def load(directory: Path) -> Artifact:
     """
     manifest = load_manifest(directory)
     contents = {}
-    for name, max_bytes in _MAX_BYTES.items():
+    for name, max_bytes in MAX_BYTES.items():
         if name == EVIDENCE_FILE and name not in manifest.files:
             continue
         data = read_file(directory / name, max_bytes)

@@ -27,6 +27,8 @@ from .installation import ADVICE
 from .manifest import ArtifactError, Manifest
 from .policy_file import read_policy_file
 from .quantization import packed_tables
+from .remote import is_address
+from .remote_artifacts import fetch_artifact
 
 __all__ = ["Classifier", "chunks"]
 
@@ -76,19 +78,23 @@ class Classifier:
         """Load an artifact.
 
         Args:
-            path: the directory of the artifact. It is only read, and not needed afterwards.
+            path: the directory of the artifact. It is only read, and not needed afterwards. Or its
+                address, such as ``s3://bucket/artifacts/spam/dice`` (extra ``s3``, or ``remote``
+                and the package of fsspec for another scheme): it is then fetched into a cache, see
+                `dandelion.artifact_cache`.
             engine: what computes the scores: ``compiled``, ``numpy``, or ``auto`` for ``compiled``
                 where it is available. Their scores are equal within 1e-6.
 
         Raises:
             ArtifactError: the artifact is missing, damaged, of another format or newer than this
-                code.
+                code; or it cannot be fetched.
             KernelError: the compiled engine is requested, but cannot be used.
         """
         name = fsdecode(path)
         if not name:  # which Path takes for the working directory
             raise ArtifactError("the path is empty; expected the directory of an artifact")
-        return cls(artifact.load(Path(name)), engine)
+        directory = fetch_artifact(name) if is_address(name) else Path(name)
+        return cls(artifact.load(directory), engine)
 
     @property
     def manifest(self) -> Manifest:

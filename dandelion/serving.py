@@ -54,7 +54,9 @@ MAX_VARIANTS: Final = 8
 SHADOW_SHARE: Final = 0.1
 """Of the texts that a shadow scores, unless it is given."""
 
-_MAX_BYTES: Final = 2**20
+MAX_BYTES: Final = 2**20
+"""Of ``serving.toml``."""
+
 _MODEL_KEYS: Final = (
     *("variant", "variants", "shadow", "shadow_share"),
     *("default_policy", "policies", "gate"),
@@ -156,7 +158,7 @@ def choices(
             model is chosen at all.
     """
     path = artifacts / SERVING_FILE
-    found = _models(path, data)
+    found = parse(path, data)
     for model, variant in overrides.items():
         present = found.get(model, ModelChoice(variant, file=path))
         found[model] = replace(present, variant=variant)
@@ -285,7 +287,7 @@ def read_serving_file(artifacts: Path) -> bytes:
     """
     path = artifacts / SERVING_FILE
     try:
-        return read_bounded(path, _MAX_BYTES)
+        return read_bounded(path, MAX_BYTES)
     except OSError as error:
         raise ServingError(
             f"{path}: cannot be read ({error.strerror}). "
@@ -293,8 +295,8 @@ def read_serving_file(artifacts: Path) -> bytes:
         ) from error
 
 
-def _models(path: Path, data: bytes | None) -> dict[str, ModelChoice]:
-    """Read how each model is served, but for the directories.
+def parse(path: Path, data: bytes | None) -> dict[str, ModelChoice]:
+    """Read how each model is served, but for the directories, and whether these exist.
 
     Raises:
         ServingError: the file is missing or invalid.

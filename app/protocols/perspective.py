@@ -8,6 +8,7 @@ import logging
 import re
 from collections.abc import Awaitable, Mapping, Sequence
 from http import HTTPMethod, HTTPStatus
+from pathlib import Path
 from typing import Any, Final, NamedTuple
 
 from msgspec import UNSET
@@ -346,7 +347,9 @@ def wrap(app: ASGIApp, settings: Settings, registry: Registry, inference: Infere
             more than two labels.
         SettingsError: no attribute has a model.
     """
-    attributes = perspective_attributes(settings.artifacts, settings.models, registry.serving_file)
+    attributes = perspective_attributes(
+        Path(settings.artifacts), settings.models, registry.serving_file
+    )
     if not attributes:
         raise SettingsError(
             f"{source('protocols')}: no attribute of perspective has a model. Name models "

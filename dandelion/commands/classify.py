@@ -12,9 +12,9 @@ import typer
 from ..classifier import Classifier
 from ..decision.prediction import Prediction
 from ..explanation import MAX_SPANS, Contribution, Explanation
-from ..installation import SERVING_FILE, default_artifacts
+from ..installation import SERVING_FILE
 from ..lines import read_lines
-from .artifacts import ArtifactsOption, VariantOption, choose
+from .artifacts import ArtifactsOption, VariantOption, choose, locate
 from .errors import InputError, check_output, readable_errors
 from .in_force import Asked, policy_in_force
 from .numbers import parse_prior, parse_threshold
@@ -86,7 +86,7 @@ def classify(  # noqa: PLR0913, PLR0917
     """
     with readable_errors():
         check_output()
-        directory = artifacts or default_artifacts()
+        directory = locate(artifacts, model, variant)
         classifier = Classifier.load(choose(directory, model, variant))
         # Before anything is read: what is wrong is refused at once.
         asked = Asked(threshold, policy, operating_point, prior)

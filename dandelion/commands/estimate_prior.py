@@ -9,12 +9,11 @@ import typer
 
 from ..classifier import Classifier
 from ..decision.prior import NotEstimableError, estimate_prior
-from ..installation import default_artifacts
 from ..labelled import logits_of
 from ..manifest import ArtifactError
 from ..tables import describe_bad_rows
 from ..traffic import TEXT, read_rows
-from .artifacts import ArtifactsOption, VariantOption, choose
+from .artifacts import ArtifactsOption, VariantOption, choose, locate
 from .columns import percent
 from .data import DelimiterOption, EncodingOption, TextColumnOption
 from .errors import UsageError, check_output, readable_errors
@@ -51,7 +50,7 @@ def estimate(  # noqa: PLR0913, PLR0917
     """
     with readable_errors():
         check_output()
-        classifier = Classifier.load(choose(artifacts or default_artifacts(), model, variant))
+        classifier = Classifier.load(choose(locate(artifacts, model, variant), model, variant))
         evidence = classifier.basis().evidence
         if evidence is None:
             raise ArtifactError(

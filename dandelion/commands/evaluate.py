@@ -10,11 +10,10 @@ import typer
 
 from ..classifier import Classifier
 from ..evaluation import Evaluation, evaluate
-from ..installation import default_artifacts
 from ..json_values import quoted
 from ..tables import describe_bad_rows
 from ..traffic import LABEL, TEXT, Rows, read_labels, read_rows, read_strata
-from .artifacts import ArtifactsOption, VariantOption, choose
+from .artifacts import ArtifactsOption, VariantOption, choose, locate
 from .data import DelimiterOption, EncodingOption, LabelColumnOption, TextColumnOption
 from .errors import UsageError, check_output, readable_errors
 from .evaluation_report import report
@@ -79,7 +78,7 @@ def evaluate_model(  # noqa: PLR0913, PLR0917
     """
     with readable_errors():
         check_output()
-        classifier = Classifier.load(choose(artifacts or default_artifacts(), model, variant))
+        classifier = Classifier.load(choose(locate(artifacts, model, variant), model, variant))
         names = classifier.manifest.labels
         if len(names) > 2:
             raise UsageError(f"{model} has more than two labels; expected two")

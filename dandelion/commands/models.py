@@ -8,10 +8,9 @@ from typing import Annotated, Any, Final
 
 import typer
 
-from ..installation import default_artifacts
 from ..manifest import MANIFEST_FILE, ArtifactError, Manifest, check_model, load_manifest
 from ..serving import read
-from .artifacts import ArtifactsOption
+from .artifacts import ArtifactsOption, locate
 from .columns import columns
 from .errors import check_output, readable_errors
 
@@ -51,7 +50,7 @@ def models(
     """
     with readable_errors():
         check_output()
-        directory = artifacts or default_artifacts()
+        directory = locate(artifacts)
         served = {path: model for model, path in read(directory, {}).items()}
         listed, unusable = [], []
         for path in sorted(file.parent for file in directory.glob(f"*/*/{MANIFEST_FILE}")):

@@ -14,8 +14,7 @@ from ..decision.intervals import Interval
 from ..decision.plan import Plan, plan
 from ..decision.policy import PolicyChoice, PolicyError, fit_point, lowest_logit
 from ..decision.prediction_intervals import MAX_MESSAGES
-from ..installation import default_artifacts
-from .artifacts import ArtifactsOption, VariantOption, choose
+from .artifacts import ArtifactsOption, VariantOption, choose, locate
 from .columns import columns, percent
 from .errors import UsageError, check_output, readable_errors
 from .in_force import named_policy
@@ -73,7 +72,7 @@ def plan_policy(  # noqa: PLR0913, PLR0917
     """
     with readable_errors():
         check_output()
-        directory = artifacts or default_artifacts()
+        directory = locate(artifacts, model, variant)
         if name is not None:
             if point is not None or review is not None or calibration is not None:
                 raise UsageError("--policy has its own operating point, review and calibration")

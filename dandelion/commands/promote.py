@@ -11,14 +11,14 @@ from .. import promotion, retraining_file
 from ..classifier import Classifier
 from ..configured_policies import resolve_configured
 from ..gate import Requirement, judge, judge_shadow
-from ..installation import SERVING_FILE, default_artifacts
+from ..installation import SERVING_FILE
 from ..json_values import quoted
 from ..manifest import Manifest, check_model, load_manifest
 from ..promotion import Promotion, PromotionError, Step
 from ..retraining_file import RetrainingFileError, RetrainingVerdict
 from ..serving import ModelChoice, ServingError, choices, read_serving_file, variants
 from ..serving_edit import Value
-from .artifacts import ArtifactsOption
+from .artifacts import ArtifactsOption, locate_to_edit
 from .errors import FAILED, GATE, UsageError, check_output, readable_errors
 from .running_service import (
     KeyFileOption,
@@ -101,7 +101,7 @@ def promote(  # noqa: PLR0913, PLR0917
             raise UsageError("--shadow, --serve and --rollback exclude one another")
         if force is not None and not force.strip():
             raise UsageError("--force: give a reason; it is recorded")
-        directory = artifacts or default_artifacts()
+        directory = locate_to_edit(artifacts)
         service = None if no_reload else running_service(url, key_file)
         if rollback:
             if variant is not None or force is not None:

@@ -13,7 +13,6 @@ from typing import Annotated, Any, Final
 import typer
 
 from ..classifier import Classifier
-from ..installation import default_artifacts
 from ..json_values import quoted
 from ..labelled import logits_of
 from ..sampling import Sample, draw, stratum_name
@@ -21,7 +20,7 @@ from ..tables import describe_bad_rows
 from ..text.copies import copies
 from ..traffic import LABEL, STRATUM, TEXT, WEIGHT, Rows, read_rows
 from ..writing import write_atomically
-from .artifacts import ArtifactsOption, VariantOption, choose
+from .artifacts import ArtifactsOption, VariantOption, choose, locate
 from .data import DelimiterOption, EncodingOption, TextColumnOption
 from .errors import OutputError, UsageError, check_output, readable_errors
 
@@ -70,7 +69,7 @@ def sample(  # noqa: PLR0913, PLR0917
             check_output()
         elif output.exists():
             raise UsageError(f"{output} exists, and may have labels; choose another --output")
-        classifier = Classifier.load(choose(artifacts or default_artifacts(), model, variant))
+        classifier = Classifier.load(choose(locate(artifacts, model, variant), model, variant))
         if not classifier.decision.is_binary:
             raise UsageError(f"{model} has more than two labels; strata are bands of one score")
         rows = read_rows(file, text_column, encoding=encoding, delimiter=delimiter)
