@@ -48,9 +48,11 @@ def scores(service: Service) -> list[float]:
     return [one["score"] for one in response.json()["results"]]
 
 
-def expected(artifacts: Path, variant: str) -> list[float]:
+def assert_serves(service: Service, artifacts: Path, variant: str) -> None:
+    """Wait until the workers that served before have retired."""
     classifier = Classifier.load(artifacts / "spam" / variant)
-    return pytest.approx([float(one) for one in classifier.scores(TEXTS)], abs=1e-6)
+    expected = pytest.approx([float(one) for one in classifier.scores(TEXTS)], abs=1e-6)
+    service.wait(lambda: scores(service) == expected)
 
 
 def ask(service: Service, action: str) -> tuple[str, str]:
@@ -152,14 +154,14 @@ def test_a_service_serves_what_is_in_a_bucket_and_goes_on_without_it(
     cache = tmp_path / "cache"
     service = start_service(artifacts="s3://bucket/artifacts", cache_dir=cache, workers=1)
     service.wait_until_ready()
-    assert scores(service) == expected(artifacts, "tiny")
+    assert_serves(service, artifacts, "tiny")
 
     # A reload reads the address anew, and a rollback what was served.
     store.put("artifacts/serving.toml", OTHER)
     assert ask(service, "reload")[0] == "serving"
-    assert scores(service) == expected(artifacts, "other")
+    assert_serves(service, artifacts, "other")
     assert ask(service, "rollback")[0] == "serving"
-    assert scores(service) == expected(artifacts, "tiny")
+    assert_serves(service, artifacts, "tiny")
 
     # Another content than its checksum: what is served stays.
     name = "artifacts/spam/other/model.safetensors"
@@ -176,7 +178,7 @@ def test_a_service_serves_what_is_in_a_bucket_and_goes_on_without_it(
     store.put("artifacts/spam/other/model.json", (new / "model.json").read_bytes())
     state, reason = ask(service, "reload")
     assert state == "failed"
-    assert scores(service) == expected(artifacts, "tiny")
+    assert_serves(service, artifacts, "tiny")
 
     # Without the bucket a reload fails, but what was served is loaded again from the cache.
     store.stop()
@@ -190,7 +192,7 @@ def test_a_service_serves_what_is_in_a_bucket_and_goes_on_without_it(
     service.wait(lambda: len(fetched(service)) > before)
     service.wait_until_ready()
     service.wait(lambda: children(service.process.pid) not in ([], [generation]))
-    assert scores(service) == expected(artifacts, "tiny")
+    assert_serves(service, artifacts, "tiny")
 
     assert service.stop() in {0, -signal.SIGTERM}
     assert SECRET not in service.log.read_text()
