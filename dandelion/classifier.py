@@ -365,7 +365,8 @@ class Classifier:
 
         Args:
             points: in the grammar of `dandelion.decision.operating_points`.
-            prior, calibration: see `policy`, also for what is raised.
+            prior: see `policy`, also for what is raised.
+            calibration: see `policy`.
         """
         if prior is not None and not is_prior(prior):
             raise PolicyError(f"the prior is {prior}; expected {PRIORS}")

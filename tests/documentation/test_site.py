@@ -1,9 +1,6 @@
 """The documentation as a site: built strictly, complete, and without another host."""
 
-import os
 import re
-import subprocess
-import sys
 from collections import Counter
 from collections.abc import Iterator
 from html.parser import HTMLParser
@@ -14,29 +11,13 @@ import pytest
 from markdown_it import MarkdownIt
 from playwright.sync_api import Browser, Request, sync_playwright
 
-from .conftest import PATIENCE_S, ROOT
+from ..conftest import PATIENCE_S, ROOT
 
 DOCS: Final = ROOT / "docs"
 PAGES: Final = sorted(DOCS.rglob("*.md"))
 ABOUT: Final = [ROOT / name for name in ("README.md", "CHANGELOG.md", "CONTRIBUTING.md")]
 
 Attributes = list[tuple[str, str | None]]
-
-
-@pytest.fixture(scope="module")
-def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    directory = tmp_path_factory.mktemp("site")
-    done = subprocess.run(
-        [sys.executable, "-m", "mkdocs", "build", "--strict", "--site-dir", str(directory)],
-        cwd=ROOT,
-        env=os.environ | {"NO_MKDOCS_2_WARNING": "1"},
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    assert done.returncode == 0, done.stderr
-    assert "WARNING" not in done.stderr
-    return directory
 
 
 def on_site(site: Path, page: Path) -> Path:
