@@ -3,7 +3,7 @@ import { askForKey, get as state } from "./state.js";
 
 const LONGEST_WAIT_S = 60; // for one Retry-After
 const MAX_WAITS = 30; // in a row, of one request
-const MAX_LOST = 4; // connections, in a row
+const MAX_LOST = 7; // connections, in a row
 
 /** An error response (RFC 9457), or why there was none. Its message is for people. */
 export class ApiError extends Error {

@@ -3,7 +3,7 @@ import { ApiError, classify } from "./api.js";
 import { get as state } from "./state.js";
 
 const BATCH = 1024; // texts: small enough for smooth progress, large enough for speed
-const SPARE_BYTES = 2048; // of a body, for everything but the texts
+const SPARE_BYTES = 512; // of a body, for everything but the texts
 const encoder = new TextEncoder();
 
 /**

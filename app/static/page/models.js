@@ -29,7 +29,9 @@ export async function choose(choice) {
   try {
     const query = { variant: choice.variant };
     const details = await getJson(modelPath(choice.model), { query, signal: reader.signal });
-    set({ details });
+    const { choice: current } = get(); // another policy may have been chosen since
+    const hasPolicy = details.policies.some(({ name }) => name === current.policy);
+    set({ details, choice: hasPolicy || !current.policy ? current : { ...current, policy: null } });
   } catch (problem) {
     if (!isCancelled(problem)) set({ problem });
   }

@@ -16,7 +16,7 @@ from typing import Any, Protocol
 from urllib.parse import urlsplit
 
 import pytest
-from playwright.sync_api import Browser, ConsoleMessage, Page, sync_playwright
+from playwright.sync_api import Browser, ConsoleMessage, Page, expect, sync_playwright
 
 from ...conftest import PATIENCE_S, Service, StartService
 
@@ -24,6 +24,8 @@ HERE = Path(__file__).parent
 CHROMIUM = "/usr/bin/chromium"
 # Nothing but this machine exists for the browser.
 ARGUMENTS = ["--no-sandbox", "--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE 127.0.0.1"]
+
+expect.set_options(timeout=1000 * PATIENCE_S)
 
 STORED = """async () => ({
     local: Object.keys(localStorage),

@@ -9,7 +9,7 @@ from fastapi.testclient import TestClient
 from playwright.sync_api import expect
 
 from ...conftest import ROOT, Service
-from .conftest import OpenPage, Violations
+from .conftest import OpenPage
 
 PAGE = ROOT / "app" / "static" / "page"
 VENDOR = PAGE / "vendor"
@@ -62,17 +62,6 @@ def test_every_tab_opens_its_view(service: Service, open_page: OpenPage) -> None
         expect(page.locator("main section:visible")).to_have_count(1)
     page.go_back()
     expect(page.locator("#view-compare h1")).to_be_visible()
-
-
-@pytest.mark.parametrize("scheme", ["light", "dark"])
-def test_axe_finds_nothing_in_any_view(
-    service: Service, open_page: OpenPage, violations: Violations, scheme: str
-) -> None:
-    page = open_page(service.url, scheme=scheme)
-    for view in VIEWS:
-        page.locator(f"nav a[href='#{view}']").click()
-        expect(page.locator(f"#view-{view} h1")).to_be_visible()
-        assert violations(page) == []
 
 
 def test_the_theme_can_be_chosen(service: Service, open_page: OpenPage) -> None:

@@ -6,12 +6,21 @@ import { answerKey, set, useShared } from "../state.js";
 export function KeyDialog() {
   const { asking, key } = useShared();
   const dialog = useRef(null);
+  const isAnswered = useRef(false); // when it closes: not by the Escape key
   const [entered, setEntered] = useState("");
   useEffect(() => {
     const { current } = dialog;
     if (asking && !current.open) current.showModal();
-    if (!asking && current.open) current.close();
+    if (!asking && current.open) {
+      isAnswered.current = true;
+      current.close();
+    }
   }, [asking]);
+  // The event comes later than `close()`: by then, the next request may wait for a key.
+  const closed = () => {
+    if (!isAnswered.current) answerKey("");
+    isAnswered.current = false;
+  };
   const submit = (event) => {
     event.preventDefault();
     const given = entered.trim();
@@ -20,7 +29,7 @@ export function KeyDialog() {
     answerKey(given);
   };
   return html`
-    <dialog ref=${dialog} class="dialog" aria-labelledby="key-title" onClose=${() => asking && answerKey("")}>
+    <dialog ref=${dialog} class="dialog" aria-labelledby="key-title" onClose=${closed}>
       <form onSubmit=${submit} autocomplete="off">
         <h2 id="key-title">${key ? "Another API key is needed" : "This service needs an API key"}</h2>
         <p role="status">${asking?.detail}</p>

@@ -1,0 +1,97 @@
+"""Without a mouse, on any width, in any colours."""
+
+import pytest
+from playwright.sync_api import Page, expect
+
+from ...conftest import Service
+from .conftest import OpenPage, Violations
+from .test_shell import VIEWS
+
+FOCUSED = """() => {
+    const { outlineStyle, outlineWidth } = getComputedStyle(document.activeElement);
+    const within = getComputedStyle(document.activeElement.closest('.button') ?? document.body);
+    return [outlineStyle, within.outlineStyle].includes('solid') && outlineWidth !== '0px';
+}"""
+
+
+def name(page: Page) -> str:
+    named = "document.activeElement.labels?.[0] ?? document.activeElement"
+    return str(page.evaluate(f"({named}).textContent.trim()"))
+
+
+def tab_to(page: Page, wanted: str) -> None:
+    """Press Tab until something is focused; each stop on the path has to be visible."""
+    for _ in range(30):
+        page.keyboard.press("Tab")
+        assert page.evaluate(FOCUSED), name(page)
+        if name(page).startswith(wanted):
+            return
+    pytest.fail(f"{wanted} cannot be reached")
+
+
+def test_everything_can_be_done_by_the_keyboard(service: Service, open_page: OpenPage) -> None:
+    page = open_page(service.url)
+    expect(page.locator(".about em")).to_be_visible()
+    page.keyboard.press("Tab")
+    assert name(page) == "Skip to the content"
+    page.keyboard.press("Enter")
+    assert page.evaluate("document.activeElement.id") == "main"
+    assert page.url == f"{service.url}/"
+    tab_to(page, "Model")
+    page.keyboard.type("spam")
+    expect(page.locator(".about em")).to_have_text("spam")
+    tab_to(page, "Messages")
+    page.keyboard.insert_text("Free entry: claim your prize now\nSee you at six")
+    page.keyboard.press("Control+Enter")
+    expect(page.locator(".result")).to_have_count(2)
+    expect(page.locator(".outcome > [role=status]")).to_have_text("2 messages scored")
+    expect(page.locator(".sum")).to_have_count(2)
+    tab_to(page, "How the score adds up")
+    page.keyboard.press("Enter")
+    expect(page.locator(".sum[open]")).to_have_count(1)
+    tab_to(page, "Read the whole card")
+    page.keyboard.press("Enter")
+    tab_to(page, "Close")
+    page.keyboard.press("Enter")
+    assert name(page) == "Read the whole card"
+    page.locator(".brand").focus()
+    tab_to(page, "Threshold")
+    page.keyboard.press("Enter")
+    expect(page.locator("#view-threshold h1")).to_be_visible()
+
+
+@pytest.mark.parametrize("width", [360, 768, 1920])
+def test_nothing_is_wider_than_the_window(
+    service: Service, open_page: OpenPage, width: int
+) -> None:
+    page = open_page(service.url, width=width)
+    page.get_by_role("button", name="Try examples").click()
+    page.get_by_role("button", name="Score 7 messages").click()
+    expect(page.locator(".result")).to_have_count(7)
+    for view in VIEWS:
+        page.evaluate(f"location.hash = '#{view}'")
+        expect(page.locator(f"#view-{view} h1")).to_be_visible()
+        assert page.evaluate("document.scrollingElement.scrollWidth") <= width, view
+
+
+def test_motion_is_reduced_where_that_is_asked_for(service: Service, open_page: OpenPage) -> None:
+    moving = """[...document.querySelectorAll('*')].filter((element) => {
+        const { transitionDuration, animationName } = getComputedStyle(element);
+        return transitionDuration !== '0s' || animationName !== 'none';
+    }).length"""
+    page = open_page(service.url)
+    expect(page.locator(".about em")).to_be_visible()
+    assert page.evaluate(moving) > 0
+    page.emulate_media(reduced_motion="reduce")
+    assert page.evaluate(moving) == 0
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_axe_finds_nothing_in_any_view(
+    service: Service, open_page: OpenPage, violations: Violations, scheme: str
+) -> None:
+    page = open_page(service.url, scheme=scheme)
+    for view in VIEWS:
+        page.locator(f"nav a[href='#{view}']").click()
+        expect(page.locator(f"#view-{view} h1")).to_be_visible()
+        assert violations(page) == []

@@ -1,0 +1,247 @@
+"""Messages: pasted or from a file, scored by a real service, with the spans that made the score."""
+
+import csv
+import io
+import re
+from pathlib import Path
+from typing import Any
+
+import pytest
+from playwright.sync_api import Page, Route, expect
+
+from ...conftest import Service
+from .conftest import OpenPage, Violations
+
+SPAM = "WINNER!! Claim your free prize now, call 09012345678"
+ASTRAL = "😂𝒳 free entry 😂😂 in a weekly draw, e\u0301t voilà 👩‍👩‍👧 call 09012345678 now"
+HARMLESS = "See you at six, mum"
+SIGNS = "😂😂 !!"
+FOREIGN = "Kommst du heute Abend noch vorbei?"
+INJECTION = (
+    "<img src=x onerror=\"document.title='hit'\"><script>document.title='hit'</script> free prize"
+)
+
+
+def open_messages(open_page: OpenPage, service: Service, model: str = "spam", **how: Any) -> Page:
+    page = open_page(f"{service.url}/", **how)
+    page.locator("select[name=model]").select_option(model)
+    expect(page.locator(".about em")).to_have_text(model)
+    return page
+
+
+def score(page: Page, *texts: str) -> None:
+    """Paste messages, and wait for their explanations."""
+    page.locator("textarea").fill("\n".join(texts))
+    page.get_by_role("button", name=re.compile("^Score ")).click()
+    expect(page.locator(".result")).to_have_count(len(texts))
+
+
+def upload(page: Page, content: bytes, name: str = "mine.csv") -> None:
+    page.set_input_files(
+        "input[type=file]", {"name": name, "mimeType": "text/csv", "buffer": content}
+    )
+
+
+def download(page: Page) -> list[list[str]]:
+    with page.expect_download() as waiting:
+        page.get_by_role("button", name="Download as CSV").click()
+    content = Path(waiting.value.path()).read_bytes()
+    assert content.startswith(b"\xef\xbb\xbf")
+    return list(csv.reader(io.StringIO(content.decode("utf-8-sig"), newline=""), strict=True))
+
+
+def test_what_made_the_scores_is_marked(service: Service, open_page: OpenPage) -> None:
+    texts = [SPAM, ASTRAL, HARMLESS, SIGNS, FOREIGN, INJECTION]
+    page = open_messages(open_page, service)
+    score(page, *texts)
+    expect(page.locator(".sum")).to_have_count(len(texts) - 1)
+    body = {"texts": texts, "explain": 20}
+    results = service.post("/classify/spam", json=body).json()["results"]
+    for text, result, row in zip(texts, results, page.locator(".result").all(), strict=True):
+        assert row.locator(".text").text_content() == text
+        found = row.locator("mark").all_text_contents()
+        spans = [(one["start"], one["end"]) for one in result["explanation"]["spans"]]
+        assert set(found) <= {text[start:end] for start, end in spans}
+        strongest = max(result["explanation"]["spans"], key=lambda one: one["contribution"])
+        if result["label"] == "spam":
+            assert text[strongest["start"] : strongest["end"]] in found
+            expect(row.locator(".badge")).to_have_text("flagged")
+    badges = page.locator(".badge").all_text_contents()
+    assert badges[:4] == ["flagged", "flagged", "not flagged", "nothing to judge"]
+    expect(page.locator(".result").nth(3)).to_contain_text("No word has a letter")
+    expect(page.locator(".result").nth(4)).to_contain_text("knows few of these words")
+    # What was submitted is text, never elements.
+    assert page.title() == "Messages · Dandelion"
+    assert page.locator(".results img, .results script").count() == 0
+    # What is not seen is said, too.
+    page.locator(".result").first.locator("summary").click()
+    shown = page.locator(".result").first.locator("tbody tr").count()
+    assert shown == 3 + len(results[0]["explanation"]["spans"])
+
+
+def test_results_are_narrowed_and_sorted(service: Service, open_page: OpenPage) -> None:
+    page = open_messages(open_page, service)
+    score(page, HARMLESS, SPAM, SIGNS)
+    page.get_by_role("button", name="1 flagged", exact=True).click()
+    expect(page.locator(".result")).to_have_count(1)
+    expect(page.locator(".text")).to_have_text(SPAM)
+    page.get_by_role("button", name="1 flagged", exact=True).click()
+    page.get_by_label("Highest scores first").check()
+    expect(page.locator(".text").first).to_have_text(SPAM)
+    expect(page.locator(".text").last).to_have_text(SIGNS)
+
+
+def test_messages_may_have_several_lines(service: Service, open_page: OpenPage) -> None:
+    page = open_messages(open_page, service)
+    page.locator("textarea").fill("Hello,\nsee you\n\n\nBye\n")
+    button = page.get_by_role("button", name=re.compile("^Score "))
+    expect(button).to_have_text("Score 2 messages")
+    page.locator("select[name=separation]").select_option("lines")
+    expect(button).to_have_text("Score 3 messages")
+    page.locator("select[name=separation]").select_option("one")
+    expect(button).to_have_text("Score 1 message")
+
+
+def test_more_than_two_labels(service: Service, open_page: OpenPage) -> None:
+    page = open_messages(open_page, service, "cyberbullying_type")
+    score(page, HARMLESS, SIGNS)
+    expected = service.post("/classify/cyberbullying_type", json={"texts": [HARMLESS]}).json()
+    (result,) = expected["results"]
+    row = page.locator(".result").first
+    expect(row.locator(".badge")).to_have_text(result["label"])
+    row.get_by_text("Score of each label").click()
+    assert row.locator("details").last.locator("tr").count() == len(result["scores"])
+    rows = download(page)
+    assert rows[1][:2] == [HARMLESS, result["label"]]
+
+
+def test_the_card_says_what_a_model_is_not_for(service: Service, open_page: OpenPage) -> None:
+    page = open_messages(open_page, service)
+    expect(page.locator(".about")).to_contain_text("E-mail is out of scope")
+    page.get_by_role("button", name="Read the whole card").click()
+    card = page.locator("dialog[open]")
+    assert card.locator("td").count() > 50
+    assert "|" not in card.inner_text().replace("|x|", "")
+    page.keyboard.press("Escape")
+    expect(card).to_have_count(0)
+
+
+ROWS = [
+    ["id", "Message text", "when", "note"],
+    ["007", f"{SPAM}; really", "2026-11-26", '=HYPERLINK("http://x.example")'],
+    ["008", 'Two lines,\nand "quotes", 😂', "", "-1.5"],
+    ["009", "", " kept ", "@home"],
+]
+
+
+def as_csv(rows: list[list[str]], **options: Any) -> str:
+    file = io.StringIO()
+    csv.writer(file, **options).writerows(rows)
+    return file.getvalue()
+
+
+FILES = {
+    "comma": as_csv(ROWS).encode("utf-8-sig"),
+    "semicolon": as_csv(ROWS, delimiter=";", lineterminator="\n").encode(),
+    "UTF-16": as_csv(ROWS, delimiter="\t").encode("utf-16"),
+}
+
+
+def test_a_csv_file_is_scored(service: Service, open_page: OpenPage) -> None:
+    page = open_messages(open_page, service)
+    texts = [row[1] for row in ROWS[1:]]
+    expected = service.post("/classify/spam", json={"texts": texts}).json()["results"]
+    for name, content in FILES.items():
+        upload(page, content, name)
+        expect(page.locator(".file strong")).to_have_text(name)
+        expect(page.locator("select[name=column]")).to_have_value("1")
+        page.get_by_role("button", name="Score 3 messages").click()
+        expect(page.locator(".outcome [role=status]")).to_have_text("3 messages scored")
+        page.get_by_label(re.compile("Safe for spreadsheets")).uncheck()
+        rows = download(page)
+        assert rows[0] == [*ROWS[0], "label", "score", "decision", "dandelion_note"]
+        for row, kept, result in zip(rows[1:], ROWS[1:], expected, strict=True):
+            assert row[:4] == kept
+            assert row[4] == result["label"]
+            assert (float(row[5]) if row[5] else None) == result["score"]
+        assert [row[6] for row in rows[1:]] == ["positive", "negative", "none"]
+        assert rows[3][7] == "no_content"
+
+
+def test_cells_that_a_spreadsheet_would_run_are_defused(
+    service: Service, open_page: OpenPage
+) -> None:
+    page = open_messages(open_page, service)
+    upload(page, as_csv(ROWS).encode())
+    page.get_by_role("button", name="Score 3 messages").click()
+    expect(page.get_by_label("the 2 cells that would run as a formula")).to_be_checked()
+    notes = [row[3] for row in download(page)[1:]]
+    assert notes == [f"'{ROWS[1][3]}", "-1.5", "'@home"]
+
+
+BROKEN = {
+    b"": "no row below the first one",
+    b"text\n": "no row below the first one",
+    b'text,id\n"open,1\n': "quotation mark",
+    b"text,id\na,b,1\n": "Row 2 has 3 fields, but there are 2 columns",
+}
+
+
+def test_a_broken_file_is_refused(service: Service, open_page: OpenPage) -> None:
+    page = open_messages(open_page, service)
+    for content, message in BROKEN.items():
+        upload(page, content)
+        expect(page.locator(".source [role=alert]")).to_contain_text(message)
+
+
+def test_another_column_can_be_chosen(service: Service, open_page: OpenPage) -> None:
+    page = open_messages(open_page, service)
+    upload(page, b"a,b\nshort,this is the longest of the two\n")
+    expect(page.locator("select[name=column]")).to_have_value("1")
+    page.locator("select[name=column]").select_option("a")
+    expect(page.locator(".sample")).to_contain_text("short")
+    page.get_by_role("button", name="Remove").click()
+    expect(page.locator("textarea")).to_be_visible()
+
+
+def test_a_large_file_can_be_cancelled(service: Service, open_page: OpenPage) -> None:
+    """The third request is held until the user has cancelled."""
+    page = open_messages(open_page, service)
+    held: list[Route] = []
+
+    def hold(route: Route) -> None:
+        held.append(route)
+        if len(held) < 3:
+            route.continue_()
+
+    page.route("**/classify/**", hold)
+    rows = [["text", "id"], *([HARMLESS, str(number)] for number in range(5000))]
+    upload(page, as_csv(rows).encode())
+    page.get_by_role("button", name="Score 5,000 messages").click()
+    expect(page.locator("progress")).to_have_js_property("value", 2048)
+    expect(page.locator(".progress-line")).to_contain_text("2,048 of 5,000 messages")
+    page.get_by_role("button", name="Cancel").click()
+    expect(page.locator(".notice")).to_contain_text("2,048 of 5,000 messages scored")
+    page.unroute("**/classify/**")
+    found = download(page)
+    assert [row[1] for row in found[1:]] == [row[1] for row in rows[1:]]
+    assert [row[5] for row in found[1:]].count("not scored") == 5000 - 2048
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_axe_finds_nothing_in_the_results(
+    service: Service, open_page: OpenPage, violations: Violations, scheme: str
+) -> None:
+    page = open_messages(open_page, service, scheme=scheme)
+    score(page, SPAM, HARMLESS, SIGNS, FOREIGN, "-1+1")
+    expect(page.locator(".sum")).to_have_count(3)
+    page.locator(".sum summary").first.click()
+    assert violations(page) == []
+    page.get_by_role("button", name="Read the whole card").click()
+    assert violations(page) == []
+    page.keyboard.press("Escape")
+    upload(page, b'text\n"')
+    expect(page.locator(".source [role=alert]")).to_be_visible()
+    upload(page, as_csv(ROWS).encode())
+    expect(page.locator(".file")).to_be_visible()
+    assert violations(page) == []
