@@ -34,7 +34,7 @@ TORCH := $(if $(TORCH_INDEX),--extra-index-url $(TORCH_INDEX))
 MINUTES_OF_TORCH := one to five minutes with the CPU build, longer with CUDA
 
 .DEFAULT_GOAL := help
-.PHONY: help serve test instructions install-training train-all report promises transfer robustness cards tune bench soak wheel sbom swagger-ui page-libraries dashboard docs lint format types clean
+.PHONY: help serve test instructions install-training train-all report promises transfer robustness cards tune bench soak wheel sbom swagger-ui page-libraries screenshots dashboard docs lint format types clean
 
 help: ## List the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "%-16s %s\n", $$1, $$2}'
@@ -120,6 +120,9 @@ page-libraries: ## Vendor the libraries of the page again, from npm (after a new
 	cd build/page && for name in htm preact uplot papaparse; do \
 		install -m 644 $$name/LICENSE $(CURDIR)/$(PAGE_VENDOR)/LICENSE.$$name; done
 	cd $(PAGE_VENDOR) && sha256sum *.js *.css LICENSE.* > SHA256SUMS
+
+screenshots: $(VENV)/.dev ## Take the README's picture of the page, docs/images/page.png (needs Chromium)
+	$(BIN)/python -m tests.app.page.screenshots
 
 dashboard: $(VENV)/.dev ## Write the dashboard of Grafana, deploy/grafana/dashboards/
 	$(BIN)/python deploy/grafana/dashboard.py

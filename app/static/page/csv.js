@@ -4,8 +4,8 @@ import { bytes } from "./format.js";
 const { Papa } = window;
 
 const MAX_BYTES = 200e6; // of a file: it is held in memory several times
-// What training looks for, too.
-const TEXT_NAMES = ["text", "message", "body", "content", "comment", "sms", "tweet", "post"];
+// What training looks for, too (training/data/columns.py): every word of a name has to match.
+const TEXT_WORD = /^(texts?|body|messages?|msg|tweets?|content|comments?|sms|sentence|post|review|email)$/;
 const SAMPLE = 200; // rows that a guess looks at
 
 /** Why a file cannot be used; the message is for people. */
@@ -81,11 +81,13 @@ export function download(blob, name) {
   setTimeout(() => URL.revokeObjectURL(link.href), 10_000);
 }
 
-/** The index of the column that has the texts, most likely: by its name, else the longest one. */
+/** The index of the column that has the texts: the only one of such a name, else the longest one. */
 export function guessTextColumn({ columns, rows }) {
-  const names = columns.map((name) => name.toLowerCase());
-  const named = TEXT_NAMES.map((name) => names.indexOf(name)).find((at) => at >= 0);
-  if (named !== undefined) return named;
+  const named = columns.flatMap((name, at) => {
+    const words = name.toLowerCase().match(/[\p{L}\p{N}]+/gu) ?? [];
+    return words.length > 0 && words.every((word) => TEXT_WORD.test(word)) ? [at] : [];
+  });
+  if (named.length === 1) return named[0];
   const lengths = columns.map((_, at) =>
     rows.slice(0, SAMPLE).reduce((sum, row) => sum + row[at].length, 0),
   );

@@ -44,6 +44,12 @@ def test_its_libraries_are_as_they_were_vendored() -> None:
         assert re.search(rf"\b{name.replace('papa', 'papa ')} {version}", notice, re.IGNORECASE)
 
 
+def test_the_picture_of_it_is_small() -> None:
+    picture = (ROOT / "docs" / "images" / "page.png").read_bytes()
+    assert picture.startswith(b"\x89PNG")
+    assert len(picture) < MAX_BYTES
+
+
 def test_no_address_is_absolute() -> None:
     for path in [PAGE / "index.html", *PAGE.glob("*.js"), *PAGE.glob("[cv]*/*.js")]:
         if path.parent != VENDOR:

@@ -38,7 +38,7 @@ export function Legend({ target }) {
     ["a little", "more", "most"].map((name, at) => html` <mark class=${`${kind} level-${at + 1}`}>${name}</mark>`);
   return html`
     <div class="legend">
-      <span>Marked words, by what they did to the score${target ? ` of ${target}` : ""}:</span>
+      <span>Words that moved the score${target ? ` of ${target}` : ""}:</span>
       <span><strong>+</strong> raised it${marks("raises")}</span>
       <span><strong>−</strong> lowered it${marks("lowers")}</span>
     </div>

@@ -13,6 +13,7 @@ import { count, counted, duration } from "../format.js";
 export function Progress({ done, total, started, waiting, onCancel }) {
   const elapsed = (performance.now() - started) / 1000;
   const left = done > 0 ? (elapsed / done) * (total - done) : null;
+  const reason = waiting?.detail.replace(/ Retry in a moment\.$/, "");
   // Said at every tenth only: a screen reader speaks it.
   const tenth = Math.floor((10 * done) / total) * 10;
   return html`
@@ -22,8 +23,8 @@ export function Progress({ done, total, started, waiting, onCancel }) {
         <span>${count(done)} of ${counted(total, "message")}${left !== null && elapsed > 1 && ` · ${duration(left)} left`}</span>
         <button type="button" class="button small" onClick=${onCancel}>Cancel</button>
       </div>
-      ${waiting && html`<p class="waiting">${waiting.detail} Going on in ${duration(waiting.seconds)} …</p>`}
-      <p class="visually-hidden" role="status">${waiting ? waiting.detail : `${tenth} percent`}</p>
+      ${waiting && html`<p class="waiting">${reason} Going on in ${duration(waiting.seconds)} …</p>`}
+      <p class="visually-hidden" role="status">${waiting ? reason : `${tenth} percent`}</p>
     </div>
   `;
 }

@@ -4,7 +4,7 @@ import { isCancelled } from "../api.js";
 import { classifyAll } from "../batches.js";
 import { download, isFormula, writeCsv } from "../csv.js";
 import { DECISIONS, decisionOf, remarkOf } from "../decisions.js";
-import { count, percent, score } from "../format.js";
+import { count, counted, percent, score } from "../format.js";
 import { Explained, Legend, Sum } from "./explained.js";
 import { Problem } from "./problem.js";
 
@@ -36,22 +36,22 @@ export function Results({ job }) {
   };
   return html`
     <${Rule} job=${job} />
-    <div class="counts" role="group" aria-label="Show only">
-      ${counts.map(
-        ([key, number]) => html`
-          <button type="button" key=${key} class=${`chip ${kindOf(key)}`} aria-pressed=${filter === key} onClick=${() => narrow(key)}>
-            <span class="chip-count">${count(number)}</span> ${DECISIONS[key] ?? key}
-          </button>
-        `,
-      )}
-    </div>
-    <div class="results-tools">
-      <${Download} job=${job} decisions=${decisions} />
+    <div class="counts">
+      <div class="chips" role="group" aria-label="Show only">
+        ${counts.map(
+          ([key, number]) => html`
+            <button type="button" key=${key} class="chip" aria-pressed=${filter === key} onClick=${() => narrow(key)}>
+              <span class="chip-count">${count(number)}</span> ${DECISIONS[key] ?? key}
+            </button>
+          `,
+        )}
+      </div>
       <label class="check">
         <input type="checkbox" checked=${isSorted} onChange=${(event) => setIsSorted(event.target.checked)} />
         Highest scores first
       </label>
     </div>
+    <div class="results-tools"><${Download} job=${job} decisions=${decisions} /></div>
     <${Legend} target=${labels.length === 2 ? labels[1] : null} />
     <${Problem} error=${error} />
     <ol class="results">
@@ -102,7 +102,7 @@ function Row({ at, text, result, decision, explanation, strongest, threshold }) 
   return html`
     <li class="result">
       <div class="verdict">
-        <span class=${`badge ${kindOf(decision)}`}>${DECISIONS[decision] ?? decision}</span>
+        <span class=${`badge ${kindOf(decision)}`}>${DECISIONS[decision] ?? breakable(decision)}</span>
         ${isScored && html`<${Meter} score=${result.score} threshold=${threshold} kind=${kindOf(decision)} />`}
       </div>
       <div class="message">
@@ -115,6 +115,9 @@ function Row({ at, text, result, decision, explanation, strongest, threshold }) 
     </li>
   `;
 }
+
+/** A label, which may be broken after each underscore. */
+const breakable = (label) => label.split(/(?<=_)/).map((part) => html`${part}<wbr />`);
 
 /** A score, and where it stands next to the threshold. */
 function Meter({ score: value, threshold, kind }) {
@@ -175,7 +178,7 @@ function Download({ job, decisions }) {
     html`
       <label class="check">
         <input type="checkbox" name="safe" checked=${isSafe} onChange=${(event) => setIsSafe(event.target.checked)} />
-        Safe for spreadsheets: ' before ${formulas === 1 ? "the cell" : `the ${count(formulas)} cells`} that would run as a formula
+        Safe for spreadsheets: puts ' before ${counted(formulas, "cell")} that would run as a formula
       </label>
     `}
   `;

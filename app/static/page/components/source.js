@@ -98,7 +98,7 @@ function Pasted({ source, found, onChange, onSubmit }) {
       <span>Messages</span>
       <textarea
         name="messages"
-        rows="9"
+        rows="8"
         placeholder="Paste messages, one per line"
         spellcheck=${false}
         value=${source.pasted}

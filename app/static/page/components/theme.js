@@ -2,7 +2,7 @@
 import { html, useState } from "../vendor/htm-preact.js";
 
 const THEMES = [
-  ["system", "System"],
+  ["system", "System colours"],
   ["light", "Light"],
   ["dark", "Dark"],
 ];
