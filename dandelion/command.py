@@ -22,6 +22,7 @@ from .commands.evaluate import evaluate_model
 from .commands.models import models
 from .commands.promote import promote
 from .commands.sample import sample
+from .commands.score import score
 from .installation import install_command
 
 GROUP: Final = "dandelion.commands"
@@ -59,7 +60,8 @@ app = typer.Typer(
     epilog=(
         "Exit codes: 0 success; 1 failure, such as a damaged artifact; 2 wrong usage, such as an "
         "unknown model, variant or option; 3 `estimate-prior` cannot estimate; 4 `promote` or "
-        "`retrain`: a variant does not pass the gate."
+        "`retrain`: a variant does not pass the gate; 5 `score` left out rows that it could not "
+        "read; 130 and 143 interrupted."
     ),
 )
 
@@ -84,6 +86,7 @@ def _program(
 
 app.command()(models)
 app.command()(classify)
+app.command()(score)
 app.command()(sample)
 app.command("evaluate")(evaluate_model)
 app.command("estimate-prior")(estimate)

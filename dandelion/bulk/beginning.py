@@ -53,14 +53,12 @@ class Beginning:
         head: bytes that the output begins with, not packed: a byte order mark, and the header.
         offset: of the first row in the file.
         line: that the first row is on.
-        is_guessed: whether nobody named the column of the texts.
     """
 
     layout: Layout
     head: bytes
     offset: int
     line: int
-    is_guessed: bool
 
 
 def begin(data: bytes, asked: Asked) -> Beginning:
@@ -105,7 +103,7 @@ def _of_json_lines(data: bytes, mark: bytes, asked: Asked) -> Beginning:
     if columns or not (asked.text or is_empty):  # else the name makes no difference
         text = choose_text(tuple(columns), asked)
     layout = Layout("jsonl", text, is_packed=asked.is_packed)
-    return Beginning(layout, mark, len(mark), 1, asked.text is None)
+    return Beginning(layout, mark, len(mark), 1)
 
 
 def _of_delimited(data: bytes, mark: bytes, asked: Asked) -> Beginning:
@@ -119,7 +117,7 @@ def _of_delimited(data: bytes, mark: bytes, asked: Asked) -> Beginning:
         found = next(records(lines, unknown), None)
     if found is None:
         layout = Layout(asked.format, asked.text or "text", delimiter=delimiter)
-        return Beginning(layout, mark, len(mark), 1, asked.text is None)
+        return Beginning(layout, mark, len(mark), 1)
     number, raw, fields = found
     is_whole = len(data) < BEGINNING_BYTES - len(mark) or len(raw) < len(text) // 2
     if isinstance(fields, csv.Error) or not is_whole:
@@ -144,7 +142,7 @@ def _of_delimited(data: bytes, mark: bytes, asked: Asked) -> Beginning:
     before = "".join(lines[:number]) + raw
     size = len(before.encode(errors="surrogateescape"))
     line = 1 + number + len(lines_of(raw))
-    return Beginning(layout, mark + head, len(mark) + size, line, asked.text is None)
+    return Beginning(layout, mark + head, len(mark) + size, line)
 
 
 def choose_text(columns: Sequence[str], asked: Asked) -> str:

@@ -4,8 +4,10 @@ The one module of the package that imports pyarrow, the extra `parquet`: import 
 """
 
 import itertools
+import json
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, BinaryIO, Final
 
 import pyarrow as pa
@@ -22,8 +24,8 @@ _UNIT_ROWS: Final = 8192
 _UNIT_BYTES: Final = 2**22
 
 # A row group of the output: rows of one of the input, at most so many, and about so many bytes.
-GROUP_ROWS: Final = 2**17
-GROUP_BYTES: Final = 2**26
+_GROUP_ROWS: Final = 2**17
+_GROUP_BYTES: Final = 2**26
 
 _READ_BYTES: Final = 2**20
 
@@ -60,6 +62,12 @@ class ScoredUnit:
     rows: int
     broken: tuple[BrokenRow, ...]
 
+    def to_bytes(self) -> bytes:
+        """Return it as bytes that `read_units` reads."""
+        broken = [[one.line, one.reason] for one in self.broken]
+        head = {"rows": self.rows, "bytes": len(self.columns), "broken": broken}
+        return json.dumps(head).encode() + b"\n" + self.columns
+
 
 class ParquetFile:
     """A Parquet file that is open for reading, in constant memory.
@@ -83,8 +91,6 @@ class ParquetFile:
         try:
             # Pages as they are needed, rather than row groups as a whole.
             self._file = parquet.ParquetFile(source, buffer_size=_READ_BYTES, pre_buffer=False)
-        except FileNotFoundError:
-            raise
         except _FAILURES as error:
             raise self._invalid(error) from error
         self.schema = self._file.schema_arrow
@@ -147,10 +153,24 @@ class ParquetFile:
             row += batch.num_rows
 
     def _invalid(self, error: Exception) -> BulkError:
-        first = next(iter(str(error).splitlines()), "") or type(error).__name__
-        return BulkError(
-            f"{self._name}: invalid Parquet file: {first[:_REASON_CHARS].rstrip(' .')}"
-        )
+        return BulkError(f"{self._name}: invalid Parquet file: {_in_short(error)}")
+
+
+def count_rows(name: str) -> int:
+    """Return how many rows a file has.
+
+    Raises:
+        BulkError: it cannot be read, or is no Parquet file.
+    """
+    try:
+        return int(parquet.read_metadata(name).num_rows)
+    except _FAILURES as error:
+        raise BulkError(f"{name}: invalid Parquet file: {_in_short(error)}") from error
+
+
+def _in_short(error: Exception) -> str:
+    first = next(iter(str(error).splitlines()), "") or type(error).__name__
+    return first[:_REASON_CHARS].rstrip(" .")
 
 
 def _is_text(kind: Any) -> bool:
@@ -193,6 +213,11 @@ def unpacked(message: bytes) -> Any:
     """Return the table of a message."""
     with pa.ipc.open_stream(message) as reader:
         return reader.read_all()
+
+
+def message_of(unit: Unit, layout: Layout) -> tuple[bytes, int]:
+    """Return what `score_texts` needs of a unit."""
+    return packed(unit.table.select([layout.at])), unit.row
 
 
 def score_texts(scorer: Scorer, message: bytes, row: int) -> ScoredUnit:
@@ -273,3 +298,57 @@ def joined(table: Any, scored: ScoredUnit, row: int) -> Any:
     for field, column in zip(added.schema, added.columns, strict=True):
         table = table.append_column(field, column)
     return table
+
+
+def read_units(path: Path, count: int) -> Iterator[ScoredUnit]:
+    """Yield units that were scored before an interruption.
+
+    Args:
+        path: of their bytes, one after the other.
+        count: how many there are.
+    """
+    with path.open("rb") as file:
+        for _ in range(count):
+            head = json.loads(file.readline())
+            broken = tuple(BrokenRow(line, reason, b"") for line, reason in head["broken"])
+            yield ScoredUnit(file.read(head["bytes"]), head["rows"], broken)
+
+
+class GroupWriter:
+    """Writes a Parquet file: rows of one row group of the input are in row groups of their own.
+
+    Args:
+        path: of the file.
+        schema: see `output_schema`.
+        codec: how pages are compressed.
+    """
+
+    def __init__(self, path: Path, schema: Any, codec: str) -> None:
+        self._writer = parquet.ParquetWriter(path, schema, compression=codec)
+        self._tables: list[Any] = []
+        self._group = 0
+
+    def add(self, table: Any, group: int) -> None:
+        """Add rows, in order.
+
+        Args:
+            table: of the schema.
+            group: the row group of the input.
+        """
+        rows = sum(one.num_rows for one in self._tables)
+        size = sum(one.nbytes for one in self._tables)
+        if group != self._group or rows >= _GROUP_ROWS or size >= _GROUP_BYTES:
+            self._write()
+        self._group = group
+        self._tables.append(table)
+
+    def _write(self) -> None:
+        table = pa.concat_tables(self._tables) if self._tables else None
+        if table is not None and table.num_rows:
+            self._writer.write_table(table, table.num_rows)
+        self._tables = []
+
+    def close(self) -> None:
+        """Write the rest."""
+        self._write()
+        self._writer.close()

@@ -2,11 +2,12 @@
 
 import gzip
 import io
+import sys
 import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from pathlib import PurePath
+from pathlib import Path, PurePath
 from types import TracebackType
 from typing import BinaryIO, Final, Self, cast
 
@@ -144,6 +145,26 @@ class Unpacked:
             raise BulkError(f"{self._name}: damaged or incomplete gzip: {error}") from None
         except OSError as error:
             raise BulkError(f"{self._name}: cannot be read: {error.strerror or error}") from error
+
+
+def open_file(name: str, *, is_packed: bool | None) -> Unpacked:
+    """Open a file, or standard input.
+
+    Args:
+        name: its path, or `PIPE`.
+        is_packed: whether it is gzip; None to find out.
+
+    Raises:
+        BulkError: it cannot be read, or there is no standard input.
+    """
+    if name == PIPE:
+        if sys.stdin is None:
+            raise BulkError("standard input is closed")
+        return Unpacked(sys.stdin.buffer, "standard input", is_packed=is_packed)
+    try:
+        return Unpacked(Path(name).open("rb"), name, is_packed=is_packed)
+    except OSError as error:
+        raise BulkError(f"{name}: cannot be read: {error.strerror or error}") from error
 
 
 class _Pushed(io.RawIOBase):

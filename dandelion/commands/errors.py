@@ -9,6 +9,7 @@ from typing import Final
 import typer
 
 from ..api_keys import KeysError
+from ..bulk.errors import BulkError, RefusedError
 from ..decision.operating_points import InfeasibleError, OperatingPointError
 from ..decision.policy import PolicyError
 from ..decision.rule import ThresholdError
@@ -47,13 +48,14 @@ def readable_errors() -> Iterator[None]:
         yield
         if sys.stdout is not None:
             sys.stdout.flush()
-    except (UsageError, ThresholdError, OperatingPointError, PolicyError) as error:
+    except (UsageError, RefusedError, ThresholdError, OperatingPointError, PolicyError) as error:
         typer.echo(f"error: {error}", err=True)
         raise typer.Exit(WRONG_USAGE) from error
     except (
         InputError,
         OutputError,
         ArtifactError,
+        BulkError,
         EvaluationError,
         InfeasibleError,
         KernelError,

@@ -1,0 +1,239 @@
+"""Which files are scored, into which, and which part of each: fixed before anything is read."""
+
+import glob
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Final
+
+from .errors import RefusedError
+from .extras import parquet_module
+from .job import Format
+from .sources import NAMES, PIPE, Kind, kind_of, open_file
+
+SIDE_FILE: Final = ".errors.jsonl"
+"""The end of the side file's name, behind the output's."""
+
+_PATTERN: Final = frozenset("*?[")
+_COUNT_BYTES: Final = 2**20
+
+
+@dataclass(frozen=True, slots=True)
+class Shard:
+    """A part of all rows: number ``number`` of ``count``, counted from 1."""
+
+    number: int
+    count: int
+
+    def infix(self) -> str:
+        """Return what the names of its outputs have in front of their extensions."""
+        width = len(str(self.count))
+        return f".{self.number:0{width}}-of-{self.count}"
+
+
+@dataclass(frozen=True, slots=True)
+class Item:
+    """A file to score.
+
+    Attributes:
+        source: its path; `PIPE` for standard input.
+        format: of it and of its output.
+        is_packed: whether it is packed with gzip; None to find out.
+        output: its path; None for standard output.
+        packs: whether the output is packed with gzip.
+        side_file: its path; None for none.
+        part: between which of its offsets the rows begin; in Parquet, the numbers of rows.
+    """
+
+    source: str
+    format: Format
+    is_packed: bool | None
+    output: Path | None
+    packs: bool
+    side_file: Path | None
+    part: tuple[int, int] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """What a user asks for.
+
+    Attributes:
+        inputs: paths or patterns, or `PIPE` alone.
+        output: a path or `PIPE`; of several inputs or a pattern, a directory.
+        format: of all files; None for that of their extensions.
+        side_file: of a single output; None for the default.
+        shard: None for all rows.
+    """
+
+    inputs: Sequence[str]
+    output: str
+    format: Format | None = None
+    side_file: Path | None = None
+    shard: Shard | None = None
+
+
+def plan(request: Request) -> list[Item]:
+    """Return the files to score; shards have their parts, and only files with rows of them.
+
+    Raises:
+        RefusedError: the request contradicts itself or the files; nothing was written.
+        BulkError: a file cannot be read.
+    """
+    sources, is_directory = _sources(request)
+    if PIPE in sources:
+        items = [_of_pipe(request)]
+    elif is_directory:
+        items = _into_directory(sources, request)
+    else:
+        items = [_into_file(sources[0], request)]
+    formats = sorted({item.format for item in items})
+    if len(formats) > 1:
+        names = " and ".join(NAMES[one] for one in formats)
+        raise RefusedError(f"the inputs are of different formats ({names}): score each by itself")
+    if request.shard is not None:
+        items = _shard(items, request.shard)
+    return items
+
+
+def _sources(request: Request) -> tuple[list[str], bool]:
+    """Return the paths, and whether the output is a directory."""
+    given = request.inputs
+    if PIPE in given and len(given) > 1:
+        raise RefusedError("standard input (-) is scored alone, not along with files")
+    sources, is_directory = [], len(given) > 1
+    for one in given:
+        if _PATTERN.isdisjoint(one) or Path(one).exists():
+            sources.append(one)
+            continue
+        matches = glob.glob(one, recursive=True)  # noqa: PTH207 - it may be absolute
+        found = [path for path in sorted(matches) if Path(path).is_file()]
+        if not found:
+            raise RefusedError(f"no file matches {one!r}")
+        sources += found
+        is_directory = True
+    return sources, is_directory
+
+
+def _of_pipe(request: Request) -> Item:
+    form = request.format
+    if form is None and request.output != PIPE:
+        kind = kind_of(request.output)
+        form = None if kind is None else kind.format
+    if form is None:
+        raise RefusedError("the format of standard input is not known: give --format")
+    if form == "parquet":
+        raise RefusedError("Parquet is not read from a pipe: its end must be read first")
+    if request.shard is not None:
+        raise RefusedError("standard input has no shards: its size is not known")
+    output, packs, side_file = _output(request, form, PIPE)
+    return Item(PIPE, form, None, output, packs, side_file)
+
+
+def _into_file(source: str, request: Request) -> Item:
+    kind = _known_kind(source, request.format)
+    output, packs, side_file = _output(request, kind.format, source)
+    return Item(source, kind.format, kind.is_packed, output, packs, side_file)
+
+
+def _output(request: Request, form: Format, source: str) -> tuple[Path | None, bool, Path | None]:
+    """Return the path of a single output, whether it is packed, and its side file."""
+    if request.output == PIPE:
+        if form == "parquet":
+            raise RefusedError("Parquet is not written to a pipe: name a file")
+        return None, False, request.side_file
+    output = Path(request.output)
+    if output.is_dir():
+        if source == PIPE:
+            raise RefusedError(f"{output} is a directory; name a file")
+        output /= Path(source).name
+    kind = kind_of(output.name)
+    if kind is not None and kind.format != form:
+        raise RefusedError(
+            f"{output}: {NAMES[kind.format]}, but the input is {NAMES[form]}: the output has the "
+            "format of the input"
+        )
+    _check_apart(source, output)
+    if not output.parent.is_dir():
+        raise RefusedError(f"{output.parent}: no such directory")
+    packs = output.suffix.lower() == ".gz"
+    return output, packs, request.side_file or output.with_name(output.name + SIDE_FILE)
+
+
+def _into_directory(sources: Sequence[str], request: Request) -> list[Item]:
+    if request.output == PIPE:
+        raise RefusedError("several inputs go into a directory, not to standard output")
+    if request.side_file is not None:
+        raise RefusedError("several inputs have a side file each, next to the output's")
+    directory = Path(request.output)
+    if directory.exists() and not directory.is_dir():
+        raise RefusedError(f"{directory}: several inputs go into a directory, but it is a file")
+    items = []
+    for source in sources:
+        kind, output = _known_kind(source, request.format), directory / Path(source).name
+        _check_apart(source, output)
+        side_file = output.with_name(output.name + SIDE_FILE)
+        items.append(Item(source, kind.format, kind.is_packed, output, kind.is_packed, side_file))
+    names = Counter(path for item in items for path in (item.output, item.side_file))
+    twice, count = names.most_common(1)[0]
+    if count > 1:
+        raise RefusedError(f"two inputs would be written to {twice}: rename one, or score it alone")
+    return items
+
+
+def _known_kind(source: str, form: Format | None) -> Kind:
+    if Path(source).is_dir():
+        raise RefusedError(f"{source}: a directory. Give a pattern, such as '{source}/*.jsonl'")
+    kind = kind_of(source, form)
+    if kind is None:
+        raise RefusedError(
+            f"{source}: the extension names no known format (.csv, .tsv, .jsonl, .ndjson, each "
+            "also with .gz; .parquet). Give --format"
+        )
+    return kind
+
+
+def _check_apart(source: str, output: Path) -> None:
+    if source != PIPE and output.exists() and output.samefile(source):
+        raise RefusedError(f"{output} is the input itself; choose another output")
+
+
+def _shard(items: Sequence[Item], shard: Shard) -> list[Item]:
+    """Return what a shard has of each file: rows that follow one another, over all of them."""
+    sizes = [_size(item) for item in items]
+    total = sum(sizes)
+    low = total * (shard.number - 1) // shard.count
+    high = total * shard.number // shard.count
+    found, start = [], 0
+    for item, size in zip(items, sizes, strict=True):
+        part = max(low - start, 0), min(high - start, size)
+        # A file without rows is in the shard where it lies; at the very end, in the last one.
+        is_here = low <= start < high or (start == high == total)
+        if part[0] < part[1] or (not size and is_here):
+            found.append(_named(replace(item, part=part), shard))
+        start += size
+    return found
+
+
+def _size(item: Item) -> int:
+    if item.format == "parquet":
+        return int(parquet_module().count_rows(item.source))
+    if not item.is_packed:
+        return Path(item.source).stat().st_size
+    with open_file(item.source, is_packed=True) as stream:
+        return sum(iter(lambda: len(stream.read(_COUNT_BYTES)), 0))
+
+
+def _named(item: Item, shard: Shard) -> Item:
+    """Put the shard into the names of its outputs, so that all of them can be in one directory."""
+    if item.output is None:
+        return item
+    name = item.output.name
+    extensions = "".join(Path(name).suffixes[-2:] if item.packs else Path(name).suffixes[-1:])
+    stem = name.removesuffix(extensions)
+    output = item.output.with_name(f"{stem}{shard.infix()}{extensions}")
+    side_file = item.side_file
+    if side_file == item.output.with_name(item.output.name + SIDE_FILE):
+        side_file = output.with_name(output.name + SIDE_FILE)
+    return replace(item, output=output, side_file=side_file)

@@ -1,0 +1,254 @@
+"""``dandelion score``: files of any size, with the score of every row."""
+
+import re
+import signal
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Annotated, Final, cast
+
+import typer
+
+from ..bulk.errors import BulkError, RefusedError
+from ..bulk.job import Format, Job, added_columns
+from ..bulk.output import state_path
+from ..bulk.plan import SIDE_FILE, Item, Request, Shard, plan
+from ..bulk.run import Options, Totals, score_files
+from ..bulk.sources import FORMATS, PIPE
+from ..bulk.workers import usable_cores
+from ..classifier import Classifier
+from ..explanation import MAX_SPANS
+from ..installation import SERVING_FILE
+from ..json_values import quoted
+from ..tables.delimited import delimiter_named
+from .artifacts import ArtifactsOption, VariantOption, choose, locate
+from .errors import UsageError, check_output, readable_errors
+from .in_force import Asked, policy_in_force
+from .numbers import parse_prior, parse_threshold
+from .progress import Progress, duration
+
+BROKEN_ROWS: Final = 5
+"""The exit code if rows were left out."""
+
+_TERMINATED: Final = 128 + signal.SIGTERM  # the convention of shells
+_SHARD: Final = re.compile(r"([0-9]{1,6})/([0-9]{1,6})")
+
+
+class _TerminatedError(BaseException):
+    """SIGTERM."""
+
+
+def score(  # noqa: PLR0913, PLR0917
+    paths: Annotated[
+        list[str],
+        typer.Argument(
+            metavar="IN... OUT",
+            help="Files to score, or a pattern in quotes, and where to; - is standard input or "
+            "output. Of several files or a pattern, OUT is a directory.",
+        ),
+    ],
+    model: Annotated[str, typer.Option("--model", metavar="MODEL", help="See `dandelion models`.")],
+    threshold: Annotated[
+        float | None,
+        typer.Option(
+            parser=parse_threshold,
+            metavar="NUMBER",
+            help="Positive at score >= threshold. Default: the model's.",
+        ),
+    ] = None,
+    policy: Annotated[
+        str | None,
+        typer.Option(
+            metavar="NAME",
+            help=f"Policy of the model in {SERVING_FILE}. Default: its default policy, if any.",
+        ),
+    ] = None,
+    operating_point: Annotated[
+        str | None,
+        typer.Option(
+            metavar="POINT",
+            help="What the threshold is fitted to, such as 'precision>=0.95'; see `dandelion "
+            "classify --help`.",
+        ),
+    ] = None,
+    prior: Annotated[
+        float | None,
+        typer.Option(
+            parser=parse_prior,
+            metavar="NUMBER",
+            help="Share of positive texts in your traffic; corrects the scores.",
+        ),
+    ] = None,
+    explain: Annotated[
+        int | None,
+        typer.Option(
+            min=1,
+            max=MAX_SPANS,
+            metavar="NUMBER",
+            help="Add a column with the spans, at most so many, that raise the logit of each text "
+            "most. Takes about a hundred times as long.",
+        ),
+    ] = None,
+    text_column: Annotated[
+        str | None,
+        typer.Option(
+            metavar="NAME",
+            help="Column of the texts. Default: the one that is named as texts are, such as `text` "
+            "or `message`.",
+        ),
+    ] = None,
+    file_format: Annotated[
+        str | None,
+        typer.Option(
+            "--format",
+            metavar="FORMAT",
+            help="csv, tsv, jsonl or parquet. Default: by the extension.",
+        ),
+    ] = None,
+    delimiter: Annotated[
+        str | None,
+        typer.Option(metavar="CHARACTER", help="Of CSV. Default: recognized by the first line."),
+    ] = None,
+    prefix: Annotated[
+        str, typer.Option(metavar="TEXT", help="In front of the names of the added columns.")
+    ] = "",
+    side_file: Annotated[
+        Path | None,
+        typer.Option(
+            "--errors",
+            metavar="FILE",
+            help=f"Where the rows go that cannot be scored. Default: OUT{SIDE_FILE}.",
+        ),
+    ] = None,
+    shard: Annotated[
+        str | None,
+        typer.Option(
+            metavar="I/N",
+            help="Score the I-th of N parts alone; the outputs' names then end in .I-of-N.",
+        ),
+    ] = None,
+    resumes: Annotated[
+        bool, typer.Option("--resume", help="Go on with what an interrupted run has left.")
+    ] = False,
+    workers: Annotated[
+        int | None,
+        typer.Option(min=1, max=1024, metavar="NUMBER", help="Processes. Default: one per core."),
+    ] = None,
+    is_quiet: Annotated[bool, typer.Option("--quiet", help="Show no progress.")] = False,
+    variant: VariantOption = None,
+    artifacts: ArtifactsOption = None,
+) -> None:
+    """Score files of any size: CSV, TSV, JSON Lines (also .gz) and Parquet.
+
+    Writes the rows in their order, all columns as they are, and adds label, score, decision and
+    notice, as `dandelion classify --json` gives them: no_content, where there is nothing to judge,
+    or low_evidence, where few words are known. With more than two labels there is no decision.
+
+    A row that cannot be read goes to the side file, with its line and the reason, and the exit code
+    is 5. An output appears when it is complete. What an interrupted run has left is next to it, in
+    OUT.part; --resume goes on with it, and the result has the same bytes.
+    """
+    with readable_errors(), _terminable():
+        *inputs, output = paths
+        if not inputs:
+            raise UsageError("give an input and an output: dandelion score IN OUT")
+        if output == PIPE:
+            check_output()
+        request = Request(inputs, output, _format(file_format), side_file, _shard(shard))
+        directory = locate(artifacts, model, variant)
+        artifact = choose(directory, model, variant)
+        classifier = Classifier.load(artifact)
+        asked = Asked(threshold, policy, operating_point, prior)
+        in_force = policy_in_force(classifier, directory, asked, variant)
+        classifier.decision.at(None if in_force else threshold)
+        job = Job(
+            artifact,
+            classifier.manifest.content_hash,
+            in_force,
+            None if in_force else threshold,
+            prefix,
+            explain,
+        )
+        options = Options(
+            job,
+            added_columns(job, is_binary=classifier.decision.is_binary),
+            classifier.engine,
+            text_column,
+            _delimiter(delimiter),
+            workers or usable_cores(),
+            resumes,
+        )
+        totals = _run(request, options, is_quiet=is_quiet)
+    if totals.broken:
+        raise typer.Exit(BROKEN_ROWS)
+
+
+def _run(request: Request, options: Options, *, is_quiet: bool) -> Totals:
+    items: list[Item] = []
+    try:
+        with Progress(is_quiet=is_quiet) as progress:
+            items = plan(request)
+            totals = score_files(items, options, progress, sys.stdout and sys.stdout.buffer)
+    except RefusedError:
+        raise
+    except (BulkError, KeyboardInterrupt, _TerminatedError):
+        if any(item.output is not None and state_path(item.output).exists() for item in items):
+            typer.echo("What is complete is kept: go on with --resume.", err=True)
+        raise
+    if not is_quiet:
+        rate = totals.scored / max(progress.seconds, 1e-9)
+        typer.echo(
+            f"Scored {totals.scored:,} rows in {duration(progress.seconds)} ({rate:,.0f} texts/s).",
+            err=True,
+        )
+    if totals.broken:
+        where = ", ".join(map(str, totals.side_files)) or "--errors FILE keeps them"
+        typer.echo(f"Left out {totals.broken:,} rows ({where}):", err=True)
+        for source, line, reason in totals.listed:
+            typer.echo(f"  {source}, line {line}: {reason}", err=True)
+    return totals
+
+
+def _format(name: str | None) -> Format | None:
+    if name is not None and name not in FORMATS.values():
+        known = ", ".join(dict.fromkeys(FORMATS.values()))
+        raise UsageError(f"unknown format {quoted(name)}; expected one of {known}")
+    return cast("Format | None", name)
+
+
+def _delimiter(name: str | None) -> str | None:
+    if name is None:
+        return None
+    try:
+        found = delimiter_named(name)
+    except ValueError as error:
+        raise UsageError(str(error)) from None
+    if not found.isascii():
+        raise UsageError(f"the delimiter {found!r} is not in ASCII")
+    return found
+
+
+def _shard(name: str | None) -> Shard | None:
+    if name is None:
+        return None
+    found = _SHARD.fullmatch(name)
+    if found is None or not 1 <= int(found[1]) <= int(found[2]):
+        raise UsageError(f"the shard is {quoted(name)}; expected I/N, from 1/N to N/N")
+    return Shard(int(found[1]), int(found[2]))
+
+
+@contextmanager
+def _terminable() -> Iterator[None]:
+    """End as tidily for SIGTERM as for Ctrl-C."""
+
+    def stop(*_: object) -> None:
+        raise _TerminatedError
+
+    before = signal.signal(signal.SIGTERM, stop)
+    try:
+        yield
+    except _TerminatedError:
+        raise typer.Exit(_TERMINATED) from None
+    finally:
+        signal.signal(signal.SIGTERM, before)
