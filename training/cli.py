@@ -4,8 +4,7 @@ Options are checked, and custom data is read, before torch is imported.
 """
 
 import json
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
@@ -14,17 +13,29 @@ import numpy as np
 import typer
 from rich.console import Console
 
-from dandelion import ArtifactError, Classifier
+from dandelion import Classifier
 from dandelion.manifest import Manifest
 from dandelion.tables import listed
 
+from .command_options import (
+    DataOption,
+    DelimiterOption,
+    EncodingOption,
+    GloveOption,
+    LabelColumnOption,
+    MergeLabelsOption,
+    PositiveOption,
+    TextColumnOption,
+    readable_errors,
+)
 from .data import custom_data, sources
 from .data.balance import DEFAULTS, LossChoice, choose_loss
 from .data.custom_data import CustomData, CustomDataset
 from .data.datasets import Dataset
 from .destination import ARTIFACTS, require_writable
-from .errors import ConfigurationError, TrainingError
+from .errors import ConfigurationError
 from .requirements import interruptible
+from .retrain_command import retrain
 from .tables import visible
 
 app = typer.Typer(
@@ -54,37 +65,8 @@ _OneModel = Annotated[
     str | None, typer.Option(help=f"One model only: {_MODELS}. Default: all of them.")
 ]
 _Output = Annotated[Path, typer.Option(help="The directory of the artifacts.")]
-_Glove = Annotated[
-    Path | None,
-    typer.Option(help="Word vectors: a glove.*.txt or .zip. Default: those of the pip package."),
-]
 _Workers = Annotated[
     int | None, typer.Option(min=1, help="Parallel fits. Default: one per processor.")
-]
-_Data = Annotated[
-    list[Path] | None,
-    typer.Option(
-        help="A file with labelled texts: .csv, .tsv, .jsonl, .ndjson or .json, also compressed "
-        "with .gz, or .parquet. Repeatable; the other options are for all of the files."
-    ),
-]
-_TextColumn = Annotated[
-    str | None, typer.Option(help="The column with the texts. Default: guessed if it is obvious.")
-]
-_LabelColumn = Annotated[
-    str | None, typer.Option(help="The column with the labels. Default: guessed if it is obvious.")
-]
-_Positive = Annotated[
-    str | None,
-    typer.Option(help="The positive label; with more than two labels, all others are negative."),
-]
-_Encoding = Annotated[
-    str | None,
-    typer.Option(help="The encoding of --data, such as cp1252 or utf-16. Default: UTF-8."),
-]
-_Delimiter = Annotated[
-    str | None,
-    typer.Option(help="The delimiter of a CSV or TSV file, or 'tab'. Default: recognized."),
 ]
 _Loss = Annotated[
     str | None,
@@ -97,29 +79,6 @@ _Settings = Annotated[
     list[str] | None,
     typer.Option("--set", help="Override a field, such as layer_rate=0.003. Repeatable."),
 ]
-_MergeLabels = Annotated[
-    bool,
-    typer.Option(
-        "--merge-labels",
-        help="Merge labels that differ in case, white space or Unicode form alone into the most "
-        "frequent spelling.",
-    ),
-]
-
-
-@contextmanager
-def readable_errors() -> Iterator[None]:
-    """Report a problem that the user can solve in one line, without a traceback."""
-    try:
-        yield
-    except (TrainingError, ArtifactError) as error:
-        typer.echo(f"error: {error}", err=True)
-        raise typer.Exit(1) from error
-    except OSError as error:
-        if error.filename is None:
-            raise
-        typer.echo(f"error: {error.filename}: {error.strerror}", err=True)
-        raise typer.Exit(1) from error
 
 
 @app.command("train")
@@ -130,13 +89,13 @@ def train_one(  # noqa: PLR0913, PLR0917
     name: Annotated[
         str | None, typer.Option(help="The name of a new model, to be trained on --data.")
     ] = None,
-    data: _Data = None,
-    text_column: _TextColumn = None,
-    label_column: _LabelColumn = None,
-    positive: _Positive = None,
-    encoding: _Encoding = None,
-    delimiter: _Delimiter = None,
-    merge_labels: _MergeLabels = False,
+    data: DataOption = None,
+    text_column: TextColumnOption = None,
+    label_column: LabelColumnOption = None,
+    positive: PositiveOption = None,
+    encoding: EncodingOption = None,
+    delimiter: DelimiterOption = None,
+    merge_labels: MergeLabelsOption = False,
     loss: _Loss = None,
     variant: Annotated[
         str | None,
@@ -158,7 +117,7 @@ def train_one(  # noqa: PLR0913, PLR0917
     ] = None,
     settings: _Settings = None,
     output: _Output = ARTIFACTS,
-    glove: _Glove = None,
+    glove: GloveOption = None,
 ) -> None:
     """Train one variant and write its artifact to OUTPUT/MODEL/VARIANT.
 
@@ -264,11 +223,14 @@ def _print_custom(found: CustomDataset, remarks: Sequence[str]) -> None:
         _console.print(line, markup=False, highlight=False, soft_wrap=True)
 
 
+app.command()(retrain)
+
+
 @app.command()
 def train_all(
     model: _OneModel = None,
     output: _Output = ARTIFACTS,
-    glove: _Glove = None,
+    glove: GloveOption = None,
     workers: _Workers = None,
 ) -> None:
     """Train every shipped variant of configs/ with seed 0, and print their test metrics."""
@@ -287,13 +249,13 @@ def evaluate_artifact(  # noqa: PLR0913, PLR0917
     threshold: Annotated[
         float | None, typer.Option(min=0, max=1, help="Default: the artifact's.")
     ] = None,
-    data: _Data = None,
-    text_column: _TextColumn = None,
-    label_column: _LabelColumn = None,
-    positive: _Positive = None,
-    encoding: _Encoding = None,
-    delimiter: _Delimiter = None,
-    merge_labels: _MergeLabels = False,
+    data: DataOption = None,
+    text_column: TextColumnOption = None,
+    label_column: LabelColumnOption = None,
+    positive: PositiveOption = None,
+    encoding: EncodingOption = None,
+    delimiter: DelimiterOption = None,
+    merge_labels: MergeLabelsOption = False,
 ) -> None:
     """Score an artifact's test fold again, and compare the metrics with the recorded ones.
 

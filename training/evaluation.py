@@ -1,5 +1,7 @@
 """The folds that an artifact was trained and measured on, read again."""
 
+from typing import Final
+
 from dandelion.manifest import Manifest
 
 from . import configuration
@@ -8,6 +10,9 @@ from .data.datasets import Dataset
 from .data.splits import Protocol, Split, split
 from .errors import DatasetError
 from .quality.metrics import Labels, Metrics, majority
+
+RETRAINED: Final = "retrained"
+"""The entry of a manifest's configuration that says what was retrained, and with what."""
 
 
 def read_test_fold(
@@ -56,6 +61,11 @@ def read_folds(manifest: Manifest, dataset: Dataset | None = None) -> tuple[Data
     Raises:
         TrainingError: the data set is missing, or is not the one that the artifact was trained on.
     """
+    if RETRAINED in manifest.config:
+        raise DatasetError(
+            f"{manifest.model}/{manifest.variant}: was retrained with feedback, so its folds are "
+            "those of an earlier version and of the feedback; how it compares is in VERDICT.md"
+        )
     if dataset is None:
         dataset = _texts_of(manifest)
     if manifest.protocol not in set(Protocol):

@@ -11,6 +11,7 @@ from .data.near_copies import groups
 from .evaluation import read_folds
 from .evidence import independent
 from .out_of_fold import origins_of
+from .quality.metrics import Labels
 
 
 def write_reference(
@@ -29,7 +30,24 @@ def write_reference(
         OSError: the file cannot be written.
     """
     dataset, folds = read_folds(manifest, dataset)
-    test = folds.test
+    return write_counts(manifest, directory, dataset, folds.test)
+
+
+def write_counts(
+    manifest: Manifest, directory: Path, dataset: Dataset, test: Labels
+) -> Path | None:
+    """Write the counts of a test fold, see `write_reference`.
+
+    Args:
+        manifest: of the artifact.
+        directory: of the artifact.
+        dataset: that it was trained on.
+        test: int64, the rows of the test fold.
+
+    Raises:
+        ArtifactError: the artifact cannot be used.
+        OSError: the file cannot be written.
+    """
     rows = test[independent(dataset, test, groups(dataset))]
     if not len(rows):
         return None

@@ -1,0 +1,1 @@
+"""Retraining with feedback: read it, check it, learn from it, compare, and write the verdict."""
