@@ -51,7 +51,7 @@ def test_the_picture_of_it_is_small() -> None:
 
 
 def test_no_address_is_absolute() -> None:
-    for path in [PAGE / "index.html", *PAGE.glob("*.js"), *PAGE.glob("[cv]*/*.js")]:
+    for path in [PAGE / "index.html", *PAGE.glob("*.js"), *PAGE.glob("[cv]*/**/*.js")]:
         if path.parent != VENDOR:
             found = re.findall(
                 r"""(?:href|src|from|import\()\s*=?\s*["'`](/|https?:)""", path.read_text()

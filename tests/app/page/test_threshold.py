@@ -202,8 +202,8 @@ def test_operating_points_are_marks_and_what_cannot_be_promised_is_greyed_out(
     points = api(service, "operating-points", prior=0.01)["operating_points"]
     fitted = {one["operating_point"]: one["fitted"] for one in points if one["fitted"]}
     refused = {one["operating_point"]: one["infeasible"] for one in points if one["infeasible"]}
-    assert page.locator(".mark").count() == len(fitted)
-    mark = page.locator(".mark[data-point='recall>=0.9']")
+    assert page.locator(".mark").count() == len({one["logit"] for one in fitted.values()})
+    mark = page.locator(".mark[data-points~='recall>=0.9']")
     mark.click()
     expect(mark).to_have_attribute("aria-pressed", "true")
     expect(page.locator("button.point[aria-pressed=true] code")).to_have_text("recall>=0.9")
@@ -211,7 +211,7 @@ def test_operating_points_are_marks_and_what_cannot_be_promised_is_greyed_out(
     chosen = fitted["recall>=0.9"]["threshold"]
     assert_shows(page, api(service, "plan", prior=0.01, threshold=chosen))
     page.locator("button.point[data-point='fpr<=0.01']").press("Enter")
-    expect(page.locator(".mark[data-point='fpr<=0.01']")).to_have_attribute("aria-pressed", "true")
+    expect(page.locator(".mark[data-points~='fpr<=0.01']")).to_have_attribute("aria-pressed", "true")
     assert refused, "nothing is infeasible here any more"
     assert page.locator(".refused li").count() == len(refused)
     for point, reason in refused.items():

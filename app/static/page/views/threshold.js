@@ -15,8 +15,11 @@ import { Problem } from "../components/problem.js";
 const CURVE_DELAY_S = 0.25; // a slider asks for many
 const PLAN_DELAY_S = 0.12;
 
-export function Threshold({ choice, details }) {
+export function Threshold({ choice, details, active }) {
   const isFor = details && details.model === choice.model;
+  const key = isFor ? keyOf(choice, details) : null;
+  const shown = useRef(null);
+  if (active) shown.current = key; // nothing is loaded for a view that nobody looks at
   return html`
     <div class="intro">
       <h1>Threshold</h1>
@@ -29,7 +32,8 @@ export function Threshold({ choice, details }) {
     ${isFor && details.labels.length > 2 && html`<${WithoutThreshold} details=${details} />`}
     ${isFor &&
     details.labels.length === 2 &&
-    html`<${Planner} key=${keyOf(choice, details)} choice=${choice} details=${details} />`}
+    shown.current === key &&
+    html`<${Planner} key=${key} choice=${choice} details=${details} />`}
   `;
 }
 

@@ -55,9 +55,9 @@ export function Curve({ found, selected, onSelect }) {
   const keepRates = useCallback((plot) => (plots.current.rates = plot), []);
   const keepAlerts = useCallback((plot) => (plots.current.alerts = plot), []);
   if (!found) return html`<div class="charts waiting"></div>`;
-  const fitted = found.points.filter((one) => one.fitted);
+  const groups = grouped(found.points);
   const width = (plots.current.rates?.width ?? 600) - LEFT - RIGHT;
-  const lanes = lanesOf(fitted.map((one) => placeOf(found.curve.points, one.fitted.logit) * width));
+  const lanes = lanesOf(groups.map(([one]) => placeOf(found.curve.points, one.fitted.logit) * width));
   const place = (logit) => `${100 * placeOf(found.curve.points, logit)}%`;
   const { review } = selected;
   return html`
@@ -71,14 +71,14 @@ export function Curve({ found, selected, onSelect }) {
         <div class="overlay" style=${{ height: `${HEIGHT - TOP - BOTTOM}px` }}>
           ${review && html`<span class="band" style=${{ left: place(review.logit), right: `calc(100% - ${place(selected.logit)})` }}></span>`}
           <span class="line" style=${{ left: place(selected.logit) }}></span>
-          ${fitted.map(
-            (one, at) => html`<${Mark}
-              key=${one.operating_point}
-              one=${one}
-              left=${place(one.fitted.logit)}
+          ${groups.map(
+            (group, at) => html`<${Mark}
+              key=${group[0].operating_point}
+              group=${group}
+              left=${place(group[0].fitted.logit)}
               lane=${lanes[at]}
-              isSelected=${selected.point === one.operating_point}
-              onSelect=${() => onSelect(selectPoint(one, selected))}
+              selected=${selected}
+              onSelect=${onSelect}
             />`,
           )}
         </div>
@@ -116,20 +116,33 @@ function lanesOf(places) {
   return lanes;
 }
 
-function Mark({ one, left, lane, isSelected, onSelect }) {
-  const { recall, threshold } = one.fitted;
-  const offset = lane * MARK * (recall.estimate > 0.5 ? 1 : -1); // into the chart
-  const label = `${one.operating_point}: threshold ${thresholdOf(threshold)}, recall ${percentOf(recall.estimate)}`;
+/** Fitted points, those at the same threshold together. */
+function grouped(points) {
+  const groups = new Map();
+  for (const one of points) {
+    if (one.fitted) groups.set(one.fitted.logit, [...(groups.get(one.fitted.logit) ?? []), one]);
+  }
+  return [...groups.values()];
+}
+
+/** A mark of one or several operating points; pressed again, it selects the next of them. */
+function Mark({ group, left, lane, selected, onSelect }) {
+  const names = group.map((one) => one.operating_point);
+  const { recall, threshold } = group[0].fitted;
+  const label = `${names.join(", ")}: threshold ${thresholdOf(threshold)}, recall ${percentOf(recall.estimate)}`;
+  const at = names.indexOf(selected.point);
+  const isDown = recall.estimate > 0.5; // into the chart
+  const stem = `${lane * MARK}px`;
   return html`
     <button
       type="button"
-      class="mark"
-      data-point=${one.operating_point}
+      class=${`mark ${isDown ? "down" : "up"}`}
+      data-points=${names.join(" ")}
       aria-label=${label}
-      aria-pressed=${String(isSelected)}
+      aria-pressed=${String(at >= 0)}
       title=${label}
-      style=${{ left, top: `calc(${100 * (1 - recall.estimate)}% + ${offset}px)` }}
-      onClick=${onSelect}
+      style=${{ left, top: `calc(${100 * (1 - recall.estimate)}% ${isDown ? "+" : "-"} ${stem})`, "--stem": stem }}
+      onClick=${() => onSelect(selectPoint(group[(at + 1) % group.length], selected))}
     ></button>
   `;
 }

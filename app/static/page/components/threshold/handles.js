@@ -75,6 +75,7 @@ export function Handles({ found, selected, onSelect }) {
           indexOf=${indexOf}
         />
       </div>
+      <p class="ends quiet"><span>flags more</span><span>threshold, a score</span><span>flags less</span></p>
       <div class="fields">
         <${ScoreField}
           name="threshold"
