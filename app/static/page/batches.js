@@ -59,7 +59,7 @@ export async function classifyAll(choice, texts, fields = {}, options = {}) {
 }
 
 /** The limits on one request. */
-function currentLimits(isExplained) {
+export function currentLimits(isExplained = false) {
   const known = state().service?.limits;
   const limits = {
     texts: Math.min(BATCH, known?.texts ?? BATCH),
@@ -75,7 +75,7 @@ function currentLimits(isExplained) {
 }
 
 /** Where a batch ends that starts at a text; it has at least one. */
-function batchEnd(texts, start, limits) {
+export function batchEnd(texts, start, limits) {
   let end = start;
   let chars = 0;
   let bytes = 0;
@@ -89,7 +89,7 @@ function batchEnd(texts, start, limits) {
 }
 
 /** Whether fewer texts may pass: the body is too large, or all of its texts together are. */
-function isTooLarge(error) {
+export function isTooLarge(error) {
   if (!(error instanceof ApiError)) return false;
   if (error.status === 413) return true;
   return error.status === 422 && error.errors.some(({ pointer }) => /^#\/(texts|explain)\b/.test(pointer));

@@ -1,0 +1,109 @@
+// A labelled CSV file: which column has the texts, which the labels, and what they mean.
+import { guessTextColumn, readCsv } from "../csv.js";
+import { count, counted } from "../format.js";
+import { guessLabelColumn, guessPositive, hasTooMany, valuesOf } from "../labelled.js";
+import { html, useMemo, useState } from "../vendor/htm-preact.js";
+import { Select } from "./chooser.js";
+import { Problem } from "./problem.js";
+
+const LISTED = 6;
+
+/** What a file is read as: `{table, text, label, positive}`, the first two columns by their index. */
+function guess(table, labels) {
+  const text = guessTextColumn(table);
+  const label = guessLabelColumn(table, text, labels);
+  return { table, text, label, positive: guessPositive(valuesOf(table, label), labels) };
+}
+
+/**
+ * @param {object} props
+ * @param {object|null} props.file see `guess`
+ * @param {string[]} props.labels of the model
+ * @param {(file: object|null) => void} props.onChange
+ */
+export function LabelledFile({ file, labels, onChange }) {
+  const [error, setError] = useState(null);
+  const [isOver, setIsOver] = useState(false);
+  const read = async (given) => {
+    if (!given) return;
+    setError(null);
+    try {
+      onChange(guess(await readCsv(given), labels));
+    } catch (reason) {
+      setError(reason);
+    }
+  };
+  const drop = (event) => {
+    event.preventDefault();
+    setIsOver(false);
+    read(event.dataTransfer.files[0]);
+  };
+  const over = (event) => {
+    if (!event.dataTransfer.types.includes("Files")) return;
+    event.preventDefault();
+    setIsOver(true);
+  };
+  return html`
+    <div class=${`source dropzone ${isOver ? "over" : ""}`} onDragOver=${over} onDragLeave=${() => setIsOver(false)} onDrop=${drop}>
+      ${file
+        ? html`<${Columns} file=${file} labels=${labels} onChange=${onChange} />`
+        : html`<p>A CSV file with a column of texts and a column of labels, given by people who did not see the scores.</p>`}
+      <${Problem} error=${error} />
+      <div class="pick">
+        <label class="button small">
+          ${file ? "Choose another file" : "Choose a labelled CSV file"}
+          <input
+            type="file"
+            class="visually-hidden"
+            accept=".csv,.tsv,.txt,text/csv,text/tab-separated-values"
+            onChange=${(event) => {
+              read(event.target.files[0]);
+              event.target.value = ""; // the same file may be chosen again
+            }}
+          />
+        </label>
+        <span class="quiet">or drop one here</span>
+      </div>
+    </div>
+  `;
+}
+
+function Columns({ file, labels, onChange }) {
+  const { table, text, label, positive } = file;
+  const values = useMemo(() => valuesOf(table, label), [table, label]);
+  const options = table.columns.map((name, at) => [String(at), name]);
+  const chooseLabel = (value) => {
+    const at = Number(value);
+    onChange({ ...file, label: at, positive: guessPositive(valuesOf(table, at), labels) });
+  };
+  const others = values.filter(([value]) => value !== positive);
+  return html`
+    <div class="file">
+      <strong>${table.name}</strong>
+      <span class="quiet">${counted(table.rows.length, "row")}, ${counted(table.columns.length, "column")}</span>
+      <button type="button" class="button small" onClick=${() => onChange(null)}>Remove</button>
+    </div>
+    <div class="choices">
+      <${Select} label="Column with the texts" name="text-column" value=${String(text)} options=${options}
+        onChange=${(value) => onChange({ ...file, text: Number(value) })} />
+      <${Select} label="Column with the labels" name="label-column" value=${String(label)} options=${options} onChange=${chooseLabel} />
+      ${values.length > 0 &&
+      !hasTooMany(values) &&
+      html`<${Select} label=${`Label that means ${labels[1]}`} name="positive" value=${positive}
+        options=${values.map(([value, number]) => [value, `${value} (${counted(number, "row")})`])}
+        onChange=${(value) => onChange({ ...file, positive: value })} />`}
+    </div>
+    <p class="quiet" role="status">
+      ${values.length === 0
+        ? "This column has no labels."
+        : hasTooMany(values)
+          ? `This column has ${count(values.length)} different values: it has no labels. Choose another one.`
+          : `“${positive}” counts as ${labels[1]}; ${others.length ? listed(others) : "nothing else"} as ${labels[0]}. Rows without a label do not count.`}
+    </p>
+  `;
+}
+
+function listed(values) {
+  const names = values.slice(0, LISTED).map(([value]) => `“${value.slice(0, 40)}”`);
+  return `${names.join(", ")}${values.length > LISTED ? ` and ${values.length - LISTED} others` : ""}`;
+}
