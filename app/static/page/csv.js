@@ -84,7 +84,7 @@ export function download(blob, name) {
 /** The index of the column that has the texts: the only one of such a name, else the longest one. */
 export function guessTextColumn({ columns, rows }) {
   const named = columns.flatMap((name, at) => {
-    const words = name.toLowerCase().match(/[\p{L}\p{N}]+/gu) ?? [];
+    const words = name.replace(AGAIN, "").toLowerCase().match(/[\p{L}\p{N}]+/gu) ?? [];
     return words.length > 0 && words.every((word) => TEXT_WORD.test(word)) ? [at] : [];
   });
   if (named.length === 1) return named[0];
@@ -104,6 +104,9 @@ function decode(content) {
     return new TextDecoder("windows-1252").decode(content);
   }
 }
+
+// What `unique` has added to a name.
+const AGAIN = / \(\d+\)$/;
 
 function unique(names) {
   const seen = new Map();

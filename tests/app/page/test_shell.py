@@ -65,7 +65,7 @@ def test_every_tab_opens_its_view(service: Service, open_page: OpenPage) -> None
         page.locator(f"nav a[href='#{view}']").click()
         expect(page.locator(f"#view-{view} h1")).to_be_visible()
         expect(page.locator("nav [aria-current=page]")).to_have_attribute("href", f"#{view}")
-        expect(page.locator("main section:visible")).to_have_count(1)
+        expect(page.locator("main > section:visible")).to_have_count(1)
     page.go_back()
     expect(page.locator("#view-compare h1")).to_be_visible()
 
