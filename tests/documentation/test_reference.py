@@ -120,6 +120,7 @@ ARGUMENTS: Final[dict[str, Any]] = {
     "loaded": ["dice"],
     "headers": {"Allow": "GET"},
     "generation": 3,
+    "version": "3f551a3ae63a",
     "expected": "application/json",
     "error": FieldError("#/texts", "Expected an array"),
     "position": 0,
