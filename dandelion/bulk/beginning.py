@@ -165,7 +165,8 @@ def choose_text(columns: Sequence[str], asked: Asked) -> str:
         )
     name = asked.text
     if name is None:
-        name = columns[0] if len(columns) == 1 else text_column(columns)
+        is_only_one = len(columns) == 1 and asked.format != "jsonl"  # which may omit others
+        name = columns[0] if is_only_one else text_column(columns)
         if name is None:
             raise RefusedError(
                 f"{asked.name}: cannot guess which column contains the texts: give it with "

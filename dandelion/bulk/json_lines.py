@@ -4,6 +4,7 @@ The rest of a line stays as it is, byte for byte: numbers keep their digits, mem
 """
 
 import json
+import re
 from collections.abc import Sequence
 from itertools import repeat
 from typing import Any, Final, NoReturn
@@ -15,6 +16,9 @@ from .rows import Rows, Scores, decoded, is_unicode
 
 # What RFC 8259 (section 2) calls white space.
 _SPACE: Final = " \t\n\r"
+
+
+_SPELT_BY_NUMBERS: Final = re.compile(r"\\u00[2-7]")
 
 
 def _no_number(name: str) -> NoReturn:
@@ -58,7 +62,7 @@ def parse(block: Block, layout: Layout, added: Sequence[str]) -> Rows:
                 and row.keys().isdisjoint(added)
                 and bare.count(quoted) == 1
                 and (is_utf8 or is_unicode(line))
-                and ("\\" not in bare or is_unicode(text))
+                and ("\\u" not in bare or _is_clear(bare, text))
             )
         except (ValueError, RecursionError, LookupError, TypeError):
             is_sound = False
@@ -73,6 +77,11 @@ def parse(block: Block, layout: Layout, added: Sequence[str]) -> Rows:
         texts.append(text)
         raw.append(line)
     return Rows(texts, raw, broken)
+
+
+def _is_clear(bare: str, text: str) -> bool:
+    """Return whether a text is Unicode, and no name is spelt by numbers, so that it occurs once."""
+    return is_unicode(text) and not _SPELT_BY_NUMBERS.search(bare)
 
 
 def _problem(bare: str, name: str, added: Sequence[str]) -> str:  # noqa: PLR0911

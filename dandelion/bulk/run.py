@@ -210,6 +210,8 @@ class _Run:
                     )
                     before, done = done, self._done(stream, block)
                     self._advance(done - before, scored)
+                if item.source != PIPE:  # what was done before an interruption, and the header
+                    self.watch.advance(_units_of(item) - done, 0)
                 output.finish()
             self._count(output)
         return output

@@ -40,12 +40,16 @@ class _TerminatedError(BaseException):
 
 
 def score(  # noqa: PLR0913, PLR0917
-    paths: Annotated[
+    inputs: Annotated[
         list[str],
+        typer.Argument(metavar="IN", help="Files, or a pattern in quotes; - is standard input."),
+    ],
+    output: Annotated[
+        str,
         typer.Argument(
-            metavar="IN... OUT",
-            help="Files to score, or a pattern in quotes, and where to; - is standard input or "
-            "output. Of several files or a pattern, OUT is a directory.",
+            metavar="OUT",
+            help="Where to: a file, or - for standard output; for several inputs or a pattern a "
+            "directory.",
         ),
     ],
     model: Annotated[str, typer.Option("--model", metavar="MODEL", help="See `dandelion models`.")],
@@ -150,9 +154,6 @@ def score(  # noqa: PLR0913, PLR0917
     OUT.part; --resume goes on with it, and the result has the same bytes.
     """
     with readable_errors(), _terminable():
-        *inputs, output = paths
-        if not inputs:
-            raise UsageError("give an input and an output: dandelion score IN OUT")
         if output == PIPE:
             check_output()
         request = Request(inputs, output, _format(file_format), side_file, _shard(shard))

@@ -1,0 +1,64 @@
+"""Which files are scored, into which, and which part of each."""
+
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from dandelion.bulk.errors import RefusedError
+from dandelion.bulk.plan import Request, Shard, plan
+
+
+@pytest.mark.parametrize(
+    ("inputs_", "output", "message"),
+    [
+        (["a.jsonl", "-"], "out", "standard input .* is scored alone"),
+        (["none*.jsonl"], "out", "no file matches"),
+        (["a.jsonl", "c.csv"], "out", "different formats"),
+        (["a.jsonl", "sub/a.jsonl"], "out", "two inputs would be written to"),
+        (["a.jsonl", "a.jsonl.errors.jsonl"], "out", "two inputs would be written to"),
+        (["a.jsonl", "sub/b.jsonl"], "-", "not to standard output"),
+        (["a.jsonl", "sub/b.jsonl"], "c.csv", "it is a file"),
+        (["*.jsonl"], ".", "is the input itself"),
+        (["a.jsonl"], "a.jsonl", "is the input itself"),
+        (["a.jsonl"], "b.csv", "the output has the format of the input"),
+        (["a.jsonl"], "no/b.jsonl", "no such directory"),
+        (["sub"], "out", "Give a pattern"),
+        (["a.txt"], "out", "names no known format"),
+        (["a.parquet.gz"], "out", "packed already"),
+        (["-"], "-", "give --format"),
+        (["-"], "b.parquet", "not read from a pipe"),
+    ],
+)
+def test_requests_that_are_refused(
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    inputs_: list[str],
+    output: str,
+    message: str,
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "sub").mkdir()
+    for name in ("a.jsonl", "a.jsonl.errors.jsonl", "sub/a.jsonl", "sub/b.jsonl", "c.csv", "a.txt"):
+        (tmp_path / name).write_text('{"text": "Lunch?"}')
+    with pytest.raises(RefusedError, match=message):
+        plan(Request(inputs_, output))
+
+
+@given(sizes=st.lists(st.integers(0, 50), min_size=1, max_size=4), count=st.integers(1, 9))
+def test_every_byte_is_in_one_shard(tmp_path: Path, sizes: list[int], count: int) -> None:
+    sources = []
+    for at, size in enumerate(sizes):
+        path = tmp_path / f"{at}.jsonl"
+        path.write_bytes(b"\n" * size)
+        sources.append(str(path))
+    parts: dict[str, list[tuple[int, int]]] = {source: [] for source in sources}
+    for number in range(1, count + 1):
+        for item in plan(Request(sources, str(tmp_path / "out"), shard=Shard(number, count))):
+            assert item.part is not None
+            parts[item.source].append(item.part)
+    for source, size in zip(sources, sizes, strict=True):
+        covered = [byte for part in parts[source] for byte in range(*part)]
+        assert covered == list(range(size))
+        assert parts[source]
