@@ -5,6 +5,7 @@ file ``scored.jsonl.part.errors``, and ``scored.jsonl.part.state``, which says h
 valid. What was written after the state is cut off when an interrupted run goes on.
 """
 
+import math
 import os
 import sys
 import time
@@ -81,7 +82,7 @@ class Output:
             self.state = found or State(made_of)
             if not self.state.is_done:
                 self._open()
-        self._saved_at = time.monotonic()
+        self._saved_at = -math.inf  # the first rows are saved at once
 
     def _open(self) -> None:
         try:
@@ -127,7 +128,8 @@ class Output:
                 rows=state.rows + rows,
                 broken=state.broken + len(broken),
             )
-            if time.monotonic() - self._saved_at >= _STATE_EVERY_S:
+            has_rows = rows or broken
+            if has_rows and time.monotonic() - self._saved_at >= _STATE_EVERY_S:
                 self._save()
 
     def save(self) -> None:
