@@ -2,8 +2,8 @@
 
 A result is stored in the `directory` of its kind and its `key`. The key is made of everything that
 decides the result: settings, data, versions of libraries, and `code`. What decides nothing is not
-part of it: an edit of a comment, a docstring, the message of an error or a page, a reordered import
-or a moved module never costs a fit.
+part of it: an edit of a comment, a docstring, the message of an error or a page, a reordered
+import, a moved module or a name that a package exports never costs a fit.
 
 Example:
     >>> place = directory("greetings", key("Ada", 3))
@@ -83,7 +83,9 @@ def code(*modules: str) -> str:
     modules' names and order do not count, so a module can be moved or renamed. Of an import counts
     what a name is bound to: the imported name, and the code of its module if that is one of
     ``modules``. What other modules define does not count (that two of them define one name is not
-    seen), so give the key all modules that matter, see `imported_by`.
+    seen), so give the key all modules that matter, see `imported_by`. Of a package's ``__init__``,
+    what it exports (imported names, ``__all__``, ``__getattr__``) counts only if one of ``modules``
+    takes it from there.
 
     Args:
         modules: their full names.
@@ -91,10 +93,17 @@ def code(*modules: str) -> str:
     Raises:
         ModuleNotFoundError: there is no such module.
     """
-    contents = {name: _sha256(_computed(_tree(_source(name)))) for name in modules}
+    exporting = _only_exports(modules)
+    contents = {
+        name: _sha256(_computed(_tree(_source(name)), only_exports=name in exporting))
+        for name in modules
+    }
+    bindings = {
+        name: [] if name in exporting else sorted(set(_bindings(name, contents)))
+        for name in modules
+    }
     digests = sorted(
-        _sha256(content + json.dumps(sorted(set(_bindings(name, contents)))))
-        for name, content in contents.items()
+        _sha256(content + json.dumps(bindings[name])) for name, content in contents.items()
     )
     return _sha256("".join(digests))
 
@@ -191,8 +200,36 @@ def _tree(source: Path) -> ast.Module:
     return ast.parse(source.read_text(encoding="utf-8"))
 
 
-def _computed(tree: ast.Module) -> str:
-    return ast.dump(_WithoutWords().visit(tree))
+def _only_exports(modules: Iterable[str]) -> set[str]:
+    """Return the packages among modules from which no other of them takes a name.
+
+    Modules of a package are no names of it.
+    """
+    packages = {name for name in modules if _source(name).name == "__init__.py"}
+    for name in modules:
+        source = _source(name)
+        for node in _executed(_tree(source)):
+            if isinstance(node, ast.Import):
+                packages -= {alias.name for alias in node.names}
+            elif isinstance(node, ast.ImportFrom):
+                base = _base(node, name, source)
+                full = {f"{base}.{alias.name}" for alias in node.names}
+                packages -= full if all(map(_is_module, full)) else full | ({base} - {name})
+    return packages
+
+
+def _computed(tree: ast.Module, *, only_exports: bool) -> str:
+    tree = _WithoutWords().visit(tree)
+    if only_exports:
+        tree.body = [node for node in tree.body if not _is_export(node)]
+    return ast.dump(tree)
+
+
+def _is_export(node: ast.stmt) -> bool:
+    """Return whether a statement of an ``__init__`` only says what can be imported from it."""
+    if isinstance(node, ast.FunctionDef):
+        return node.name == "__getattr__"
+    return isinstance(node, ast.Assign) and ast.unparse(node.targets[0]) == "__all__"
 
 
 class _WithoutWords(ast.NodeTransformer):

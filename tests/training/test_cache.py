@@ -157,6 +157,43 @@ def test_imports_for_types_are_not_followed(make: Make) -> None:
     assert set(cache.imported_by(user)) == {"made.two", user}
 
 
+EXPORTS = [
+    "from .module import f\n__all__ = ['f']",
+    "def __getattr__(name):\n    return f'{name}s'",
+    "import math",
+]
+
+
+@pytest.mark.parametrize("exports", EXPORTS)
+def test_what_a_package_exports_counts_where_it_is_taken(make: Make, exports: str) -> None:
+    module = make("inner.module", "def f(): return 1")
+    takers = {
+        "its module": "from .inner.module import f\nfrom .inner import module",
+        "a name": "from .inner import f",
+        "the package": "from . import inner",
+        "the package, whole": "import made.inner",
+    }
+    changed = {}
+    for what, imports in takers.items():
+        codes = []
+        for init in ("", exports):
+            make("inner.__init__", init)
+            user = make("user", imports)
+            cache.code.cache_clear()
+            codes.append(cache.code("made.inner", module, user))
+        changed[what] = codes[0] != codes[1]
+    is_computed = exports != "import math"  # which binds nothing of ours
+    assert changed == dict.fromkeys(takers, is_computed) | {"its module": False}
+
+
+def test_what_a_package_computes_counts(make: Make) -> None:
+    module = make("inner.module", "def f(): return 1")
+    before = cache.code("made.inner", module)
+    make("inner.__init__", "import numpy\nnumpy.seterr(all='raise')")
+    cache.code.cache_clear()
+    assert cache.code("made.inner", module) != before
+
+
 def test_a_module_that_does_not_exist(make: Make) -> None:
     with pytest.raises(ModuleNotFoundError, match=r"made\.nothing"):
         cache.code("made.nothing")
