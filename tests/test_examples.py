@@ -138,3 +138,23 @@ def test_train_on_csv(tmp_path: Path) -> None:
 def test_custom_loss(tmp_path: Path) -> None:
     lines = run("custom_loss.py", cache=tmp_path)
     assert lines[-1] == "loss: one_sided, options: {'cost': 3.0}"
+
+
+def test_scikit_learn(tmp_path: Path) -> None:
+    lines = run("scikit_learn.py", str(tmp_path / "artifacts"), cache=tmp_path)
+    assert {line.split()[-1] for line in lines[:3]} == {"dice", "weighted_bce", "focal"}
+    assert [line[:14] for line in lines[:3]] == sorted(
+        (line[:14] for line in lines[:3]), reverse=True
+    )
+    assert matches(lines[3:4], [r"threshold: 0\.\d{3}"])
+    assert lines[4:6] == ["rude = rude: nobody wants you, leave", "fine = fine: see you at noon"]
+    assert (tmp_path / "artifacts" / "moderation" / "sklearn" / "MODEL_CARD.md").exists()
+
+
+def test_loss_in_torch() -> None:
+    lines = run("loss_in_torch.py")
+    names = ["bce", "weighted_bce", "dice"]
+    assert matches(lines[:3], [rf"F1 0\.\d\d: {name}" for name in names])
+    f1 = dict(zip(names, [float(line.split()[1].rstrip(":")) for line in lines], strict=False))
+    assert f1["dice"] > f1["bce"] > 0.4
+    assert matches(lines[3:], [r"accuracy 0\.9\d: softmax_dice, three classes"])

@@ -72,3 +72,18 @@ def test_the_package_works_under_the_name_that_it_has_in_wheels(tmp_path: Path) 
     code = BLOCK + RENAME + EVERY_MODULE + FIT
     values = {"NAME": "dandelion_training", "FOLDER": folder}
     run(code, tmp_path, BLOCKED={"training", "study"}, **values)
+
+
+def test_the_estimator_is_imported_when_it_is_asked_for(tmp_path: Path) -> None:
+    code = """
+import training
+assert "torch" not in sys.modules and "sklearn" not in sys.modules
+try:
+    training.nothing
+except AttributeError as error:
+    assert "'training' has no attribute 'nothing'" in str(error)
+from training import DandelionClassifier
+from training.estimator import DandelionClassifier as same
+assert DandelionClassifier is same
+"""
+    run(code, tmp_path)

@@ -19,7 +19,7 @@ from sklearn import metrics
 from torch import Tensor
 from torch.nn import functional
 
-from training import configuration
+from training import configuration, losses
 from training.errors import ConfigurationError
 from training.losses.registry import LOSSES, Registered, loss_named, options_of
 
@@ -463,7 +463,7 @@ def test_pairwise_squared_hinge_keeps_its_digits() -> None:
 PEAK = """
 import sys
 import torch
-from training import configuration
+from training import configuration, losses
 from training.errors import ConfigurationError
 from training.losses.registry import loss_named
 
@@ -610,6 +610,12 @@ def test_the_registry_has_task_and_score() -> None:
     assert all((kinds[name][1] == "softmax") == (name in multiclass) for name in LOSSES)
     assert {name for name, (_, score) in kinds.items() if score == "margin"} == {"squared_hinge"}
     assert Registered(len) == Registered(len, "binary", "sigmoid")
+
+
+def test_every_loss_can_be_imported() -> None:
+    assert set(losses.__all__) == {*LOSSES, "LOSSES", "loss_named"}
+    for name, registered in LOSSES.items():
+        assert getattr(losses, name) is registered.function
 
 
 def test_options_are_named() -> None:
