@@ -443,10 +443,14 @@ def test_commands_that_train_run(
         packed.write('{"body": "a kind message about tea", "label": "fine"}\n')
     lines = []
     for command in COMMANDS:
-        if command.module == "training" and command.words[3] in {"train", "evaluate"}:
+        given = command.words[1:] if command.program == "dandelion" else command.words[3:]
+        is_module = command.module == "training" and given[0] in {"train", "evaluate"}
+        # With an operating point, five folds are fitted: the tutorial does that.
+        is_train = command.program == "dandelion" and given[0] == "train"
+        if is_module or (is_train and "--operating-point" not in given):
             lines.append(command.line)
             if lines.count(command.line) == 1:
-                words = [re.sub(r"^epochs=\d+$", "epochs=1", word) for word in command.words[3:]]
+                words = [re.sub(r"^epochs=\d+$", "epochs=1", word) for word in given]
                 is_fit = words[0] == "train" and "epochs=1" not in words
                 arguments = [*words, "--set=epochs=1"] if is_fit else words
                 done = CliRunner().invoke(cli.app, arguments)

@@ -57,7 +57,7 @@ def blocks(page: Path) -> list[Block]:
     reason = ""
     for token in MarkdownIt("commonmark").parse(page.read_text(encoding="utf-8")):
         if token.type == "html_block":
-            marker = MARKER.fullmatch(token.content)
+            marker = MARKER.fullmatch(token.content.strip())
             reason = marker[1] if marker else ""
         elif token.type == "fence":
             line = token.map[0] + 1 if token.map else 0
