@@ -26,10 +26,8 @@ _MAX_LOGIT: Final = 1e6
 _MAX_NAME_CHARS: Final = 200
 
 _Name = Annotated[str, Meta(min_length=1, max_length=_MAX_NAME_CHARS)]
-_Keys = Annotated[
-    list[Annotated[str, Meta(min_length=KEY_CHARS, max_length=KEY_CHARS)]],
-    Meta(min_length=1, max_length=MAX_ROWS),
-]
+# One string for all texts: 100,000 strings would keep the event loop busy.
+_Keys = Annotated[str, Meta(min_length=KEY_CHARS, max_length=KEY_CHARS * MAX_ROWS)]
 _Logits = Annotated[
     list[Annotated[float, Meta(ge=-_MAX_LOGIT, le=_MAX_LOGIT)] | None],
     Meta(
@@ -38,6 +36,12 @@ _Logits = Annotated[
         description="The log-odds before calibration; null for a text with nothing to judge.",
     ),
 ]
+_COPIES: Final = (
+    f"{KEY_CHARS} characters for each text, a key: near copies share theirs, and count once."
+)
+_DIGESTS: Final = (
+    f"{KEY_CHARS} characters for each text, of its SHA-256; the lowest stands for its near copies."
+)
 
 
 class TextsToScore(Struct, forbid_unknown_fields=True):
@@ -47,19 +51,15 @@ class TextsToScore(Struct, forbid_unknown_fields=True):
 
 
 class Scored(Struct, forbid_unknown_fields=True):
-    """What an evaluation needs of texts; of several parts, each array in the order of the texts."""
+    """What an evaluation needs of texts; of several parts, each in the order of the texts."""
 
     version: Annotated[
         str,
         Meta(max_length=64, description="Of the artifact that scored them: all parts have one."),
     ]
     logits: _Logits
-    copies: Annotated[
-        _Keys, Meta(description="A key of each text: near copies share theirs, and count once.")
-    ]
-    digests: Annotated[
-        _Keys, Meta(description="Of each text; the lowest one stands for its near copies.")
-    ]
+    copies: Annotated[_Keys, Meta(description=_COPIES)]
+    digests: Annotated[_Keys, Meta(description=_DIGESTS)]
 
 
 class EvaluationRequest(Struct, forbid_unknown_fields=True):
@@ -152,8 +152,8 @@ class ScoredTexts(BaseModel):
     variant: str
     version: str
     logits: list[float | None]
-    copies: list[str]
-    digests: list[str]
+    copies: str = Field(description=_COPIES)
+    digests: str = Field(description=_DIGESTS)
 
 
 class OwnRates(Rates):

@@ -1,7 +1,7 @@
 """From a request with labelled texts to an evaluation, within the service's limits."""
 
 import asyncio
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Sequence, Sized
 from contextlib import asynccontextmanager
 from typing import Final
 
@@ -34,8 +34,6 @@ from .evaluation_schemas import (
 
 # Evaluations at a time, in one worker. Each takes a second or two of a thread.
 _AT_A_TIME: Final = 1
-# Strings of a scored text: its key, its digest and its stratum.
-_STRINGS_PER_ROW: Final = 3
 
 
 class Evaluations:
@@ -175,7 +173,7 @@ class Evaluations:
         Raises:
             Problem: 400, 409 or 422.
         """
-        most = max(self._max_texts, _STRINGS_PER_ROW * MAX_ROWS)
+        most = max(self._max_texts, MAX_ROWS)  # texts, or strata
         if not body.has_few_strings(content, most + body.NAMES):
             raise _invalid("", f"Expected at most {MAX_ROWS} texts; see `dandelion evaluate`")
         asked = body.decode(self._evaluation, content, most)
@@ -208,8 +206,8 @@ def _encode(served: Served, scored: ScoredTexts) -> bytes:
             variant=manifest.variant,
             version=manifest.version,
             logits=[logit if np.isfinite(logit) else None for logit in scored.logits.tolist()],
-            copies=list(scored.copies),
-            digests=list(scored.digests),
+            copies="".join(scored.copies),
+            digests="".join(scored.digests),
         )
         .model_dump_json()
         .encode()
@@ -218,7 +216,13 @@ def _encode(served: Served, scored: ScoredTexts) -> bytes:
 
 def _joined(scored: Scored) -> ScoredTexts:
     logits = [-np.inf if logit is None else logit for logit in scored.logits]
-    return ScoredTexts(np.array(logits, dtype=np.float64), scored.copies, scored.digests)
+    return ScoredTexts(
+        np.array(logits, dtype=np.float64), _split(scored.copies), _split(scored.digests)
+    )
+
+
+def _split(keys: str) -> list[str]:
+    return [keys[at : at + KEY_CHARS] for at in range(0, len(keys), KEY_CHARS)]
 
 
 def _evaluate(served: Served, asked: EvaluationRequest, scored: ScoredTexts) -> bytes:
@@ -252,14 +256,18 @@ def _check_lengths(asked: EvaluationRequest) -> None:
         Problem: 422.
     """
     scored = asked.scored
-    columns = {"texts": asked.texts, "strata": asked.strata, "weights": asked.weights}
-    if scored is not None:
-        columns |= {
-            f"scored/{name}": getattr(scored, name) for name in Scored.__struct_fields__[1:]
-        }
+    columns: dict[str, Sized | None] = {
+        "texts": asked.texts,
+        "strata": asked.strata,
+        "weights": asked.weights,
+        "scored/logits": None if scored is None else scored.logits,
+    }
     for name, values in columns.items():
         if values is not None and len(values) != len(asked.labels):
             raise _invalid(name, f"Expected {len(asked.labels)} values, one for each label")
+    for name in ("copies", "digests"):
+        if scored is not None and len(getattr(scored, name)) != KEY_CHARS * len(asked.labels):
+            raise _invalid(f"scored/{name}", f"Expected {KEY_CHARS} characters for each label")
     if (asked.strata is None) != (asked.weights is None):
         raise _invalid("weights", "Expected 'strata' and 'weights', or neither")
 

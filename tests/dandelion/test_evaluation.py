@@ -7,10 +7,10 @@ import numpy as np
 import pytest
 
 from dandelion import Classifier
-from dandelion.decision.evidence import GRID
+from dandelion.decision.evidence import GRID, cells
 from dandelion.decision.operating_points import OperatingPointError, at
-from dandelion.evaluation import LEAST_TO_CALIBRATE, Evaluation, evaluate
-from dandelion.labelled import EvaluationError
+from dandelion.evaluation import LEAST_TO_CALIBRATE, Evaluation, evaluate, evaluate_scored
+from dandelion.labelled import EvaluationError, ScoredTexts, score_texts
 from dandelion.sampling import draw, stratum_name
 from dandelion.verdicts import LEAST_IN_SLICE, MAX_SLICES, OTHERS
 
@@ -49,6 +49,29 @@ def test_counts_are_those_of_the_texts(classifier: Classifier, whole: Evaluation
     assert default.found.recall.estimate == pytest.approx(flagged[positive].mean())
     assert default.found.fpr.estimate == pytest.approx(flagged[~positive].mean())
     assert default.found.rate.estimate == pytest.approx(flagged.mean())
+
+
+def test_texts_scored_in_parts_are_evaluated_alike(
+    classifier: Classifier, whole: Evaluation
+) -> None:
+    found, truth = traffic(classifier, 1500)
+    parts = [score_texts(classifier, found[start : start + 400]) for start in range(0, 1500, 400)]
+    scored = ScoredTexts(
+        np.concatenate([part.logits for part in parts]),
+        [key for part in parts for key in part.copies],
+        [digest for part in parts for digest in part.digests],
+    )
+    again = evaluate_scored(
+        classifier, scored, truth, points=["fpr<=0.05", "precision>=0.999", "macro_f1"]
+    )
+    for name in ("auroc", "shipped", "wanted", "curve", "calibration"):
+        assert getattr(again, name) == getattr(whole, name)
+
+
+def test_of_near_copies_the_one_with_the_lowest_digest_counts(classifier: Classifier) -> None:
+    scored = ScoredTexts(np.array([3.0, -3.0, 1.0]), ["a", "a", "b"], ["1", "0", "2"])
+    (counts,) = evaluate_scored(classifier, scored, [1, 1, 0]).evidence.counts.values()
+    assert np.flatnonzero(counts[1]).tolist() == cells(np.array([-3.0])).tolist()
 
 
 def test_points_hold_where_the_traffic_is_like_the_evidence(whole: Evaluation) -> None:

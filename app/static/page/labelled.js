@@ -100,7 +100,7 @@ export const sourceOf = (fileName) => fileName.split(".")[0].slice(0, 200) || "t
 export async function evaluate(choice, rows, fields, { signal, onWait, onScored }) {
   const query = { variant: choice.variant };
   const path = modelPath(choice.model, "evaluation");
-  const scored = { version: "", logits: [], copies: [], digests: [] };
+  const scored = { version: "", logits: [], copies: "", digests: "" };
   const limits = currentLimits();
   let most = Infinity; // texts of a request: halved where one was too large all the same
   for (let start = 0; start < rows.texts.length; ) {
@@ -114,7 +114,9 @@ export async function evaluate(choice, rows, fields, { signal, onWait, onScored 
       most = Math.ceil((end - start) / 2);
       continue;
     }
-    for (const name of ["logits", "copies", "digests"]) scored[name].push(...part[name]);
+    scored.logits.push(...part.logits);
+    scored.copies += part.copies;
+    scored.digests += part.digests;
     scored.version ||= part.version;
     start = end;
     onScored(end);

@@ -49,11 +49,11 @@ def report(small: Service) -> dict[str, Any]:
     """What the service says of the same texts, asked for by a program."""
     texts, labels = labelled_texts(COUNT)
     texts, labels = [*texts, texts[0].upper(), "unlabelled"], [*labels, labels[0], ""]
-    scored: dict[str, Any] = {"logits": [], "copies": [], "digests": []}
+    scored: dict[str, Any] = {"logits": [], "copies": "", "digests": ""}
     for start in range(0, len(texts), 100):
         part = {"texts": texts[start : start + 100]}
         found = small.post("/models/spam/evaluation/texts", json=part).json()
-        scored = {name: [*values, *found[name]] for name, values in scored.items()}
+        scored = {name: values + found[name] for name, values in scored.items()}
     scored["version"] = found["version"]
     body = {
         "scored": scored,

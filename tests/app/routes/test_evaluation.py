@@ -92,7 +92,7 @@ def traffic(classifier: Classifier) -> tuple[list[str], list[int | None]]:
 
 def score_parts(client: TestClient, found: list[str], path: str = PARTS) -> dict[str, Any]:
     """Score texts in parts, as a page does."""
-    scored: dict[str, Any] = {"logits": [], "copies": [], "digests": []}
+    scored: dict[str, Any] = {"logits": [], "copies": "", "digests": ""}
     for start in range(0, len(found), MAX_TEXTS):
         response = client.post(path, json={"texts": found[start : start + MAX_TEXTS]})
         assert response.status_code == 200, response.text
@@ -313,15 +313,23 @@ def test_another_variant_is_evaluated(client: TestClient) -> None:
 def test_texts_without_content_have_no_logit_and_keys_are_short(client: TestClient) -> None:
     part = client.post(PARTS, json={"texts": ["🙂", "Win now", "WIN  now"]}).json()
     assert part["logits"][0] is None
-    assert part["copies"][1] == part["copies"][2] != part["copies"][0]
-    assert part["digests"][1] != part["digests"][2]
-    assert {len(key) for key in part["copies"] + part["digests"]} == {KEY_CHARS}
+    copies, digests = (
+        [part[name][at : at + KEY_CHARS] for at in range(0, 3 * KEY_CHARS, KEY_CHARS)]
+        for name in ("copies", "digests")
+    )
+    assert copies[1] == copies[2] != copies[0]
+    assert len({*digests}) == 3
+    assert len(part["copies"]) == len(part["digests"]) == 3 * KEY_CHARS
 
 
 def scored(**other: Any) -> dict[str, Any]:
-    keys = ["0123456789abcdef", "0123456789abcdee"]
+    keys = "0123456789abcdef0123456789abcdee"
     found = {"version": SERVED, "logits": [0.5, None], "copies": keys, "digests": keys}
     return {"scored": found | other, "labels": [1, 0]}
+
+
+def keys_of(count: int) -> str:
+    return "".join(f"{row:016x}" for row in range(count))
 
 
 def body(**other: Any) -> dict[str, Any]:
@@ -359,7 +367,8 @@ def body(**other: Any) -> dict[str, Any]:
         ),
         (PATH, scored(logits=[1e7, 0]), "#/scored/logits/0", "Expected a number <= 1000000"),
         (PATH, scored(logits=[0.5]), "#/scored/logits", "Expected 2 values"),
-        (PATH, scored(copies=["short", "keys"]), "#/scored/copies/0", "length >= 16"),
+        (PATH, scored(copies="short"), "#/scored/copies", "length >= 16"),
+        (PATH, scored(digests="0" * 48), "#/scored/digests", "16 characters for each label"),
         (PARTS, {"texts": []}, "#/texts", "length >= 1"),
         (PARTS, {"texts": ["a"] * (MAX_TEXTS + 1)}, "#/texts", f"length <= {MAX_TEXTS}"),
         (PARTS, {"texts": ["a", "b" * 2001]}, "#/texts/1", "length <= 2000"),
@@ -378,9 +387,9 @@ def test_422(
 
 def test_422_with_too_many_rows_or_strata(artifacts: Path) -> None:
     with connect(Settings(artifacts=artifacts)) as client:
-        keys = [f"{row:016x}" for row in range(MAX_ROWS + 1)]
-        asked = scored(logits=[0.5] * len(keys), copies=keys, digests=keys)
-        asked["labels"] = [row % 2 for row in range(len(keys))]
+        rows = MAX_ROWS + 1
+        asked = scored(logits=[0.5] * rows, copies=keys_of(rows), digests=keys_of(rows))
+        asked["labels"] = [0, 1] * (rows // 2) + [0]
         assert_problem(send(client, asked), 422, f"length <= {MAX_ROWS}")
         strings = {"texts": [""] * (4 * MAX_ROWS), "labels": [1]}
         assert_problem(client.post(PATH, json=strings), 422, "dandelion evaluate")
@@ -392,7 +401,7 @@ def test_422_with_too_many_rows_or_strata(artifacts: Path) -> None:
 
 def test_the_most_rows_are_within_the_limits(artifacts: Path) -> None:
     rng = np.random.default_rng(0)
-    keys = [f"{row:016x}" for row in range(MAX_ROWS)]
+    keys = keys_of(MAX_ROWS)
     logits = rng.normal(size=MAX_ROWS)
     asked = scored(logits=logits.tolist(), copies=keys, digests=keys)
     asked["labels"] = labels(logits - 3).tolist()
@@ -526,11 +535,11 @@ def test_whatever_is_scored_gets_a_report_or_a_reason(  # noqa: PLR0917
     distinct: int,
 ) -> None:
     count = len(drawn)
-    copies = [f"{row % distinct if key else row:016x}" for row, (*_, key, _) in enumerate(drawn)]
+    groups = [row % distinct if key else row for row, (*_, key, _) in enumerate(drawn)]
     asked = scored(
         logits=[row[0] for row in drawn],
-        copies=copies,
-        digests=[f"{at:016x}" for at in range(count)],
+        copies="".join(f"{group:016x}" for group in groups),
+        digests=keys_of(count),
     )
     asked |= {"labels": [row[1] for row in drawn], "operating_points": points, "prior": prior}
     if is_sample:

@@ -61,7 +61,7 @@ function options() {
     height: HEIGHT,
     legend: { show: false },
     cursor: { show: false },
-    padding: [12, 16, 0, 0],
+    padding: [12, 24, 0, 0],
     scales: { x: { time: false, range: [Math.log10(LEAST), 0] }, y: { range: (_, least) => [Math.floor(10 * least) / 10, 1] } },
     axes: [
       {
@@ -74,7 +74,7 @@ function options() {
         ...axis,
         label: "Caught, of the positive texts",
         size: 52,
-        values: (_, splits) => splits.map((share) => percent(share, 0)),
+        values: (_, splits) => splits.map((share) => percent(share, (100 * share) % 1 > 0.01 ? 1 : 0)),
       },
     ],
     bands: [{ series: [3, 2], fill: tint(themeColor("--accent")) }],

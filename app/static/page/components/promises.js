@@ -1,5 +1,5 @@
 // Operating points, promised against kept.
-import { percent, score } from "../format.js";
+import { counted, percent, score } from "../format.js";
 import { html } from "../vendor/htm-preact.js";
 
 const WORDS = {
@@ -53,6 +53,7 @@ export function Interval({ value, digits = 1 }) {
 export function Promises({ report, heldOut }) {
   const [harmless, positive] = report.labels;
   return html`
+    <p>${conclusion(report.shipped)}</p>
     <div class="table-scroll" tabindex="0" role="region" aria-labelledby="promises">
       <table class="promises">
         <caption id="promises">Promised against kept</caption>
@@ -77,6 +78,15 @@ export function Promises({ report, heldOut }) {
       A promise holds at 95 % for texts like those held out; a verdict of several at once is less certain than one alone.
     </p>
   `;
+}
+
+/** How many promises are kept. */
+function conclusion(shipped) {
+  const verdicts = shipped.flatMap(({ constraints }) => constraints.map(({ verdict }) => verdict));
+  const number = (wanted) => verdicts.filter((verdict) => verdict === wanted).length;
+  if (verdicts.length === 0) return "The model promises nothing that these texts could test.";
+  const parts = [`${number("kept")} kept`, `${number("broken")} broken`, `${number("undecided")} undecided`];
+  return `Of ${counted(verdicts.length, "promise")} of the model, on your texts: ${parts.join(", ")}.`;
 }
 
 const promisedFor = (point, heldOut) =>

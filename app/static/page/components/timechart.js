@@ -43,7 +43,7 @@ export const chartOptions = (lines, format) => () => {
     padding: [8, 8, 0, 0],
     scales: { y: { range: (_, __, most) => [0, most > 0 ? 1.1 * most : 1] } },
     axes: [
-      { ...axis, grid: { show: false }, space: 80, values: (_, ticks) => ticks.map(clock) },
+      { ...axis, grid: { show: false }, size: 26, space: 80, values: (_, ticks) => ticks.map(clock) },
       { ...axis, size: 58, values: (_, ticks) => ticks.map(format) },
     ],
     series: [

@@ -232,13 +232,15 @@ function Figures({ readings, series, labels }) {
 function Decisions({ readings, series }) {
   const { samples } = readings.at(-1);
   const before = recent(readings)?.samples ?? null;
-  const rows = (samples.get("dandelion_decisions_total") ?? []).filter(({ labels }) => labels.model === series);
-  if (!rows.some(({ value }) => value > 0)) {
+  const all = (samples.get("dandelion_decisions_total") ?? []).filter(({ labels }) => labels.model === series);
+  const used = new Set(all.filter(({ value }) => value > 0).map(({ labels }) => labels.policy));
+  const rows = all.filter(({ labels }) => used.has(labels.policy));
+  if (rows.length === 0) {
     return html`<p class="quiet">No text of this model was decided on under a policy yet.</p>`;
   }
   return html`
     <div class="table-scroll" tabindex="0" role="region" aria-label="Decisions">
-      <table class="measured">
+      <table class="measured two-names">
         <caption>Decisions under policies</caption>
         <thead>
           <tr><th scope="col">Policy</th><th scope="col">Decision</th><th scope="col">Last 30 seconds</th><th scope="col">Since the service started</th></tr>
