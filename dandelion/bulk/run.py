@@ -84,7 +84,7 @@ class Totals:
     scored: int = 0
     broken: int = 0
     listed: list[tuple[str, int, str]] = field(default_factory=list)
-    side_files: list[Path] = field(default_factory=list)
+    side_files: list[Path | str] = field(default_factory=list)
 
 
 def score_files(

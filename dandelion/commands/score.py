@@ -6,14 +6,17 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Annotated, Final, cast
+from typing import Annotated, Final, Literal, cast
 
 import typer
 
+from ..bulk import file_scoring, ray_engine
+from ..bulk.addresses import File, plan_files
 from ..bulk.errors import BulkError, RefusedError
 from ..bulk.job import Format, Job, added_columns
 from ..bulk.output import state_path
 from ..bulk.plan import SIDE_FILE, Item, Request, Shard, plan
+from ..bulk.ray_engine import Cluster
 from ..bulk.run import Options, Totals, score_files
 from ..bulk.sources import FORMATS, PIPE
 from ..bulk.workers import usable_cores
@@ -21,6 +24,7 @@ from ..classifier import Classifier
 from ..explanation import MAX_SPANS
 from ..installation import SERVING_FILE
 from ..json_values import quoted
+from ..remote import is_address
 from ..tables.delimited import delimiter_named
 from .artifacts import ArtifactsOption, VariantOption, choose, locate
 from .errors import UsageError, check_output, readable_errors
@@ -139,6 +143,21 @@ def score(  # noqa: PLR0913, PLR0917
         int | None,
         typer.Option(min=1, max=1024, metavar="NUMBER", help="Processes. Default: one per core."),
     ] = None,
+    engine: Annotated[
+        Literal["local", "ray"],
+        typer.Option(
+            help="What distributes the files: processes of this machine, or actors of Ray (extra "
+            "`ray`), of which --workers are started, by default one per processor of the cluster.",
+        ),
+    ] = "local",
+    ray_address: Annotated[
+        str | None,
+        typer.Option(
+            metavar="ADDRESS",
+            help="Of the cluster: auto for the one that this machine is part of, or "
+            "ray://host:10001. Default: Ray is started on this machine.",
+        ),
+    ] = None,
     is_quiet: Annotated[bool, typer.Option("--quiet", help="Show no progress.")] = False,
     variant: VariantOption = None,
     artifacts: ArtifactsOption = None,
@@ -152,6 +171,10 @@ def score(  # noqa: PLR0913, PLR0917
     A row that cannot be read goes to the side file, with its line and the reason, and the exit code
     is 5. An output appears when it is complete. What an interrupted run has left is next to it, in
     OUT.part; --resume goes on with it, and the result has the same bytes.
+
+    IN and OUT may be addresses such as s3://bucket/texts/*.jsonl (extra `s3`). These, and all files
+    with --engine ray, are each scored by one process, and --resume leaves out those that are
+    complete.
     """
     with readable_errors(), _terminable():
         if output == PIPE:
@@ -180,21 +203,34 @@ def score(  # noqa: PLR0913, PLR0917
             workers or usable_cores(),
             resumes,
         )
-        totals = _run(request, options, is_quiet=is_quiet)
+        cluster = Cluster(ray_address, workers) if engine == "ray" else None
+        if cluster is None and ray_address is not None:
+            raise UsageError("--ray-address needs --engine ray")
+        totals = _run(request, options, cluster, is_quiet=is_quiet)
     if totals.broken:
         raise typer.Exit(BROKEN_ROWS)
 
 
-def _run(request: Request, options: Options, *, is_quiet: bool) -> Totals:
+def _run(request: Request, options: Options, cluster: Cluster | None, *, is_quiet: bool) -> Totals:
     items: list[Item] = []
+    files: list[File] = []
     try:
         with Progress(is_quiet=is_quiet) as progress:
-            items = plan(request)
-            totals = score_files(items, options, progress, sys.stdout and sys.stdout.buffer)
-    except RefusedError:
-        raise
-    except (BulkError, KeyboardInterrupt, _TerminatedError):
-        if any(item.output is not None and state_path(item.output).exists() for item in items):
+            if cluster is not None:
+                files = plan_files(request)
+                totals = ray_engine.score_files(files, options, cluster, progress)
+            elif any(map(is_address, (*request.inputs, request.output))):
+                files = plan_files(request)
+                totals = file_scoring.score_files(files, options, progress)
+            else:
+                items = plan(request)
+                totals = score_files(items, options, progress, sys.stdout and sys.stdout.buffer)
+    except (BulkError, KeyboardInterrupt, _TerminatedError) as error:
+        if files:
+            typer.echo("Files that are complete are kept: go on with --resume.", err=True)
+        elif not isinstance(error, RefusedError) and any(
+            item.output is not None and state_path(item.output).exists() for item in items
+        ):
             typer.echo("What is complete is kept: go on with --resume.", err=True)
         raise
     if not is_quiet:
