@@ -135,6 +135,14 @@ def test_train_on_csv(tmp_path: Path) -> None:
     assert (tmp_path / "artifacts" / "moderation" / "wide" / "model.json").exists()
 
 
+def test_write_feedback(data_dir: Path, tmp_path: Path) -> None:
+    output = tmp_path / "feedback.jsonl"
+    archive = data_dir / "youtube_spam.zip"
+    lines = run("write_feedback.py", str(archive), str(output))
+    assert lines == [f"{output}: 1005 spam, 951 ham"]
+    assert len(output.read_text().splitlines()) == 1956
+
+
 def test_custom_loss(tmp_path: Path) -> None:
     lines = run("custom_loss.py", cache=tmp_path)
     assert lines[-1] == "loss: one_sided, options: {'cost': 3.0}"

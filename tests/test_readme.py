@@ -366,7 +366,7 @@ def check(command: Command) -> None:
         check_make(command)
     elif command.program == "dandelion":
         _, name, *arguments = command.words
-        if name == "train":
+        if name in {"train", "retrain"}:
             check_typer(cli.app, [name, *arguments], command.line)
         elif name == "serve":
             options = importlib.import_module("app.options")
@@ -464,6 +464,7 @@ def test_console_commands_run() -> None:
         # The guide on thresholds is run as a whole: tests/test_examples.py. `keys` writes a file.
         elsewhere = {"serve", "train", "sample", "evaluate", "estimate-prior", "policy", "keys"}
         elsewhere |= {"reload", "rollback"}  # of a service that runs: tests/app/workers
+        elsewhere |= {"retrain", "promote"}  # tests/deploy/test_feedback.py
         if any("://" in word for word in command.words):
             continue  # with an object store: tests/app/test_object_store.py
         if command.program == "dandelion" and command.words[1] not in elsewhere:

@@ -62,7 +62,7 @@ def retrain(
 def test_feedback_is_learnt_and_compared_with_what_is_served(artifacts: Path) -> None:
     rows = feedback_rows()
     feedback = write_rows(artifacts / "feedback.jsonl", rows)
-    done = retrain(artifacts, feedback, "--variant=second")
+    done = retrain(artifacts, feedback, "--variant=second", "--weight=3")
     assert done.exit_code == 0, done.output
     new = artifacts / "messages" / "second"
     verdict = retraining_file.read(new)
@@ -114,7 +114,7 @@ def test_an_echo_is_refused_unless_forced(artifacts: Path) -> None:
     flagged = [one.label for one in classifier.classify([str(row["text"]) for row in rows])]
     echo = [row | {"label": label} for row, label in zip(rows, flagged, strict=True)]
     feedback = write_rows(artifacts / "echo.jsonl", echo)
-    done = retrain(artifacts, feedback, "--variant=second")
+    done = retrain(artifacts, feedback, "--variant=second", "--weight=3")
     assert done.exit_code == 1
     assert "only repeats what the filter believes" in done.output
     assert not (artifacts / "messages" / "second").exists()
@@ -169,7 +169,7 @@ def test_a_policy_and_a_gate_of_serving_toml_are_applied(artifacts: Path) -> Non
         "[models.messages.gate]\nmin_feedback_gain = 1\n"
     )
     feedback = write_rows(artifacts / "feedback.jsonl", feedback_rows())
-    done = retrain(artifacts, feedback, "--variant=second")
+    done = retrain(artifacts, feedback, "--variant=second", "--weight=3")
     assert (done.exit_code, "at least +100.00 are required" in done.output) == (4, True)
     values = json.loads((artifacts / "messages" / "second" / "verdict.json").read_text())
     assert values["serving"]["decides"] == values["candidate"]["decides"] == "the policy teens"
