@@ -51,7 +51,7 @@ MAKEFILE: Final = (ROOT / "Makefile").read_text(encoding="utf-8")
 # Programs of others, whose options are not ours to check.
 FOREIGN: Final = {
     *("docker", "kubectl", "nginx", "journalctl", "systemctl", "useradd", "for", "chown", "chmod"),
-    *("pip", "/opt/dandelion/bin/pip", "python3", "cp", "echo", "mkdir", "printf", "grep"),
+    *("pip", "/opt/dandelion/bin/pip", "python3", "cp", "echo", "mkdir", "printf", "grep", "{"),
 }
 
 
@@ -439,6 +439,8 @@ def test_commands_that_train_run(
             kind = ("abusive", "nasty") if number % 3 else ("fine", "kind")
             writer.writerow([f"a {kind[1]} message about {noun}", kind[0], number % 2])
     shutil.copy(tmp_path / "mine.csv", tmp_path / "forum.csv")
+    table = (tmp_path / "mine.csv").read_text().replace(",", "\t")
+    (tmp_path / "labelled.tsv").write_text(table.replace("body", "text"))
     with gzip.open(tmp_path / "chat.jsonl.gz", "wt") as packed:
         packed.write('{"body": "a kind message about tea", "label": "fine"}\n')
     lines = []
@@ -510,7 +512,7 @@ def test_links_lead_somewhere(page: Path) -> None:
 def test_index_lists_every_page() -> None:
     index = TEXT[ROOT / "docs" / "README.md"]
     docs = ROOT / "docs"
-    for page in [*GUIDE, *docs.glob("*.md"), *(docs / "results").glob("*.md")]:
+    for page in docs.rglob("*.md"):
         path = str(page.relative_to(ROOT / "docs"))
         assert path == "README.md" or f"]({path})" in index, path
 

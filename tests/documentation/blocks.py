@@ -210,6 +210,7 @@ def shell(directory: Path, make: str, **variables: str) -> Shell:
 
 def run_page(page: Path, at: Shell) -> Iterator[tuple[Block, str]]:
     """Run a whole page, block by block, and compare what it shows; yields each with its output."""
+    is_python = False
     for block in blocks(page):
         if block.not_run:
             continue
@@ -219,17 +220,22 @@ def run_page(page: Path, at: Shell) -> Iterator[tuple[Block, str]]:
             case "python":
                 output = at.python(block.text)
             case "text":
-                assert matches(block.text, at.output), f"{block}\n{at.output}"
+                # What Python computes from the page alone is the same everywhere.
+                same = block.text == at.output if is_python else matches(block.text, at.output)
+                assert same, f"{block}\n{at.output}"
                 output = at.output
             case "json":
                 response = json.loads(at.output)
                 assert shows(_anonymous(json.loads(block.text)), _anonymous(response), 0.1), block
                 output = at.output
-            case "toml":
+            case "toml" if "[models" in block.text:
                 (at.directory / "artifacts" / "serving.toml").write_text(block.text)
+                output = ""
+            case "toml":
                 output = ""
             case other:
                 raise AssertionError(f"{block}: nothing runs {other!r}")
+        is_python = block.language == "python"
         yield block, output
 
 

@@ -53,7 +53,7 @@ def table(page: Path, *header: str) -> list[list[str]]:
     """Return the cells of the one table of a page that has this header."""
     line = re.escape(f"| {' | '.join(header)} |".replace("  ", " "))
     (rows,) = re.findall(
-        rf"^{line}\n\|[-|]+\|\n((?:\|.*\n?)+)", page.read_text(encoding="utf-8"), re.MULTILINE
+        rf"^{line}\n\|[-| ]+\|\n((?:\|.*\n?)+)", page.read_text(encoding="utf-8"), re.MULTILINE
     )
     return [[cell.strip() for cell in row.strip("|").split(" | ")] for row in rows.splitlines()]
 
@@ -224,3 +224,14 @@ def test_every_field_of_evidence_and_policy_files_is_in_the_reference() -> None:
     }
     written = {field.name for field in fields(policy_file.PolicyFile)}
     assert names == written | {"format", "format_version"}
+
+
+def test_comparison_with_fasttext_is_that_of_the_results() -> None:
+    quality = (ROOT / "docs" / "quality.md").read_text(encoding="utf-8")
+    rows = table(
+        ROOT / "docs" / "guide" / "from-fasttext.md",
+        *("test fold", "model", "macro-F1", "AP", "MB"),
+    )
+    assert len(rows) == 6
+    for row in rows:
+        assert f"| {' | '.join(row)} | ".replace("  ", " ") in quality.replace("  ", " "), row
