@@ -9,7 +9,7 @@ from rich.console import Console
 from dandelion import serving
 from dandelion.manifest import load_manifest
 from training.cache import cache_directory
-from training.cli import readable_errors
+from training.command_options import readable_errors
 from training.destination import ARTIFACTS
 from training.reference import write_reference
 from training.tables import RESULTS
