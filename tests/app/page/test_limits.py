@@ -31,7 +31,7 @@ prior = 0.01
 """
 
 HARMLESS = "See you at six, mum"
-MAX_TEXTS, MAX_CHARS, MAX_BODY = 4, 300, 2500
+MAX_TEXTS, MAX_CHARS, MAX_BODY = 4, 300, 2200
 
 
 @pytest.fixture(scope="module")
