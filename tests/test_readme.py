@@ -134,7 +134,7 @@ def artifacts(tmp_path_factory: pytest.TempPathFactory) -> Path:
     committed = (ROOT / "artifacts" / "serving.toml").read_text(encoding="utf-8")
     guide = ROOT / "docs" / "guide"
     (policies,) = blocks(guide / "http-api.md", "toml")
-    (others,) = (one for one in blocks(guide / "configuration.md", "toml") if "shadow" in one)
+    (others,) = (one for one in blocks(guide / "configuration.md", "toml") if "shadow = " in one)
     configured = f"{policies}\n{others}"
     for model in tomllib.loads(configured)["models"]:
         committed = re.sub(rf"^{model} = .*\n", "", committed, flags=re.MULTILINE)
@@ -205,11 +205,14 @@ def requests() -> list[tuple[Path, str, str | None]]:
     """Return every call of curl, and the response that its page shows next."""
     found = []
     for page in PAGES:
-        shown = re.findall(r"^```(console|json)\n(.*?)^```$", TEXT[page], re.DOTALL | re.MULTILINE)
+        pattern = r"^```(console|jsonc?)\n(.*?)^```$"
+        shown = re.findall(pattern, TEXT[page], re.DOTALL | re.MULTILINE)
         asked = [
-            (language, block)
+            (language.removesuffix("c"), re.sub(r" +//.*$", "", block, flags=re.MULTILINE))
+            if language == "jsonc"
+            else (language, block)
             for language, block in shown
-            if language == "json" or "$ curl " in block
+            if language != "console" or "$ curl " in block
         ]
         for (language, block), (following, response) in pairwise([*asked, ("", "")]):
             if language == "console":
@@ -221,7 +224,10 @@ def requests() -> list[tuple[Path, str, str | None]]:
 
 
 def test_every_response_belongs_to_a_request() -> None:
-    shown = sum(len(blocks(page, "json")) for page in PAGES)
+    # What is marked as not run is a part of a response.
+    shown = sum(
+        len(re.findall(r"(?<!-->\n)^```jsonc?$", TEXT[page], re.MULTILINE)) for page in PAGES
+    )
     assert shown == sum(response is not None for _, _, response in requests()) > 1
 
 

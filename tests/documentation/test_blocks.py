@@ -50,6 +50,7 @@ def runner(block: Block) -> str:
     return {
         "console": "test_console_blocks_run",
         "json": "tests/test_readme.py",
+        "jsonc": "tests/test_readme.py",
         "promql": "tests/test_readme.py",
         "py": CLIENTS if block.page.name == "perspective.md" else "",
         "js": CLIENTS if block.page.name == "perspective.md" else "",
