@@ -52,8 +52,17 @@ def missed_by(found: Interval, messages: int, p: float) -> np.ndarray:
     return np.array([below, above])
 
 
-@pytest.mark.parametrize(("texts", "messages"), [(5, 1), (60, 100), (60, 100_000), (600, 100_000)])
-@pytest.mark.parametrize(("recall", "prior"), [(0.5, 0.999), (0.95, 0.02), (0.03, 0.3)])
+@pytest.mark.parametrize(
+    ("texts", "messages", "recall", "prior"),
+    [
+        (5, 1, 0.5, 0.999),
+        (60, 100, 0.5, 0.999),
+        (60, 100, 0.95, 0.02),
+        (60, 100_000, 0.5, 0.999),
+        (60, 100_000, 0.03, 0.3),
+        (600, 100_000, 0.95, 0.02),
+    ],
+)
 def test_a_class_is_predicted_at_95_percent(
     texts: int, messages: int, recall: float, prior: float
 ) -> None:
@@ -67,8 +76,9 @@ def test_a_class_is_predicted_at_95_percent(
         assert errors.sum() > 0.02, errors
 
 
-@pytest.mark.parametrize("messages", [10, 10_000])
-@pytest.mark.parametrize(("recall", "fpr", "prior"), [(0.8, 0.1, 0.3), (0.95, 0.03, 0.01)])
+@pytest.mark.parametrize(
+    ("messages", "recall", "fpr", "prior"), [(10, 0.8, 0.1, 0.3), (10_000, 0.95, 0.03, 0.01)]
+)
 def test_a_sum_of_two_rates_is_predicted_at_95_percent(
     messages: int, recall: float, fpr: float, prior: float
 ) -> None:
