@@ -20,7 +20,7 @@ from .small_service import (
     write_csv,
 )
 
-COUNT = 640
+COUNT = 340
 PROMISED, WANTED = "Promised against kept", "Fitted on your texts"
 POINTS = ["fpr<=0.05", "recall>=0.9", "precision>=0.999"]
 CREATED = re.compile('"created": "[^"]*"')
@@ -161,21 +161,6 @@ def check_promises(page: Page, service: Service, report: dict[str, Any]) -> None
                 assert found.endswith(f"held out {percent(expected)}")
 
 
-def test_the_curve_is_there_as_a_table(
-    small: Service, open_page: OpenPage, file: Path, report: dict[str, Any]
-) -> None:
-    page = open_page(small.url)
-    run(page, file)
-    expect(page.locator(".owncurve canvas")).to_be_visible()
-    page.get_by_text("The curve of your texts as a table").click()
-    caption = f"12 of {len(report['points'])} thresholds"
-    rows = cells(page, caption)
-    first, last = report["points"][0], report["points"][-1]
-    for row, point in ((rows[0], first), (rows[-1], last)):
-        assert words(row[2]) == interval(point["recall"])
-        assert row[5] == f"{point['alerts_per_10000']['estimate']:.0f}"
-
-
 def test_a_share_of_the_traffic_is_used(small: Service, open_page: OpenPage, file: Path) -> None:
     page = open_page(small.url)
     drop(page, file)
@@ -292,11 +277,42 @@ def test_it_is_accessible_and_fits(  # noqa: PLR0917
     open_page: OpenPage,
     violations: Violations,
     file: Path,
+    report: dict[str, Any],
     scheme: str,
     width: int,
 ) -> None:
     page = open_page(small.url, scheme=scheme, width=width)
     run(page, file)
+    expect(page.locator(".owncurve canvas")).to_be_visible()
     page.get_by_text("The curve of your texts as a table").click()
+    rows = cells(page, f"12 of {len(report['points'])} thresholds")
+    for row, point in ((rows[0], report["points"][0]), (rows[-1], report["points"][-1])):
+        assert words(row[2]) == interval(point["recall"])
+        assert row[5] == f"{point['alerts_per_10000']['estimate']:.0f}"
     assert violations(page) == []
     check_that_it_fits(page)
+
+
+def test_a_sample_that_is_dropped_stands_for_all_messages(
+    small: Service, open_page: OpenPage
+) -> None:
+    texts, labels = labelled_texts(60)
+    strata = ["first", "second"] * 30
+    weights = [1, 9] * 30
+    lines = ["text,label,stratum,inclusion_weight"]
+    rows = zip(texts, labels, strata, weights, strict=True)
+    lines += [",".join(map(str, (f'"{text}"', *row))) for text, *row in rows]
+    page = open_page(small.url)
+    show(page, "traffic")
+    create = """(text) => {
+        const dropped = new DataTransfer();
+        dropped.items.add(new File([text], "sample.csv", { type: "text/csv" }));
+        return dropped;
+    }"""
+    dropped = page.evaluate_handle(create, "\n".join(lines))
+    page.dispatch_event("#view-traffic .dropzone", "drop", {"dataTransfer": dropped})
+    page.get_by_role("button", name="Evaluate").click()
+    summary = page.locator("#view-traffic .summary")
+    expect(summary).to_contain_text("A sample with weights")
+    spam = sum(weight for label, weight in zip(labels, weights, strict=True) if label == "spam")
+    expect(summary).to_contain_text(f"Figures are for {100 * spam / sum(weights):.2f} % spam")

@@ -40,7 +40,7 @@ export const chartOptions = (lines, format) => () => {
     height: HEIGHT,
     legend: { show: false },
     cursor: { show: false },
-    padding: [8, 8, 0, 0],
+    padding: [8, 28, 0, 0],
     scales: { y: { range: (_, __, most) => [0, most > 0 ? 1.1 * most : 1] } },
     axes: [
       { ...axis, grid: { show: false }, size: 26, space: 80, values: (_, ticks) => ticks.map(clock) },

@@ -94,7 +94,7 @@ function Rows({ job }) {
       <p class="quiet">Their scores differ by ${moved.toFixed(3)} on average. A larger score is no better one where the variants are calibrated differently: look at the decisions.</p>
     </div>
     <div class="table-scroll" tabindex="0" role="region" aria-labelledby="pairs">
-      <table class="measured">
+      <table class="measured two-names">
         <caption id="pairs">Decisions</caption>
         <thead><tr>${variants.map((name) => html`<th scope="col">${name}</th>`)}<th scope="col">Messages</th></tr></thead>
         <tbody>
