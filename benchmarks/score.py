@@ -4,7 +4,7 @@ Each round measures every format in turn. The yardstick is `Classifier.scores` i
 hold their texts already. The command is measured whole, reading, writing and its own process
 included; its start, timed on a file of one row in the same round, is reported by itself::
 
-    python -m benchmarks.score                # prints, and writes docs/scoring-files.json
+    python -m benchmarks.score                # prints, and writes docs/guide/scoring-files.md
     python -m benchmarks.score --rows 50000 --rounds 1 --print
 """
 
@@ -14,12 +14,13 @@ import gzip
 import json
 import multiprocessing
 import os
+import re
 import subprocess
 import sys
 import tempfile
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import Any, Final, NamedTuple
@@ -28,10 +29,11 @@ from dandelion import Classifier
 
 from . import machine, samples
 from .machine import ROOT
-from .markdown import table
+from .markdown import table, wrap
 from .measure import Spread, digits, interleaved
 
-FILE: Final = ROOT / "docs" / "scoring-files.json"
+PAGE: Final = ROOT / "docs" / "guide" / "scoring-files.md"
+_PLACE: Final = re.compile("(?<=do not edit -->\n).*(?=<!-- end of figures -->)", re.DOTALL)
 GOAL: Final = 0.7
 """What JSON Lines must reach of scoring in memory."""
 
@@ -96,17 +98,20 @@ class Figures:
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Measure, print and store; return the exit code: 1 if the goal is missed."""
+    """Measure, print and write; return the exit code: 1 if the goal is missed."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.score")
     parser.add_argument("--rows", type=int, default=1_000_000)
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--processes", type=int, default=len(os.sched_getaffinity(0)))
-    parser.add_argument("--print", action="store_true", help="store nothing")
+    parser.add_argument("--print", action="store_true", help="write nothing")
     given = parser.parse_args(arguments)
     found = measure(given.rows, given.rounds, given.processes)
-    sys.stdout.write(page(found))
+    shown = page(found)
+    sys.stdout.write(shown)
     if not given.print:
-        FILE.write_text(json.dumps(asdict(found), indent=2) + "\n", encoding="utf-8")
+        text, count = _PLACE.subn(f"\n{shown}\n", PAGE.read_text(encoding="utf-8"))
+        assert count == 1, PAGE  # noqa: S101
+        PAGE.write_text(text, encoding="utf-8")
     return int(found.formats["JSON Lines"].of_memory.median < GOAL)
 
 
@@ -232,13 +237,19 @@ def page(found: Figures) -> str:
         for title, one in found.formats.items()
     ]
     header = ["", "texts/s", "of scoring in memory", "of its processor time"]
-    return f"""\
+    text = f"""\
+Compared with `Classifier.scores` in as many processes that hold their texts already, in the same
+rounds:
+
 {table(header, rows)}
 
-{found.rows:,} messages of the SMS Spam Collection in each file, {found.processes} processes,
-{found.processor}, {found.date}. In memory: {digits(found.in_memory.median)} texts/s. The command
-starts in {found.start_s.median:.1f} s, which is not part of the rates.
+Medians (lowest and highest) of {found.in_memory.rounds} rounds; {found.rows:,} messages of the
+SMS Spam Collection in each file, {found.processes} processes, {found.processor}, {found.date}.
+In memory: {digits(found.in_memory.median)} texts/s. The command starts in
+{found.start_s.median:.1f} s, which is not part of the rates. Its processor time includes reading
+and writing, and does not depend on what else the machine does.
 """
+    return wrap(text)
 
 
 if __name__ == "__main__":
