@@ -1,11 +1,12 @@
-"""Without a mouse, on any width, in any colours."""
+"""The page as a whole: its tabs and colours; without a mouse, without scripts, on any width."""
 
 import pytest
 from playwright.sync_api import Page, expect
 
 from ...conftest import Service
 from .conftest import OpenPage, Violations
-from .test_shell import VIEWS
+from .test_files import VIEWS
+from .test_messages import open_messages, score, upload
 
 FOCUSED = """() => {
     const { outlineStyle, outlineWidth } = getComputedStyle(document.activeElement);
@@ -86,12 +87,52 @@ def test_motion_is_reduced_where_that_is_asked_for(service: Service, open_page: 
     assert page.evaluate(moving) == 0
 
 
-@pytest.mark.parametrize("scheme", ["light", "dark"])
-def test_axe_finds_nothing_in_any_view(
-    service: Service, open_page: OpenPage, violations: Violations, scheme: str
-) -> None:
-    page = open_page(service.url, scheme=scheme)
+def test_every_tab_opens_its_view(service: Service, open_page: OpenPage) -> None:
+    page = open_page(service.url)
     for view in VIEWS:
         page.locator(f"nav a[href='#{view}']").click()
         expect(page.locator(f"#view-{view} h1")).to_be_visible()
+        expect(page.locator("nav [aria-current=page]")).to_have_attribute("href", f"#{view}")
+        expect(page.locator("main > section:visible")).to_have_count(1)
+    page.go_back()
+    expect(page.locator("#view-compare h1")).to_be_visible()
+
+
+def test_the_theme_can_be_chosen(service: Service, open_page: OpenPage) -> None:
+    page = open_page(service.url, scheme="dark")
+    background = "getComputedStyle(document.body).backgroundColor"
+    dark = page.evaluate(background)
+    page.locator("select[name=theme]").select_option("light")
+    light = page.evaluate(background)
+    assert light != dark
+    page.reload()
+    assert page.evaluate(background) == light
+    page.locator("select[name=theme]").select_option("system")
+    assert page.evaluate(background) == dark
+
+
+def test_without_scripts_a_line_says_so(service: Service, open_page: OpenPage) -> None:
+    page = open_page(service.url, java_script_enabled=False)
+    assert "needs JavaScript" in page.inner_text("body")
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_axe_finds_nothing(
+    service: Service, open_page: OpenPage, violations: Violations, scheme: str
+) -> None:
+    page = open_messages(open_page, service, scheme=scheme)
+    score(page, "Claim your free prize now", "See you at six", "😂", "Kommst du noch vorbei?", "=1")
+    expect(page.locator(".sum")).to_have_count(3)
+    page.locator(".sum summary").first.click()
+    assert violations(page) == []
+    page.get_by_role("button", name="Read the whole card").click()
+    assert violations(page) == []
+    page.keyboard.press("Escape")
+    upload(page, b'text\n"')
+    expect(page.locator(".source [role=alert]")).to_be_visible()
+    assert violations(page) == []
+    for view in VIEWS[1:]:
+        page.locator(f"nav a[href='#{view}']").click()
+        expect(page.locator(f"#view-{view} h1")).to_be_visible()
+        expect(page.locator(f"#view-{view} [role=status]").get_by_text("…")).to_have_count(0)
         assert violations(page) == []

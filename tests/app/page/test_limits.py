@@ -196,10 +196,10 @@ def test_the_limit_of_a_key_is_waited_for(service: Service, open_page: OpenPage)
 
 
 def test_a_restart_is_waited_for(
-    start_service: StartService, open_page: OpenPage, tmp_path: Path
+    start_service: StartService, open_page: OpenPage, made_up: Path
 ) -> None:
     """No connection first, then 503 while the models load."""
-    first = start_service()
+    first = start_service(artifacts=made_up)
     first.wait_until_ready()
     page = open_page(first.url)
     expect(page.locator(".about em")).to_be_visible()
@@ -207,7 +207,7 @@ def test_a_restart_is_waited_for(
     first.stop()
     submit(page, HARMLESS)
     expect(page.locator(".waiting")).to_contain_text("The service cannot be reached")
-    start_service(port=port)
+    start_service(artifacts=made_up, port=port)
     expect(page.locator(".result")).to_have_count(1)
     expect(page.get_by_role("alert")).to_have_count(0)
 

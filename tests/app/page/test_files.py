@@ -1,4 +1,4 @@
-"""The page itself: its files, its tabs, its colours."""
+"""The files of the page, and to whom they are served."""
 
 import gzip
 import hashlib
@@ -6,10 +6,8 @@ import re
 
 import pytest
 from fastapi.testclient import TestClient
-from playwright.sync_api import expect
 
-from ...conftest import ROOT, Service
-from .conftest import OpenPage
+from ...conftest import ROOT
 
 PAGE = ROOT / "app" / "static" / "page"
 VENDOR = PAGE / "vendor"
@@ -57,35 +55,6 @@ def test_no_address_is_absolute() -> None:
                 r"""(?:href|src|from|import\()\s*=?\s*["'`](/|https?:)""", path.read_text()
             )
             assert found == [], path
-
-
-def test_every_tab_opens_its_view(service: Service, open_page: OpenPage) -> None:
-    page = open_page(service.url)
-    for view in VIEWS:
-        page.locator(f"nav a[href='#{view}']").click()
-        expect(page.locator(f"#view-{view} h1")).to_be_visible()
-        expect(page.locator("nav [aria-current=page]")).to_have_attribute("href", f"#{view}")
-        expect(page.locator("main > section:visible")).to_have_count(1)
-    page.go_back()
-    expect(page.locator("#view-compare h1")).to_be_visible()
-
-
-def test_the_theme_can_be_chosen(service: Service, open_page: OpenPage) -> None:
-    page = open_page(service.url, scheme="dark")
-    background = "getComputedStyle(document.body).backgroundColor"
-    dark = page.evaluate(background)
-    page.locator("select[name=theme]").select_option("light")
-    light = page.evaluate(background)
-    assert light != dark
-    page.reload()
-    assert page.evaluate(background) == light
-    page.locator("select[name=theme]").select_option("system")
-    assert page.evaluate(background) == dark
-
-
-def test_without_scripts_a_line_says_so(service: Service, open_page: OpenPage) -> None:
-    page = open_page(service.url, java_script_enabled=False)
-    assert "needs JavaScript" in page.inner_text("body")
 
 
 BROWSER = "text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8"
