@@ -26,6 +26,11 @@ _EXPLAINED_BYTES: Final = 2**15
 
 _LISTED: Final = 5
 
+# How many times as large a packed file may be when it is unpacked.
+_LIKELY_PACKING: Final = 5
+
+_ROWS_PER_WORKER: Final = 8192
+
 
 class Watch(Protocol):
     """Learns how far the work is."""
@@ -108,7 +113,7 @@ def score_files(
     _check(items, options)
     watch.begin(_units(items))
     totals, outputs = Totals(), []
-    with Workers(options.job, options.workers) as workers:
+    with Workers(options.job, _useful_workers(items, options)) as workers:
         for item in items:
             if item.output is not None:
                 item.output.parent.mkdir(parents=True, exist_ok=True)
@@ -150,6 +155,21 @@ def _units_of(item: Item) -> int:
     if item.format == "parquet":
         return int(parquet_module().count_rows(item.source))
     return Path(item.source).stat().st_size
+
+
+def _useful_workers(items: Sequence[Item], options: Options) -> int:
+    """Return how many workers there is work for: a small file is scored sooner than one starts."""
+    blocks = 0
+    for item in items:
+        if item.source == PIPE:
+            return options.workers
+        units = _units_of(item)
+        if item.format == "parquet":
+            blocks += 1 + units // _ROWS_PER_WORKER
+        else:
+            packing = _LIKELY_PACKING if item.is_packed and item.part is None else 1
+            blocks += 1 + units * packing // options.block_bytes
+    return max(1, min(options.workers, blocks))
 
 
 def _asked(item: Item, options: Options) -> Asked:
