@@ -25,7 +25,7 @@ def main() -> None:
             page.locator("select[name=model]").select_option("spam")
             page.get_by_role("button", name="Try examples").click()
             page.get_by_role("button", name=re.compile("^Score ")).click()
-            expect(page.locator(".sum")).to_have_count(6)
+            expect(page.locator(".sum")).to_have_count(7)
             page.locator("h1:visible").hover()  # not on a button
             PICTURE.parent.mkdir(exist_ok=True)
             page.screenshot(path=PICTURE, animations="disabled")

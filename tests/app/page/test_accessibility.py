@@ -67,8 +67,8 @@ def test_nothing_is_wider_than_the_window(
 ) -> None:
     page = open_page(service.url, width=width)
     page.get_by_role("button", name="Try examples").click()
-    page.get_by_role("button", name="Score 7 messages").click()
-    expect(page.locator(".result")).to_have_count(7)
+    page.get_by_role("button", name="Score 8 messages").click()
+    expect(page.locator(".result")).to_have_count(8)
     for view in VIEWS:
         page.evaluate(f"location.hash = '#{view}'")
         expect(page.locator(f"#view-{view} h1")).to_be_visible()

@@ -41,6 +41,20 @@ def upload(page: Page, content: bytes, name: str = "mine.csv") -> None:
     )
 
 
+def drop(page: Page, content: str, name: str) -> None:
+    """Drop a file onto the field of messages."""
+    dropped = page.evaluate_handle(
+        """([content, name]) => {
+            const dropped = new DataTransfer();
+            dropped.items.add(new File([content], name));
+            return dropped;
+        }""",
+        [content, name],
+    )
+    for event in ("dragover", "drop"):
+        page.locator("textarea").dispatch_event(event, {"dataTransfer": dropped})
+
+
 def download(page: Page) -> list[list[str]]:
     with page.expect_download() as waiting:
         page.get_by_role("button", name="Download as CSV").click()
@@ -196,7 +210,8 @@ def test_a_broken_file_is_refused(service: Service, open_page: OpenPage) -> None
 
 def test_another_column_can_be_chosen(service: Service, open_page: OpenPage) -> None:
     page = open_messages(open_page, service)
-    upload(page, b"a,comment_text,id\nthis is the longest of them,short,1\n")
+    drop(page, "a,comment_text,id\nthis is the longest of them,short,1\n", "dropped.csv")
+    expect(page.locator(".file strong")).to_have_text("dropped.csv")
     expect(page.locator("select[name=column]")).to_have_value("1")
     upload(page, "text,b,text\n1,the longest of them: 5 € for a café,2\n".encode("windows-1252"))
     expect(page.locator("select[name=column]")).to_have_value("1")

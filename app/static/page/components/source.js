@@ -14,6 +14,7 @@ const EXAMPLES = [
   "What a stupid idea, but thanks for trying",
   "😂😂",
   "Kommst du heute Abend noch vorbei?",
+  "Shut up, idiot",
 ].join("\n");
 
 /** What `Source` starts with. */

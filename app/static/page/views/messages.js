@@ -1,5 +1,5 @@
 // Messages, pasted or from a file: their scores, decisions, and what made them.
-import { html, useMemo, useRef, useState } from "../vendor/htm-preact.js";
+import { html, useEffect, useMemo, useRef, useState } from "../vendor/htm-preact.js";
 import { isCancelled } from "../api.js";
 import { classifyAll } from "../batches.js";
 import { ModelCard } from "../components/card.js";
@@ -13,8 +13,14 @@ export function Messages({ choice, details }) {
   const [source, setSource] = useState(NOTHING);
   const [job, setJob] = useState(null);
   const cancel = useRef(() => {});
+  const outcome = useRef(null);
   const texts = useMemo(() => textsOf(source), [source]);
   const isRunning = job?.state === "running";
+  useEffect(() => {
+    // Where it stands below the messages, as on a phone.
+    const { top } = outcome.current.getBoundingClientRect();
+    if (isRunning && top > innerHeight / 2) outcome.current.scrollIntoView();
+  }, [isRunning]);
   const submit = () => {
     if (isRunning || texts.length === 0 || !details) return;
     cancel.current = run({ choice, details, texts, table: source.table }, setJob);
@@ -31,7 +37,7 @@ export function Messages({ choice, details }) {
           ${texts.length > 0 ? `Score ${counted(texts.length, "message")}` : "Score"}
         </button>
       </div>
-      <section class="outcome stack" aria-label="Results">
+      <section ref=${outcome} class="outcome stack" aria-label="Results">
         ${job ? html`<${Outcome} job=${job} choice=${choice} onCancel=${() => cancel.current()} onAgain=${submit} />` : html`<${Empty} />`}
       </section>
       <${ModelCard} choice=${choice} details=${details} />
