@@ -54,6 +54,11 @@ class Item:
     side_file: Path | None
     part: tuple[int, int] | None = None
 
+    @property
+    def is_stream(self) -> bool:
+        """Whether it can be read once: standard input, or another pipe."""
+        return self.source == PIPE or not Path(self.source).is_file()
+
 
 @dataclass(frozen=True, slots=True)
 class Request:
@@ -93,6 +98,8 @@ def plan(request: Request) -> list[Item]:
         names = " and ".join(NAMES[one] for one in formats)
         raise RefusedError(f"the inputs are of different formats ({names}): score each by itself")
     if request.shard is not None:
+        if any(item.is_stream for item in items):
+            raise RefusedError("a pipe has no shards: its size is not known")
         items = _shard(items, request.shard)
     return items
 
@@ -104,9 +111,11 @@ def _sources(request: Request) -> tuple[list[str], bool]:
         raise RefusedError("standard input (-) is scored alone, not along with files")
     sources, is_directory = [], len(given) > 1
     for one in given:
-        if _PATTERN.isdisjoint(one) or Path(one).exists():
+        if one == PIPE or Path(one).exists():
             sources.append(one)
             continue
+        if _PATTERN.isdisjoint(one):
+            raise RefusedError(f"{one}: no such file")
         matches = glob.glob(one, recursive=True)  # noqa: PTH207 - it may be absolute
         found = [path for path in sorted(matches) if Path(path).is_file()]
         if not found:
@@ -125,8 +134,6 @@ def _of_pipe(request: Request) -> Item:
         raise RefusedError("the format of standard input is not known: give --format")
     if form == "parquet":
         raise RefusedError("Parquet is not read from a pipe: its end must be read first")
-    if request.shard is not None:
-        raise RefusedError("standard input has no shards: its size is not known")
     output, packs, side_file = _output(request, form, PIPE)
     return Item(PIPE, form, None, output, packs, side_file)
 

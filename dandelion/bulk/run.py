@@ -131,7 +131,7 @@ def _check(items: Sequence[Item], options: Options) -> None:
         RefusedError, BulkError: see `score_files`.
     """
     for item in items:
-        if item.source == PIPE:
+        if item.is_stream:
             if options.resumes:
                 raise RefusedError("what came through a pipe is gone: --resume needs a file")
         elif item.format == "parquet":
@@ -144,7 +144,7 @@ def _check(items: Sequence[Item], options: Options) -> None:
 
 
 def _units(items: Sequence[Item]) -> int | None:
-    if any(item.source == PIPE for item in items):
+    if any(item.is_stream for item in items):
         return None
     return sum(_units_of(item) for item in items)
 
@@ -161,7 +161,7 @@ def _useful_workers(items: Sequence[Item], options: Options) -> int:
     """Return how many workers there is work for: a small file is scored sooner than one starts."""
     blocks = 0
     for item in items:
-        if item.source == PIPE:
+        if item.is_stream:
             return options.workers
         units = _units_of(item)
         if item.format == "parquet":
@@ -230,7 +230,7 @@ class _Run:
                     )
                     before, done = done, self._done(stream, block)
                     self._advance(done - before, scored)
-                if item.source != PIPE:  # what was done before an interruption, and the header
+                if not item.is_stream:  # what was done before an interruption, and the header
                     self.watch.advance(_units_of(item) - done, 0)
                 output.finish()
             self._count(output)
