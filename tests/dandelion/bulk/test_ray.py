@@ -2,13 +2,16 @@
 
 import json
 import os
+import signal
+import socket
 import subprocess
 import sys
+import time
 import zipfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import pytest
 
@@ -19,12 +22,14 @@ from dandelion.bulk.job import Job, added_columns
 from dandelion.bulk.plan import Request, plan
 from dandelion.bulk.run import Options, score_files
 
-from ...conftest import ROOT
+from ...conftest import PATIENCE_S, ROOT
 from ...object_store import SECRET, ObjectStore, object_store
 from .test_addresses import Silent
 
 ARTIFACT = ROOT / "artifacts" / "spam" / "squared_hinge-wide"
 FILES, ROWS = 6, 15
+ATTEMPTS = 4
+COMMAND = [sys.executable, "-m", "dandelion.command"]
 
 pytestmark = pytest.mark.timeout(600)  # Ray takes a minute to start where processors are busy
 
@@ -35,49 +40,87 @@ def store(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ObjectStore]:
         yield store
 
 
+def free_port() -> int:
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        return int(server.getsockname()[1])
+
+
 @dataclass
-class Program:
-    """The process that has started Ray."""
+class Machine:
+    """A cluster of one machine with two processors, in processes of its own."""
 
-    process: subprocess.Popen[str]
+    process: subprocess.Popen[bytes]
+    address: str
+    environment: dict[str, str]
 
-    def ask(self, **asked: object) -> dict[str, Any]:
-        assert self.process.stdin is not None
-        assert self.process.stdout is not None
-        self.process.stdin.write(json.dumps({"kill": None} | asked) + "\n")
-        self.process.stdin.flush()
-        for line in self.process.stdout:
-            if line.startswith("{"):
-                found: dict[str, Any] = json.loads(line)
-                return found
-        raise AssertionError("the process has ended")
+    def score(self, *arguments: str) -> subprocess.Popen[str]:
+        """Start `dandelion score` with two actors."""
+        options = ["--engine=ray", f"--ray-address={self.address}", "--workers=2"]
+        return subprocess.Popen(
+            [*COMMAND, "score", *arguments, "--model=spam", "--quiet", *options],
+            stderr=subprocess.PIPE,
+            text=True,
+            cwd=ROOT,
+            env=self.environment,
+        )
 
-    def score(self, *arguments: str, kill: str | None = None) -> dict[str, Any]:
-        options = ["--model=spam", "--engine=ray", "--workers=2", "--quiet"]
-        return self.ask(arguments=["score", *arguments, *options], kill=kill)
+    def kill_an_actor(self) -> None:
+        for directory in Path("/proc").glob("[0-9]*"):
+            with suppress(OSError):  # it has ended
+                is_actor = b"FileScorer" in (directory / "cmdline").read_bytes()
+                if is_actor and self.process.pid in ancestors(int(directory.name)):
+                    os.kill(int(directory.name), signal.SIGKILL)
+                    return
+        raise AssertionError("no actor runs")
+
+
+def ancestors(process: int) -> list[int]:
+    found = [process]
+    while found[-1] > 1:
+        status = Path(f"/proc/{found[-1]}/stat").read_text()
+        found.append(int(status.rpartition(")")[2].split()[1]))
+    return found
 
 
 @pytest.fixture(scope="module")
-def program(store: ObjectStore) -> Iterator[Program]:
+def cluster(store: ObjectStore, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Machine]:
     environment = {name: one for name, one in os.environ.items() if "DANDELION" not in name}
-    process = subprocess.Popen(
-        [sys.executable, "-m", "tests.dandelion.bulk.ray_program"],
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        text=True,
-        cwd=ROOT,
-        env={
-            **environment,
-            **store.environment,
-            "RAY_USAGE_STATS_ENABLED": "0",
-            "DANDELION_ARTIFACTS": str(ROOT / "artifacts"),
-            "PYTHONPATH": str(ROOT),
-        },
-    )
-    with process:
-        yield Program(process)
-        assert process.stdin is not None
-        process.stdin.close()  # it ends, and Ray with it
+    environment |= {
+        **store.environment,
+        "DANDELION_ARTIFACTS": str(ROOT / "artifacts"),
+        "PYTHONPATH": str(ROOT),
+        "RAY_AUTH_MODE": "disabled",
+    }
+    log = tmp_path_factory.mktemp("ray") / "log"
+    port = free_port()
+    process = start_ray(port, log, environment)
+    try:
+        yield Machine(process, f"127.0.0.1:{port}", environment)
+    finally:
+        process.terminate()  # it ends what it has started
+        process.wait(PATIENCE_S)
+
+
+def start_ray(port: int, log: Path, environment: Mapping[str, str]) -> subprocess.Popen[bytes]:
+    """Start Ray; it gives up after 15 s, in which a busy machine may not start all of it."""
+    for _ in range(ATTEMPTS):
+        with log.open("wb") as file:
+            process = subprocess.Popen(
+                [
+                    *(str(Path(sys.executable).parent / "ray"), "start", "--head", "--block"),
+                    *("--num-cpus=2", "--node-ip-address=127.0.0.1", f"--port={port}"),
+                    *("--disable-usage-stats", "--include-dashboard=false"),
+                    "--include-log-monitor=false",
+                ],
+                stdout=file,
+                stderr=file,
+                env={**environment, "RAY_agent_register_timeout_ms": "120000"},
+            )
+        while process.poll() is None:
+            if b"Ray runtime started" in log.read_bytes():
+                return process
+            time.sleep(0.1)
+    raise AssertionError(log.read_text())
 
 
 @pytest.fixture(scope="module")
@@ -109,52 +152,57 @@ def expected(inputs: Path, options: Options, tmp_path_factory: pytest.TempPathFa
 
 
 def test_an_actor_that_is_killed_loses_and_doubles_nothing(
-    store: ObjectStore, program: Program, inputs: Path, expected: Path
+    store: ObjectStore, cluster: Machine, inputs: Path, expected: Path
 ) -> None:
     store.put_directory("killed/in", inputs)
     addresses = "s3://bucket/killed/in/*.jsonl", "s3://bucket/killed/out/"
-    first = f"{addresses[1]}*.done"
     # Explanations take long, so that actors are busy when one of them is killed.
-    done = program.score(*addresses, "--explain=2", kill=first)
-    assert len(done["killed"]) == 1
-    assert done["exit_code"] == 5, done["written"]  # broken rows
-    assert f"Left out {FILES} rows (s3://bucket/killed/out/" in done["written"]
-    assert f"0.jsonl, line {ROWS + 1}: invalid JSON" in done["written"]
+    with cluster.score(*addresses, "--explain=2") as command:
+        while not [key for key in store.keys("killed/out/") if key.endswith(".done")]:
+            assert command.poll() is None, command.stderr and command.stderr.read()
+            time.sleep(0.02)
+        cluster.kill_an_actor()
+        _, written = command.communicate()
+    assert command.returncode == 5, written  # broken rows
+    assert f"Left out {FILES} rows (s3://bucket/killed/out/" in written
+    assert f".jsonl, line {ROWS + 1}: invalid JSON" in written
     found = {key.rpartition("/")[2]: store.get(key) for key in store.keys("killed/out/")}
     assert found == {path.name: path.read_bytes() for path in expected.iterdir()}
     assert len(found) == 2 * FILES
 
 
-def test_a_failed_run_leaves_nothing_that_looks_complete_and_is_resumed(
-    store: ObjectStore, program: Program, inputs: Path
+def test_a_failed_run_leaves_nothing_that_looks_complete(
+    store: ObjectStore, cluster: Machine, inputs: Path
 ) -> None:
     store.put("failed/in/0.jsonl", (inputs / "0.jsonl").read_bytes())
     store.put("failed/in/1.jsonl.gz", b"damaged")
     addresses = "s3://bucket/failed/in/*", "s3://bucket/failed/out/"
-    done = program.score(*addresses)
-    assert done["exit_code"] == 1
-    assert "s3://bucket/failed/in/1.jsonl.gz: damaged or incomplete gzip" in done["written"]
-    assert "go on with --resume" in done["written"]
-    assert SECRET not in done["written"]
+    with cluster.score(*addresses) as command:
+        _, written = command.communicate()
+    assert command.returncode == 1
+    assert "s3://bucket/failed/in/1.jsonl.gz: damaged or incomplete gzip" in written
+    assert "go on with --resume" in written
+    assert SECRET not in written
     assert not [key for key in store.keys("failed/out/") if "1.jsonl" in key]
 
-    store.put("failed/in/1.jsonl.gz", b"")  # an empty file is a whole one
-    store.put("failed/out/0.jsonl", b"complete")  # only to see whether it is written again
-    marked = [key for key in store.keys("failed/out/") if key.endswith(".done")]
-    assert program.score(*addresses, "--resume")["exit_code"] == 5
-    found = {key.rpartition("/")[2] for key in store.keys("failed/out/")}
-    assert found == {"0.jsonl", "0.jsonl.errors.jsonl", "1.jsonl.gz"}
-    # Which of the two was scored first is not known.
-    assert (store.get("failed/out/0.jsonl") == b"complete") is bool(marked)
 
-
-def test_a_file_that_is_interrupted_does_not_appear_in_a_store(
-    store: ObjectStore, program: Program
-) -> None:
-    found = program.ask(interrupt="s3://bucket/interrupted/file")
-    assert found["problem"] == "s3://bucket/interrupted/file: does not exist"
-    uploads = store.client.list_multipart_uploads(Bucket=store.name)
-    assert not uploads.get("Uploads")
+def test_a_file_that_is_interrupted_does_not_appear_in_a_store(store: ObjectStore) -> None:
+    program = (
+        "from dandelion import remote\n"
+        "with remote.writing('s3://bucket/interrupted/file', 'run') as file:\n"
+        "    file.write(b'x' * (remote.CHUNK_BYTES + 1))\n"
+        "    raise KeyboardInterrupt"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", program],
+        stderr=subprocess.PIPE,
+        cwd=ROOT,
+        env={**os.environ, **store.environment},
+        check=False,
+    )
+    assert b"KeyboardInterrupt" in done.stderr
+    assert not store.keys("interrupted")
+    assert not store.client.list_multipart_uploads(Bucket=store.name).get("Uploads")
 
 
 def test_other_software_on_a_machine_is_refused(options: Options, inputs: Path) -> None:
@@ -169,13 +217,10 @@ def test_other_software_on_a_machine_is_refused(options: Options, inputs: Path) 
 
 
 def test_what_is_not_installed_is_named(options: Options, inputs: Path) -> None:
-    program = (
-        "import sys; sys.modules['ray'] = None\n"
-        "from dandelion.command import main; sys.argv = sys.argv[:1] + sys.argv[2:]; main()"
-    )
+    program = "import sys; sys.modules['ray'] = None; from dandelion.command import main; main()"
     done = subprocess.run(
         [
-            *(sys.executable, "-c", program, "", "score", str(inputs / "0.jsonl")),
+            *(sys.executable, "-c", program, "score", str(inputs / "0.jsonl")),
             *(str(inputs / "out"), "--model=spam", "--engine=ray"),
         ],
         capture_output=True,
