@@ -211,14 +211,8 @@ def test_operating_points_are_marks_and_what_cannot_be_promised_is_greyed_out(
     chosen = fitted["recall>=0.9"]["threshold"]
     assert_shows(page, api(service, "plan", prior=0.01, threshold=chosen))
     page.locator("button.point[data-point='fpr<=0.01']").press("Enter")
-<<<<<<< HEAD
     other = page.locator(".mark[data-points~='fpr<=0.01']")
     expect(other).to_have_attribute("aria-pressed", "true")
-=======
-    expect(page.locator(".mark[data-points~='fpr<=0.01']")).to_have_attribute(
-        "aria-pressed", "true"
-    )
->>>>>>> 41ee2cd (Describe how files are scored)
     assert refused, "nothing is infeasible here any more"
     assert page.locator(".refused li").count() == len(refused)
     for point, reason in refused.items():
