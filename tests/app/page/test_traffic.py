@@ -250,6 +250,19 @@ def test_the_model_may_be_replaced_meanwhile(
     expect(page.get_by_role("heading", name="Decide by your texts")).to_be_visible()
 
 
+def test_where_it_takes_too_long_it_says_what_to_do(
+    small: Service, open_page: OpenPage, file: Path
+) -> None:
+    page = open_page(small.url)
+    problem = {"title": "Gateway Timeout", "detail": "The request exceeded the time limit."}
+    page.route("**/models/spam/evaluation", lambda route: route.fulfill(status=504, json=problem))
+    drop(page, file)
+    page.get_by_role("button", name="Evaluate").click()
+    view = page.locator("#view-traffic")
+    expect(view.get_by_role("alert")).to_contain_text("The service took too long")
+    expect(view.locator(".notice")).to_contain_text("dandelion evaluate")
+
+
 def test_a_model_with_more_labels_has_no_promise(small: Service, open_page: OpenPage) -> None:
     page = open_page(small.url)
     show(page, "traffic", "mood")

@@ -82,6 +82,8 @@ function Outcome({ job, choice, onCancel, onAgain }) {
       : html`<p role="status">All texts are scored. ${waiting ? waiting.detail : "Fitting thresholds and intervals …"}</p>`)}
     ${state === "cancelled" && html`<p class="notice" role="status">Cancelled.</p>`}
     <${Problem} error=${error} onRetry=${error ? onAgain : undefined} />
+    ${error?.status === 504 &&
+    html`<p class="notice">A smaller file may do. The command <code>dandelion evaluate</code> has no time limit.</p>`}
     ${isOther &&
     html`<p class="notice">This is the evaluation of another choice. <button type="button" class="button small" onClick=${onAgain}>Evaluate again</button></p>`}
     ${report && html`<${Report} job=${job} />`}
