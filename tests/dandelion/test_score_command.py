@@ -86,6 +86,16 @@ def test_pipes_carry_rows_and_nothing_else(artifacts: Path) -> None:
     assert "broken" not in errors
 
 
+def test_a_named_pipe_is_read_once(artifacts: Path, tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "a.jsonl")
+    options = "--model", "spam", "--workers", "1", "--quiet"
+    with start(artifacts, tmp_path / "a.jsonl", "-", *options) as process:
+        (tmp_path / "a.jsonl").write_bytes(LINE * 3)
+        assert process.stdout is not None
+        assert len(rows(process.stdout.read())) == 3
+    assert process.returncode == 0
+
+
 def test_a_reader_that_stops_is_no_error(artifacts: Path, tmp_path: Path) -> None:
     (tmp_path / "a.jsonl").write_bytes(LINE * 50_000)
     arguments = tmp_path / "a.jsonl", "-", "--model", "spam", "--workers", "1", "--quiet"
@@ -123,7 +133,7 @@ def test_a_pattern_goes_into_a_directory(artifacts: Path, tmp_path: Path) -> Non
 def test_killed_and_resumed(artifacts: Path, tmp_path: Path) -> None:
     """By SIGKILL, SIGTERM and SIGINT in turn, until it is complete."""
     source = tmp_path / "a.csv"
-    source.write_text("id,text\n" + "".join(f'{n},"{TEXT}, {n}"\n' for n in range(80_000)))
+    source.write_text("id,text\n" + "".join(f'{n},"{TEXT}, {n}"\n' for n in range(60_000)))
     options = "--model", "spam", "--workers", "2", "--quiet"
     run(artifacts, source, tmp_path / "whole.csv", *options)
     output = tmp_path / "b.csv"

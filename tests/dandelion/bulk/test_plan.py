@@ -1,5 +1,6 @@
 """Which files are scored, into which, and which part of each."""
 
+import os
 from pathlib import Path
 
 import pytest
@@ -27,6 +28,7 @@ from dandelion.bulk.plan import Request, Shard, plan
         (["sub"], "out", "Give a pattern"),
         (["a.txt"], "out", "names no known format"),
         (["a.parquet.gz"], "out", "packed already"),
+        (["none.jsonl"], "out", "none.jsonl: no such file"),
         (["-"], "-", "give --format"),
         (["-"], "b.parquet", "not read from a pipe"),
     ],
@@ -40,10 +42,18 @@ def test_requests_that_are_refused(
 ) -> None:
     monkeypatch.chdir(tmp_path)
     (tmp_path / "sub").mkdir()
-    for name in ("a.jsonl", "a.jsonl.errors.jsonl", "sub/a.jsonl", "sub/b.jsonl", "c.csv", "a.txt"):
+    names = "a.jsonl a.jsonl.errors.jsonl sub/a.jsonl sub/b.jsonl c.csv a.txt a.parquet.gz"
+    for name in names.split():
         (tmp_path / name).write_text('{"text": "Lunch?"}')
     with pytest.raises(RefusedError, match=message):
         plan(Request(inputs_, output))
+
+
+def test_a_pipe_has_no_shards(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "a.jsonl")
+    for source in (str(tmp_path / "a.jsonl"), "-"):
+        with pytest.raises(RefusedError, match="a pipe has no shards"):
+            plan(Request([source], str(tmp_path / "b.jsonl"), shard=Shard(1, 2)))
 
 
 @given(sizes=st.lists(st.integers(0, 50), min_size=1, max_size=4), count=st.integers(1, 9))
