@@ -78,7 +78,8 @@ def score_files(files: Sequence[File], options: Options, watch: Watch) -> Totals
         ArtifactError: see `Scorer`.
     """
     watch.begin(sum(file.size for file in files))
-    with tidied(files) as run, Workers(options.job, options.workers) as workers:
+    count = min(options.workers, len(files))
+    with tidied(files) as run, Workers(options.job, count) as workers:
         tasks = ((file, (file, options, run)) for file in files)
         return collect(workers.each(score_task, tasks), options, watch)
 

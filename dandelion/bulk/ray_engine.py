@@ -93,8 +93,10 @@ def _connected(cluster: Cluster) -> Iterator[Any]:
     try:
         ray.init(logging_level=logging.ERROR, **options)
     except Exception as error:  # Ray raises one of no other type, too, when it starts too slowly
-        where = cluster.address or "this machine"
-        raise BulkError(f"no cluster of Ray at {where} ({type(error).__name__})") from error
+        problem = f"no cluster of Ray at {cluster.address}"
+        if cluster.address is None:
+            problem = "Ray could not be started on this machine, which may be too busy"
+        raise BulkError(f"{problem} ({type(error).__name__}). Nothing was begun") from error
     try:
         yield ray
     finally:
