@@ -9,6 +9,7 @@ from typing import Any, Final
 
 import numpy as np
 import pytest
+import sklearn
 from numpy.typing import NDArray
 from sklearn.exceptions import SkipTestWarning
 from sklearn.utils.estimator_checks import check_estimator
@@ -78,7 +79,9 @@ def test_every_check_passes_but_the_exceptions_in_the_guide() -> None:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # those that checks provoke
         found = check_estimator(
-            OfNumbers(**SMALL | {"batch_size": 64}), expected_failed_checks=EXCEPTIONS, on_skip=None
+            OfNumbers(**SMALL | {"batch_size": 64, "epochs": 4}),
+            expected_failed_checks=EXCEPTIONS,
+            on_skip=None,
         )
     names = {
         status: {one["check_name"] for one in found if one["status"] == status}
@@ -87,7 +90,8 @@ def test_every_check_passes_but_the_exceptions_in_the_guide() -> None:
     assert names == {"failed": set(), "xfail": set(EXCEPTIONS), "skipped": SKIPPED}
     passed = Counter(one["status"] for one in found)["passed"]
     guide = GUIDE.read_text(encoding="utf-8")
-    assert f"{passed} of {len(found)} checks pass" in guide
+    if sklearn.__version__.startswith("1.9."):  # another version has other checks
+        assert f"With scikit-learn 1.9, {passed} of {len(found)} checks pass" in guide
     assert set(re.findall(r"^\| `(check_\w+)` \|", guide, re.MULTILINE)) == {*EXCEPTIONS, *SKIPPED}
 
 

@@ -4,6 +4,7 @@ import ast
 import inspect
 import pickle
 import re
+import time
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +20,7 @@ from sklearn.model_selection import GridSearchCV, TunedThresholdClassifierCV, cr
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import FunctionTransformer
 
-from training import DandelionClassifier
+from training import DandelionClassifier, learning
 from training.configuration import Configuration, wide_recipe
 from training.errors import EmbeddingError
 from training.losses import LOSSES
@@ -137,11 +138,24 @@ def test_equal_seeds_give_equal_predictions_and_leave_torch_as_it_was() -> None:
     assert np.array_equal(*map(probabilities, state))
 
 
-def test_fits_in_threads_do_not_disturb_one_another() -> None:
+def test_fits_in_threads_take_turns(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Torch has one random generator for all threads."""
     expected = probabilities(small().fit(TEXTS, CLASSES))
-    search = joblib.Parallel(n_jobs=2, backend="threading")
-    found = search(joblib.delayed(small().fit)(TEXTS, CLASSES) for _ in range(4))
+    fit_encoded, running, most = learning.fit_encoded, [], []
+
+    def observed(*args: Any, **options: Any) -> learning.Learned:
+        running.append(1)
+        time.sleep(0.05)
+        most.append(len(running))
+        learned = fit_encoded(*args, **options)
+        running.pop()
+        return learned
+
+    monkeypatch.setattr(learning, "fit_encoded", observed)
+    search = joblib.Parallel(n_jobs=3, backend="threading")
+    found = search(joblib.delayed(small().fit)(TEXTS, CLASSES) for _ in range(3))
     assert all(np.array_equal(probabilities(one), expected) for one in found)
+    assert most == [1, 1, 1]
 
 
 def test_a_copy_predicts_the_same(fitted: DandelionClassifier, tmp_path: Path) -> None:
@@ -202,6 +216,16 @@ def test_stopping_early() -> None:
     assert 9 <= split["validation"] <= 20
     with pytest.raises(ValueError, match="too few texts to hold out"):
         small(restore="best").fit([*TEXTS[:10], "a single one"], [*CLASSES[:10], "news"])
+
+
+def test_near_copies_are_held_out_together() -> None:
+    words = ["claim", "free", "prize", "win", "now", "call", "text", "cash", "offer", "gift"]
+    spam = [f"{word} {number}" for word in words for number in range(4)]
+    texts, classes = [*TEXTS, *spam], ["ham"] * len(TEXTS) + ["spam"] * len(spam)
+    classifier = small(restore="best", epochs=1).fit(texts, classes)
+    held_out = classifier.artifact_.manifest.split["validation"] - len(TEXTS) // 10
+    assert held_out > 4  # a tenth of them, and the copies of these
+    assert held_out % 4 == 0
 
 
 def test_word_vectors(tmp_path: Path) -> None:
