@@ -34,7 +34,7 @@ TORCH := $(if $(TORCH_INDEX),--extra-index-url $(TORCH_INDEX))
 MINUTES_OF_TORCH := one to five minutes with the CPU build, longer with CUDA
 
 .DEFAULT_GOAL := help
-.PHONY: help serve test instructions install-training train-all report promises transfer robustness cards tune bench soak wheel sbom swagger-ui page-libraries screenshots dashboard docs lint format types clean
+.PHONY: help serve test instructions install-training train-all report notebook promises transfer robustness cards tune bench soak wheel sbom swagger-ui page-libraries screenshots dashboard docs lint format types clean
 
 help: ## List the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "%-16s %s\n", $$1, $$2}'
@@ -57,6 +57,11 @@ train-all: $(VENV)/.training ## Download the data sets if need be; train configs
 
 report: $(VENV)/.study ## Run every reported seed; write docs/results/ and the README's tables (QUICK=1)
 	$(BIN)/python -m study report $(if $(QUICK),--quick)
+
+notebook: $(VENV)/.study ## Run notebooks/table-1.ipynb, the paper's Table 1; minutes (QUICK=1)
+	$(BIN)/python -m training download --model spam
+	$(if $(QUICK),,$(BIN)/python -m training download --model cyberbullying)
+	$(BIN)/python -m study notebook $(if $(QUICK),--quick --output build/table-1.ipynb)
 
 transfer: $(VENV)/.study $(VENV)-profanity/.profanity ## Leave each source out and read it, next to the baselines; write docs/results/transfer.md (MODELS=)
 	$(BIN)/python -m training download
