@@ -1,9 +1,11 @@
 """Files of the repository that a page links to are pages of the site, under ``source/``.
 
 In the repository, a link such as ``../../examples/classify.py`` leads to the file. On the site it
-leads to a page that shows it: Markdown as it is, anything else as code, a directory as a list.
+leads to a page that shows it: Markdown as it is, a notebook as Markdown, anything else as code, a
+directory as a list.
 """
 
+import json
 import os
 import re
 from collections.abc import Callable, Iterator
@@ -135,9 +137,26 @@ def _page(path: str) -> str:
     text = file.read_text(encoding="utf-8")
     if path.endswith(".md"):
         return text
+    if path.endswith(".ipynb"):
+        return "\n\n".join(_cells(text)) + "\n"
     language = _LANGUAGES.get(file.suffix, "text")
     code = f"~~~~~~{language}\n{text.rstrip()}\n~~~~~~\n"
     return f"---\nsearch:\n  exclude: true\n---\n\n# {path}\n\n{code}"
+
+
+def _cells(notebook: str) -> Iterator[str]:
+    """Yield the cells of a notebook as Markdown, and what they printed as far as that is Markdown.
+
+    Other outputs, such as plots, are in the notebook alone.
+    """
+    for cell in json.loads(notebook)["cells"]:
+        source = "".join(cell["source"])
+        if cell["cell_type"] == "markdown":
+            yield source
+            continue
+        yield f"~~~~~~python\n{source}\n~~~~~~"
+        for output in cell["outputs"]:
+            yield "".join(output.get("data", {}).get("text/markdown", ""))
 
 
 def _shown(path: Path) -> bool:
