@@ -15,8 +15,8 @@ from dandelion import promotion, retraining_file
 from dandelion.artifact import save
 from dandelion.command import app
 from dandelion.commands import promote as command
-from dandelion.commands.errors import FAILED, GATE, WRONG_USAGE
-from dandelion.commands.running_service import shadow_counts
+from dandelion.commands.errors import FAILED, GATE, WRONG_USAGE, UsageError
+from dandelion.commands.running_service import running_service, shadow_counts
 from dandelion.gate import ShadowCounts
 from dandelion.manifest import Manifest, load_manifest
 from dandelion.retraining_file import RetrainingFileError
@@ -294,3 +294,29 @@ def test_a_damaged_verdict_is_refused(artifacts: Path, old: str, new: str) -> No
     path.write_text(path.read_text().replace(old, new, 1))
     with pytest.raises(RetrainingFileError, match="damaged"):
         retraining_file.read(path.parent)
+
+
+class SilentService(FakeService):
+    """A service whose metrics cannot be had."""
+
+    def get(self, path: str) -> bytes:
+        raise ConnectionError("401 a key is needed")
+
+
+def test_figures_that_cannot_be_read_do_not_pass(artifacts: Path) -> None:
+    assert run(artifacts, "spam", service=SilentService()).exit_code == 0
+    done = run(artifacts, "spam", "new", service=SilentService())
+    assert done.exit_code == GATE
+    assert "the figures of the shadow cannot be read: 401 a key is needed" in done.output
+
+
+@pytest.mark.parametrize("content", ["ключ", None])
+def test_a_key_that_cannot_be_read_is_wrong_usage_and_not_shown(
+    tmp_path: Path, content: str | None
+) -> None:
+    path = tmp_path / "key"
+    if content is not None:
+        path.write_text(content)
+    with pytest.raises(UsageError, match=r"--key-file .*: cannot be read") as error:
+        running_service(None, path)
+    assert content is None or content not in str(error.value)
