@@ -8,6 +8,7 @@ import typer
 from rich.console import Console
 
 from dandelion.installation import default_artifacts
+from dandelion.remote import is_address
 
 from .command_options import (
     DataOption,
@@ -23,6 +24,7 @@ from .command_options import (
 from .data import custom_data
 from .data.custom_data import CustomData
 from .data.datasets import Dataset
+from .errors import ConfigurationError
 from .requirements import interruptible
 
 GATE: Final = 4
@@ -79,7 +81,7 @@ def retrain(  # noqa: PLR0913, PLR0917
     delimiter: DelimiterOption = None,
     merge_labels: MergeLabelsOption = False,
     artifacts: Annotated[
-        Path | None,
+        str | None,
         typer.Option(
             envvar="DANDELION_ARTIFACTS",
             metavar="DIRECTORY",
@@ -104,7 +106,7 @@ def retrain(  # noqa: PLR0913, PLR0917
         with interruptible():
             from .retraining import run  # noqa: PLC0415
             from .retraining.feedback import Columns  # noqa: PLC0415
-        directory = artifacts or default_artifacts()
+        directory = _directory(artifacts)
         run.serving_choice(directory, model)
         outcome = run.retrain(
             run.Request(
@@ -128,6 +130,22 @@ def retrain(  # noqa: PLR0913, PLR0917
         _say(f"Read {outcome.directory / 'VERDICT.md'}, then: dandelion promote {model}")
         if not outcome.passed:
             raise typer.Exit(GATE)
+
+
+def _directory(artifacts: str | None) -> Path:
+    """Return the directory of the artifacts.
+
+    Raises:
+        ConfigurationError: it is an address such as ``s3://``.
+    """
+    if artifacts is None:
+        return default_artifacts()
+    if is_address(artifacts):
+        raise ConfigurationError(
+            "--artifacts: the new version is written into a directory of this machine, not to an "
+            "address; retrain in a copy, then copy the new directory there"
+        )
+    return Path(artifacts)
 
 
 def _read_custom(requests: Sequence[CustomData]) -> Dataset | None:

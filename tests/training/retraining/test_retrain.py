@@ -148,6 +148,7 @@ def test_what_cannot_be_retrained_is_refused_before_anything_is_trained(artifact
         return done.output
 
     assert "serving.toml names it" in refusal("--variant=first")
+    assert "a directory of this machine" in refusal("--artifacts=s3://bucket/artifacts")
     assert "too little feedback" in _with_rows(artifacts, feedback_rows(5))
     three = make_artifact(labels=THREE)
     manifest = replace(three.manifest, model="messages", variant="three")
