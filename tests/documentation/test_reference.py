@@ -17,6 +17,8 @@ import typer
 
 import dandelion
 import dandelion.client
+import training
+import training.losses
 from app import errors, settings
 from app.api.problems import ProblemDetails
 from app.api.schemas import ClassifyRequest
@@ -107,7 +109,7 @@ def test_every_operation_and_field_is_in_the_reference(site: Path) -> None:
 
 def test_every_public_name_is_in_the_reference(site: Path) -> None:
     page = (site / "reference" / "python.html").read_text(encoding="utf-8")
-    for module in (dandelion, dandelion.client):
+    for module in (dandelion, dandelion.client, training, training.losses):
         for name in module.__all__:
             assert f'id="{module.__name__}.{name}"' in page, name
 
