@@ -10,7 +10,7 @@ import sys
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
@@ -118,7 +118,6 @@ class Shell:
     service: subprocess.Popen[bytes] | None = None
     address: str = ""
     output: str = ""
-    names: dict[str, Any] = field(default_factory=dict)
 
     def run(self, command: str) -> str:
         """Run a command; returns what it wrote."""

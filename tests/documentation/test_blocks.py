@@ -120,7 +120,8 @@ def is_run_elsewhere(page: Path, command: str) -> bool:
         return page.stem not in {"README", "custom-data"}
     if command.startswith("dandelion train "):
         return page.stem != "custom-data"
-    return bool(ELSEWHERE.match(command))
+    # tests/deploy/test_feedback.py retrains and promotes.
+    return bool(ELSEWHERE.match(command) or re.match(r"dandelion (?:retrain|promote) ", command))
 
 
 def run(at: Shell, command: str) -> None:
