@@ -135,7 +135,7 @@ class Shell:
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             text=True,
-            timeout=PATIENCE_S * 2,
+            timeout=PATIENCE_S * 5,
             check=False,
         )
         assert done.returncode == 0, f"{command}\n{done.stdout}"

@@ -20,6 +20,9 @@ from training import configuration
 from ..conftest import ROOT
 from .blocks import Block, Shell, blocks, matches, run_page, shell, shows
 
+# Building the site and training take long on a busy machine.
+pytestmark = pytest.mark.timeout(600)
+
 GUIDE: Final = sorted((ROOT / "docs" / "guide").glob("*.md"))
 # tests/test_readme.py runs each of their blocks of Python and every request, and compares the
 # responses that they show; it runs what trains with one epoch.

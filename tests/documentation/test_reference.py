@@ -29,6 +29,9 @@ from dandelion.manifest import FORMAT_VERSION, Manifest
 
 from ..conftest import ROOT
 
+# Building the site and training take long on a busy machine.
+pytestmark = pytest.mark.timeout(600)
+
 REFERENCE: Final = ROOT / "docs" / "reference"
 SPAM: Final = ROOT / "artifacts" / "spam" / "squared_hinge-wide"
 

@@ -4,8 +4,13 @@ import shutil
 from pathlib import Path
 from typing import Final
 
+import pytest
+
 from ..conftest import ROOT
 from .blocks import blocks, run_page, shell
+
+# Building the site and training take long on a busy machine.
+pytestmark = pytest.mark.timeout(600)
 
 TUTORIAL: Final = ROOT / "docs" / "tutorial.md"
 
