@@ -145,6 +145,7 @@ def test_it_reads_while_it_is_shown_and_not_otherwise(small: Service, open_page:
 
     def rounds(count: int) -> int:
         """Let the time of some readings pass; return how many there were."""
+        page.wait_for_timeout(200)  # for what was switched before
         before = readings.count("metrics")
         for _ in range(count):
             page.clock.run_for(2000)
