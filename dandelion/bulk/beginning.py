@@ -34,6 +34,9 @@ class Asked:
         delimiter: of CSV; None recognizes it.
         added: the names of the columns that are added.
         is_packed: whether the output is packed with gzip.
+
+    Raises:
+        RefusedError: there is a delimiter, but it is not CSV.
     """
 
     name: str
@@ -42,6 +45,10 @@ class Asked:
     delimiter: str | None
     added: tuple[str, ...]
     is_packed: bool = False
+
+    def __post_init__(self) -> None:
+        if self.delimiter is not None and self.format != "csv":
+            raise RefusedError(f"{self.name}: only CSV has a delimiter; leave out --delimiter")
 
 
 @dataclass(frozen=True, slots=True)

@@ -215,7 +215,8 @@ def _run(request: Request, options: Options, cluster: Cluster | None, *, is_quie
     items: list[Item] = []
     files: list[File] = []
     try:
-        with Progress(is_quiet=is_quiet) as progress:
+        is_mixed = request.output == PIPE and sys.stdout is not None and sys.stdout.isatty()
+        with Progress(is_quiet=is_quiet or is_mixed) as progress:
             if cluster is not None:
                 files = plan_files(request)
                 totals = ray_engine.score_files(files, options, cluster, progress)

@@ -230,6 +230,7 @@ def test_real_messages(artifacts: Path, tmp_path: Path, data_dir: Path) -> None:
         (["a.jsonl", "b.jsonl", "--model", "spam", "--shard", "3/2"], "expected I/N"),
         (["a.jsonl", "b.jsonl", "--model", "spam", "--format", "xls"], "unknown format 'xls'"),
         (["a.jsonl", "b.jsonl", "--model", "spam", "--delimiter", "ab"], "the delimiter 'ab'"),
+        (["a.jsonl", "b.jsonl", "--model", "spam", "--delimiter", ";"], "only CSV has a delimiter"),
         (["a.jsonl", "b.jsonl", "--model", "mood", "--threshold", "0.5"], "has no threshold"),
         (["a.jsonl", "b.jsonl", "--model", "spam", "--policy", "no"], "has no policy 'no'"),
         (["a.jsonl", "-", "--model", "spam", "--resume"], "standard output cannot be resumed"),
