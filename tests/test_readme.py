@@ -52,6 +52,7 @@ MAKEFILE: Final = (ROOT / "Makefile").read_text(encoding="utf-8")
 FOREIGN: Final = {
     *("docker", "kubectl", "nginx", "journalctl", "systemctl", "useradd", "for", "chown", "chmod"),
     *("pip", "/opt/dandelion/bin/pip", "python3", "cp", "echo", "mkdir", "printf", "grep", "{"),
+    *("cat", "head", "openssl"),
 }
 
 
@@ -111,7 +112,8 @@ def commands() -> Iterator[Command]:
         for block in blocks(page, "console"):
             for line in block.replace("\\\n", " ").splitlines():
                 assert line.startswith("$ "), f"{name_of(page)}: {line}"
-                yield parsed(page, line.removeprefix("$ "))
+                for part in line.removeprefix("$ ").split(" | "):
+                    yield parsed(page, part.partition(" > ")[0])
 
 
 COMMANDS: Final = list(commands())
@@ -324,7 +326,8 @@ def test_routes_and_statuses_are_those_of_the_service(service: Service) -> None:
     schema = classify["requestBody"]["content"]["application/json"]["schema"]
     if "$ref" in schema:
         schema = description["components"]["schemas"][schema["$ref"].rpartition("/")[2]]
-    fields = [name for row in rows(HTTP_API, "field") for name in in_code(row[0])]
+    (request,) = re.findall(r"^## Request\n.*?^## ", HTTP_API, re.DOTALL | re.MULTILINE)
+    fields = [name for row in rows(request, "field") for name in in_code(row[0])]
     assert fields == list(schema["properties"])
 
 
@@ -360,21 +363,30 @@ def check_make(command: Command) -> None:
         assert re.search(pattern, MAKEFILE), command.line
 
 
-def check_typer(app: typer.Typer, arguments: list[str], line: str) -> None:
+def check_typer(
+    app: typer.Typer, arguments: list[str], line: str, *, is_mention: bool = False
+) -> None:
     group: Any = typer.main.get_command(app)
     name, *options = arguments
     assert name in group.commands, line
-    group.commands[name].make_context(name, options)  # raises: no such option, or a bad value
+    command = group.commands[name]
+    while options and options[0] in getattr(command, "commands", {}):
+        command = command.commands[options.pop(0)]
+    if is_mention:  # an example may leave out what is required
+        known = {option for one in command.params for option in one.opts}
+        assert {word for word in options if word.startswith("--")} <= known, line
+    else:
+        command.make_context(name, options)  # raises: no such option, or a bad value
 
 
-def check(command: Command) -> None:
+def check(command: Command, *, is_mention: bool = False) -> None:
     """Fail if a command names a program, subcommand, option, variable or file that is not there."""
     if command.program == "make":
         check_make(command)
     elif command.program == "dandelion":
         _, name, *arguments = command.words
         if name in {"train", "retrain"}:
-            check_typer(cli.app, [name, *arguments], command.line)
+            check_typer(cli.app, [name, *arguments], command.line, is_mention=is_mention)
         elif name == "serve":
             options = importlib.import_module("app.options")
             settings.load(options.parse(arguments, command.line))
@@ -382,11 +394,11 @@ def check(command: Command) -> None:
             importlib.import_module("app.reloading").parse(name, arguments, command.line)
         else:
             console = importlib.import_module("dandelion.command")
-            check_typer(console.app, [name, *arguments], command.line)
+            check_typer(console.app, [name, *arguments], command.line, is_mention=is_mention)
     elif command.module in {"training", "study"}:
         app = importlib.import_module(f"{command.module}.cli").app
         if command.words[3:]:
-            check_typer(app, command.words[3:], command.line)
+            check_typer(app, command.words[3:], command.line, is_mention=is_mention)
     elif command.module == "pytest":
         paths = [word for word in command.words if word.startswith("tests/")]
         assert paths
@@ -401,7 +413,7 @@ def check(command: Command) -> None:
 
 @pytest.mark.parametrize("command", [*COMMANDS, *MENTIONED], ids=str)
 def test_command_exists(command: Command) -> None:
-    check(command)
+    check(command, is_mention=command in MENTIONED)
 
 
 def test_checks_of_commands_can_fail() -> None:

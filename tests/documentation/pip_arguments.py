@@ -13,7 +13,8 @@ install, *arguments = sys.argv[1:]
 if install != "install":
     sys.exit(f"pip {install}: not expected")
 for argument in arguments:
-    named = re.fullmatch(r"(?:\.\./)?(?:dist/dandelion_text-.+?|\.|-e)(?:\[(.+)\])?", argument)
+    package = r"(?:\.\./)?dist/dandelion_text-.+?|dandelion-text|\.|-e"
+    named = re.fullmatch(rf"(?:{package})(?:\[(.+)\])?", argument)
     if not named:
         sys.exit(f"pip install {argument}: not expected")
     if missing := set(filter(None, (named[1] or "").split(","))) - set(EXTRAS):
