@@ -63,8 +63,8 @@ class FormatFigures:
     Attributes:
         texts_per_s: without the start.
         of_memory: the same, as a share of scoring in memory.
-        processor_of_memory: processor time of scoring in memory, as a share of the command's: what
-            a busy machine does not change.
+        processor_of_memory: processor time of scoring in memory, as a share of the command's,
+            which a busy machine changes less.
     """
 
     texts_per_s: Spread
@@ -247,7 +247,7 @@ Medians (lowest and highest) of {found.in_memory.rounds} rounds; {found.rows:,} 
 SMS Spam Collection in each file, {found.processes} processes, {found.processor}, {found.date}.
 In memory: {digits(found.in_memory.median)} texts/s. The command starts in
 {found.start_s.median:.1f} s, which is not part of the rates. Its processor time includes reading
-and writing, and does not depend on what else the machine does.
+and writing.
 """
     return wrap(text)
 
