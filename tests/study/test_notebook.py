@@ -37,6 +37,7 @@ def tables(path: Path) -> dict[str, str]:
     }
 
 
+@pytest.mark.timeout(600)  # seconds of processor time, but of a kernel that imports torch
 def test_it_runs(data_dir: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(ROOT)
     monkeypatch.setenv("DATA_DIR", str(data_dir.absolute()))

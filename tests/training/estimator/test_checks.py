@@ -75,6 +75,7 @@ def as_texts(rows: NDArray[np.float64]) -> list[str]:
     ]
 
 
+@pytest.mark.timeout(600)  # seconds of processor time, but sixty checks
 def test_every_check_passes_but_the_exceptions_in_the_guide() -> None:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # those that checks provoke
