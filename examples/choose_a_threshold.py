@@ -130,7 +130,7 @@ def answer(directory: Path, rows: list[dict[str, str]]) -> str:
         f"{percent(found.precision)} of the alerts are right**, estimated from {sample.texts} "
         f"labels. That threshold raises about one alert in {1 / found.rate.estimate:,.0f} "
         "messages; the next lower one would raise more than one in 200. The brackets are 95 % "
-        "intervals, and this is how sure we are. The labels of all "
+        "intervals: this is how sure we are. The labels of all "
         f"{sum(whole.counted):,} distinct comments, which you would not have, give "
         f"{100 * truth.recall.estimate:.0f} % and {100 * truth.precision.estimate:.0f} % at that "
         "threshold."
