@@ -131,8 +131,8 @@ def file_system(address: str) -> tuple[Any, str]:
     fsspec's documentation on configuration.
 
     Raises:
-        RemoteError: fsspec or the package of the file system is not installed, or nobody knows the
-            scheme.
+        RemoteError: fsspec or the package of the file system is not installed, nobody knows the
+            scheme, or there is no connection.
     """
     scheme = address.partition("://")[0]
     try:
@@ -152,6 +152,8 @@ def file_system(address: str) -> tuple[Any, str]:
         raise RemoteError(
             f"{shown(address)}: {scheme}:// is no scheme that fsspec knows"
         ) from error
+    except Exception as error:  # file systems such as ftp:// and sftp:// connect at once
+        raise _unreadable(address, error) from error
     system.invalidate_cache()  # another process may have changed what is listed there
     return system, path
 

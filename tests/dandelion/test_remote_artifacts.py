@@ -303,6 +303,14 @@ def test_of_an_interrupted_download_nothing_is_kept(
     Classifier.load(Path(done.stdout.strip()) / "spam" / "tiny").check_golden()
 
 
+def test_a_server_that_cannot_be_reached_is_named_and_not_the_cache(cache: Path) -> None:
+    with pytest.raises(ArtifactError) as caught:
+        fetch("ftp://me:secret@127.0.0.1:1/models", cache=cache)
+    assert str(caught.value) == (
+        "ftp://127.0.0.1:1/models/serving.toml: cannot be read (ConnectionRefusedError)"
+    )
+
+
 def test_an_error_has_no_credentials(cache: Path) -> None:
     with socket.create_server(("127.0.0.1", 0)) as closed:
         port = closed.getsockname()[1]
