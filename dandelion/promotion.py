@@ -92,22 +92,23 @@ def after(step: Step, before: Mapping[str, Value], variant: str) -> dict[str, Va
     return {**before, "variant": variant, "shadow": before["variant"]}
 
 
-def change(artifacts: Path, model: str, wanted: Mapping[str, Value]) -> tuple[bytes, bytes]:
-    """Return the content of ``serving.toml`` before and after a change, which is checked.
+def change(artifacts: Path, step: Promotion) -> tuple[bytes, bytes]:
+    """Return the content of ``serving.toml`` before and after a step, which is checked.
 
     Args:
         artifacts: the directory that contains it.
-        model: whose table is changed.
-        wanted: key → value; None for an absent key.
+        step: to take.
 
     Raises:
-        ServingError: the file cannot be read or edited, or would be invalid afterwards.
+        ServingError: the file cannot be read or edited, has been changed since the step was
+            planned, or would be invalid afterwards.
     """
     path = artifacts / SERVING_FILE
     data = read_serving_file(artifacts)
-    present = state(data, model)
-    changes = {key: value for key, value in wanted.items() if value != present[key]}
-    new = edited(data, path, model, changes) if changes else data
+    if state(data, step.model) != step.before:
+        raise ServingError(f"{path}: was changed meanwhile; nothing was replaced. Try again.")
+    changes = {key: value for key, value in step.after.items() if value != step.before[key]}
+    new = edited(data, path, step.model, changes) if changes else data
     choices(artifacts, {}, new)
     return data, new
 

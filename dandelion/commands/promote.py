@@ -306,7 +306,7 @@ def _change(artifacts: Path, step: Promotion, service: RunningService | None) ->
         Exit: the reload failed, and the file is as it was.
         ServingError: the file cannot be edited.
     """
-    old, new = promotion.change(artifacts, step.model, step.after)
+    old, new = promotion.change(artifacts, step)
     promotion.require_recordable(artifacts)
     promotion.replace_serving_file(artifacts, old, new)
     code = 0 if service is None else service.reload()

@@ -245,6 +245,21 @@ def test_permissions_and_a_link_stay(artifacts: Path, tmp_path: Path) -> None:
     assert "shadow" in real.read_text()
 
 
+def test_a_step_does_not_undo_another_that_was_taken_meanwhile(artifacts: Path) -> None:
+    variant(artifacts, "other", 2)
+
+    class Busy(FakeService):
+        def get(self, path: str) -> bytes:
+            assert run(artifacts, "spam", "other", "--serve", "--force", "urgent").exit_code == 0
+            return super().get(path)
+
+    done = run(artifacts, "spam", "new", service=Busy())
+    assert done.exit_code == FAILED, done.output
+    assert "was changed meanwhile; nothing was replaced" in done.output
+    assert served(artifacts) == {"variant": "other", "shadow": "old"}
+    assert [one["variant"] for one in lines(artifacts)] == ["other"]
+
+
 def test_a_file_that_was_changed_meanwhile_is_not_replaced(artifacts: Path) -> None:
     with pytest.raises(promotion.ServingError, match="changed meanwhile"):
         promotion.replace_serving_file(artifacts, b"other", b"new")
