@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .classifier import Classifier
-from .decision.evidence import MAX_WEIGHT, Evidence
+from .decision.evidence import MAX_WEIGHT, MIN_WEIGHT, Evidence
 from .decision.notices import Notice
 from .sampling import is_band
 from .text.copies import copies
@@ -68,8 +68,8 @@ class Labelled:
         texts: how many there are.
 
     Raises:
-        EvaluationError: lengths differ, no text has a label, or strata come without weights or with
-            sources.
+        EvaluationError: lengths differ, no text has a label, a weight is below `MIN_WEIGHT`, or
+            strata come without weights or with sources.
     """
 
     texts: int
@@ -100,6 +100,10 @@ class Labelled:
             raise EvaluationError("strata and sources exclude one another; expected one")
         if self.weights is not None and not all(0 < weight < np.inf for weight in self.weights):
             raise EvaluationError("a weight is not a positive number")
+        if self.weights is not None and min(self.weights) < MIN_WEIGHT:
+            raise EvaluationError(
+                f"a weight is {min(self.weights):.3g}; expected at least {MIN_WEIGHT:g}"
+            )
 
 
 @dataclass(frozen=True, slots=True, eq=False)

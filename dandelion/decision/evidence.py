@@ -17,7 +17,9 @@ CELLS: Final = 602
 GRID: Final[NDArray[np.float64]] = np.round(LOWEST + STEP * np.arange(CELLS - 1), 2)
 """float64[601], the logits at which a threshold can be: −15, −14.95 … 15."""
 
+MIN_WEIGHT: Final = 1e-12
 MAX_WEIGHT: Final = 1e12
+"""Beyond these, products of weights leave the range of float64, and intervals are wrong."""
 
 Counts = NDArray[np.int64]
 
@@ -191,8 +193,12 @@ def _weights(values: object, sources: Mapping[str, Counts]) -> dict[str, float] 
         return None
     if not isinstance(values, dict) or set(values) != set(sources):
         raise ValueError("expected that 'weights' has one number for each source")
-    if not all(_is_number(weight) and 0 < weight <= MAX_WEIGHT for weight in values.values()):
-        raise ValueError(f"expected that each weight is a number in (0, {MAX_WEIGHT:g}]")
+    if not all(
+        _is_number(weight) and MIN_WEIGHT <= weight <= MAX_WEIGHT for weight in values.values()
+    ):
+        raise ValueError(
+            f"expected that each weight is a number from {MIN_WEIGHT:g} to {MAX_WEIGHT:g}"
+        )
     return {source: float(weight) for source, weight in values.items()}
 
 

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from dandelion import Classifier
-from dandelion.decision.evidence import GRID, cells
+from dandelion.decision.evidence import GRID, MIN_WEIGHT, cells
 from dandelion.decision.operating_points import OperatingPointError, at
 from dandelion.evaluation import LEAST_TO_CALIBRATE, Evaluation, evaluate, evaluate_scored
 from dandelion.labelled import EvaluationError, ScoredTexts, score_texts
@@ -255,6 +255,7 @@ def test_an_artifact_without_evidence_says_so() -> None:
         ({"labels": [None, None]}, "no text has a label"),
         ({"strata": ["a", "b"]}, "strata and weights belong together"),
         ({"strata": ["a", "b"], "weights": [1, 0]}, "a weight is not a positive number"),
+        ({"strata": ["a", "b"], "weights": [1, 1e-80]}, "weight is 1e-80; expected at least 1e-12"),
         ({"strata": ["a", "b"], "weights": [1, 1], "sources": ["x", "y"]}, "exclude one another"),
         ({"strata": ["a", "b"], "weights": [1, 7], "labels": [1, None]}, "no text of the stratum"),
         ({"strata": ["a", "a"], "weights": [2e12, 2e12]}, "stratum 'a' stands for 2e\\+12 texts"),
@@ -268,6 +269,19 @@ def test_what_does_not_fit_together_is_refused(
     arguments = {"texts": ["free prize", "lunch"], "labels": [1, 0]} | change
     with pytest.raises(EvaluationError, match=message):
         evaluate(classifier, **arguments)
+
+
+def test_intervals_do_not_depend_on_the_unit_of_weights(classifier: Classifier) -> None:
+    found, truth = traffic(classifier, 300)
+    strata = ["a", "b", "b"] * 100
+    rates = []
+    for unit in (1.0, MIN_WEIGHT):
+        weights = [unit if one == "a" else 7 * unit for one in strata]
+        (shipped, *_) = evaluate(classifier, found, truth, strata=strata, weights=weights).shipped
+        assert shipped.found is not None
+        one = shipped.found
+        rates.append([(it.lower, it.upper) for it in (one.recall, one.fpr, one.precision, one.rate)])
+    np.testing.assert_allclose(*rates, rtol=1e-9)
 
 
 @pytest.mark.parametrize(
