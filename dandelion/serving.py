@@ -304,6 +304,13 @@ def parse(path: Path, data: bytes | None) -> dict[str, ModelChoice]:
     return {model: _model(path, model, one) for model, one in _values(path, data)["models"].items()}
 
 
+def _hint(error: Exception) -> str:
+    """Return what is probably meant where a model is written twice, else nothing."""
+    if "Cannot overwrite a value" not in str(error):
+        return ""
+    return ". Write a model once: as a line of [models], or as a table such as [models.spam]"
+
+
 def _values(path: Path, data: bytes | None) -> dict[str, Any]:
     """Read the file: its table of models, and that of the protocols if it has one.
 
@@ -319,7 +326,7 @@ def _values(path: Path, data: bytes | None) -> dict[str, Any]:
     except UnicodeDecodeError as error:
         raise ServingError(f"{path}: not UTF-8, from byte {error.start + 1}") from error
     except (ValueError, RecursionError) as error:
-        raise ServingError(f"{path}: invalid TOML: {error}") from error
+        raise ServingError(f"{path}: invalid TOML: {error}{_hint(error)}") from error
     values = {"models": {}} | values
     if set(values) - {"models", "protocols"} or not isinstance(values["models"], dict):
         raise ServingError(

@@ -87,6 +87,10 @@ def test_models_are_sorted(artifacts: Path) -> None:
         ("[models]\nspam = ['" + "a" * 10_000 + "']", "spam = .* expected the name of a variant"),
         ("\ufeff[models]\n", "begins with a byte order mark. Save it as UTF-8 without one"),
         ("[models]\nspam = 'dice'\nspam = 'other'", "invalid TOML: Cannot overwrite a value"),
+        (
+            "[models]\nspam = 'dice'\n[models.spam]\nvariant = 'dice'",
+            "Write a model once: as a line of .models., or as a table",
+        ),
     ],
 )
 def test_an_invalid_file_is_refused_in_one_line(artifacts: Path, text: str, message: str) -> None:

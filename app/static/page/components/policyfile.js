@@ -1,6 +1,7 @@
 // The policy file of an evaluation: to download, with the lines that put it in force.
 import { download } from "../csv.js";
 import { html, useState } from "../vendor/htm-preact.js";
+import { ONCE, reloadCommand, replacing } from "../settings.js";
 import { Select } from "./chooser.js";
 
 /**
@@ -23,8 +24,8 @@ export function PolicyFile({ report, source, choice }) {
     <section class="stack" aria-labelledby="policy-file">
       <h2 id="policy-file">Decide by your texts</h2>
       <p>
-        The policy file has counts of your texts by score, and no text. Put it next to <code>serving.toml</code>, add
-        these lines there, and run <code>dandelion reload</code>.
+        The policy file has counts of your texts by score, and no text. Put it next to <code>serving.toml</code>, in the
+        directory of the models, write these lines there, and run <code>${reloadCommand()}</code>. ${ONCE}
       </p>
       ${feasible.length > 1 &&
       html`<div class="choices"><${Select} label="Operating point" name="policy-point" value=${point} options=${feasible.map((one) => [one, one])} onChange=${setChosen} /></div>`}
@@ -62,6 +63,7 @@ export function nameOf(source) {
 /** The lines of serving.toml. */
 export function configuration({ report, name, point }) {
   return [
+    replacing(report.model),
     `[models.${key(report.model)}]`,
     `variant = ${string(report.variant)}`,
     `default_policy = ${string(name)}`,

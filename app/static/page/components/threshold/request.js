@@ -1,5 +1,6 @@
 // What is on the screen as a request and as settings, to copy.
 import { html, useState } from "../../vendor/htm-preact.js";
+import { reloadCommand, replacing } from "../../settings.js";
 import { useShared } from "../../state.js";
 
 const TEXT = "See you at six";
@@ -15,7 +16,7 @@ export function RequestToCopy({ choice, details, policy, found, selected }) {
     <${Snippet} name="python" title="Python" code=${pythonOf(facts)} />
     <${Snippet} name="settings" title="serving.toml" code=${settingsOf(details, policy, found, selected)} />
     <p class="quiet">
-      A policy in serving.toml is for all requests that name it, and it alone has a review band: results
+      The lines count after <code>${reloadCommand()}</code>. A policy in serving.toml is for all requests that name it, and it alone has a review band: results
       then say positive, review or negative.
       ${selected.point === null && " A threshold as a number promises nothing, and stays when the model is trained again."}
     </p>
@@ -111,7 +112,7 @@ function settingsOf(details, policy, { curve }, selected) {
     return [isFitted ? `review = ${JSON.stringify(configured.review)}` : `review_threshold = ${numberOf(review.threshold)}`];
   };
   return [
-    ...(policy ? [] : [`# in place of the line of ${model} in [models]`]),
+    ...(policy ? [] : [replacing(model)]),
     `[models.${nameOf(model)}]`,
     `variant = ${JSON.stringify(variant)}`,
     ``,
