@@ -35,7 +35,7 @@ export function BaseRate({ curve, prior, onChange, details, positive }) {
         ${why ??
         (prior === null
           ? `Not set: figures are for the ${percentOf(shown)} among the texts it was measured on. Yours is probably lower.`
-          : "Precision and alerts depend on it. It is the one thing in which your messages may differ from the texts measured.")}
+          : "Precision and alerts depend on it, and so do scores: at another share, the same messages are flagged from another score on. It is the one thing in which your messages may differ from the texts measured.")}
       </p>
     </div>
     <div class="rate">

@@ -1,6 +1,7 @@
 // Operating points: those that the evidence can promise, to choose; the others, with the reason.
 import { html } from "../../vendor/htm-preact.js";
 import { count } from "../../format.js";
+import { inWords } from "../../points.js";
 import { selectPoint } from "./curve.js";
 import { amount, percentOf, thresholdOf } from "./numbers.js";
 
@@ -11,8 +12,8 @@ export function Points({ found, selected, onSelect }) {
   return html`
     <h2>Operating points</h2>
     <p class="quiet">
-      A constraint such as <code>${"fpr<=0.005"}</code> is a promise at 95 %, if your messages are like those measured. A
-      threshold that is chosen by looking at the curve promises nothing, nor does <code>macro_f1</code>.
+      A constraint such as <code>${"fpr<=0.005"}</code> is a promise at 95 %, if your messages are like those measured: what was
+      measured is better than what is promised. A threshold that is chosen by looking at the curve promises nothing, nor does <code>macro_f1</code>.
     </p>
     <div class="points" role="group" aria-label="Operating points that can be chosen">
       ${fitted.map(
@@ -29,6 +30,9 @@ export function Points({ found, selected, onSelect }) {
               ><code>${one.operating_point}</code>${" "}
               <span class="tag">${one.fitted.promised ? "promised" : "no promise"}</span>${one.is_default ? html` <span class="tag">in force</span>` : ""}</span
             >
+            <span class="facts">
+              ${inWords(one.operating_point)}
+            </span>
             <span class="facts">
               ${factsOf(one.fitted)}
             </span>
