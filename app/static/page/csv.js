@@ -1,5 +1,5 @@
 // CSV in the browser, read and written by Papa Parse.
-import { bytes } from "./format.js";
+import { bytes, counted } from "./format.js";
 
 const { Papa } = window;
 
@@ -26,8 +26,11 @@ export async function readCsv(file) {
         "For larger ones there is the command: dandelion score.",
     );
   }
-  const text = decode(new Uint8Array(await file.arrayBuffer()));
-  return { name: file.name, ...parseCsv(text) };
+  const content = new Uint8Array(await file.arrayBuffer());
+  if (!isText(content)) {
+    throw new CsvError("This is not a text file. Of a spreadsheet, save the sheet as CSV, and choose that file.");
+  }
+  return { name: file.name, ...parseCsv(decode(content)) };
 }
 
 /** Read the text of a CSV file; see `readCsv`. */
@@ -43,8 +46,9 @@ export function parseCsv(text) {
   const wrong = rows.findIndex((row) => row.length > columns.length);
   if (wrong >= 0) {
     throw new CsvError(
-      `Row ${wrong + 2} has ${rows[wrong].length} fields, but there are ${columns.length} columns. ` +
-        "Is a text with the separator not in quotation marks?",
+      `Row ${wrong + 2} has ${counted(rows[wrong].length, "field")}, but the first row names ${counted(columns.length, "column")}. ` +
+        "Is a text with the separator not in quotation marks?" +
+        (columns.length === 1 ? " Lines that are messages, without a name above them, can be pasted." : ""),
     );
   }
   for (const row of rows) while (row.length < columns.length) row.push("");
@@ -59,10 +63,11 @@ export function parseCsv(text) {
  * @param {object} options
  * @param {boolean} [options.isForSpreadsheets] put ' before each cell that a spreadsheet would run
  *   as a formula
+ * @param {string} [options.delimiter] that of the file from which the rows are, as its program expects it
  */
-export function writeCsv(columns, rows, { isForSpreadsheets = true } = {}) {
+export function writeCsv(columns, rows, { isForSpreadsheets = true, delimiter = "," } = {}) {
   const safe = isForSpreadsheets ? (row) => row.map(defuse) : (row) => row;
-  const text = Papa.unparse([safe(columns), ...rows.map(safe)], { newline: "\r\n" });
+  const text = Papa.unparse([safe(columns), ...rows.map(safe)], { newline: "\r\n", delimiter });
   return new Blob(["\ufeff", text, "\r\n"], { type: "text/csv;charset=utf-8" });
 }
 
@@ -81,6 +86,10 @@ export function download(blob, name) {
   setTimeout(() => URL.revokeObjectURL(link.href), 10_000);
 }
 
+/** "3 rows, 2 columns named in the first row" */
+export const sizeOf = ({ rows, columns }) =>
+  `${counted(rows.length, "row")}, ${counted(columns.length, "column")} named in the first row`;
+
 /** The index of the column that has the texts: the only one of such a name, else the longest one. */
 export function guessTextColumn({ columns, rows }) {
   const named = columns.flatMap((name, at) => {
@@ -92,6 +101,18 @@ export function guessTextColumn({ columns, rows }) {
     rows.slice(0, SAMPLE).reduce((sum, row) => sum + row[at].length, 0),
   );
   return lengths.indexOf(Math.max(...lengths));
+}
+
+const LOOKED_AT = 4096; // bytes
+const CONTROLS = 0.02; // of them, in what is no text
+
+/** Whether a file is text: not a workbook, an archive or a picture, which are full of control characters. */
+function isText(content) {
+  const [first, second] = content;
+  if ((first === 0xff && second === 0xfe) || (first === 0xfe && second === 0xff)) return true; // UTF-16
+  const head = content.subarray(0, LOOKED_AT);
+  const controls = head.filter((byte) => byte < 9 || (byte > 13 && byte < 32)).length;
+  return controls <= CONTROLS * head.length;
 }
 
 function decode(content) {

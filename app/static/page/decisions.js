@@ -1,5 +1,7 @@
 // What a result means: the decision of two labels, or the label of more.
 
+import { count } from "./format.js";
+
 /** The decisions in the order in which they are shown, with their names. */
 export const DECISIONS = {
   positive: "flagged",
@@ -22,9 +24,16 @@ export function decisionOf(result, labels) {
   return result.decision ?? (result.label === labels[1] ? "positive" : "negative");
 }
 
+/** Whether a score was made of the text: not of one without content, even if there is a label. */
+export const isScored = (result) => typeof result.score === "number" && result.reason !== "no_content";
+
 /** Why a text has no score, or a score to be read with care; "" for neither. */
-export function remarkOf(result) {
-  if (result.error) return result.error.detail;
+export function remarkOf(result, text) {
+  if (result.error) {
+    const longest = /^Expected a string of length <= (\d+)/.exec(result.error.detail)?.[1];
+    return longest ? `It is longer than the ${count(longest)} characters that the service reads.` : result.error.detail;
+  }
+  if (!text.trim()) return "There is no text.";
   if (result.reason === "no_content") {
     return "No word has a letter, apart from links and mentions: the model has nothing to judge.";
   }

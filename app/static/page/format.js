@@ -17,6 +17,13 @@ export function score(value) {
   return value.toFixed(3);
 }
 
+/** A score; "<0.874" below a threshold that is shown as 0.874, where rounding would show the same. */
+export function scoreNextTo(value, threshold) {
+  const shown = score(value);
+  const isHidden = value < threshold && shown === score(threshold) && /^\d/.test(shown);
+  return isHidden ? `<${shown}` : shown;
+}
+
 /** 0.0123 → "1.2 %"; null → "–" */
 export function percent(value, digits = 1) {
   if (value === null || value === undefined || Number.isNaN(value)) return "–";

@@ -82,8 +82,9 @@ export function labelledRows(table, textColumn, labelColumn, positive) {
   };
 }
 
-/** Whether a column has so many different values that it has no labels. */
-export const hasTooMany = (values) => values.length > MAX_VALUES;
+/** Whether a column has so many different values that it has no labels: numbers of rows, for example. */
+export const hasTooMany = (values) =>
+  values.length > MAX_VALUES || (values.length > 2 && values.every(([, count]) => count === 1));
 
 /** The name of the texts in the policy file, as `dandelion evaluate` has it; short enough for it. */
 export const sourceOf = (fileName) => fileName.split(".")[0].slice(0, 200) || "texts";

@@ -1,13 +1,19 @@
 // Pasted text → messages.
 
+const MOST_LINES = 5; // of a message, in a text whose blank lines separate messages
+
 /**
- * Whether blank lines separate the messages, rather than line ends: there is a blank line between
- * two others, and a message of several lines.
+ * Whether blank lines separate the messages, rather than line ends: there is one of several lines,
+ * and none of many. A blank line in a list of messages does not join the others.
  */
 export function hasBlocks(pasted) {
   const blocks = splitBlocks(pasted);
-  return blocks.length > 1 && blocks.some((block) => block.includes("\n"));
+  const most = blocks.reduce((longest, block) => Math.max(longest, block.split("\n").length), 0);
+  return blocks.length > 1 && most > 1 && most <= MOST_LINES;
 }
+
+/** Whether a text has a blank line between two others, so that what a message is has to be guessed. */
+export const hasBlankLine = (pasted) => splitBlocks(pasted).length > 1;
 
 /**
  * Return the messages in a pasted text, without white space around them.

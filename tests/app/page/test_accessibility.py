@@ -45,7 +45,7 @@ def test_everything_can_be_done_by_the_keyboard(service: Service, open_page: Ope
     page.keyboard.insert_text("Free entry: claim your prize now\nSee you at six")
     page.keyboard.press("Control+Enter")
     expect(page.locator(".result")).to_have_count(2)
-    expect(page.locator(".outcome > [role=status]")).to_have_text("2 messages scored")
+    expect(page.locator(".outcome > [role=status]")).to_have_text("Done: 2 messages")
     expect(page.locator(".sum")).to_have_count(2)
     tab_to(page, "How the score adds up")
     page.keyboard.press("Enter")

@@ -55,12 +55,13 @@ def drop(page: Page, content: str, name: str) -> None:
         page.locator("textarea").dispatch_event(event, {"dataTransfer": dropped})
 
 
-def download(page: Page) -> list[list[str]]:
+def download(page: Page, delimiter: str = ",") -> list[list[str]]:
     with page.expect_download() as waiting:
         page.get_by_role("button", name="Download as CSV").click()
     content = Path(waiting.value.path()).read_bytes()
     assert content.startswith(b"\xef\xbb\xbf")
-    return list(csv.reader(io.StringIO(content.decode("utf-8-sig"), newline=""), strict=True))
+    file = io.StringIO(content.decode("utf-8-sig"), newline="")
+    return list(csv.reader(file, strict=True, delimiter=delimiter))
 
 
 def test_what_made_the_scores_is_marked(service: Service, open_page: OpenPage) -> None:
@@ -115,6 +116,46 @@ def test_messages_may_have_several_lines(service: Service, open_page: OpenPage) 
     expect(button).to_have_text("Score 1 message")
 
 
+def test_few_blank_lines_join_no_messages(service: Service, open_page: OpenPage) -> None:
+    page = open_messages(open_page, service)
+    lines = [f"Message {number}" for number in range(12)]
+    page.locator("textarea").fill("\n".join([*lines[:5], "", *lines[5:]]))
+    expect(page.get_by_role("button", name="Score 12 messages")).to_be_enabled()
+    expect(page.locator(".separation")).to_contain_text("There are blank lines")
+    page.locator("select[name=separation]").select_option("blocks")
+    expect(page.get_by_role("button", name="Score 2 messages")).to_be_enabled()
+    expect(page.locator(".separation")).not_to_contain_text("There are blank lines")
+
+
+def test_a_long_message_is_folded(service: Service, open_page: OpenPage) -> None:
+    page = open_messages(open_page, service)
+    score(page, "word " * 3000, HARMLESS, "x" * 100_001)
+    long = page.locator(".result").first
+    folded = long.bounding_box()
+    assert folded is not None
+    assert folded["height"] < 400
+    long.get_by_role("button", name="Show all 14,999 characters").click()
+    expect(long.get_by_role("button", name="Show less")).to_have_attribute("aria-expanded", "true")
+    unfolded = long.bounding_box()
+    assert unfolded is not None
+    assert unfolded["height"] > folded["height"]
+    expect(page.locator(".result").last).to_contain_text("longer than the 100,000 characters")
+
+
+def test_a_score_below_the_threshold_never_looks_equal(
+    service: Service, open_page: OpenPage
+) -> None:
+    page = open_messages(open_page, service)
+    shown = page.evaluate(
+        """async () => {
+            const { scoreNextTo } = await import("./static/page/format.js");
+            const values = [0.87381, 0.87397, 0.9, 0.0001, 0.99999];
+            return values.map((value) => scoreNextTo(value, 0.87396));
+        }"""
+    )
+    assert shown == ["<0.874", "0.874", "0.900", "<0.001", ">0.999"]
+
+
 def test_more_than_two_labels(service: Service, open_page: OpenPage) -> None:
     page = open_messages(open_page, service, "cyberbullying_type")
     score(page, HARMLESS, SIGNS)
@@ -126,6 +167,12 @@ def test_more_than_two_labels(service: Service, open_page: OpenPage) -> None:
     assert row.locator("details").last.locator("tr").count() == len(result["scores"])
     rows = download(page)
     assert rows[1][:2] == [HARMLESS, result["label"]]
+    # The label of a text without content has a probability, which is none of the text.
+    response = service.post("/classify/cyberbullying_type", json={"texts": [SIGNS]}).json()
+    assert response["results"][0]["score"] > 0
+    without = page.locator(".result").last
+    expect(without.locator(".badge")).to_have_text("nothing to judge")
+    expect(without.locator(".meter, details, mark")).to_have_count(0)
 
 
 def test_the_card_says_what_a_model_is_not_for(service: Service, open_page: OpenPage) -> None:
@@ -170,9 +217,9 @@ def test_a_csv_file_is_scored(service: Service, open_page: OpenPage) -> None:
         expect(page.locator(".file strong")).to_have_text(name)
         expect(page.locator("select[name=column]")).to_have_value("1")
         page.get_by_role("button", name="Score 3 messages").click()
-        expect(page.locator(".outcome > [role=status]")).to_have_text("3 messages scored")
+        expect(page.locator(".outcome > [role=status]")).to_have_text("Done: 3 messages")
         page.get_by_label(re.compile("Safe for spreadsheets")).uncheck()
-        rows = download(page)
+        rows = download(page, {"semicolon": ";", "UTF-16": "\t"}.get(name, ","))
         assert rows[0] == [*ROWS[0], "label", "score", "decision", "dandelion_note"]
         for row, kept, result in zip(rows[1:], ROWS[1:], expected, strict=True):
             assert row[:4] == kept
@@ -197,7 +244,9 @@ BROKEN = {
     b"": "no row below the first one",
     b"text\n": "no row below the first one",
     b'text,id\n"open,1\n': "quotation mark",
-    b"text,id\na,b,1\n": "Row 2 has 3 fields, but there are 2 columns",
+    b"PK\x03\x04" + bytes(range(256)): "save the sheet as CSV",
+    b"Hello\nYes, I do\n": "the first row names 1 column",
+    b"text,id\na,b,1\n": "Row 2 has 3 fields, but the first row names 2 columns",
 }
 
 

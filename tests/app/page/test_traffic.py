@@ -126,7 +126,9 @@ def test_from_a_file_to_a_policy_in_force(  # noqa: PLR0917
     assert download.value.suggested_filename == "my-traffic.json"
     content = Path(download.value.path()).read_text()
     assert CREATED.sub("", content) == CREATED.sub("", report["policy_file"])
-    # As the page says: the file next to serving.toml, and the lines in it.
+    # As the page says: the file next to serving.toml, and the lines in place of those of the model.
+    assert view.locator("pre").inner_text().startswith("# in place of the line of spam in [models]")
+    expect(view).to_contain_text(f"dandelion reload --url {small.url}")
     directory = write_artifacts(tmp_path / "artifacts", view.locator("pre").inner_text())
     (directory / "my-traffic.json").write_text(content)
     service = start_service(artifacts=directory)
@@ -181,6 +183,7 @@ def test_a_share_of_the_traffic_is_used(small: Service, open_page: OpenPage, fil
         ),
         ({"label": ["spam"] * 30, "text": [f"Win {at}" for at in range(30)]}, ["No policy file."]),
         ({"label": ["nan", ""], "text": ["Win", "Lunch"]}, ["This column has no labels."]),
+        ({"id": [1, 2, 3], "text": ["Win", "Lunch", "Free"]}, ["3 different values"]),
         (
             {
                 "label": ["spam", "ham", ""],
@@ -195,7 +198,7 @@ def test_a_share_of_the_traffic_is_used(small: Service, open_page: OpenPage, fil
             ["A sample has the columns stratum and inclusion_weight"],
         ),
     ],
-    ids=["too long", "one label", "no label", "stratum without a label", "no weights"],
+    ids=["too long", "one label", "no label", "numbers", "stratum without a label", "no weights"],
 )
 def test_what_cannot_be_evaluated_is_explained(
     small: Service,

@@ -1,5 +1,5 @@
 // A labelled CSV file: which column has the texts, which the labels, and what they mean.
-import { guessTextColumn, readCsv } from "../csv.js";
+import { guessTextColumn, readCsv, sizeOf } from "../csv.js";
 import { count, counted } from "../format.js";
 import { guessLabelColumn, guessPositive, hasTooMany, valuesOf } from "../labelled.js";
 import { html, useMemo, useState } from "../vendor/htm-preact.js";
@@ -47,7 +47,7 @@ export function LabelledFile({ file, labels, onChange }) {
     <div class=${`source dropzone ${isOver ? "over" : ""}`} onDragOver=${over} onDragLeave=${() => setIsOver(false)} onDrop=${drop}>
       ${file
         ? html`<${Columns} file=${file} labels=${labels} onChange=${onChange} />`
-        : html`<p>A CSV file with a column of texts and a column of labels, given by people who did not see the scores.</p>`}
+        : html`<p>A CSV file with a column of texts and a column of labels, given by people who did not see the scores. The model has not learned from them: else every figure is too good.</p>`}
       <${Problem} error=${error} />
       <div class="pick">
         <label class="button small">
@@ -80,7 +80,7 @@ function Columns({ file, labels, onChange }) {
   return html`
     <div class="file">
       <strong>${table.name}</strong>
-      <span class="quiet">${counted(table.rows.length, "row")}, ${counted(table.columns.length, "column")}</span>
+      <span class="quiet">${sizeOf(table)}</span>
       <button type="button" class="button small" onClick=${() => onChange(null)}>Remove</button>
     </div>
     <div class="choices">

@@ -3,9 +3,10 @@ import { html, useEffect, useMemo, useRef, useState } from "../vendor/htm-preact
 import { isCancelled } from "../api.js";
 import { classifyAll } from "../batches.js";
 import { download, isFormula, writeCsv } from "../csv.js";
-import { DECISIONS, decisionOf, remarkOf } from "../decisions.js";
-import { count, counted, percent, score } from "../format.js";
+import { DECISIONS, decisionOf, isScored, remarkOf } from "../decisions.js";
+import { count, counted, percent, score, scoreNextTo } from "../format.js";
 import { Explained, Legend, Sum } from "./explained.js";
+import { Folded } from "./folded.js";
 import { Problem } from "./problem.js";
 
 const SHOWN = 25;
@@ -97,19 +98,21 @@ function Rule({ job }) {
 }
 
 function Row({ at, text, result, decision, explanation, strongest, threshold }) {
-  const remark = remarkOf(result);
-  const isScored = typeof result.score === "number";
+  const remark = remarkOf(result, text);
+  const hasScore = isScored(result);
   return html`
     <li class="result">
       <div class="verdict">
         <span class=${`badge ${kindOf(decision)}`}>${DECISIONS[decision] ?? breakable(decision)}</span>
-        ${isScored && html`<${Meter} score=${result.score} threshold=${threshold} kind=${kindOf(decision)} />`}
+        ${hasScore && html`<${Meter} score=${result.score} threshold=${threshold} kind=${kindOf(decision)} />`}
       </div>
       <div class="message">
-        <${Explained} text=${text} explanation=${explanation} strongest=${strongest} />
+        <${Folded} text=${text}>
+          <${Explained} text=${text} explanation=${explanation} strongest=${strongest} />
+        <//>
         ${remark && html`<p class="remark">${remark}</p>`}
-        ${explanation && isScored && html`<${Sum} text=${text} explanation=${explanation} />`}
-        ${result.scores && html`<${Scores} scores=${result.scores} />`}
+        ${explanation && hasScore && html`<${Sum} text=${text} explanation=${explanation} />`}
+        ${hasScore && result.scores && html`<${Scores} scores=${result.scores} />`}
       </div>
       <span class="place" aria-hidden="true">${at + 1}</span>
     </li>
@@ -124,7 +127,7 @@ function Meter({ score: value, threshold, kind }) {
   return html`
     <span class="meter">
       <span class="visually-hidden">score </span>
-      <span class="meter-value">${score(value)}</span>
+      <span class="meter-value">${scoreNextTo(value, threshold)}</span>
       <span class=${`meter-bar ${kind}`} aria-hidden="true">
         <span class="meter-fill" style=${{ width: `${100 * value}%` }}></span>
         ${threshold !== null && html`<span class="meter-threshold" style=${{ left: `${100 * threshold}%` }}></span>`}
@@ -170,7 +173,7 @@ function Download({ job, decisions }) {
       return [...kept, result.label ?? "", result.score ?? "", decision === "error" ? "" : decision, note];
     });
     const name = (table?.name ?? "messages.csv").replace(/\.[^.]*$/, "");
-    download(writeCsv([...columns, ...added], rows, { isForSpreadsheets: isSafe }), `${name}-scored.csv`);
+    download(writeCsv([...columns, ...added], rows, { isForSpreadsheets: isSafe, delimiter: table?.delimiter }), `${name}-scored.csv`);
   };
   return html`
     <button type="button" class="button small" onClick=${save}>Download as CSV</button>
@@ -194,7 +197,7 @@ function useExplanations(job, visible) {
     setExplanations(known.current);
   }, [job.texts]);
   useEffect(() => {
-    const missing = visible.filter((at) => typeof job.results[at].score === "number" && !known.current.has(at));
+    const missing = visible.filter((at) => isScored(job.results[at]) && !known.current.has(at));
     if (missing.length === 0) return undefined;
     const reader = new AbortController();
     const texts = missing.map((at) => job.texts[at]);

@@ -1,8 +1,8 @@
 // Where the messages come from: pasted, or a column of a CSV file.
 import { html, useState } from "../vendor/htm-preact.js";
-import { guessTextColumn, readCsv } from "../csv.js";
+import { guessTextColumn, readCsv, sizeOf } from "../csv.js";
 import { counted } from "../format.js";
-import { hasBlocks, splitMessages } from "../texts.js";
+import { hasBlankLine, hasBlocks, splitMessages } from "../texts.js";
 import { Select } from "./chooser.js";
 import { Problem } from "./problem.js";
 
@@ -120,6 +120,9 @@ function Pasted({ source, found, onChange, onSubmit }) {
         onChange=${(mode) => onChange({ ...source, mode })}
       />
       <span class="quiet" role="status">${source.pasted ? counted(found, "message") : ""}</span>
+      ${source.mode === null &&
+      hasBlankLine(source.pasted) &&
+      html`<span class="quiet">There are blank lines: is it what you mean?</span>`}
     </div>
   `;
 }
@@ -130,7 +133,7 @@ function Table({ source, onChange }) {
   return html`
     <div class="file">
       <strong>${table.name}</strong>
-      <span class="quiet">${counted(table.rows.length, "row")}, ${counted(table.columns.length, "column")}</span>
+      <span class="quiet">${sizeOf(table)}</span>
       <button type="button" class="button small" onClick=${() => onChange({ ...source, table: null })}>Remove</button>
     </div>
     <${Select}

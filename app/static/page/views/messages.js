@@ -63,14 +63,14 @@ function Outcome({ job, choice, onCancel, onAgain }) {
   return html`
     ${state === "running" &&
     html`<${Progress} done=${job.done} total=${texts.length} started=${started} waiting=${waiting} onCancel=${onCancel} />`}
-    <p class="visually-hidden" role="status">${state === "done" ? `${counted(results.length, "message")} scored` : ""}</p>
+    <p class="visually-hidden" role="status">${state === "done" ? `Done: ${counted(results.length, "message")}` : ""}</p>
     ${state === "cancelled" &&
     html`<p class="notice" role="status">Cancelled: ${count(results.length)} of ${counted(texts.length, "message")} scored.</p>`}
     <${Problem} error=${error} />
     ${error && results.length > 0 && html`<p class="notice">${count(results.length)} of ${counted(texts.length, "message")} were scored before.</p>`}
     ${isOther &&
     html`<p class="notice">
-      These are the results of another choice.
+      These are the results of another choice: ${job.choice.model}${job.response ? `, ${job.response.variant}` : ""}.
       <button type="button" class="button small" onClick=${onAgain}>Score again</button>
     </p>`}
     ${state !== "running" && results.length > 0 && html`<${Results} job=${job} />`}
