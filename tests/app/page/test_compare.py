@@ -120,6 +120,27 @@ def test_more_than_two_labels_and_one_variant(small: Service, open_page: OpenPag
     expect(view.locator("input[type=file]")).to_have_count(0)
 
 
+def test_where_a_policy_decides_the_thresholds_of_the_variants_can(
+    small: Service, open_page: OpenPage
+) -> None:
+    page = open_page(small.url)
+    show(page, "compare")
+    expect(page.locator("select[name=rule]")).to_have_count(0)
+    page.locator("select[name=policy]").select_option("careful")
+    page.locator("#view-compare textarea").fill("Lunch at 12?\nFree prize")
+    page.locator("select[name=rule]").select_option("own")
+    asked: list[dict[str, Any]] = []
+    page.on("request", lambda one: asked.append(one.post_data_json) if one.post_data else None)
+    page.get_by_role("button", name="Compare on 2 messages").click()
+    expect(page.get_by_role("table", name=COMPARED)).to_be_visible()
+    models = [
+        small.get("/models/spam", params={"variant": name}).json() for name in ("tiny", "plain")
+    ]
+    assert [body["threshold"] for body in asked] == [one["threshold"] for one in models]
+    page.locator("select[name=rule]").select_option("policy")
+    expect(page.locator("#view-compare")).to_contain_text("comparison of another choice")
+
+
 def test_another_variant_on_the_left(small: Service, open_page: OpenPage) -> None:
     page = open_page(small.url)
     show(page, "compare")

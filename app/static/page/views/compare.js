@@ -1,14 +1,16 @@
 // Two variants on the same messages: those on which they disagree first.
-import { isCancelled } from "../api.js";
+import { getJson, isCancelled, modelPath } from "../api.js";
 import { classifyAll } from "../batches.js";
 import { compare, pairs } from "../comparison.js";
 import { Select } from "../components/chooser.js";
+import { Folded } from "../components/folded.js";
 import { Problem } from "../components/problem.js";
 import { Progress } from "../components/progress.js";
 import { NOTHING, Source, textsOf } from "../components/source.js";
 import { download, isFormula, writeCsv } from "../csv.js";
 import { DECISIONS } from "../decisions.js";
 import { count, counted, percent, score, signed } from "../format.js";
+import { ONCE, reloadCommand, replacing } from "../settings.js";
 import { useShared } from "../state.js";
 import { html, useMemo, useRef, useState } from "../vendor/htm-preact.js";
 
@@ -18,6 +20,7 @@ export function Compare({ choice, details }) {
   const { models } = useShared();
   const [source, setSource] = useState(NOTHING);
   const [picked, setPicked] = useState(null);
+  const [isOwn, setIsOwn] = useState(false); // by the threshold of each variant, not by a policy
   const [job, setJob] = useState(null);
   const cancel = useRef(() => {});
   const texts = useMemo(() => textsOf(source), [source]);
@@ -26,9 +29,12 @@ export function Compare({ choice, details }) {
   const others = [...new Set([served.variant, ...served.variants])].filter((variant) => variant !== left);
   const right = others.includes(picked) ? picked : others[0];
   const isRunning = job?.state === "running";
+  const policy = choice.policy ?? details?.default_policy;
+  const hasPolicy = Boolean(policy) && details.labels.length === 2;
   const isReady = right !== undefined && details && texts.length > 0 && !isRunning;
   const submit = () => {
-    if (isReady) cancel.current = run({ choice, details, texts, table: source.table, variants: [left, right] }, setJob);
+    const job = { choice, details, isOwn: hasPolicy && isOwn, texts, table: source.table, variants: [left, right] };
+    if (isReady) cancel.current = run(job, setJob);
   };
   return html`
     <div class="intro">
@@ -42,7 +48,11 @@ export function Compare({ choice, details }) {
             <div class="choices">
               <p class="field"><span>Variant</span><strong>${left}</strong></p>
               <${Select} label="Compared with" name="other" value=${right} options=${others.map((name) => [name, name])} onChange=${setPicked} />
+              ${hasPolicy &&
+              html`<${Select} label="Decided by" name="rule" value=${isOwn ? "own" : "policy"} onChange=${(value) => setIsOwn(value === "own")}
+                options=${[["policy", `the policy ${policy}`], ["own", "the threshold of each variant"]]} />`}
             </div>
+            ${hasPolicy && !isOwn && html`<p class="quiet">A policy with a policy file is for one variant: choose the threshold of each then.</p>`}
             <${Source} source=${source} found=${texts.length} onChange=${setSource} onSubmit=${submit} />
             <button type="button" class="button primary" disabled=${!isReady} onClick=${submit}>
               ${texts.length > 0 ? `Compare on ${counted(texts.length, "message")}` : "Compare"}
@@ -51,16 +61,16 @@ export function Compare({ choice, details }) {
         `}
     ${job &&
     html`<section class="stack" aria-label="Comparison">
-      <${Outcome} job=${job} isOther=${job.variants[0] !== left || job.variants[1] !== right || job.choice.model !== choice.model} onCancel=${() => cancel.current()} />
+      <${Outcome} job=${job} isOther=${job.variants[0] !== left || job.variants[1] !== right || job.choice.model !== choice.model || job.isOwn !== (hasPolicy && isOwn)} onCancel=${() => cancel.current()} />
     </section>`}
   `;
 }
 
 function Alone({ model, variant }) {
-  const lines = `[models.${model}]\nvariant = "${variant}"\nvariants = ["another variant"]\n`;
+  const lines = `${replacing(model)}\n[models.${model}]\nvariant = "${variant}"\nvariants = ["another variant"]\n`;
   return html`
     <div class="notice stack">
-      <p>One variant of <strong>${model}</strong> is loaded: ${variant}. To compare it with another one, name that in <code>serving.toml</code>, and run <code>dandelion reload</code>:</p>
+      <p>One variant of <strong>${model}</strong> is loaded: ${variant}. To compare it with another one, name that in <code>serving.toml</code>, and run <code>${reloadCommand()}</code>. ${ONCE}</p>
       <pre class="code" tabindex="0" role="region" aria-label="Lines for serving.toml"><code>${lines}</code></pre>
     </div>
   `;
@@ -115,7 +125,7 @@ function Rows({ job }) {
           ${rows.slice(0, shown).map(
             (row) => html`
               <tr key=${row.at} class=${row.differs ? "differs" : ""}>
-                <th scope="row">${texts[row.at]}</th>
+                <th scope="row"><${Folded} text=${texts[row.at]}>${texts[row.at]}<//></th>
                 ${["left", "right"].map(
                   (side, place) => html`<td><span class="badge">${named(row[side])}</span> ${scoreOf(results[place][row.at])}</td>`,
                 )}
@@ -150,7 +160,7 @@ function Download({ job }) {
       differs ? "yes" : "no",
     ]);
     const name = (table?.name ?? "messages.csv").replace(/\.[^.]*$/, "");
-    download(writeCsv(columns, lines, { isForSpreadsheets: isSafe }), `${name}-compared.csv`);
+    download(writeCsv(columns, lines, { isForSpreadsheets: isSafe, delimiter: table?.delimiter }), `${name}-compared.csv`);
   };
   return html`
     <button type="button" class="button small" onClick=${save}>Download as CSV</button>
@@ -162,17 +172,21 @@ function Download({ job }) {
   `;
 }
 
+/** A variant's own threshold, for scores without a policy. */
+const thresholdOf = async (model, variant, signal) =>
+  (await getJson(modelPath(model), { query: { variant }, signal })).threshold;
+
 /**
  * Score the messages with both variants, one after the other, and report each change of the job:
- * `choice`, `variants`, `labels`, `texts`, `table` (or null), `state` (running, done, cancelled,
+ * `choice`, `isOwn` (decided by the threshold of each), `variants`, `labels`, `texts`, `table` (or null), `state` (running, done, cancelled,
  * failed), `done` (of twice as many as texts), `results` of each variant, `rows` (see `compare`),
  * `waiting`, `started`, `error`.
  *
  * @returns {() => void} cancels it
  */
-function run({ choice, details, texts, table, variants }, onChange) {
+function run({ choice, details, isOwn, texts, table, variants }, onChange) {
   const controller = new AbortController();
-  let job = { choice, variants, labels: details.labels, texts, table, state: "running", done: 0 };
+  let job = { choice, isOwn, variants, labels: details.labels, texts, table, state: "running", done: 0 };
   job = { ...job, results: [], rows: null, waiting: null, error: null, started: performance.now() };
   const change = (changes) => {
     job = { ...job, ...changes };
@@ -181,7 +195,8 @@ function run({ choice, details, texts, table, variants }, onChange) {
   const work = async () => {
     for (const variant of variants) {
       const before = job.results.length * texts.length;
-      const { results } = await classifyAll({ ...choice, variant }, texts, {}, {
+      const fields = isOwn ? { threshold: await thresholdOf(choice.model, variant, controller.signal) } : {};
+      const { results } = await classifyAll({ ...choice, variant }, texts, fields, {
         signal: controller.signal,
         onResults: (done) => change({ done: before + done, waiting: null }),
         onWait: (seconds, { message }) => change({ waiting: { seconds, detail: message } }),
