@@ -263,11 +263,11 @@ function Generation({ samples }) {
   const facts = [
     ["Generation", count(total(samples, "dandelion_generation"))],
     ["Workers that serve it", count(workers("current"))],
-    ["Workers that drain", count(workers("draining"))],
-    ["Reloads, failed ones", `${count(reloads("loaded") + reloads("rolled_back"))}, ${count(reloads("failed"))}`],
+    ["Workers that finish their last requests", count(workers("draining"))],
+    ["Reloads", `${count(reloads("loaded") + reloads("rolled_back"))} done, ${count(reloads("failed"))} failed`],
     ["Requests in flight", count(total(samples, "dandelion_in_flight_requests"))],
     ["Requests waiting", count(total(samples, "dandelion_waiting_requests"))],
-    ["Requests shed", count(total(samples, "dandelion_shed_requests_total"))],
+    ["Requests refused for lack of capacity", count(total(samples, "dandelion_shed_requests_total"))],
   ];
   return html`
     <section aria-labelledby="live-service">
