@@ -284,13 +284,13 @@ def _whole(
     if all(described.counted):
         by_stratum = None if counted.weights is None else counted.sources
         ranks = ranking(counted.logits, counted.labels, counted.each, by_stratum)
-    is_share = 0 < described.prior < 1
+    has_prior = is_prior(described.prior)  # not next to 0 or 1
     return replace(
         described,
         auroc=ranks[0],
         average_precision=ranks[1],
         shipped=shipped_points(
-            classifier, described.evidence, prior, described.prior if is_share else None
+            classifier, described.evidence, prior, described.prior if has_prior else None
         ),
         wanted=tuple(wanted_point(point, described.evidence, prior) for point in points),
         curve=at_rates(whole),

@@ -271,6 +271,21 @@ def test_what_does_not_fit_together_is_refused(
         evaluate(classifier, **arguments)
 
 
+@pytest.mark.parametrize("truth", [[1, 0], [0, 1]])
+def test_a_share_next_to_0_or_1_is_no_prior_for_the_artifacts_points(
+    classifier: Classifier, truth: list[int]
+) -> None:
+    # Nothing is promised at such a prior, so the points are fitted as they were shipped.
+    found = evaluate(
+        classifier, ["free prize", "lunch"], truth, strata=["a", "b"], weights=[1, 2e6]
+    )
+    assert found.prior == pytest.approx(truth[0] / 2e6 + truth[1], rel=1e-6)
+    assert [point.found is not None for point in found.shipped] == [
+        point.found is not None
+        for point in evaluate(classifier, ["free prize", "lunch"], [1, 1]).shipped
+    ]
+
+
 def test_intervals_do_not_depend_on_the_unit_of_weights(classifier: Classifier) -> None:
     found, truth = traffic(classifier, 300)
     strata = ["a", "b", "b"] * 100
@@ -280,7 +295,9 @@ def test_intervals_do_not_depend_on_the_unit_of_weights(classifier: Classifier) 
         (shipped, *_) = evaluate(classifier, found, truth, strata=strata, weights=weights).shipped
         assert shipped.found is not None
         one = shipped.found
-        rates.append([(it.lower, it.upper) for it in (one.recall, one.fpr, one.precision, one.rate)])
+        rates.append(
+            [(it.lower, it.upper) for it in (one.recall, one.fpr, one.precision, one.rate)]
+        )
     np.testing.assert_allclose(*rates, rtol=1e-9)
 
 
