@@ -92,10 +92,10 @@ def retrain(  # noqa: PLR0913, PLR0917
 ) -> None:
     """Train a served model again with feedback, and compare the two.
 
-    The recipe and the data are those of the served version; for a model of your own, give its
-    data with --data and the options that it was trained with. Three tenths of the feedback are held
-    out. The new variant is written next to the served one, with VERDICT.md: what was added, what
-    changed, and whether it passes the gate of serving.toml. Exit code 4: it does not.
+    The recipe and the data are those of the served version. For your own model, give its data with
+    --data and the options that it was trained with. Three tenths of the feedback are held out. The
+    new variant is written next to the served one, with VERDICT.md, which says what was added, what
+    changed, and whether the variant passes the gate in serving.toml. Exit code 4: it does not.
     """
     with readable_errors():
         columns = (text_column, label_column, positive)

@@ -63,37 +63,38 @@ def promote(  # noqa: PLR0913, PLR0917
         str | None,
         typer.Argument(
             metavar="[VARIANT]",
-            help="Default: the newest one that `dandelion retrain` compared with what is served.",
+            help="Default: the newest one that `dandelion retrain` compared with the served one.",
             show_default=False,
         ),
     ] = None,
     as_shadow: Annotated[
-        bool, typer.Option("--shadow", help="Make it the shadow, also if it is that already.")
+        bool, typer.Option("--shadow", help="Make it the shadow, even if it already is.")
     ] = False,
     as_serving: Annotated[
-        bool, typer.Option("--serve", help="Serve it, also if it was never the shadow.")
+        bool, typer.Option("--serve", help="Serve it, even if it was never the shadow.")
     ] = False,
     rollback: Annotated[
-        bool, typer.Option("--rollback", help="Take the last step of the model back.")
+        bool, typer.Option("--rollback", help="Undo the last step of the model.")
     ] = False,
     force: Annotated[
         str | None,
         typer.Option(
-            metavar="REASON", help="Promote it although the gate is not passed; is recorded."
+            metavar="REASON", help="Promote it even if it fails the gate; the reason is recorded."
         ),
     ] = None,
     no_reload: Annotated[
-        bool, typer.Option("--no-reload", help=f"Edit {SERVING_FILE}, and ask no service.")
+        bool,
+        typer.Option("--no-reload", help=f"Only edit {SERVING_FILE}; do not reload a service."),
     ] = False,
     url: UrlOption = None,
     key_file: KeyFileOption = None,
     artifacts: ArtifactsOption = None,
 ) -> None:
-    """Put a variant in: first as the shadow; once it is that, as the served variant.
+    """Promote a variant: first to the shadow, and from there to the served variant.
 
-    It must pass the gate, [models.MODEL.gate] in serving.toml. serving.toml is edited, and a
-    running service is asked to reload it; if that fails, the file is put back. Every step is
-    recorded in promotions.jsonl next to it, and --rollback takes the last one back.
+    It must pass the gate, [models.MODEL.gate] in serving.toml. The command edits serving.toml and
+    makes a running service reload it; if that fails, it restores the file. Every step is recorded
+    in promotions.jsonl next to it, and --rollback undoes the last one.
     """
     with readable_errors():
         check_output()

@@ -52,7 +52,7 @@ def score(  # noqa: PLR0913, PLR0917
         str,
         typer.Argument(
             metavar="OUT",
-            help="Where to: a file, or - for standard output; for several inputs or a pattern a "
+            help="The output: a file, or - for standard output; for several inputs or a pattern, a "
             "directory.",
         ),
     ],
@@ -76,7 +76,7 @@ def score(  # noqa: PLR0913, PLR0917
         str | None,
         typer.Option(
             metavar="POINT",
-            help="What the threshold is fitted to, such as 'precision>=0.95'; see `dandelion "
+            help="How the threshold is chosen, such as 'precision>=0.95'; see `dandelion "
             "classify --help`.",
         ),
     ] = None,
@@ -94,16 +94,16 @@ def score(  # noqa: PLR0913, PLR0917
             min=1,
             max=MAX_SPANS,
             metavar="NUMBER",
-            help="Add a column with the spans, at most so many, that raise the logit of each text "
-            "most. Takes about a hundred times as long.",
+            help="Add a column with the spans that raise the logit of each text most, at most this "
+            "many. Takes about a hundred times as long.",
         ),
     ] = None,
     text_column: Annotated[
         str | None,
         typer.Option(
             metavar="NAME",
-            help="Column of the texts. Default: the one that is named as texts are, such as `text` "
-            "or `message`.",
+            help="Column of the texts. Default: the one with a name that texts usually have, such as "
+            "`text` or `message`.",
         ),
     ] = None,
     file_format: Annotated[
@@ -111,50 +111,53 @@ def score(  # noqa: PLR0913, PLR0917
         typer.Option(
             "--format",
             metavar="FORMAT",
-            help="csv, tsv, jsonl or parquet. Default: by the extension.",
+            help="csv, tsv, jsonl or parquet. Default: that of the extension.",
         ),
     ] = None,
     delimiter: Annotated[
         str | None,
-        typer.Option(metavar="CHARACTER", help="Of CSV. Default: recognized by the first line."),
+        typer.Option(
+            metavar="CHARACTER",
+            help="Delimiter of a CSV file. Default: recognized from the first line.",
+        ),
     ] = None,
     prefix: Annotated[
-        str, typer.Option(metavar="TEXT", help="In front of the names of the added columns.")
+        str, typer.Option(metavar="TEXT", help="Prefix for the names of the added columns.")
     ] = "",
     side_file: Annotated[
         Path | None,
         typer.Option(
             "--errors",
             metavar="FILE",
-            help=f"Where the rows go that cannot be scored. Default: OUT{SIDE_FILE}.",
+            help=f"Side file for rows that cannot be scored. Default: OUT{SIDE_FILE}.",
         ),
     ] = None,
     shard: Annotated[
         str | None,
         typer.Option(
             metavar="I/N",
-            help="Score the I-th of N parts alone; the outputs' names then end in .I-of-N.",
+            help="Score only the I-th of N parts; the outputs' names then end in .I-of-N.",
         ),
     ] = None,
-    resumes: Annotated[
-        bool, typer.Option("--resume", help="Go on with what an interrupted run has left.")
-    ] = False,
+    resumes: Annotated[bool, typer.Option("--resume", help="Continue an interrupted run.")] = False,
     workers: Annotated[
         int | None,
-        typer.Option(min=1, max=1024, metavar="NUMBER", help="Processes. Default: one per core."),
+        typer.Option(
+            min=1, max=1024, metavar="NUMBER", help="Number of processes. Default: one per core."
+        ),
     ] = None,
     engine: Annotated[
         Literal["local", "ray"],
         typer.Option(
-            help="What distributes the files: processes of this machine, or actors of Ray (extra "
-            "`ray`), of which --workers are started, by default one per processor of the cluster.",
+            help="Where files are scored: in processes on this machine, or in Ray actors (extra "
+            "`ray`). --workers sets their number, by default one per processor of the cluster.",
         ),
     ] = "local",
     ray_address: Annotated[
         str | None,
         typer.Option(
             metavar="ADDRESS",
-            help="Of the cluster: auto for the one that this machine is part of, or "
+            help="Address of the Ray cluster: auto for the one that this machine is part of, or "
             "ray://host:10001. Default: Ray is started on this machine.",
         ),
     ] = None,
@@ -164,17 +167,16 @@ def score(  # noqa: PLR0913, PLR0917
 ) -> None:
     """Score files of any size: CSV, TSV, JSON Lines (also .gz) and Parquet.
 
-    Writes the rows in their order, all columns as they are, and adds label, score, decision and
-    notice, as `dandelion classify --json` gives them: no_content, where there is nothing to judge,
-    or low_evidence, where few words are known. With more than two labels there is no decision.
+    Writes all rows in their order with their columns unchanged, and adds label, score, decision and
+    notice, as in `dandelion classify --json`. The notice is no_content if there is nothing to
+    judge, or low_evidence if few words are known. With more than two labels there is no decision.
 
     A row that cannot be read goes to the side file, with its line and the reason, and the exit code
-    is 5. An output appears when it is complete. What an interrupted run has left is next to it, in
-    OUT.part; --resume goes on with it, and the result has the same bytes.
+    is 5. An output appears when it is complete. An interrupted run leaves its parts next to it, in
+    OUT.part; --resume continues from them, and the result has the same bytes.
 
-    IN and OUT may be addresses such as s3://bucket/texts/*.jsonl (extra `s3`). These, and all files
-    with --engine ray, are each scored by one process, and --resume leaves out those that are
-    complete.
+    IN and OUT may be addresses such as s3://bucket/texts/*.jsonl (extra `s3`). Then, and with
+    --engine ray, one process scores each file, and --resume skips files that are complete.
     """
     with readable_errors(), _terminable():
         if output == PIPE:

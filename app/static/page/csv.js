@@ -23,7 +23,7 @@ export async function readCsv(file) {
   if (file.size > MAX_BYTES) {
     throw new CsvError(
       `The file has ${bytes(file.size)}; the page reads at most ${bytes(MAX_BYTES)}. ` +
-        "For larger ones there is the command: dandelion score.",
+        "For larger files, use the command dandelion score.",
     );
   }
   const content = new Uint8Array(await file.arrayBuffer());
@@ -40,7 +40,7 @@ export function parseCsv(text) {
   if (quote) throw new CsvError(`Row ${quote.row + 1}: a quotation mark is not closed, or stands inside a field.`);
   const [header, ...rows] = found.data;
   if (!header || rows.length === 0) {
-    throw new CsvError("There is no row below the first one, which has the names of the columns.");
+    throw new CsvError("There is no row below the first one, which must name the columns.");
   }
   const columns = unique(header.map((name) => name.trim()));
   const wrong = rows.findIndex((row) => row.length > columns.length);

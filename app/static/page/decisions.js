@@ -38,7 +38,7 @@ export function remarkOf(result, text) {
     return "No word has a letter, apart from links and mentions: the model has nothing to judge.";
   }
   if (result.low_evidence) {
-    return "The model knows few of these words, as in another language: read its score with care.";
+    return "The model knows few of these words (is it another language?): read its score with care.";
   }
   return "";
 }

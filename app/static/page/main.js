@@ -87,7 +87,7 @@ function App() {
     <footer class="bottom">
       <span>Dandelion ${service?.version}</span>
       <a href="docs">HTTP API</a>
-      <span class="quiet">Texts are sent to this service alone, and stored nowhere.</span>
+      <span class="quiet">Texts are sent only to this service, and stored nowhere.</span>
     </footer>
     <${KeyDialog} />
   `;

@@ -20,7 +20,7 @@ from .small_service import (
 )
 
 COUNT = 60
-COMPARED = "Messages, those decided differently first, then by the difference of the scores"
+COMPARED = "Messages: different decisions first, then by the difference of the scores"
 
 
 @pytest.fixture(scope="module")

@@ -164,7 +164,7 @@ def test_a_refusal_is_shown(page: Page) -> None:
     page.locator("select[name=policy]").select_option("gone")
     submit(page, HARMLESS)
     problem = page.locator(".outcome [role=alert]")
-    expect(problem).to_contain_text("The service refuses this")
+    expect(problem).to_contain_text("The service refused the request")
     expect(problem).to_contain_text("policy: This model has no policy of this name")
     expect(problem).to_contain_text("Request")
 

@@ -201,7 +201,7 @@ def test_without_the_scope_it_says_what_is_missing(guarded: Service, open_page: 
     enter(page, KEYS[Access.CLASSIFY])
     show(page, "live")
     view = page.locator("#view-live")
-    expect(view.get_by_role("alert")).to_contain_text("This API key is not enough")
+    expect(view.get_by_role("alert")).to_contain_text("This API key is not sufficient")
     expect(view.get_by_role("alert")).to_contain_text("scope metrics")
     expect(view).to_contain_text("Stopped.")
     page.get_by_role("button", name="Forget the API key").click()

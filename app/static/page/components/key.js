@@ -44,7 +44,7 @@ export function KeyDialog() {
             onInput=${(event) => setEntered(event.target.value)}
           />
         </label>
-        <p class="quiet">It is kept in memory until this page is closed, and stored nowhere.</p>
+        <p class="quiet">The key stays in memory until you close this page, and is stored nowhere.</p>
         <div class="actions">
           <button type="submit" class="button primary" disabled=${!entered.trim()}>Use this key</button>
           <button type="button" class="button" onClick=${() => answerKey("")}>Cancel</button>

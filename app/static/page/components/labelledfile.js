@@ -97,7 +97,7 @@ function Columns({ file, labels, onChange }) {
       ${values.length === 0
         ? "This column has no labels."
         : hasTooMany(values)
-          ? `This column has ${count(values.length)} different values: it has no labels. Choose another one.`
+          ? `This column has ${count(values.length)} different values, so they are not labels. Choose another one.`
           : `“${positive}” counts as ${labels[1]}; ${others.length ? listed(others) : "nothing else"} as ${labels[0]}. Rows without a label do not count.`}
     </p>
   `;

@@ -47,7 +47,7 @@ export function OwnCurve({ report, heldOut }) {
           <span class="key"><span class="dot" aria-hidden="true"></span>operating points of the model</span>
         </span>
       </figcaption>
-      <${Plot} options=${options} data=${data} label="Chart: share of the positive texts that are caught, by the share of the harmless ones that are false alarms, for your texts and the held-out ones. The table below has the figures." />
+      <${Plot} options=${options} data=${data} label="Chart: the share of positive texts caught against the share of harmless texts flagged, for your texts and the held-out ones. The table below has the figures." />
     </figure>
     <${CurveTable} report=${report} />
   `;

@@ -46,7 +46,7 @@ function Copy({ text }) {
   const copy = () =>
     navigator.clipboard.writeText(text).then(
       () => setState("Copied."),
-      () => setState("The browser does not allow it."),
+      () => setState("The browser does not allow copying."),
     );
   return html`
     <button type="button" class="button" onClick=${copy}>Copy the lines</button>

@@ -11,7 +11,7 @@ const WORDS = {
 const MEANINGS = {
   kept: "the whole interval is within the bound",
   broken: "the whole interval is beyond the bound",
-  undecided: "the interval includes the bound: more labels would decide",
+  undecided: "the interval includes the bound: more labels would settle it",
 };
 
 /** An estimate with its interval. */
@@ -52,8 +52,8 @@ export function Promises({ report, heldOut }) {
       </table>
     </div>
     <p class="quiet">
-      Below each figure of your texts stand its 95 % interval and what the held-out texts of training had let expect.
-      A promise holds at 95 % for texts like those held out; a verdict of several at once is less certain than one alone.
+      Below each figure for your texts are its 95 % interval and the figure expected from the held-out texts.
+      A promise holds at 95 % for texts like those held out; several verdicts at once are less certain than a single one.
     </p>
   `;
 }
@@ -62,7 +62,7 @@ export function Promises({ report, heldOut }) {
 function conclusion(shipped) {
   const verdicts = shipped.flatMap(({ constraints }) => constraints.map(({ verdict }) => verdict));
   const number = (wanted) => verdicts.filter((verdict) => verdict === wanted).length;
-  if (verdicts.length === 0) return "The model promises nothing that these texts could test.";
+  if (verdicts.length === 0) return "The model makes no promise that these texts could test.";
   const parts = [`${number("kept")} kept`, `${number("broken")} broken`, `${number("undecided")} undecided`];
   return `Of ${counted(verdicts.length, "promise")} of the model, on your texts: ${parts.join(", ")}.`;
 }

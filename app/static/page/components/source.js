@@ -114,7 +114,7 @@ function Pasted({ source, found, onChange, onSubmit }) {
         value=${source.mode ?? guessed}
         options=${[
           ["lines", "each line"],
-          ["blocks", "what is between blank lines"],
+          ["blocks", "each block between blank lines"],
           ["one", "the whole text"],
         ]}
         onChange=${(mode) => onChange({ ...source, mode })}

@@ -39,7 +39,7 @@ export function Compare({ choice, details }) {
   return html`
     <div class="intro">
       <h1>Compare</h1>
-      <p>Two variants of a model on the same messages, those on which they disagree first.</p>
+      <p>Score the same messages with two variants of a model. Messages on which they disagree come first.</p>
     </div>
     ${right === undefined
       ? html`<${Alone} model=${choice.model} variant=${left} />`
@@ -101,7 +101,7 @@ function Rows({ job }) {
       <h2>
         ${variants.join(" and ")} disagree on ${count(differing)} of ${counted(rows.length, "message")} (${percent(differing / rows.length)})
       </h2>
-      <p class="quiet">Their scores differ by ${moved.toFixed(3)} on average. A larger score is no better one where the variants are calibrated differently: look at the decisions.</p>
+      <p class="quiet">Their scores differ by ${moved.toFixed(3)} on average. If the variants are calibrated differently, a larger score need not mean more: look at the decisions.</p>
     </div>
     <div class="table-scroll" tabindex="0" role="region" aria-labelledby="pairs">
       <table class="measured two-names">
@@ -117,7 +117,7 @@ function Rows({ job }) {
     <div class="actions"><${Download} job=${job} /></div>
     <div class="table-scroll" tabindex="0" role="region" aria-labelledby="messages-compared">
       <table class="compared">
-        <caption id="messages-compared">Messages, those decided differently first, then by the difference of the scores</caption>
+        <caption id="messages-compared">Messages: different decisions first, then by the difference of the scores</caption>
         <thead>
           <tr><th scope="col">Message</th>${variants.map((name) => html`<th scope="col">${name}</th>`)}<th scope="col">Difference</th></tr>
         </thead>

@@ -68,7 +68,7 @@ export function Live({ choice, details, active }) {
     </div>
     <${Problem} error=${error} onRetry=${retry} />
     ${error?.status === 403 &&
-    html`<p class="notice">This view reads the metrics, which need a key with the scope <code>metrics</code>. Forget the key at the top to enter another one.</p>`}
+    html`<p class="notice">This view reads the metrics, and needs a key with the scope <code>metrics</code>. To enter another key, forget the current one at the top.</p>`}
     <div class="actions">
       <button type="button" class="button small" aria-pressed=${isPaused} onClick=${() => setIsPaused(!isPaused)}>
         ${isPaused ? "Go on" : "Pause"}
@@ -236,7 +236,7 @@ function Decisions({ readings, series }) {
   const used = new Set(all.filter(({ value }) => value > 0).map(({ labels }) => labels.policy));
   const rows = all.filter(({ labels }) => used.has(labels.policy));
   if (rows.length === 0) {
-    return html`<p class="quiet">No text of this model was decided on under a policy yet.</p>`;
+    return html`<p class="quiet">No policy has decided on a text of this model yet.</p>`;
   }
   return html`
     <div class="table-scroll" tabindex="0" role="region" aria-label="Decisions">

@@ -50,8 +50,8 @@ function Empty() {
     <div class="empty">
       <h2>No message scored yet</h2>
       <p>
-        Each message gets a score from 0 to 1 and a decision. The words that raised or lowered the score are marked in it.
-        Messages are sent to this service alone, which does not keep them.
+        Each message gets a score from 0 to 1 and a decision. Marks show the words that raised or lowered the score.
+        Messages are sent only to this service, which does not keep them.
       </p>
     </div>
   `;
@@ -67,7 +67,7 @@ function Outcome({ job, choice, onCancel, onAgain }) {
     ${state === "cancelled" &&
     html`<p class="notice" role="status">Cancelled: ${count(results.length)} of ${counted(texts.length, "message")} scored.</p>`}
     <${Problem} error=${error} />
-    ${error && results.length > 0 && html`<p class="notice">${count(results.length)} of ${counted(texts.length, "message")} were scored before.</p>`}
+    ${error && results.length > 0 && html`<p class="notice">${count(results.length)} of ${counted(texts.length, "message")} were scored before the error.</p>`}
     ${isOther &&
     html`<p class="notice">
       These are the results of another choice: ${job.choice.model}${job.response ? `, ${job.response.variant}` : ""}.

@@ -180,8 +180,8 @@ function WithoutThreshold({ details }) {
     <div class="card">
       <h2>This model has no threshold</h2>
       <p>
-        ${details.model} chooses among ${details.labels.length} labels the one with the highest score,
-        so there is no curve of thresholds to choose on. Its labels: ${details.labels.join(", ")}.
+        ${details.model} chooses the one of ${details.labels.length} labels that has the highest score,
+        so there is no curve and no threshold to choose. Its labels: ${details.labels.join(", ")}.
       </p>
     </div>
   `;

@@ -28,7 +28,7 @@ export function Traffic({ choice, details }) {
     if (isReady) cancel.current = run({ choice, details, file, wanted, prior }, setJob);
   };
   if (details && details.labels.length > 2) {
-    return html`<${Intro} /><p class="notice">This model has ${details.labels.length} labels and returns the one with the highest score: it has no threshold to promise anything about. Choose a model with two labels.</p>`;
+    return html`<${Intro} /><p class="notice">This model has ${details.labels.length} labels and returns the one with the highest score: it has no threshold, so nothing can be promised. Choose a model with two labels.</p>`;
   }
   return html`
     <${Intro} />
@@ -42,16 +42,16 @@ export function Traffic({ choice, details }) {
             <textarea name="points" rows="3" spellcheck=${false} value=${points} onInput=${(event) => setPoints(event.target.value)}></textarea>
           </label>
           <label class="field">
-            <span>Share of ${details?.labels[1] ?? "positive texts"} in your traffic, in percent, if it is not that of the file</span>
+            <span>Share of ${details?.labels[1] ?? "positive texts"} in your traffic, in percent, if it differs from the file</span>
             <input name="share" inputmode="decimal" placeholder="as in the file" value=${share}
               aria-invalid=${isPriorWrong} aria-describedby="share-hint" onInput=${(event) => setShare(event.target.value)} />
-            <span id="share-hint" class="quiet">${isPriorWrong ? "Expected a number from 0.0001 to 99.99." : "A sample that was enriched with positive texts has another share than the traffic."}</span>
+            <span id="share-hint" class="quiet">${isPriorWrong ? "Expected a number from 0.0001 to 99.99." : "If positive texts were added to your sample on purpose, its share is not that of your traffic."}</span>
           </label>
         </div>
       `}
       <div class="actions">
         <button type="button" class="button primary" disabled=${!isReady} onClick=${submit}>Evaluate</button>
-        <span class="quiet">Your texts are scored by this service alone, which keeps none of them.</span>
+        <span class="quiet">Only this service scores your texts, and it keeps none of them.</span>
       </div>
     </div>
     <section class="stack" aria-label="Evaluation">
@@ -63,7 +63,7 @@ export function Traffic({ choice, details }) {
 const Intro = () => html`
   <div class="intro">
     <h1>Your traffic</h1>
-    <p>Drop labelled messages of your own: what the model promises, what it keeps on them, and a policy that decides by them.</p>
+    <p>Drop your own labelled messages. You see which of the model's promises hold on them, and get a policy fitted to them.</p>
   </div>
 `;
 
@@ -111,7 +111,7 @@ function Summary({ report, rows }) {
   const { calibration } = report;
   const remarks = [
     report.contradictions > 0 &&
-      `${counted(report.contradictions, "group")} of near copies ${report.contradictions === 1 ? "has" : "have"} both labels: each counts as its majority's.`,
+      `${counted(report.contradictions, "group")} of near copies ${report.contradictions === 1 ? "has" : "have"} both labels: each counts with the label of its majority.`,
     rows.unlabelled > 0 && `${counted(rows.unlabelled, "row")} without a label ${rows.unlabelled === 1 ? "does" : "do"} not count.`,
     rows.leftOut > 0 && `${counted(rows.leftOut, "row")} without a text ${rows.leftOut === 1 ? "was" : "were"} left out.`,
     report.is_sample && "A sample with weights: the figures are for all messages that it was drawn from.",
@@ -136,11 +136,11 @@ function Summary({ report, rows }) {
 
 function Flagged({ report }) {
   return html`
-    <p class="notice">All texts reach the model's threshold, as those of appeals do: they show how many alerts are right, and never what was missed.</p>
+    <p class="notice">All texts reach the model's threshold, as in appeals. They show how many alerts are right, but never what was missed.</p>
     <div class="table-scroll" tabindex="0" role="region" aria-labelledby="flagged">
       <table class="promises">
-        <caption id="flagged">Right, of the alerts</caption>
-        <thead><tr><th scope="col">Scores from</th><th scope="col">Right</th></tr></thead>
+        <caption id="flagged">Share of the alerts that are right</caption>
+        <thead><tr><th scope="col">Scores of at least</th><th scope="col">Right</th></tr></thead>
         <tbody>
           ${report.flagged.map(
             ({ threshold, precision }) => html`<tr><th scope="row">${score(threshold)}</th><td><${Interval} value=${precision} /></td></tr>`,

@@ -34,7 +34,7 @@ export function BaseRate({ curve, prior, onChange, details, positive }) {
       <p class="quiet" id="base-rate-note">
         ${why ??
         (prior === null
-          ? `Not set: figures are for the ${percentOf(shown)} among the texts it was measured on. Yours is probably lower.`
+          ? `Not set: figures are for the ${percentOf(shown)} among the texts that the model was measured on. Your share is probably lower.`
           : "Precision and alerts depend on it, and so do scores: at another share, the same messages are flagged from another score on. It is the one thing in which your messages may differ from the texts measured.")}
       </p>
     </div>

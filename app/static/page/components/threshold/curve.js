@@ -83,12 +83,12 @@ export function Curve({ found, selected, onSelect }) {
           )}
         </div>
       </div>
-      <p class="legend-line"><span class="key alerts">alerts in 10,000 messages</span></p>
+      <p class="legend-line"><span class="key alerts">alerts per 10,000 messages</span></p>
       <div class="chart">
         <${Plot}
           options=${alertsOptions}
           data=${alerts}
-          label="Alerts in 10,000 messages over the threshold, falling"
+          label="Alerts per 10,000 messages at each threshold, falling"
           onReady=${keepAlerts}
         />
         <div class="overlay" style=${{ height: `${ALERTS_HEIGHT - TOP - BOTTOM}px` }}>
@@ -247,5 +247,5 @@ function describe({ points }) {
   const [first, last] = [points[0], points[points.length - 1]];
   const at = ({ threshold, precision, recall }) =>
     `at ${thresholdOf(threshold)} recall ${percentOf(recall.estimate)} and precision ${percentOf(precision.estimate)}`;
-  return `Precision and recall over the threshold: ${[first, half, last].map(at).join("; ")}`;
+  return `Precision and recall at each threshold: ${[first, half, last].map(at).join("; ")}`;
 }

@@ -3,8 +3,8 @@ import { html } from "../../vendor/htm-preact.js";
 import { count } from "../../format.js";
 
 const KINDS = {
-  out_of_fold: "texts that the networks had not learned from, held out of training in turn",
-  labelled: "your own labelled texts, of the policy's file",
+  out_of_fold: "texts that were held out of training in turn, so that each was scored by a network that had not learned from it",
+  labelled: "your own labelled texts, from the policy file",
 };
 
 export function Evidence({ curve, positive }) {

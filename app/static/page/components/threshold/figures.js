@@ -17,7 +17,7 @@ export function Figures({ plan, isCurrent, numbers, onNumbers, positive }) {
       <${Figure} name="false_alerts" title="false alarms" value=${counts("false_alerts")} />
       <${Figure} name="in_review" title="in review" value=${counts("in_review")} absent="no review band" />
       <${Figure} name="found_in_review" title=${`of these ${positive}`} value=${counts("found_in_review")} absent="no review band" />
-      <${Figure} name="hours" title=${plan?.in_review ? "reviewer hours" : "reviewer hours, for all that is flagged"} value=${counts("hours")} />
+      <${Figure} name="hours" title=${plan?.in_review ? "reviewer hours" : "reviewer hours, if all flagged messages are reviewed"} value=${counts("hours")} />
     </dl>
     <p class="quiet">In brackets: 95 % prediction intervals, for messages like those measured.</p>
     <div class="fields">
@@ -42,7 +42,7 @@ export function Figures({ plan, isCurrent, numbers, onNumbers, positive }) {
       <${Rate} name="precision" title="precision: alerts that are right" value=${plan?.precision} />
       <${Rate} name="recall" title=${`recall: ${positive} that is flagged`} value=${plan?.recall} />
       <${Rate} name="fpr" title="harmless messages that are flagged" value=${plan?.fpr} />
-      <${Rate} name="alerts_per_10000" title="alerts in 10,000" value=${plan?.alerts_per_10000} write=${amount} />
+      <${Rate} name="alerts_per_10000" title="alerts per 10,000" value=${plan?.alerts_per_10000} write=${amount} />
     </dl>
     <p class="quiet">In brackets: 95 % intervals of the mean.</p>
   `;

@@ -18,7 +18,7 @@ export function RequestToCopy({ choice, details, policy, found, selected }) {
     <p class="quiet">
       The lines count after <code>${reloadCommand()}</code>. A policy in serving.toml is for all requests that name it, and it alone has a review band: results
       then say positive, review or negative.
-      ${selected.point === null && " A threshold as a number promises nothing, and stays when the model is trained again."}
+      ${selected.point === null && " A threshold given as a number promises nothing, and does not change when the model is trained again."}
     </p>
   `;
 }
@@ -30,7 +30,7 @@ function Snippet({ name, title, code }) {
       await navigator.clipboard.writeText(code);
       setState("Copied");
     } catch {
-      setState("Select and copy it: the browser does not allow it here");
+      setState("The browser does not allow copying here: select the text and copy it");
     }
     setTimeout(() => setState(""), 2500);
   };
@@ -57,7 +57,7 @@ function fieldsOf(details, policy, { prior, curve }, selected) {
   if (curve.evidence !== "out_of_fold") {
     return {
       fields: { policy },
-      note: `The policy ${policy} has a calibration of its own: a request can name the policy, but another threshold has to be written into serving.toml.`,
+      note: `The policy ${policy} has its own calibration. A request can name the policy, but any other threshold must be written into serving.toml.`,
     };
   }
   const decides = selected.point === null ? { threshold: selected.threshold } : { operating_point: selected.point };
