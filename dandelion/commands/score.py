@@ -102,8 +102,8 @@ def score(  # noqa: PLR0913, PLR0917
         str | None,
         typer.Option(
             metavar="NAME",
-            help="Column of the texts. Default: the one with a name that texts usually have, such as "
-            "`text` or `message`.",
+            help="Column of the texts. Default: the one with a name that is usual for texts, such "
+            "as `text` or `message`.",
         ),
     ] = None,
     file_format: Annotated[
