@@ -422,7 +422,7 @@ class Classifier:
         if top < 1:
             raise ValueError(f"top is {top}; expected at least 1")
         explainer = self._explaining()
-        return [explainer.explain(text, top) for text in texts]
+        return [one for chunk in chunks(texts) for one in explainer.explain_batch(chunk, top)]
 
     def _explaining(self) -> Explainer:
         with _creating_explainer:

@@ -18,9 +18,9 @@ of the chosen label against all others. It is explained from an empty text on:
 A contribution is a fact about this model and not a reason why the text is what it is.
 """
 
-from collections.abc import Sequence
-from dataclasses import asdict, dataclass
-from itertools import accumulate, zip_longest
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from itertools import accumulate, chain, pairwise
 from typing import Any, Final, Literal, NamedTuple
 
 import numpy as np
@@ -29,11 +29,12 @@ from numpy.typing import NDArray
 from .decision.rule import Decision
 from .engines.attribution import Float64, Layers, log_odds, log_odds_coefficients
 from .engines.network import Encoded, Network, binary_logits
+from .spans import PlacedTokens, find_tokens, in_raw, units
 from .text import grams, surface
 from .text.alignment import Alignment, align
 from .text.characters import TextBatch
 from .text.grams import GAP, Features
-from .text.tokenizer import MENTION, URL, clean, place
+from .text.tokenizer import clean
 from .text.vocabulary import Vocabulary
 from .text.windows import Windows
 
@@ -100,35 +101,77 @@ class Explanation:
 
     def to_json(self) -> dict[str, Any]:
         """Return what a response of the service has: penalty and windows only if there are any."""
-        values = {name: _listed(value) for name, value in asdict(self).items()}
-        del values["label"]
+        values = {
+            "logit": self.logit,
+            "base": self.base,
+            "surface": self.surface,
+            "penalty": self.penalty,
+            "spans": [
+                {"start": one.start, "end": one.end, "contribution": one.contribution}
+                for one in self.spans
+            ],
+            "rest": self.rest,
+            "windows": [
+                {"start": one.start, "end": one.end, "logit": one.logit} for one in self.windows
+            ],
+        }
         if not self.windows:
             del values["penalty"], values["windows"]
         return values
 
 
-def _listed(value: Any) -> Any:
-    return list(value) if isinstance(value, tuple) else value
+class _Read(NamedTuple):
+    """A batch of n clean texts, and what the network reads of them.
+
+    Attributes:
+        batch: the texts.
+        tokens: n times those of a text.
+        encoded: the same for the network.
+    """
+
+    batch: TextBatch
+    tokens: Sequence[PlacedTokens]
+    encoded: Encoded
 
 
 class _Parts(NamedTuple):
-    """What an encoded text consists of, each part with its place in the text.
+    """What a batch of n texts consists of, each part with its place in the batch.
 
     p parts: every token, then every gram.
 
     Attributes:
         starts: intp[p], the first character of each.
         stops: intp[p], after its last one.
-        vectors: float64[tokens, d], of each token, divided by their number.
-        weights: float64[p - tokens, k], of each gram, divided by the root of their number.
-        surface: float64[k + e], the average of its rows; empty without a surface.
+        texts: intp[p], the text of each.
+        vectors: float64[tokens, d], of each token, divided by their number in the text.
+        weights: float64[p - tokens, k], of each gram, divided by the root of that number.
+        averages: float64[n, d], the sums of the vectors.
+        sums: float64[n, k], those of the weights.
+        surface: float64[n, k + e], the average of its rows; [n, k] zeros without a surface.
     """
 
     starts: NDArray[np.intp]
     stops: NDArray[np.intp]
+    texts: NDArray[np.intp]
     vectors: Float64
     weights: Float64
+    averages: Float64
+    sums: Float64
     surface: Float64
+
+
+class _Contributions(NamedTuple):
+    """What the parts of n texts add to their log-odds.
+
+    Attributes:
+        base: of the empty text, for the target of each.
+        surface: float64[n].
+        values: float64[p], of each part.
+    """
+
+    base: list[float]
+    surface: Float64
+    values: Float64
 
 
 class Explainer:
@@ -161,112 +204,159 @@ class Explainer:
         self._decision = decision
         self._gradient = gradient
         self._layers = Layers.of(network)
+        self._empty = self._parts(self._read([""])).surface[0]
 
     def explain(self, text: str, top: int = DEFAULT_TOP) -> Explanation:
-        """Explain the logit of a text.
+        """Explain the logit of a text, see `explain_batch`."""
+        return self.explain_batch([text], top)[0]
+
+    def explain_batch(self, texts: Sequence[str], top: int = DEFAULT_TOP) -> list[Explanation]:
+        """Explain the logits of texts; each is explained as it would be alone, but for rounding.
 
         Args:
-            text: raw.
-            top: list at most this many spans.
+            texts: raw; memory grows with their length.
+            top: list at most this many spans of each text.
 
         Raises:
             ValueError: ``top`` is less than 1.
         """
         if top < 1:
             raise ValueError(f"top is {top}; expected at least 1")
-        reading = clean(text)
-        alignment = align(text, reading)
-        cuts = [(0, len(reading))] if self._windows is None else self._windows.spans(reading)
-        logits, by_window = self._logits([reading[start:stop] for start, stop in cuts])
+        if not texts:
+            return []
+        readings = [clean(text) for text in texts]
+        cuts = [
+            [(0, len(one))] if self._windows is None else self._windows.spans(one)
+            for one in readings
+        ]
+        windows = [
+            one[start:stop] for one, own in zip(readings, cuts, strict=True) for start, stop in own
+        ]
+        read = self._read(windows)
+        logits, of_windows = self._logits(read.encoded)
+        ends = list(accumulate(map(len, cuts), initial=0))
+        by_text = [of_windows[first:last] for first, last in pairwise(ends)]
+        chosen = [int(own.argmax()) for own in by_text]
+        if len(windows) > len(texts):
+            read = self._read(
+                [windows[first + one] for first, one in zip(ends[:-1], chosen, strict=True)]
+            )
         # More than two labels have no windows.
-        chosen = int(by_window.argmax())
-        start, stop = cuts[chosen]
-        target = 0 if self._decision.is_binary else int(logits[0].argmax())
-        base, of_surface, spans, apart = self._contributions(reading[start:stop], target)
-        found = _in_raw(spans, start, alignment)
-        found.sort(key=lambda one: (-one.contribution, one.start))
-        logit = float(by_window[chosen])
-        penalty = 0.0
-        if self._windows is not None and len(cuts) > 1:
-            penalty = -self._windows.penalty * float(np.log(len(cuts)))
-        return Explanation(
-            label=self._decision.labels[1 if self._decision.is_binary else target],
-            logit=logit + penalty,
-            base=base,
-            surface=of_surface,
-            penalty=penalty,
-            spans=tuple(found[:top]),
-            rest=sum(one.contribution for one in found[top:]) + apart,
-            windows=_window_logits(cuts, by_window, alignment) if len(cuts) > 1 else (),
-        )
+        targets = [0] * len(texts) if self._decision.is_binary else logits.argmax(axis=1).tolist()
+        parts = self._parts(read)
+        found = self._contributions(parts, targets)
+        spans, apart = _spread(read, parts, found.values)
+        explanations = []
+        for row, (text, reading, own) in enumerate(zip(texts, readings, cuts, strict=True)):
+            alignment = align(text, reading)
+            listed = in_raw(spans[row], own[chosen[row]][0], alignment)
+            listed.sort(key=lambda one: (-one[2], one[0]))
+            penalty = 0.0
+            if self._windows is not None and len(own) > 1:
+                penalty = -self._windows.penalty * float(np.log(len(own)))
+            explanations.append(
+                Explanation(
+                    label=self._decision.labels[1 if self._decision.is_binary else targets[row]],
+                    logit=float(by_text[row][chosen[row]]) + penalty,
+                    base=found.base[row],
+                    surface=float(found.surface[row]),
+                    penalty=penalty,
+                    spans=tuple(Contribution(*one) for one in listed[:top]),
+                    rest=sum(value for _, _, value in listed[top:]) + float(apart[row]),
+                    windows=_window_logits(own, by_text[row], alignment) if len(own) > 1 else (),
+                )
+            )
+        return explanations
 
-    def _logits(self, texts: Sequence[str]) -> tuple[NDArray[np.float32], Float64]:
-        """Return the logits of clean texts, float32[n, k], and their log-odds, float64[n]."""
-        batch = TextBatch(texts, is_clean=True)
-        features = self._features
+    def _read(self, texts: Sequence[str]) -> _Read:
+        """Find tokens, grams and surface of clean texts."""
+        batch, features = TextBatch(texts, is_clean=True), self._features
+        tokens = [find_tokens(text) for text in texts]
         encoded = Encoded(
-            self._vocabulary.encode_batch(batch),
+            self._vocabulary.look_up(one.tokens for one in tokens),
             None if features is None else grams.encode(batch, features),
             surface.encode(batch) if features is not None and features.surface else None,
         )
+        return _Read(batch, tokens, encoded)
+
+    def _logits(self, encoded: Encoded) -> tuple[NDArray[np.float32], Float64]:
+        """Return the logits of n texts, float32[n, k], and their log-odds, float64[n]."""
         logits = self._network.logits(encoded)
         if self._decision.is_binary:
             return logits, binary_logits(logits).astype(np.float64)
         rows = logits.astype(np.float64)
         return logits, np.array([log_odds(row, _only(row.argmax(), len(row))) for row in rows])
 
-    def _contributions(
-        self, text: str, target: int
-    ) -> tuple[float, float, "list[tuple[int, int, float]]", float]:
-        """Return base, surface, the spans of a clean text, and what belongs to none of them."""
-        parts, empty = self._parts(text), self._parts("")
-        outputs = len(self._network.output_bias)
-        is_positive = _only(target, outputs) ^ self._decision.is_binary
-        nothing = np.zeros(self._network.embedding.shape[1])
-        average = parts.vectors.sum(axis=0)
-        # Extended by the vector of the surface.
-        base_input, start, stop = (
-            np.append(values, one.surface[outputs:])
-            for values, one in ((nothing, empty), (nothing, parts), (average, parts))
-        )
+    def _contributions(self, parts: _Parts, targets: Sequence[int]) -> _Contributions:
+        """Return what the parts of n texts add, given the logit that is explained of each."""
         bias = self._network.output_bias.astype(np.float64)
-        base = self._layers.logits(base_input) + bias + _wide(empty, outputs)
-        with_surface = self._layers.logits(start) + bias + _wide(parts, outputs)
-        logits = (
-            self._layers.logits(stop) + bias + _wide(parts, outputs) + parts.weights.sum(axis=0)
+        outputs, dimensions = len(bias), parts.averages.shape[1]
+        # Extended by the vector of the surface.
+        empty = np.append(np.zeros(dimensions), self._empty[outputs:])
+        starts = np.hstack([np.zeros_like(parts.averages), parts.surface[:, outputs:]])
+        stops = np.hstack([parts.averages, parts.surface[:, outputs:]])
+        base = self._layers.logits(empty) + bias + self._empty[:outputs]
+        deep, wide = self._layers.logits(starts), bias + parts.surface[:, :outputs]
+        with_surface = deep + wide
+        deep_change = self._layers.logits(stops) - deep
+        logits = with_surface + deep_change + parts.sums
+        coefficients = np.empty_like(logits)  # [n, k]
+        gradients = np.empty_like(stops)  # [n, d + e]
+        of_base = []
+        for row, target in enumerate(targets):
+            is_positive = _only(target, outputs) ^ self._decision.is_binary
+            coefficients[row] = log_odds_coefficients(base, logits[row], is_positive)
+            of_base.append(log_odds(base, is_positive))
+            start, stop, own = starts[row], stops[row], coefficients[row]
+            if self._gradient == "integrated":
+                gradients[row] = self._layers.mean_gradient(start, stop, own)
+            else:
+                gradients[row] = self._layers.gradient(stop, own)
+                of_base[row] += float(own @ deep_change[row] - gradients[row] @ (stop - start))
+        by_token = gradients[parts.texts[: len(parts.vectors)], :dimensions]
+        by_gram = coefficients[parts.texts[len(parts.vectors) :]]
+        values = np.append(
+            # Not a product of matrices, so that equal tokens get equal values.
+            np.einsum("td,td->t", parts.vectors, by_token),
+            np.einsum("gk,gk->g", parts.weights, by_gram),
         )
-        coefficients = log_odds_coefficients(base, logits, is_positive)
-        of_base = log_odds(base, is_positive)
-        if self._gradient == "integrated":
-            gradient = self._layers.mean_gradient(start, stop, coefficients)
-        else:
-            gradient = self._layers.gradient(stop, coefficients)
-            deep = coefficients @ (self._layers.logits(stop) - self._layers.logits(start))
-            of_base += float(deep - gradient @ (stop - start))
-        values = np.append(parts.vectors @ gradient[: len(nothing)], parts.weights @ coefficients)
-        spans, apart = _spread(text, parts.starts, parts.stops, values)
-        return of_base, float(coefficients @ (with_surface - base)), spans, apart
+        of_surface = np.einsum("nk,nk->n", coefficients, with_surface - base)
+        return _Contributions(of_base, of_surface, values)
 
-    def _parts(self, text: str) -> _Parts:
-        """Find tokens, grams and surface of a clean text."""
-        tokens, starts, stops = _tokens(text)
-        ids = self._vocabulary.look_up([tokens]).ids
-        vectors = self._network.embedding[ids].astype(np.float64) / max(len(ids), 1)
-        outputs = len(self._network.output_bias)
-        weights, of_surface = np.zeros((0, outputs)), np.zeros(0)
-        batch, features = TextBatch([text], is_clean=True), self._features
-        if features is not None and self._network.grams is not None:
-            found = grams.encode(batch, features)
+    def _parts(self, read: _Read) -> _Parts:
+        """Look up the weights of what was found in n texts."""
+        batch, features, network = read.batch, self._features, self._network
+        before = (batch.bounds[:-1] + 1).repeat([len(one.tokens) for one in read.tokens])
+        starts = before + _joined(one.starts for one in read.tokens)
+        stops = before + _joined(one.stops for one in read.tokens)
+        ids, offsets = read.encoded.tokens
+        counts = np.diff(offsets)
+        texts = np.arange(len(counts)).repeat(counts)
+        vectors = network.embedding[ids].astype(np.float64) / counts[texts, None]
+        outputs, size = len(network.output_bias), len(counts)
+        averages = np.zeros((size, network.embedding.shape[1]))
+        filled = np.flatnonzero(counts)
+        averages[filled] = np.add.reduceat(vectors, offsets[filled], axis=0)
+        weights, sums = np.zeros((0, outputs)), np.zeros((size, outputs))
+        of_surface = np.zeros((size, outputs))
+        found = read.encoded.grams
+        if features is not None and found is not None and network.grams is not None:
             is_gram = found.ids < GAP
-            weights = self._network.grams[found.ids[is_gram]].astype(np.float64)
-            weights /= np.sqrt(max(found.counts[0], 1))
-            # Without the space before the text.
-            first, last = (places[is_gram] - 1 for places in grams.spans(batch, features))
+            buckets, rows = found.pairs()
+            weights = network.grams[buckets].astype(np.float64)
+            weights /= np.sqrt(found.counts)[rows, None]
+            for column in range(outputs):
+                sums[:, column] = np.bincount(rows, weights[:, column], size)
+            first, last = (places[is_gram] for places in grams.spans(batch, features))
             starts, stops = np.append(starts, first), np.append(stops, last)
-        if self._network.surface is not None:
-            rows = self._network.surface[surface.encode(batch)[0]]
-            of_surface = rows.astype(np.float64).mean(axis=0)
-        return _Parts(starts, stops, vectors, weights, of_surface)
+            texts = np.append(texts, rows)
+        if network.surface is not None and read.encoded.surface is not None:
+            of_surface = network.surface[read.encoded.surface].mean(axis=1, dtype=np.float64)
+        return _Parts(starts, stops, texts, vectors, weights, averages, sums, of_surface)
+
+
+def _joined(places: Iterable[list[int]]) -> NDArray[np.intp]:
+    return np.fromiter(chain.from_iterable(places), np.intp)
 
 
 def _only(position: int, count: int) -> NDArray[np.bool_]:
@@ -274,94 +364,36 @@ def _only(position: int, count: int) -> NDArray[np.bool_]:
     return is_it
 
 
-def _wide(parts: _Parts, outputs: int) -> Float64:
-    """Return what the surface adds to the logits, without the deep part: float64[k]."""
-    return parts.surface[:outputs] if len(parts.surface) else np.zeros(outputs)
-
-
-def _tokens(text: str) -> tuple[list[str], NDArray[np.intp], NDArray[np.intp]]:
-    """Return the tokens of a clean text and their places in it, not in its lower case."""
-    lower = text.lower()
-    found = place(lower)
-    starts = np.array([start for _, start, _ in found], dtype=np.intp)
-    stops = np.array([stop for _, _, stop in found], dtype=np.intp)
-    if len(lower) != len(text):
-        ends = np.array(list(accumulate(len(one.lower()) for one in text)))
-        starts, stops = ends.searchsorted(starts, "right"), ends.searchsorted(stops, "left") + 1
-    return [token for token, _, _ in found], starts, stops
-
-
-def _units(text: str) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
-    """Return start and stop of the words, runs of signs, links and mentions of a clean text.
-
-    Neighbouring tokens are one word or one run of signs; all but white space is in one.
-    """
-    tokens, starts, stops = _tokens(text)
-    found: list[list[int]] = []
-    before = ""
-    for token, start, stop in zip(tokens, starts.tolist(), stops.tolist(), strict=True):
-        kind = _kind(token)
-        overlaps = found and start < found[-1][1]
-        if overlaps or (found and start == found[-1][1] and kind == before != "single"):
-            found[-1][1] = max(stop, found[-1][1])
-            continue
-        found.append([start, stop])
-        before = kind
-    places = np.array(found, dtype=np.intp).reshape(-1, 2)
-    return places[:, 0], places[:, 1]
-
-
-def _kind(token: str) -> str:
-    if token in (URL, MENTION):
-        return "single"
-    # A clitic begins with an apostrophe, and long digits with a bracket.
-    return "word" if token[0].isalnum() or (len(token) > 1 and token[1].isalnum()) else "signs"
-
-
 def _spread(
-    text: str, starts: NDArray[np.intp], stops: NDArray[np.intp], values: Float64
-) -> tuple["list[tuple[int, int, float]]", float]:
+    read: _Read, parts: _Parts, values: Float64
+) -> tuple["list[list[tuple[int, int, float]]]", Float64]:
     """Distribute the values of parts over the spans that each of them covers.
 
     Args:
-        text: clean.
-        starts: intp[p], the first character of each part.
-        stops: intp[p], after its last one.
-        values: float64[p].
+        read: n texts.
+        parts: p parts.
+        values: float64[p], of each part.
 
     Returns:
-        Start, stop and sum of each span, and the sum of the parts that cover none.
+        Start, stop and sum of each span of each text, and the sums of the parts that cover none,
+        float64[n].
     """
-    firsts, lasts = _units(text)
-    begins, ends = lasts.searchsorted(starts, "right"), firsts.searchsorted(stops, "left")
-    counts = ends - begins
+    spans = [units(one) for one in read.tokens]
+    offsets = list(accumulate(map(len, spans), initial=0))
+    places = np.array([*chain.from_iterable(spans)], dtype=np.intp).reshape(-1, 2)
+    places += (read.batch.bounds[:-1] + 1).repeat([len(one) for one in spans])[:, None]
+    begins = places[:, 1].searchsorted(parts.starts, "right")
+    counts = places[:, 0].searchsorted(parts.stops, "left") - begins
     covers = counts > 0
-    apart = float(values[~covers].sum())
-    shares = (values[covers] / counts[covers]).repeat(counts[covers])
-    within = np.arange(len(shares)) - (np.cumsum(counts[covers]) - counts[covers]).repeat(
-        counts[covers]
-    )
-    units = begins[covers].repeat(counts[covers]) + within
-    sums = np.bincount(units, weights=shares, minlength=len(firsts))
-    return list(zip(firsts.tolist(), lasts.tolist(), sums.tolist(), strict=True)), apart
-
-
-def _in_raw(
-    spans: Sequence[tuple[int, int, float]], offset: int, alignment: Alignment
-) -> list[Contribution]:
-    """Return the spans in the raw text, in its order; those that coincide there are merged."""
-    found: list[Contribution] = []
-    raw = [alignment.span(offset + start, offset + stop) for start, stop, _ in spans]
-    following = [start for start, _ in raw[1:]]
-    for (start, stop), after, (_, _, value) in zip_longest(raw, following, spans):
-        # The next one begins earlier where only a part of a run was kept.
-        end = stop if after is None or after <= start else min(stop, after)
-        if found and start < found[-1].end:
-            last = found[-1]
-            found[-1] = Contribution(last.start, max(last.end, end), last.contribution + value)
-        else:
-            found.append(Contribution(start, end, value))
-    return found
+    apart = np.bincount(parts.texts[~covers], values[~covers], len(spans)).astype(np.float64)
+    begins, counts, values = begins[covers], counts[covers], values[covers]
+    shares = (values / counts).repeat(counts)
+    within = np.arange(len(shares)) - (np.cumsum(counts) - counts).repeat(counts)
+    sums = np.bincount(begins.repeat(counts) + within, shares, len(places)).tolist()
+    return [
+        [(start, stop, value) for (start, stop), value in zip(own, sums[first:last], strict=True)]
+        for own, (first, last) in zip(spans, pairwise(offsets), strict=True)
+    ], apart
 
 
 def _window_logits(

@@ -4,8 +4,8 @@ The deep part is piecewise linear. Integrated gradients (Sundararajan, Taly & Ya
 the line between two inputs are therefore a finite sum over its pieces, exact but for rounding:
 along the line, a unit of the first layer changes between active and inactive at most once. Between
 two such changes one of the second layer is linear, and is active for a share of the time that
-follows from its values at both. From one change to the next, all sums differ by what the one unit
-adds to them, so that no matrix is multiplied for each piece.
+follows from its values at both. Each change adds what one unit contributes, so that the layer need
+not be computed anew for each piece.
 
 Several logits become one, the log-odds of a group of them against the others, by their mean
 gradient along the line between two sets of logits (Aumann & Shapley 1974).
@@ -22,6 +22,7 @@ Float64 = NDArray[np.float64]
 
 _NODES, _NODE_WEIGHTS = np.polynomial.legendre.leggauss(8)
 _INTERVALS: Final = 32
+_TINY: Final = np.finfo(np.float64).tiny
 
 
 class Layers(NamedTuple):
@@ -54,9 +55,9 @@ class Layers(NamedTuple):
         )
 
     def logits(self, values: Float64) -> Float64:
-        """Return the deep part of the logits, float64[k], of the input float64[d + e]."""
-        hidden = np.maximum(self.weight1 @ values + self.bias1, 0)
-        return self.output @ np.maximum(self.weight2 @ hidden + self.bias2, 0)
+        """Return the deep part of the logits, float64[…, k], of inputs float64[…, d + e]."""
+        hidden = np.maximum(values @ self.weight1.T + self.bias1, 0)
+        return np.maximum(hidden @ self.weight2.T + self.bias2, 0) @ self.output.T
 
     def gradient(self, values: Float64, coefficients: Float64) -> Float64:
         """Return the gradient of Σ coefficient · logit at an input, float64[d + e]."""
@@ -83,29 +84,22 @@ class Layers(NamedTuple):
         units, times = _changes(origin, slope)  # [c], in the order of the times
         is_active = origin + slope / 2 > 0
         is_active[units] = slope[units] < 0  # at the start
-        # Between two changes, the second layer is linear.
-        rates = np.empty((len(units) + 1, len(self.bias2)))  # [c + 1, h]
-        rates[0] = self.weight2 @ (slope * is_active)
+        # Of the second layer, the rate at the start, and what each change adds to it from then on.
+        rate = self.weight2 @ (slope * is_active)
         by_input = self.weight2.T[units]  # [c, h]
-        np.multiply(by_input, np.abs(slope[units])[:, None], out=rates[1:])
-        np.cumsum(rates, axis=0, out=rates)
-        durations = np.diff(times, prepend=0, append=1)[:, None]
-        rises = np.multiply(rates, durations, out=rates)
+        ends = np.append(times, 1)[:, None]  # of the c + 1 pieces
         first = self.weight2 @ np.maximum(origin, 0) + self.bias2
-        before = np.concatenate([first[None], first + np.cumsum(rises[:-1], axis=0)])
-        after = before + rises
-        rises = after - before
-        active = np.maximum(after, 0) - np.maximum(before, 0)
-        is_flat = rises == 0
-        np.divide(active, rises, out=active, where=~is_flat)
-        np.copyto(active, before > 0, where=is_flat)
-        # How long each unit of the second layer was active until then, times its coefficient.
-        active *= durations
+        after = first + ends * rate
+        after += np.maximum(ends - times, 0) @ (by_input * np.abs(slope[units])[:, None])
+        before = np.concatenate([first[None], after[:-1]])
+        # Linear in a piece, it is above 0 for max(before, after) / |after − before| of the time.
+        rises = np.maximum(np.abs(after - before), _TINY)
+        active = np.minimum(np.maximum(np.maximum(before, after), 0), rises) / rises
+        active *= np.diff(ends, axis=0, prepend=0)
         active *= coefficients @ self.output
-        np.cumsum(active, axis=0, out=active)
-        # Of the first layer, those count while they are active themselves.
-        total = active[-1] @ self.weight2
-        until = np.einsum("ch,ch->c", active[:-1], by_input)
+        # Units of the first layer count while they are active themselves.
+        total = active.sum(axis=0) @ self.weight2
+        until = np.triu(active @ by_input.T).sum(axis=0)
         changed = np.where(is_active[units], until, total[units] - until)
         total *= is_active
         total[units] = changed

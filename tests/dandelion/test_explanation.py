@@ -79,6 +79,26 @@ def test_fewer_spans_are_the_first_ones(name: str, text: str) -> None:
     assert values == sorted(values, reverse=True)
 
 
+@given(st.sampled_from(sorted(ARTIFACTS)), st.lists(ANY_TEXT | CONFUSING | st.just(LONG)))
+def test_texts_of_a_batch_are_explained_as_they_are_alone(name: str, texts: list[str]) -> None:
+    classifier = CLASSIFIERS[name]
+    together = classifier.explain(texts, 10_000)
+
+    for text, one in zip(texts, together, strict=True):
+        (alone,) = classifier.explain([text], 10_000)
+        assert one.label == alone.label
+        for value in ("logit", "base", "surface", "penalty", "rest"):
+            assert getattr(one, value) == pytest.approx(getattr(alone, value), abs=1e-5)
+        found, expected = (
+            {(span.start, span.end): span.contribution for span in each.spans}
+            for each in (one, alone)
+        )
+        assert found == pytest.approx(expected, abs=1e-9)
+        assert [(own.start, own.end) for own in one.windows] == [
+            (own.start, own.end) for own in alone.windows
+        ]
+
+
 def test_spans_are_words_runs_of_signs_links_and_mentions_of_the_raw_text() -> None:
     text = "F R E E\u200b w0rd!?! it\u2019s @you,www.example.com/a?b caf\u00e9 \ud83d\ude00"
     (one,) = CLASSIFIERS["float"].explain([text], 50)

@@ -226,6 +226,7 @@ OF_THE_PACKAGE = {
     "dandelion.remote_artifacts",
     "dandelion.retraining_file",
     "dandelion.sampling",
+    "dandelion.spans",
     "dandelion.text.alignment",
     "dandelion.text.copies",
     "dandelion.verdicts",
