@@ -407,8 +407,9 @@ class Classifier:
     def explain(self, texts: Sequence[str], top: int = DEFAULT_TOP) -> list[Explanation]:
         """Return the contributions of spans of the texts to their uncalibrated logits.
 
-        In NumPy, whatever the engine; a text of a hundred characters takes a few milliseconds. The
-        first call prepares the weights for it, which then take their size in float32.
+        In NumPy, whatever the engine; a text of a hundred characters takes about a millisecond, and
+        among many others less than half of that. The first call prepares the weights for it, which
+        then take their size in float32.
 
         Args:
             texts: raw.

@@ -21,7 +21,7 @@ from .scorer import Scorer
 from .sources import PIPE, Unpacked, open_file
 from .workers import Workers
 
-# Explaining takes a hundred times as long as scoring.
+# Explaining takes 40 to 80 times as long as scoring (benchmarks.explain).
 _EXPLAINED_BYTES: Final = 2**15
 
 _LISTED: Final = 5

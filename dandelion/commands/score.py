@@ -95,7 +95,7 @@ def score(  # noqa: PLR0913, PLR0917
             max=MAX_SPANS,
             metavar="NUMBER",
             help="Add a column with the spans that raise the logit of each text most, at most this "
-            "many. Takes about a hundred times as long.",
+            "many. Takes 40 to 80 times as long.",
         ),
     ] = None,
     text_column: Annotated[
