@@ -11,7 +11,6 @@ import json
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import asdict, dataclass, replace
-from importlib.metadata import version
 from typing import Any, BinaryIO, Final
 from uuid import uuid4
 
@@ -260,17 +259,8 @@ def _before(file: File, made_of: dict[str, Any]) -> Done | None:
 
 def _made_of(file: File, options: Options) -> dict[str, Any]:
     """Return everything that an output depends on, named as users name it, as JSON."""
-    job = options.job
     values = {
-        "the version of Dandelion": version("dandelion-text"),
-        "the artifact": job.content_hash,
-        "the engine": options.engine,
-        "the decision (policy, operating point, prior or threshold)": [
-            job.policy and asdict(job.policy),
-            job.threshold,
-        ],
-        "the names of the added columns": options.added,
-        "--explain": job.explain,
+        **options.made_of(),
         "the input": [file.source, file.size, file.mark],
         "--format, --text-column or --delimiter": [file.format, options.text, options.delimiter],
         "the output": [file.packs, file.side_file],

@@ -72,6 +72,21 @@ class Options:
         """See `BLOCK_BYTES`."""
         return BLOCK_BYTES if self.job.explain is None else _EXPLAINED_BYTES
 
+    def made_of(self) -> dict[str, Any]:
+        """Return what an output depends on besides its file, named as users name it."""
+        job = self.job
+        return {
+            "the version of Dandelion": version("dandelion-text"),
+            "the artifact": job.content_hash,
+            "the engine": self.engine,
+            "the decision (policy, operating point, prior or threshold)": [
+                job.policy and asdict(job.policy),
+                job.threshold,
+            ],
+            "the names of the added columns": self.added,
+            "--explain": job.explain,
+        }
+
 
 @dataclass(slots=True)
 class Totals:
@@ -316,20 +331,12 @@ class _Run:
 
 def _made_of(item: Item, options: Options, layout: Layout) -> dict[str, Any]:
     """Return everything that an output depends on, named as users name it, as JSON."""
-    job, known = options.job, {"size": 0, "modified_ns": 0}
+    known = {"size": 0, "modified_ns": 0}
     if item.source != PIPE:
         status = Path(item.source).stat()
         known = {"size": status.st_size, "modified_ns": status.st_mtime_ns}
     values = {
-        "the version of Dandelion": version("dandelion-text"),
-        "the artifact": job.content_hash,
-        "the engine": options.engine,
-        "the decision (policy, operating point, prior or threshold)": [
-            job.policy and asdict(job.policy),
-            job.threshold,
-        ],
-        "the names of the added columns": options.added,
-        "--explain": job.explain,
+        **options.made_of(),
         "the input": known,
         "the layout": asdict(layout),
         "the shard": item.part,
