@@ -12,12 +12,11 @@ import typer
 from ..classifier import Classifier
 from ..decision.prediction import Prediction
 from ..explanation import MAX_SPANS, Contribution, Explanation
-from ..installation import SERVING_FILE
 from ..lines import read_lines
 from .artifacts import ArtifactsOption, VariantOption, choose, locate
 from .errors import InputError, check_output, readable_errors
-from .in_force import Asked, policy_in_force
-from .numbers import parse_prior, parse_threshold
+from .in_force import Asked, PolicyOption, policy_in_force
+from .numbers import ThresholdOption, TrafficPriorOption
 
 
 def classify(  # noqa: PLR0913, PLR0917
@@ -26,21 +25,8 @@ def classify(  # noqa: PLR0913, PLR0917
         list[str] | None,
         typer.Argument(metavar="TEXT", help="Default: lines of standard input."),
     ] = None,
-    threshold: Annotated[
-        float | None,
-        typer.Option(
-            parser=parse_threshold,
-            metavar="NUMBER",
-            help="Positive at score >= threshold. Default: the model's.",
-        ),
-    ] = None,
-    policy: Annotated[
-        str | None,
-        typer.Option(
-            metavar="NAME",
-            help=f"Policy of the model in {SERVING_FILE}. Default: its default policy, if any.",
-        ),
-    ] = None,
+    threshold: ThresholdOption = None,
+    policy: PolicyOption = None,
     operating_point: Annotated[
         str | None,
         typer.Option(
@@ -49,14 +35,7 @@ def classify(  # noqa: PLR0913, PLR0917
             "'precision>=0.95', 'recall>=0.9', 'fpr<=0.005', 'rate<=0.02'.",
         ),
     ] = None,
-    prior: Annotated[
-        float | None,
-        typer.Option(
-            parser=parse_prior,
-            metavar="NUMBER",
-            help="Share of positive texts in your traffic; corrects the scores.",
-        ),
-    ] = None,
+    prior: TrafficPriorOption = None,
     variant: VariantOption = None,
     as_json: Annotated[
         bool, typer.Option("--json", help="Write one JSON object per text.")

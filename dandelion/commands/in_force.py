@@ -2,14 +2,25 @@
 
 from dataclasses import replace
 from pathlib import Path
-from typing import NamedTuple
+from typing import Annotated, NamedTuple
+
+import typer
 
 from ..classifier import Classifier
 from ..configured_policies import resolve_configured
 from ..decision.policy import Policy, resolve
+from ..installation import SERVING_FILE
 from ..json_values import quoted
 from ..serving import ModelChoice, choices
 from .errors import UsageError
+
+PolicyOption = Annotated[
+    str | None,
+    typer.Option(
+        metavar="NAME",
+        help=f"Policy of the model in {SERVING_FILE}. Default: its default policy, if any.",
+    ),
+]
 
 
 class Asked(NamedTuple):

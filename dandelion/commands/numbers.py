@@ -63,3 +63,22 @@ PriorOption = Annotated[
         help="Share of positive texts in the traffic, if only that differs from these texts.",
     ),
 ]
+
+
+ThresholdOption = Annotated[
+    float | None,
+    typer.Option(
+        parser=parse_threshold,
+        metavar="NUMBER",
+        help="Positive at score >= threshold. Default: the model's.",
+    ),
+]
+
+TrafficPriorOption = Annotated[
+    float | None,
+    typer.Option(
+        parser=parse_prior,
+        metavar="NUMBER",
+        help="Share of positive texts in your traffic; corrects the scores.",
+    ),
+]

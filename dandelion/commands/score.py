@@ -22,14 +22,13 @@ from ..bulk.sources import FORMATS, PIPE
 from ..bulk.workers import usable_cores
 from ..classifier import Classifier
 from ..explanation import MAX_SPANS
-from ..installation import SERVING_FILE
 from ..json_values import quoted
 from ..remote import is_address
 from ..tables.delimited import delimiter_named
 from .artifacts import ArtifactsOption, VariantOption, choose, locate
 from .errors import UsageError, check_output, readable_errors
-from .in_force import Asked, policy_in_force
-from .numbers import parse_prior, parse_threshold
+from .in_force import Asked, PolicyOption, policy_in_force
+from .numbers import ThresholdOption, TrafficPriorOption
 from .progress import Progress, duration
 
 BROKEN_ROWS: Final = 5
@@ -57,21 +56,8 @@ def score(  # noqa: PLR0913, PLR0917
         ),
     ],
     model: Annotated[str, typer.Option("--model", metavar="MODEL", help="See `dandelion models`.")],
-    threshold: Annotated[
-        float | None,
-        typer.Option(
-            parser=parse_threshold,
-            metavar="NUMBER",
-            help="Positive at score >= threshold. Default: the model's.",
-        ),
-    ] = None,
-    policy: Annotated[
-        str | None,
-        typer.Option(
-            metavar="NAME",
-            help=f"Policy of the model in {SERVING_FILE}. Default: its default policy, if any.",
-        ),
-    ] = None,
+    threshold: ThresholdOption = None,
+    policy: PolicyOption = None,
     operating_point: Annotated[
         str | None,
         typer.Option(
@@ -80,14 +66,7 @@ def score(  # noqa: PLR0913, PLR0917
             "classify --help`.",
         ),
     ] = None,
-    prior: Annotated[
-        float | None,
-        typer.Option(
-            parser=parse_prior,
-            metavar="NUMBER",
-            help="Share of positive texts in your traffic; corrects the scores.",
-        ),
-    ] = None,
+    prior: TrafficPriorOption = None,
     explain: Annotated[
         int | None,
         typer.Option(
@@ -244,7 +223,8 @@ def _run(request: Request, options: Options, cluster: Cluster | None, *, is_quie
         )
     if totals.broken:
         where = ", ".join(map(str, totals.side_files)) or "--errors FILE keeps them"
-        typer.echo(f"Left out {totals.broken:,} rows ({where}):", err=True)
+        rows = "1 row" if totals.broken == 1 else f"{totals.broken:,} rows"
+        typer.echo(f"Left out {rows} ({where}):", err=True)
         for source, line, reason in totals.listed:
             typer.echo(f"  {source}, line {line}: {reason}", err=True)
     return totals

@@ -81,7 +81,7 @@ def test_pipes_carry_rows_and_nothing_else(artifacts: Path) -> None:
     options = "--model", "spam", "--format", "jsonl", "--workers", "1"
     output, errors = run(artifacts, "-", "-", *options, given=gzip.compress(given), code=5)
     assert [row["label"] for row in rows(output)] == ["spam"] * 4
-    assert "Left out 1 rows (--errors FILE keeps them):" in errors
+    assert "Left out 1 row (--errors FILE keeps them):" in errors
     assert "  -, line 4: invalid JSON" in errors
     assert "broken" not in errors
 
