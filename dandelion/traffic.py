@@ -97,7 +97,12 @@ def _no_text(value: object) -> str:
 
 
 def read_labels(
-    rows: Rows, names: Sequence[str], column: str = LABEL, positive: str | None = None
+    rows: Rows,
+    names: Sequence[str],
+    column: str = LABEL,
+    positive: str | None = None,
+    *,
+    option: str = "--positive",
 ) -> list[int | None]:
     """Read the label of each row: 0, 1, or None if it is empty.
 
@@ -108,6 +113,7 @@ def read_labels(
         column: with the labels.
         positive: the label of the positive rows, if the file has labels of its own; every other one
             is negative then.
+        option: of the command that gives ``positive``, for the message.
 
     Raises:
         TableError: there is no such column, or a label is none of these; names the row.
@@ -125,7 +131,7 @@ def read_labels(
             raise TableError(
                 f"{rows.place(row)}: the label is {tables.shortened(value)}; expected "
                 f"{tables.listed(names)}, 0, 1, true or false. If the file has other labels, name "
-                "the positive one: --positive"
+                f"the positive one: {option}"
             )
     if positive is not None and 1 not in found:
         present = [label for label, _ in Counter(values).most_common()]

@@ -150,7 +150,7 @@ class _File(NamedTuple):
 
 def _read(path: Path, names: Sequence[str], columns: Columns) -> _File:
     rows = read_rows(path, columns.text, encoding=columns.encoding, delimiter=columns.delimiter)
-    labels = read_labels(rows, names, columns.label, columns.positive)
+    labels = read_labels(rows, names, columns.label, columns.positive, option="--add-positive")
     chosen = [row for row, label in enumerate(labels) if label is not None]
 
     def of(column: str, parse: Callable[[str], Any], missing: Any) -> list[Any]:

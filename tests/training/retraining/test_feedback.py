@@ -71,6 +71,7 @@ def test_labels_of_the_file_s_own_are_mapped(tmp_path: Path) -> None:
     ("row", "message"),
     [
         ({"label": "scam"}, "line 1: the label is 'scam'; expected 'ham', 'spam'"),
+        ({"label": "scam"}, "name the positive one: --add-positive"),
         ({"weight": 0}, "line 1: 'weight' is '0'; expected a number above 0"),
         ({"weight": "many"}, "'weight' is 'many'"),
         ({"decision": "maybe"}, "'decision' is 'maybe'; expected 'positive', 'review'"),
