@@ -80,7 +80,7 @@ def begin(data: bytes, asked: Asked) -> Beginning:
             guessed, or it has a column with the name of an added one.
     """
     try:
-        require_text(data)
+        require_text(data, takes_encoding=False)
     except DecodingError as error:
         raise RefusedError(f"{asked.name}: {error}.") from None
     mark = codecs.BOM_UTF8 if data.startswith(codecs.BOM_UTF8) else b""

@@ -12,7 +12,7 @@ from ..decision.rule import Verdict
 from ..tables.delimited import explain
 from .job import Block, BrokenRow, Layout
 from .records import lines_of, long_fields
-from .rows import Rows, Scores, decoded, is_unicode
+from .rows import NOT_UTF_8, Rows, Scores, decoded, is_unicode
 
 Record = tuple[int, str, Sequence[str] | csv.Error]
 """The number of its first line, counted from 0; the record as it stands; its fields."""
@@ -36,7 +36,7 @@ def parse(block: Block, layout: Layout) -> Rows:
             elif len(fields) != width:
                 reason = f"wrong number of fields: {len(fields)}, but the header has {width}"
             elif not is_utf8 and not is_unicode(raw):
-                reason = "not UTF-8"
+                reason = NOT_UTF_8
             if reason:
                 row = raw.encode(errors="surrogateescape")
                 rows.broken.append(BrokenRow(block.line + number, reason, row))

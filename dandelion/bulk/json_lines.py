@@ -12,7 +12,7 @@ from typing import Any, Final, NoReturn
 from ..decision.notices import Notice
 from ..decision.rule import Verdict
 from .job import Block, BrokenRow, Layout
-from .rows import Rows, Scores, decoded, is_unicode
+from .rows import NOT_UTF_8, Rows, Scores, decoded, is_unicode
 
 # What RFC 8259 (section 2) calls white space.
 _SPACE: Final = " \t\n\r"
@@ -87,7 +87,7 @@ def _is_clear(bare: str, text: str) -> bool:
 def _problem(bare: str, name: str, added: Sequence[str]) -> str:  # noqa: PLR0911
     """Return what is wrong with a row; empty for nothing."""
     if not is_unicode(bare):
-        return "not UTF-8"
+        return NOT_UTF_8
     try:
         pairs, end = _PAIRS.raw_decode(bare)
     except RecursionError:

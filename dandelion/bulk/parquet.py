@@ -233,7 +233,9 @@ def score_texts(scorer: Scorer, message: bytes, row: int) -> ScoredUnit:
         if isinstance(value, str):
             texts.append(value)
         else:
-            broken.append(BrokenRow(number, "no text" if value is None else "not UTF-8", b""))
+            broken.append(
+                BrokenRow(number, "no text" if value is None else "the text is not UTF-8", b"")
+            )
     added = _as_table(scorer.score(texts), scorer.added)
     return ScoredUnit(packed(added), len(texts), tuple(broken))
 

@@ -1,11 +1,14 @@
 """The rows of a block, and the columns that are added to them."""
 
 from collections.abc import Mapping, Sequence
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 from ..decision.notices import Notice
 from ..decision.rule import Verdict
 from .job import BrokenRow
+
+NOT_UTF_8: Final = "not UTF-8"
+"""The reason for a row of a text file in another encoding."""
 
 
 class Rows(NamedTuple):

@@ -17,10 +17,12 @@ from ..bulk.job import Format, Job, added_columns
 from ..bulk.output import state_path
 from ..bulk.plan import SIDE_FILE, Item, Request, Shard, plan
 from ..bulk.ray_engine import Cluster
+from ..bulk.rows import NOT_UTF_8
 from ..bulk.run import Options, Totals, score_files
 from ..bulk.sources import FORMATS, PIPE
 from ..bulk.workers import usable_cores
 from ..classifier import Classifier
+from ..decision.policy import Policy
 from ..explanation import MAX_SPANS
 from ..json_values import quoted
 from ..remote import is_address
@@ -33,6 +35,11 @@ from .progress import Progress, duration
 
 BROKEN_ROWS: Final = 5
 """The exit code if rows were left out."""
+
+_OTHER_ENCODING: Final = (
+    "Text is read as UTF-8. Convert a file in another encoding first, such as one that Excel "
+    "saved: iconv -f cp1252 -t utf-8"
+)
 
 _TERMINATED: Final = 128 + signal.SIGTERM  # the convention of shells
 _SHARD: Final = re.compile(r"([0-9]{1,6})/([0-9]{1,6})")
@@ -187,6 +194,8 @@ def score(  # noqa: PLR0913, PLR0917
         cluster = Cluster(ray_address, workers) if engine == "ray" else None
         if cluster is None and ray_address is not None:
             raise UsageError("--ray-address needs --engine ray")
+        if not is_quiet:
+            typer.echo(_what_decides(classifier, in_force, threshold), err=True)
         totals = _run(request, options, cluster, is_quiet=is_quiet)
     if totals.broken:
         raise typer.Exit(BROKEN_ROWS)
@@ -217,8 +226,10 @@ def _run(request: Request, options: Options, cluster: Cluster | None, *, is_quie
         raise
     if not is_quiet:
         rate = totals.scored / max(progress.seconds, 1e-9)
+        before = totals.rows - totals.scored
         typer.echo(
-            f"Scored {totals.scored:,} rows in {duration(progress.seconds)} ({rate:,.0f} texts/s).",
+            f"Scored {totals.scored:,} rows in {duration(progress.seconds)} ({rate:,.0f} texts/s)"
+            + (f"; {before:,} were scored before." if before else "."),
             err=True,
         )
     if totals.broken:
@@ -227,7 +238,27 @@ def _run(request: Request, options: Options, cluster: Cluster | None, *, is_quie
         typer.echo(f"Left out {rows} ({where}):", err=True)
         for source, line, reason in totals.listed:
             typer.echo(f"  {source}, line {line}: {reason}", err=True)
+        if any(reason == NOT_UTF_8 for _, _, reason in totals.listed):
+            typer.echo(_OTHER_ENCODING, err=True)
     return totals
+
+
+def _what_decides(classifier: Classifier, policy: Policy | None, threshold: float | None) -> str:
+    """Return the model and its threshold, in a sentence."""
+    manifest = classifier.manifest
+    model = f"{manifest.model}/{manifest.variant}, version {manifest.version}"
+    if manifest.threshold is None:
+        return f"{model}."
+    if policy is None:
+        at = manifest.threshold if threshold is None else threshold
+        point = manifest.operating_point if threshold is None else None
+        return f"{model}: positive at {at:.4g}" + (f" ({point})." if point else ".")
+    reasons = [f"policy {policy.name}"] if policy.name else []
+    reasons += [policy.operating_point] if policy.operating_point else []
+    reasons += [f"prior {policy.prior:g}"] if policy.prior is not None else []
+    band = "" if policy.review is None else f", for review at {policy.review:.4g}"
+    because = f" ({', '.join(reasons)})" if reasons else ""
+    return f"{model}: positive at {policy.threshold:.4g}{band}{because}."
 
 
 def _format(name: str | None) -> Format | None:

@@ -118,8 +118,12 @@ def decode(data: bytes, encoding: str | None = None) -> str:
     return text.removeprefix("\ufeff")
 
 
-def require_text(data: bytes) -> None:
+def require_text(data: bytes, *, takes_encoding: bool = True) -> None:
     """Refuse what is not text, or text of an encoding that is easy to recognize.
+
+    Args:
+        data: the file, or its beginning.
+        takes_encoding: whether the command has an option for the encoding, for the message.
 
     Raises:
         DecodingError: the bytes are that.
@@ -129,9 +133,12 @@ def require_text(data: bytes) -> None:
             raise DecodingError(f"it is {what}")
     guess = _utf_16_or_32(data)
     if guess:
-        raise DecodingError(
-            f"not UTF-8, but {guess}. Give --encoding {guess}, or save the file as UTF-8"
+        advice = (
+            f"Give --encoding {guess}, or save the file as UTF-8"
+            if takes_encoding
+            else f"Save the file as UTF-8, or convert it: iconv -f {guess} -t utf-8"
         )
+        raise DecodingError(f"not UTF-8, but {guess}. {advice}")
 
 
 def _utf_16_or_32(data: bytes) -> str | None:

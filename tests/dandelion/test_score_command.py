@@ -86,6 +86,20 @@ def test_pipes_carry_rows_and_nothing_else(artifacts: Path) -> None:
     assert "broken" not in errors
 
 
+def test_what_decides_and_another_encoding_are_named(artifacts: Path, tmp_path: Path) -> None:
+    (tmp_path / "a.csv").write_bytes("id;text\n1;Grüße\n2;Hello\n".encode("cp1252"))
+    options = tmp_path / "a.csv", tmp_path / "b.csv", "--model", "spam", "--workers", "1"
+    _, errors = run(artifacts, *options, code=5)
+    manifest = Classifier.load(artifacts / "spam" / "squared_hinge-wide").manifest
+    decides = f"spam/squared_hinge-wide, version {manifest.version}: positive at"
+    assert f"{decides} {manifest.threshold:.4g} ({manifest.operating_point}).\n" in errors
+    assert "iconv -f cp1252 -t utf-8" in errors
+    _, errors = run(artifacts, *options, "--policy", "strict", "--prior", "0.1", code=5)
+    assert re.search(rf"{decides} [\d.]+ \(policy strict, fpr<=0.01, prior 0.1\)\.\n", errors)
+    _, errors = run(artifacts, *options, "--threshold", "0.5", code=5)
+    assert f"{decides} 0.5.\n" in errors
+
+
 def test_a_named_pipe_is_read_once(artifacts: Path, tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "a.jsonl")
     options = "--model", "spam", "--workers", "1", "--quiet"
@@ -156,7 +170,9 @@ def test_killed_and_resumed(artifacts: Path, tmp_path: Path) -> None:
         wait_for_end(children)
     assert codes[0] == -signal.SIGKILL
     assert set(codes[1:]) <= {143, 130, 0}
-    run(artifacts, source, output, *options, "--resume")
+    kept = json.loads(state.read_bytes())["rows"] if state.exists() else 0
+    _, errors = run(artifacts, source, output, *options[:-1], "--resume")
+    assert (f"; {kept:,} were scored before." in errors) is bool(kept)
     assert output.read_bytes() == (tmp_path / "whole.csv").read_bytes()
     assert {path.name for path in tmp_path.iterdir()} == {"a.csv", "b.csv", "whole.csv"}
 

@@ -279,7 +279,7 @@ def test_explanations_are_json_in_csv(
         (b"text,label\n", "csv", "there is a column 'label' already"),
         (b'{"text": "a", "score": 1}\n', "jsonl", "there is a column 'score' already"),
         (b'{"id": 1}\n', "jsonl", "cannot guess which column contains the texts"),
-        ("text\n".encode("utf-16"), "csv", "not UTF-8, but utf-16"),
+        ("text\n".encode("utf-16"), "csv", "not UTF-8, but utf-16. Save the file as UTF-8, or"),
         (b"PK\x03\x04", "csv", "spreadsheet"),
         (b'"text\nLunch?', "csv", "names the columns, is invalid"),
     ],
