@@ -28,7 +28,7 @@ export async function readCsv(file) {
   }
   const content = new Uint8Array(await file.arrayBuffer());
   if (!isText(content)) {
-    throw new CsvError("This is not a text file. Of a spreadsheet, save the sheet as CSV, and choose that file.");
+    throw new CsvError("This is not a text file. If it is a spreadsheet, save the sheet as CSV, and choose that file.");
   }
   return { name: file.name, ...parseCsv(decode(content)) };
 }
@@ -48,7 +48,7 @@ export function parseCsv(text) {
     throw new CsvError(
       `Row ${wrong + 2} has ${counted(rows[wrong].length, "field")}, but the first row names ${counted(columns.length, "column")}. ` +
         "Is a text with the separator not in quotation marks?" +
-        (columns.length === 1 ? " Lines that are messages, without a name above them, can be pasted." : ""),
+        (columns.length === 1 ? " If each line is a message and no line names a column, paste the lines instead." : ""),
     );
   }
   for (const row of rows) while (row.length < columns.length) row.push("");

@@ -31,7 +31,7 @@ export const isScored = (result) => typeof result.score === "number" && result.r
 export function remarkOf(result, text) {
   if (result.error) {
     const longest = /^Expected a string of length <= (\d+)/.exec(result.error.detail)?.[1];
-    return longest ? `It is longer than the ${count(longest)} characters that the service reads.` : result.error.detail;
+    return longest ? `The message is longer than the ${count(longest)} characters that the service reads.` : result.error.detail;
   }
   if (!text.trim()) return "There is no text.";
   if (result.reason === "no_content") {

@@ -4,7 +4,7 @@
 export const replacing = (model) => `# in place of the line of ${model} in [models]`;
 
 /** Why they replace it. */
-export const ONCE = "A model is written once: if its table is there already, complete that one.";
+export const ONCE = "Each model may have only one table: if it has one already, add the lines there.";
 
 /** The command that makes them count; with the address where the browser is on the same machine. */
 export function reloadCommand() {

@@ -47,7 +47,7 @@ export function LabelledFile({ file, labels, onChange }) {
     <div class=${`source dropzone ${isOver ? "over" : ""}`} onDragOver=${over} onDragLeave=${() => setIsOver(false)} onDrop=${drop}>
       ${file
         ? html`<${Columns} file=${file} labels=${labels} onChange=${onChange} />`
-        : html`<p>A CSV file with a column of texts and a column of labels, given by people who did not see the scores. The model has not learned from them: else every figure is too good.</p>`}
+        : html`<p>A CSV file with a column of texts and a column of labels, given by people who did not see the scores. The model must not have learned from these texts, or every figure is too good.</p>`}
       <${Problem} error=${error} />
       <div class="pick">
         <label class="button small">

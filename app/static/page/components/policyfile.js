@@ -24,8 +24,8 @@ export function PolicyFile({ report, source, choice }) {
     <section class="stack" aria-labelledby="policy-file">
       <h2 id="policy-file">Decide by your texts</h2>
       <p>
-        The policy file has counts of your texts by score, and no text. Put it next to <code>serving.toml</code>, in the
-        directory of the models, write these lines there, and run <code>${reloadCommand()}</code>. ${ONCE}
+        The policy file has counts of your texts by score, but no text. Put it next to <code>serving.toml</code>, in the
+        directory of the models, add these lines to that file, and run <code>${reloadCommand()}</code>. ${ONCE}
       </p>
       ${feasible.length > 1 &&
       html`<div class="choices"><${Select} label="Operating point" name="policy-point" value=${point} options=${feasible.map((one) => [one, one])} onChange=${setChosen} /></div>`}

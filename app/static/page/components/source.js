@@ -122,7 +122,7 @@ function Pasted({ source, found, onChange, onSubmit }) {
       <span class="quiet" role="status">${source.pasted ? counted(found, "message") : ""}</span>
       ${source.mode === null &&
       hasBlankLine(source.pasted) &&
-      html`<span class="quiet">There are blank lines: is it what you mean?</span>`}
+      html`<span class="quiet">There are blank lines: is this what you want?</span>`}
     </div>
   `;
 }

@@ -52,7 +52,7 @@ export function Compare({ choice, details }) {
               html`<${Select} label="Decided by" name="rule" value=${isOwn ? "own" : "policy"} onChange=${(value) => setIsOwn(value === "own")}
                 options=${[["policy", `the policy ${policy}`], ["own", "the threshold of each variant"]]} />`}
             </div>
-            ${hasPolicy && !isOwn && html`<p class="quiet">A policy with a policy file is for one variant: choose the threshold of each then.</p>`}
+            ${hasPolicy && !isOwn && html`<p class="quiet">A policy with a policy file fits only one variant: if yours has one, choose the threshold of each variant.</p>`}
             <${Source} source=${source} found=${texts.length} onChange=${setSource} onSubmit=${submit} />
             <button type="button" class="button primary" disabled=${!isReady} onClick=${submit}>
               ${texts.length > 0 ? `Compare on ${counted(texts.length, "message")}` : "Compare"}
@@ -70,7 +70,7 @@ function Alone({ model, variant }) {
   const lines = `${replacing(model)}\n[models.${model}]\nvariant = "${variant}"\nvariants = ["another variant"]\n`;
   return html`
     <div class="notice stack">
-      <p>One variant of <strong>${model}</strong> is loaded: ${variant}. To compare it with another one, name that in <code>serving.toml</code>, and run <code>${reloadCommand()}</code>. ${ONCE}</p>
+      <p>One variant of <strong>${model}</strong> is loaded: ${variant}. To compare it with another one, name the other in <code>serving.toml</code>, and run <code>${reloadCommand()}</code>. ${ONCE}</p>
       <pre class="code" tabindex="0" role="region" aria-label="Lines for serving.toml"><code>${lines}</code></pre>
     </div>
   `;

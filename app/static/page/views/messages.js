@@ -70,7 +70,7 @@ function Outcome({ job, choice, onCancel, onAgain }) {
     ${error && results.length > 0 && html`<p class="notice">${count(results.length)} of ${counted(texts.length, "message")} were scored before the error.</p>`}
     ${isOther &&
     html`<p class="notice">
-      These are the results of another choice: ${job.choice.model}${job.response ? `, ${job.response.variant}` : ""}.
+      These are results of another choice: ${job.choice.model}${job.response ? `, ${job.response.variant}` : ""}.
       <button type="button" class="button small" onClick=${onAgain}>Score again</button>
     </p>`}
     ${state !== "running" && results.length > 0 && html`<${Results} job=${job} />`}

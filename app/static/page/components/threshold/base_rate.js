@@ -35,7 +35,7 @@ export function BaseRate({ curve, prior, onChange, details, positive }) {
         ${why ??
         (prior === null
           ? `Not set: figures are for the ${percentOf(shown)} among the texts that the model was measured on. Your share is probably lower.`
-          : "Precision and alerts depend on it, and so do scores: at another share, the same messages are flagged from another score on. It is the one thing in which your messages may differ from the texts measured.")}
+          : "Precision, alerts and scores depend on it: at another share, the same operating point has another threshold. Your messages may differ in this share from the texts measured, but not in kind.")}
       </p>
     </div>
     <div class="rate">

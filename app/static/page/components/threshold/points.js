@@ -12,8 +12,8 @@ export function Points({ found, selected, onSelect }) {
   return html`
     <h2>Operating points</h2>
     <p class="quiet">
-      A constraint such as <code>${"fpr<=0.005"}</code> is a promise at 95 %, if your messages are like those measured: what was
-      measured is better than what is promised. A threshold that is chosen by looking at the curve promises nothing, nor does <code>macro_f1</code>.
+      A constraint such as <code>${"fpr<=0.005"}</code> is a promise at 95 %, if your messages are like those measured. The measured
+      figure is better than the promised one. A threshold that is chosen by looking at the curve promises nothing, nor does <code>macro_f1</code>.
     </p>
     <div class="points" role="group" aria-label="Operating points that can be chosen">
       ${fitted.map(

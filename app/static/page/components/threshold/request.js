@@ -16,7 +16,7 @@ export function RequestToCopy({ choice, details, policy, found, selected }) {
     <${Snippet} name="python" title="Python" code=${pythonOf(facts)} />
     <${Snippet} name="settings" title="serving.toml" code=${settingsOf(details, policy, found, selected)} />
     <p class="quiet">
-      The lines count after <code>${reloadCommand()}</code>. A policy in serving.toml is for all requests that name it, and it alone has a review band: results
+      The lines take effect after <code>${reloadCommand()}</code>. A policy in serving.toml is for all requests that name it. Only a policy has a review band: results
       then say positive, review or negative.
       ${selected.point === null && " A threshold given as a number promises nothing, and does not change when the model is trained again."}
     </p>
