@@ -59,7 +59,8 @@ class CalibrationChoice:
         log_loss_before: of the artifact's scores here, in nats, both labels weighted equally; None
             if a label is missing.
         log_loss_after: of the fitted calibration, cross-validated; None if none was fitted.
-        advice: what to do if it could not be fitted; ends with a command, without a full stop.
+        missing: the extra of Dandelion that was needed to fit one and is not installed; empty if
+            none is.
     """
 
     in_force: Calibration | None
@@ -67,7 +68,15 @@ class CalibrationChoice:
     reason: str
     log_loss_before: float | None = None
     log_loss_after: float | None = None
-    advice: str = ""
+    missing: str = ""
+
+    @property
+    def advice(self) -> str:
+        """What to do if it could not be fitted; ends with a command, without a full stop.
+
+        The command has paths of this machine: it is for its user, and not for clients.
+        """
+        return f"Install it: {install_command(self.missing)}" if self.missing else ""
 
 
 _KEPT: Final = CalibrationChoice(None, None, "kept: there are flagged texts only")
@@ -351,9 +360,8 @@ def _calibration(classifier: Classifier, counted: Counted) -> CalibrationChoice:
     try:
         found = fit_calibration(logits, labels, weights=each)
     except ModuleNotFoundError:
-        advice = f"Install it: {install_command('evaluate')}"
         reason = "kept: fitting another one needs SciPy, which is not installed"
-        return CalibrationChoice(own, None, reason, before, advice=advice)
+        return CalibrationChoice(own, None, reason, before, missing="evaluate")
     after = found.log_losses[found.calibration.method]
     if before is not None and after >= before:
         reason = "kept: one fitted here is no better in cross-validation"

@@ -86,7 +86,7 @@ class Reporter:
             "reason": chosen.reason,
             "log_loss_before": chosen.log_loss_before,
             "log_loss_after": chosen.log_loss_after,
-            "advice": chosen.advice,
+            "advice": _install(chosen.missing),
         }
 
     def _shipped(self, point: ShippedPoint) -> dict[str, Any]:
@@ -152,3 +152,8 @@ class Reporter:
 def _banded(pointwise: Interval, band: Interval) -> dict[str, float]:
     simultaneous = {"simultaneous_lower": band.lower, "simultaneous_upper": band.upper}
     return asdict(pointwise) | simultaneous
+
+
+def _install(extra: str) -> str:
+    """Return how to install an extra; unlike the library's advice, without the server's paths."""
+    return f"Install it: pip install 'dandelion-text[{extra}]'" if extra else ""

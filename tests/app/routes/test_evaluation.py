@@ -20,6 +20,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from typer.testing import CliRunner
 
+import dandelion
 from app.api.evaluation_schemas import KEY_CHARS, MAX_ROWS, MAX_STRATA, EvaluationReport
 from app.main import create_app
 from app.settings import Settings
@@ -298,7 +299,9 @@ def test_without_scipy_the_calibration_is_kept(
     found = ask(client, texts=traffic[0][:MAX_TEXTS], labels=traffic[1][:MAX_TEXTS])
     assert not found["calibration"]["is_fitted"]
     assert "SciPy" in found["calibration"]["reason"]
-    assert "pip install" in found["calibration"]["advice"]
+    assert "pip install 'dandelion-text[evaluate]'" in found["calibration"]["advice"]
+    for path in (sys.executable, sys.prefix, str(Path(dandelion.__file__).parent.parent)):
+        assert path not in json.dumps(found)
     assert json.loads(found["policy_file"])["calibration"] is None
 
 
