@@ -28,6 +28,7 @@ from .labelled import (
     evidence_of,
     score_texts,
 )
+from .plural import number_of
 from .policy_file import PolicyFile, RecordedPoint
 from .verdicts import (
     LEAST_IN_SLICE,
@@ -355,7 +356,10 @@ def _calibration(classifier: Classifier, counted: Counted) -> CalibrationChoice:
     before = _log_loss(scored, own or IDENTITY)
     fewest = int(np.bincount(labels, minlength=2).min())
     if fewest < LEAST_TO_CALIBRATE:
-        reason = f"kept: {fewest} texts of the rarer label, fewer than {LEAST_TO_CALIBRATE} of each"
+        reason = (
+            f"kept: {number_of(fewest, 'text')} of the rarer label, "
+            f"fewer than {LEAST_TO_CALIBRATE} of each"
+        )
         return CalibrationChoice(own, None, reason, before)
     try:
         found = fit_calibration(logits, labels, weights=each)

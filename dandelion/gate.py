@@ -9,6 +9,7 @@ from dataclasses import dataclass, fields
 from typing import Any, Final, NamedTuple
 
 from .json_values import is_number, quoted
+from .plural import number_of
 from .retraining_file import Comparison, RetrainingVerdict
 
 
@@ -133,7 +134,7 @@ def judge_shadow(gate: Gate, counts: ShadowCounts | None) -> tuple[Requirement, 
     if not gate.min_shadow_texts:
         return ()
     texts = None if counts is None else counts.texts
-    found = "It is not known how many texts" if texts is None else f"{texts:,} texts"
+    found = "It is not known how many texts" if texts is None else number_of(texts, "text")
     enough = Requirement(
         "min_shadow_texts",
         texts,

@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from .classifier import Classifier
 from .decision.evidence import MAX_WEIGHT, MIN_WEIGHT, Evidence
 from .decision.notices import Notice
+from .plural import number_of
 from .sampling import is_band
 from .text.copies import copies
 
@@ -223,7 +224,8 @@ def _weights(
     if unlabelled:
         raise EvaluationError(
             f"no text of the stratum {unlabelled[0]!r} has a label, so nothing is known of the "
-            f"{totals[unlabelled[0]]:,.0f} texts that it stands for; label some of each stratum"
+            f"{number_of(totals[unlabelled[0]], 'text')} that it stands for; "
+            "label some of each stratum"
         )
     sizes = np.bincount(sources, minlength=len(names)).tolist()
     found = {name: totals[name] / size for name, size in zip(names, sizes, strict=True)}

@@ -15,6 +15,7 @@ from msgspec import Meta, Raw, Struct
 from msgspec.json import Decoder
 
 from dandelion.decision.calibration import MAX_PRIOR, MIN_PRIOR
+from dandelion.plural import number_of
 
 from .. import errors
 from ..api import body
@@ -200,7 +201,7 @@ class Reader:
         return texts
 
     def _too_many(self) -> Problem:
-        return _invalid("inputs/0", f"Expected {self._max_texts} texts at most")
+        return _invalid("inputs/0", f"Expected {number_of(self._max_texts, 'text')} at most")
 
 
 def _wanted(

@@ -11,6 +11,7 @@ from ..classifier import Classifier
 from ..decision.prior import NotEstimableError, estimate_prior
 from ..labelled import logits_of
 from ..manifest import ArtifactError
+from ..plural import number_of
 from ..tables import describe_bad_rows
 from ..traffic import TEXT, read_rows
 from .artifacts import ArtifactsOption, VariantOption, choose, locate
@@ -73,7 +74,8 @@ def estimate(  # noqa: PLR0913, PLR0917
         else:
             typer.echo(
                 f"{percent(found.estimate)} % {classifier.manifest.labels[1]}, 95 % interval "
-                f"[{percent(found.lower)}, {percent(found.upper)}], of {found.texts:,} texts, if "
-                "only the base rate differs from the texts that the artifact was measured on "
+                f"[{percent(found.lower)}, {percent(found.upper)}], of "
+                f"{number_of(found.texts, 'text')}, if only the base rate differs from the texts "
+                "that the artifact was measured on "
                 f"(test: p = {found.p_value:.2g})."
             )

@@ -8,6 +8,7 @@ from ..decision.calibration import IDENTITY
 from ..decision.operating_points import FittedPoint, Interval
 from ..decision.policy import score_at
 from ..evaluation import Evaluation
+from ..plural import number_of
 from ..verdicts import LEAST_IN_SLICE
 from .columns import columns, interval, percent
 
@@ -46,14 +47,19 @@ def report(found: Evaluation, *, unlabelled: int, left_out: int) -> str:
 
 def _texts(found: Evaluation, unlabelled: int, left_out: int) -> str:
     harmless, positive = found.counted
-    total = f"{found.texts:,} labelled texts, {harmless + positive:,} without near copies"
+    total = (
+        f"{number_of(found.texts, 'labelled text')}, {harmless + positive:,} without near copies"
+    )
     lines = [f"{total}: {positive:,} {found.labels[1]}, {harmless:,} {found.labels[0]}."]
     if found.contradictions:
-        lines.append(f"{found.contradictions:,} groups of near copies have both labels.")
+        lines.append(
+            f"{number_of(found.contradictions, 'group')} of near copies "
+            f"{'has' if found.contradictions == 1 else 'have'} both labels."
+        )
     if unlabelled:
-        lines.append(f"{unlabelled:,} rows have no label and are left out.")
+        lines.append(f"Left out {number_of(unlabelled, 'row')} without a label.")
     if left_out:
-        lines.append(f"{left_out:,} rows are left out: see standard error.")
+        lines.append(f"Left out {number_of(left_out, 'row')}: see standard error.")
     if found.is_sample:
         lines.append("A sample with weights: estimates are for all texts that it was drawn from.")
     lines.append(f"Share of {found.labels[1]}: {percent(found.prior)} %.")

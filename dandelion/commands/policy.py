@@ -14,6 +14,7 @@ from ..decision.intervals import Interval
 from ..decision.plan import Plan, plan
 from ..decision.policy import PolicyChoice, PolicyError, fit_point, lowest_logit
 from ..decision.prediction_intervals import MAX_MESSAGES
+from ..plural import number_of
 from .artifacts import ArtifactsOption, VariantOption, choose, locate
 from .columns import columns, percent
 from .errors import UsageError, check_output, readable_errors
@@ -144,7 +145,8 @@ def _described(found: Plan, classifier: Classifier) -> str:
             row = (name, _count(interval.estimate), _ends(interval), _ends(predicted))
             rows.append(row)
     return (
-        f"{found.volume:,.0f} messages a day, {percent(found.prior)} % of them {positive}:\n"
+        f"{number_of(found.volume, 'message')} a day, "
+        f"{percent(found.prior)} % of them {positive}:\n"
         f"{columns(rows)}"
     )
 

@@ -7,6 +7,8 @@ from typing import Final, Self
 
 import typer
 
+from ..plural import number_of
+
 # How often a line is written where there is no terminal.
 _EVERY_S: Final = 10.0
 
@@ -66,7 +68,7 @@ class Progress:
         return f"{self._rate():,.0f} texts/s"
 
     def _line(self) -> str:
-        parts = [f"{self._rows:,} rows", self._speed()]
+        parts = [number_of(self._rows, "row"), self._speed()]
         if self._total:
             parts.insert(1, f"{min(self._units / self._total, 1):.0%}")
             new = self._units - self._units_before

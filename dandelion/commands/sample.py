@@ -15,6 +15,7 @@ import typer
 from ..classifier import Classifier
 from ..json_values import quoted
 from ..labelled import logits_of
+from ..plural import number_of
 from ..sampling import Sample, draw, stratum_name
 from ..tables import describe_bad_rows
 from ..text.copies import copies
@@ -152,12 +153,15 @@ def _cell(value: object) -> object:
 def _report(rows: Rows, distinct: Rows, drawn: Sample) -> None:
     """Report on standard error what was drawn, and what was left out."""
     parts = ", ".join(f"{part:,} of {size:,}" for size, part in drawn.sizes.values())
-    total = f"{len(distinct.texts):,} texts of {len(drawn.sizes)} strata"
+    strata = "1 stratum" if len(drawn.sizes) == 1 else f"{len(drawn.sizes)} strata"
+    total = f"{number_of(len(distinct.texts), 'text')} of {strata}"
     lines = [*rows.table.notes, f"Drew {len(drawn.rows):,} of {total}: {parts}."]
     repeated = len(rows.texts) - len(distinct.texts)
     if repeated:
-        lines.append(f"{repeated:,} rows are near copies of another one, and count with it.")
+        are = "is a near copy" if repeated == 1 else "are near copies"
+        count = "counts" if repeated == 1 else "count"
+        lines.append(f"{number_of(repeated, 'row')} {are} of another one, and {count} with it.")
     if rows.left_out:
-        lines.append(f"Left out {len(rows.left_out):,} rows:")
+        lines.append(f"Left out {number_of(len(rows.left_out), 'row')}:")
         lines += describe_bad_rows(rows.left_out, _LISTED)
     typer.echo("\n".join(lines), err=True)

@@ -25,6 +25,7 @@ from ..classifier import Classifier
 from ..decision.policy import Policy
 from ..explanation import MAX_SPANS
 from ..json_values import quoted
+from ..plural import number_of
 from ..remote import is_address
 from ..tables.delimited import delimiter_named
 from .artifacts import ArtifactsOption, VariantOption, choose, locate
@@ -228,14 +229,13 @@ def _run(request: Request, options: Options, cluster: Cluster | None, *, is_quie
         rate = totals.scored / max(progress.seconds, 1e-9)
         before = totals.rows - totals.scored
         typer.echo(
-            f"Scored {totals.scored:,} rows in {duration(progress.seconds)} ({rate:,.0f} texts/s)"
-            + (f"; {before:,} were scored before." if before else "."),
+            f"Scored {number_of(totals.scored, 'row')} in {duration(progress.seconds)} "
+            f"({rate:,.0f} texts/s)" + (f"; {before:,} were scored before." if before else "."),
             err=True,
         )
     if totals.broken:
         where = ", ".join(map(str, totals.side_files)) or "--errors FILE keeps them"
-        rows = "1 row" if totals.broken == 1 else f"{totals.broken:,} rows"
-        typer.echo(f"Left out {rows} ({where}):", err=True)
+        typer.echo(f"Left out {number_of(totals.broken, 'row')} ({where}):", err=True)
         for source, line, reason in totals.listed:
             typer.echo(f"  {source}, line {line}: {reason}", err=True)
         if any(reason == NOT_UTF_8 for _, _, reason in totals.listed):

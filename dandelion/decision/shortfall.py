@@ -8,6 +8,7 @@ from typing import Final, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from ..plural import number_of
 from .evidence import Counts
 from .grammar import Constraint, OperatingPoint
 from .intervals import Floats
@@ -189,7 +190,7 @@ def _of_constraint(
     is_at_prior = prior is not None and constraint.quantity in ("precision", "rate")
     at = f"@prior={prior:g}" if is_at_prior else ""
     harmless, positive = _texts(strata, "harmless"), _texts(strata, "positive")
-    present = f"{harmless:,} harmless and {positive:,} positive texts{where}"
+    present = f"{harmless:,} harmless and {number_of(positive, 'positive text')}{where}"
     if best is None:
         message = (
             f"{constraint}{at} cannot be promised at {confidence:.0%} with {present}, nor any "

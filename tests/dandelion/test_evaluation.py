@@ -129,14 +129,15 @@ def test_a_calibration_that_is_off_is_fitted_again(classifier: Classifier) -> No
     assert kept.log_loss_before == pytest.approx(fitted.log_loss_after, abs=0.01)
 
 
-def test_too_few_texts_keep_the_calibration(classifier: Classifier) -> None:
+@pytest.mark.parametrize(("count", "shown"), [(LEAST_TO_CALIBRATE - 1, "49 texts"), (1, "1 text")])
+def test_too_few_texts_keep_the_calibration(classifier: Classifier, count: int, shown: str) -> None:
     found, truth = traffic(classifier, 1500)
-    few = [at for at, one in enumerate(truth) if one][: LEAST_TO_CALIBRATE - 1]
+    few = [at for at, one in enumerate(truth) if one][:count]
     rows = few + [at for at, one in enumerate(truth) if not one]
     chosen = evaluate(classifier, [found[row] for row in rows], [truth[row] for row in rows])
     assert chosen.calibration.fitted is None
     assert chosen.calibration.in_force == classifier.manifest.score_map
-    assert "49 texts of the rarer label" in chosen.calibration.reason
+    assert f"kept: {shown} of the rarer label" in chosen.calibration.reason
     assert chosen.policy_file().calibration is None
 
 

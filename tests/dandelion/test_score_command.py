@@ -277,7 +277,7 @@ def test_progress_is_in_plain_lines_without_a_terminal(
     command = ["score", *arguments, "--artifacts", str(artifacts)]
     result = CliRunner().invoke(app, command)
     assert result.exit_code == 0
-    assert re.search(r"^1 rows, 100%, [\d,]+ texts/s, 0 s left$", result.stderr, re.MULTILINE)
+    assert re.search(r"^1 row, 100%, [\d,]+ texts/s, 0 s left$", result.stderr, re.MULTILINE)
     assert CliRunner().invoke(app, [*command, "--quiet"]).output == ""
 
 

@@ -150,8 +150,10 @@ def test_no_text_is_changed_or_lost(
     assert found.items() <= with_text.items()
     assert len(found) == len(set(copies(with_text.values())))
     repeated, left_out = len(with_text) - len(found), len(values) - len(with_text)
-    assert (f"{repeated} rows are near copies" in drawn.stderr) is bool(repeated)
-    assert (f"Left out {left_out} rows" in drawn.stderr) is bool(left_out)
+    copied = "1 row is a near copy" if repeated == 1 else f"{repeated} rows are near copies"
+    assert (copied in drawn.stderr) is bool(repeated)
+    left = f"Left out {left_out} row{'s' * (left_out != 1)}:"
+    assert (left in drawn.stderr) is bool(left_out)
 
 
 def test_rows_without_a_text_are_listed_with_their_lines(run: Run, tmp_path: Path) -> None:

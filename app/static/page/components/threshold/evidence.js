@@ -13,7 +13,7 @@ export function Evidence({ curve, positive }) {
   return html`
     <h2>Measured on</h2>
     <p>
-      <strong>${count(total("harmless"))} harmless and ${count(total("positive"))} ${positive} texts</strong>: ${KINDS[curve.evidence] ??
+      <strong>${count(total("harmless"))} harmless and ${count(total("positive"))} ${positive} ${total("positive") === 1 ? "text" : "texts"}</strong>: ${KINDS[curve.evidence] ??
       curve.evidence} (<code>${curve.evidence}</code>). Near copies count once. ${curve.model}/${curve.variant}, version <code>${curve.version}</code>.
     </p>
     <p>

@@ -1,6 +1,6 @@
 // Operating points: those that the evidence can promise, to choose; the others, with the reason.
 import { html } from "../../vendor/htm-preact.js";
-import { count } from "../../format.js";
+import { count, counted } from "../../format.js";
 import { inWords } from "../../points.js";
 import { selectPoint } from "./curve.js";
 import { amount, percentOf, thresholdOf } from "./numbers.js";
@@ -48,7 +48,7 @@ export function Points({ found, selected, onSelect }) {
           ({ operating_point: point, infeasible: { detail, best, texts_needed: needed } }) => html`
             <li key=${point} data-point=${point}>
               <span class="name"><code>${point}</code> ${best !== null && html`<span class="tag">best: ${best}</span>`}
-                ${needed !== null && html` <span class="tag">takes about ${count(needed)} texts</span>`}</span>
+                ${needed !== null && html` <span class="tag">takes about ${counted(needed, "text")}</span>`}</span>
               <span class="facts">${detail}</span>
             </li>
           `,
