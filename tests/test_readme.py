@@ -486,6 +486,7 @@ def test_console_commands_run() -> None:
         elsewhere = {"serve", "train", "sample", "evaluate", "estimate-prior", "policy", "keys"}
         elsewhere |= {"reload", "rollback"}  # of a service that runs: tests/app/workers
         elsewhere |= {"retrain", "promote"}  # tests/deploy/test_feedback.py
+        elsewhere |= {"score"}  # its files: tests/documentation/test_blocks.py
         if any("://" in word for word in command.words):
             continue  # with an object store: tests/app/test_object_store.py
         if command.program == "dandelion" and command.words[1] not in elsewhere:

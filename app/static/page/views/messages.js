@@ -12,6 +12,7 @@ import { count, counted } from "../format.js";
 export function Messages({ choice, details }) {
   const [source, setSource] = useState(NOTHING);
   const [job, setJob] = useState(null);
+  const [isAsked, setIsAsked] = useState(false); // to score, perhaps before the model is known
   const cancel = useRef(() => {});
   const outcome = useRef(null);
   const texts = useMemo(() => textsOf(source), [source]);
@@ -21,10 +22,12 @@ export function Messages({ choice, details }) {
     const { top } = outcome.current.getBoundingClientRect();
     if (isRunning && top > innerHeight / 2) outcome.current.scrollIntoView();
   }, [isRunning]);
-  const submit = () => {
-    if (isRunning || texts.length === 0 || !details) return;
-    cancel.current = run({ choice, details, texts, table: source.table }, setJob);
-  };
+  useEffect(() => {
+    if (!isAsked || !details) return;
+    setIsAsked(false);
+    if (texts.length > 0) cancel.current = run({ choice, details, texts, table: source.table }, setJob);
+  }, [isAsked, details]);
+  const submit = () => setIsAsked(!isRunning);
   return html`
     <div class="intro">
       <h1>Messages</h1>
