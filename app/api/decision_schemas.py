@@ -112,6 +112,9 @@ class Basis(BaseModel):
 class OperatingPoints(Basis):
     """Operating points of a model."""
 
+    operating_point: str | None = Field(
+        description="The one that was asked for, as it is named below; null for none."
+    )
     operating_points: list[PointSummary]
 
 

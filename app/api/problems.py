@@ -17,12 +17,14 @@ from dandelion.decision.calibration import PRIORS
 from .. import errors
 from ..errors import FieldError, Problem
 from .queries import MAX_MINUTES, MAX_VOLUME
+from .schemas import MAX_POINT_CHARS
 
 MEDIA_TYPE: Final = "application/problem+json"
 
 # What the parameters of queries must be.
 _EXPECTED: Final = {
     "prior": f"Expected {PRIORS}",
+    "operating_point": f"Expected an operating point of at most {MAX_POINT_CHARS} characters",
     "threshold": "Expected a number in [0, 1]",
     "review_threshold": "Expected a number in [0, 1]",
     "volume": f"Expected a whole number from 1 to {MAX_VOLUME}",

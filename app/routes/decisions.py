@@ -1,9 +1,6 @@
 """``GET /models/{model}/operating-points``, ``…/threshold-curve`` and ``…/plan``."""
 
-import asyncio
 import math
-from collections import OrderedDict
-from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from typing import Annotated, Any, Final
 
@@ -32,9 +29,10 @@ from dandelion.manifest import Manifest
 
 from .. import errors
 from ..api import problems, queries
-from ..api.decision_schemas import OperatingPoints, PlanSummary, ThresholdCurve
+from ..api.decision_schemas import OperatingPoints, PlanSummary, PointSummary, ThresholdCurve
+from ..api.kept_responses import KeptResponses
 from ..api.queries import MAX_MINUTES, MAX_VOLUME, VariantName
-from ..api.schemas import model_examples
+from ..api.schemas import MAX_POINT_CHARS, model_examples
 from ..errors import FieldError, Problem
 from ..serving.registry import Registry, Served
 
@@ -53,10 +51,11 @@ _POINTS: Final = (
 )
 _CURVE_POINTS: Final = 200
 
-# Whoever moves a slider asks for many plans: they have places of their own.
+# Whoever moves a slider asks for many plans, and points that clients think up are without number:
+# both have places of their own, and displace nothing else.
 _MAX_KEPT: Final = 64
+_MAX_KEPT_ASKED: Final = 64
 _MAX_KEPT_PLANS: Final = 512
-_MAX_WAITING: Final = 16  # requests for others to be computed
 
 _ERRORS: Final = problems.documented(
     errors.no_held_out_scores(),
@@ -65,6 +64,7 @@ _ERRORS: Final = problems.documented(
     errors.not_ready(),
 )
 _BASIS_PARAMETERS: Final = ("prior", "policy", "variant")
+_POINTS_PARAMETERS: Final = ("operating_point", *_BASIS_PARAMETERS)
 _PLAN_PARAMETERS: Final = (
     *("threshold", "review_threshold", "volume", "minutes"),
     *_BASIS_PARAMETERS,
@@ -77,6 +77,15 @@ Prior = Annotated[
         le=MAX_PRIOR,
         description="The share of positive texts in your traffic: corrects scores, thresholds, "
         "precision and alerts. Only the share may differ from the held-out texts, not their kind.",
+    ),
+]
+Point = Annotated[
+    str | None,
+    Query(
+        max_length=MAX_POINT_CHARS,
+        description="An operating point, such as `precision>=0.8`: it is fitted in addition, and "
+        "comes first after the default one.",
+        examples=["precision>=0.8"],
     ),
 ]
 PolicyName = Annotated[
@@ -113,31 +122,40 @@ def router(registry: Registry) -> APIRouter:
     """Return the routes."""
     routes = APIRouter(tags=["models"])
     basis_only = [Depends(queries.only(*_BASIS_PARAMETERS))]
-    kept = _Kept(_MAX_KEPT)
+    kept, kept_asked = KeptResponses(_MAX_KEPT), KeptResponses(_MAX_KEPT_ASKED)
     name = Path(openapi_examples=model_examples(registry.available))
 
     @routes.get(
         "/models/{model}/operating-points",
         response_model=OperatingPoints,
         responses=_ERRORS,
-        dependencies=basis_only,
+        dependencies=[Depends(queries.only(*_POINTS_PARAMETERS))],
     )
     async def points(
         model: Annotated[str, name],
+        operating_point: Point = None,
         prior: Prior = None,
         policy: PolicyName = None,
         variant: VariantName = None,
     ) -> Response:
         """Fit operating points: the default one and usual ones, or say why one is infeasible."""
         asked = _Asked.of(registry.get(model, variant), policy, prior)
+        point = None if operating_point is None else _normalised(operating_point)
+        key = ("points", model, asked.manifest.variant, policy, prior)
 
         def compute() -> bytes:
-            found = asked.facts() | {"operating_points": asked.points()}
+            found = asked.facts() | {"operating_point": None, "operating_points": asked.points()}
             return OperatingPoints.model_validate(found).model_dump_json().encode()
 
-        return await kept.response(
-            ("points", model, asked.manifest.variant, policy, prior), compute
-        )
+        usual = await kept.response(key, compute)
+        if point is None:
+            return usual
+
+        def add() -> bytes:
+            found = OperatingPoints.model_validate_json(bytes(usual.body))
+            return asked.with_point(point, found).model_dump_json().encode()
+
+        return await kept_asked.response((*key, point), add)
 
     @routes.get(
         "/models/{model}/threshold-curve",
@@ -166,7 +184,7 @@ def router(registry: Registry) -> APIRouter:
 
 
 def _add_plan(routes: APIRouter, registry: Registry, name: Any) -> None:
-    kept = _Kept(_MAX_KEPT_PLANS)
+    kept = KeptResponses(_MAX_KEPT_PLANS)
 
     @routes.get(
         "/models/{model}/plan",
@@ -196,42 +214,6 @@ def _add_plan(routes: APIRouter, registry: Registry, name: Any) -> None:
         numbers = (threshold, review_threshold, volume, minutes)
         key = (model, asked.manifest.variant, policy, prior, *numbers)
         return await kept.response(key, compute)
-
-
-class _Kept:
-    """Responses that were computed: in a thread, one after another.
-
-    Args:
-        size: how many are kept, the most recently used ones.
-    """
-
-    def __init__(self, size: int) -> None:
-        self._size = size
-        self._bodies: OrderedDict[Any, bytes] = OrderedDict()
-        self._is_free = asyncio.Semaphore()
-        self._waiting = 0
-
-    async def response(self, key: Any, compute: Callable[[], bytes]) -> Response:
-        """Return a response, computed unless it is kept.
-
-        Raises:
-            Problem: 429, too many others wait.
-        """
-        if key not in self._bodies:
-            if self._waiting >= _MAX_WAITING:
-                raise errors.overloaded()
-            self._waiting += 1
-            try:
-                async with self._is_free:
-                    if key not in self._bodies:
-                        self._bodies[key] = await asyncio.to_thread(compute)
-            finally:
-                self._waiting -= 1
-            if len(self._bodies) > self._size:
-                self._bodies.popitem(last=False)
-        body = self._bodies[key]
-        self._bodies.move_to_end(key)
-        return Response(body, media_type="application/json")
 
 
 @dataclass(frozen=True, slots=True)
@@ -312,6 +294,15 @@ class _Asked:
         """Fit the default point, and usual ones."""
         names = dict.fromkeys([*([] if self.default is None else [self.default]), *_POINTS])
         return [self._point(name) for name in names]
+
+    def with_point(self, name: str, found: OperatingPoints) -> OperatingPoints:
+        """Return the same points with another one, or one of them, first after the default."""
+        points = {one.operating_point: one for one in found.operating_points}
+        one = points.get(name) or PointSummary.model_validate(self._point(name))
+        order = dict.fromkeys([*([] if self.default is None else [self.default]), name, *points])
+        points[name] = one
+        update = {"operating_point": name, "operating_points": [points[each] for each in order]}
+        return found.model_copy(update=update)
 
     def curve(self) -> list[dict[str, Any]]:
         """Return the points of `decision_schemas.ThresholdCurve`."""
@@ -402,6 +393,20 @@ class _Asked:
 
     def _possible(self) -> NDArray[np.bool_]:
         return separable(scores(GRID, self.calibration, self.prior or REFERENCE_PRIOR))
+
+
+def _normalised(point: str) -> str:
+    """Return an operating point as its fitted one is named.
+
+    Raises:
+        Problem: 422, it is not in the grammar.
+    """
+    try:
+        return str(operating_points.parse(point))
+    except OperatingPointError as error:
+        raise errors.invalid_query(
+            FieldError(pointer="#/operating_point", detail=str(error))
+        ) from None
 
 
 def _counts(found: Plan) -> dict[str, Any]:

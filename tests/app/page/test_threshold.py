@@ -234,6 +234,77 @@ def test_operating_points_are_marks_and_what_cannot_be_promised_is_greyed_out(
     assert_shows(page, api(service, "plan", prior=0.05, threshold=now))
 
 
+def own_point(service: Service, point: str, prior: float) -> dict[str, Any]:
+    """Return an operating point as the API has it, which is the first after the default one."""
+    found = api(service, "operating-points", prior=prior, operating_point=point)
+    summary: dict[str, Any] = found["operating_points"][1]
+    assert summary["operating_point"] == point
+    return summary
+
+
+def test_another_operating_point_can_be_chosen(
+    service: Service, open_page: OpenPage, violations: Violations
+) -> None:
+    page = open_page(f"{service.url}#threshold", width=360)
+    open_spam(page)
+    page.locator("[name=base-rate-percent]").fill("1")
+    wait_until_current(page)
+    form = page.locator("form.another")
+    field = form.get_by_label("Another operating point")
+    field.fill("precision>=80")
+    field.press("Enter")
+    asked = {"operating_point": "precision>=80", "prior": 0.01}
+    refused = httpx2.get(f"{service.url}/models/spam/operating-points", params=asked).json()
+    expect(form.get_by_role("alert")).to_have_text(refused["errors"][0]["detail"])
+    expect(field).to_have_attribute("aria-invalid", "true")
+    expect(field).to_be_focused()
+    assert violations(page) == []
+
+    field.fill("precision>=0.80")
+    expect(form.get_by_role("alert")).to_have_count(0)
+    field.press("Enter")
+    chosen = page.locator("button.point[aria-pressed=true] code")
+    expect(chosen).to_have_text("precision>=0.8")
+    expect(form.get_by_role("status")).to_have_text("precision>=0.8 is selected.")
+    wait_until_current(page)
+    threshold = own_point(service, "precision>=0.8", 0.01)["fitted"]["threshold"]
+    assert_shows(page, api(service, "plan", prior=0.01, threshold=threshold))
+    assert '"operating_point":"precision>=0.8"' in snippet(page, "curl")
+    assert page.evaluate("document.documentElement.scrollWidth") <= 360
+    assert violations(page) == []
+
+    # At another base rate it is still chosen; one that is in the list is only selected.
+    page.locator("[name=base-rate-percent]").fill("5")
+    wait_until_current(page)
+    threshold = own_point(service, "precision>=0.8", 0.05)["fitted"]["threshold"]
+    assert_shows(page, api(service, "plan", prior=0.05, threshold=threshold))
+    before = page.locator("[data-point]").count()
+    field.fill("recall>=0.90")
+    form.get_by_role("button", name="Add").click()
+    expect(chosen).to_have_text("recall>=0.9")
+    wait_until_current(page)
+    assert page.locator("[data-point]").count() == before
+
+
+def test_another_operating_point_that_cannot_be_promised_shows_why(
+    page: Page, service: Service
+) -> None:
+    page.locator("input[name=threshold]").fill("0.7")
+    wait_until_current(page)
+    form = page.locator("form.another")
+    for point in ("precision>=0.999", "precision>=0.9999"):
+        form.get_by_role("combobox").fill(point)
+        form.get_by_role("combobox").press("Enter")
+        reason = own_point(service, point, 0.01)["infeasible"]
+        expect(form.get_by_role("status")).to_have_text(reason["detail"])
+        item = page.locator(f".refused li[data-point='{point}']")
+        expect(item).to_contain_text(reason["detail"])
+        expect(item).to_contain_text(f"best: {reason['best']:g}")
+        assert item.locator("button").count() == 0
+    expect(page.locator(".refused li[data-point='precision>=0.999']")).to_be_visible()
+    assert shown_threshold(page) == 0.7
+
+
 def run(*command: str) -> str:
     environment = os.environ | {"PYTHONPATH": str(ROOT)}
     done = subprocess.run(

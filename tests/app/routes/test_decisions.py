@@ -125,6 +125,93 @@ def test_a_point_flags_what_it_says(client: TestClient) -> None:
         assert asked.json()["threshold"] == point["fitted"]["threshold"]
 
 
+def test_a_point_that_is_asked_for_comes_first_after_the_default(client: TestClient) -> None:
+    usual = get(client, "spam/operating-points")
+    assert usual["operating_point"] is None
+    default, *others = usual["operating_points"]
+    for written, point in (("precision>=0.80", "precision>=0.8"), ("fpr<=0.0001", "fpr<=0.0001")):
+        found = get(client, "spam/operating-points", operating_point=written)
+        assert found["operating_point"] == point
+        assert found["operating_points"][0] == default
+        assert found["operating_points"][1]["operating_point"] == point
+        assert found["operating_points"][2:] == others
+    assert found["operating_points"][1]["fitted"] is None
+    assert "cannot be promised at 95%" in found["operating_points"][1]["infeasible"]["detail"]
+    # It decides as it says, at a prior too.
+    found = get(client, "spam/operating-points", operating_point="precision>=0.8", prior=0.2)
+    body = {"texts": ["Free"], "prior": 0.2, "operating_point": "precision>=0.8"}
+    threshold = client.post("/classify/spam", json=body).json()["threshold"]
+    assert found["operating_points"][1]["fitted"]["threshold"] == threshold
+    # One that is in the list anyway moves up, and the default stays where it is.
+    found = get(client, "spam/operating-points", operating_point="macro_f1")
+    names = [one["operating_point"] for one in found["operating_points"]]
+    assert names[:2] == ["fpr<=0.02", "macro_f1"]
+    assert len(names) == len(set(names)) == 1 + len(others)
+    found = get(client, "spam/operating-points", operating_point="fpr<=0.020")
+    assert found == usual | {"operating_point": "fpr<=0.02"}
+
+
+def test_a_point_about_an_unknown_source_is_infeasible(client: TestClient) -> None:
+    point = f"fpr<=0.01[{CANARY}]"
+    found = get(client, "spam/operating-points", operating_point=point)["operating_points"][1]
+    assert found["fitted"] is None
+    assert "sms" in found["infeasible"]["detail"]
+    assert CANARY not in found["infeasible"]["detail"]
+
+
+@pytest.mark.parametrize(
+    ("point", "detail"),
+    [
+        ("", "expected 'macro_f1'"),
+        (CANARY, "at character 1"),
+        ("precision>=80", "a number between 0 and 1 at character 12"),
+        ("fpr <= 0.01", "at character 1"),
+        ("f" * 201, "at most 200 characters"),
+    ],
+)
+def test_a_point_that_is_not_in_the_grammar_is_refused(
+    client: TestClient, point: str, detail: str
+) -> None:
+    response = client.get("/models/spam/operating-points", params={"operating_point": point})
+    problem = assert_problem(response, 422, "The query of the URL is invalid")
+    assert problem["errors"][0]["pointer"] == "#/operating_point"
+    assert detail in problem["errors"][0]["detail"]
+    twice = {"operating_point": ["f1", "macro_f1"]}
+    problem = assert_problem(client.get("/models/spam/operating-points", params=twice), 422)
+    assert "each at most once" in problem["errors"][0]["detail"]
+
+
+def test_points_that_are_asked_for_are_fitted_alone_and_displace_only_one_another(
+    client: TestClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    get(client, "spam/operating-points", prior=0.3)
+    curve = get(client, "spam/threshold-curve", prior=0.3)
+    one, fitted = operating_points.fit("fpr<=0.05", EVIDENCE), list[str]()
+
+    def note(point: str, *_: Any, **__: Any) -> Any:
+        fitted.append(point)
+        return one
+
+    def fail(*_: Any, **__: Any) -> Any:
+        raise AssertionError
+
+    monkeypatch.setattr("dandelion.decision.operating_points.fit", note)
+    monkeypatch.setattr("dandelion.decision.operating_points.curve", fail)
+    points = [f"recall>=0.{number}" for number in range(100, 166) if number % 10]
+    points += [f"recall>=0.{number}" for number in range(200, 210) if number % 10]
+    assert len(points) > 64
+    for point in points:
+        get(client, "spam/operating-points", prior=0.3, operating_point=point)
+    assert fitted == points
+    get(client, "spam/operating-points", prior=0.3, operating_point=points[-1])
+    get(client, "spam/operating-points", prior=0.3, operating_point=f"{points[-1]}0")
+    get(client, "spam/operating-points", prior=0.3)
+    assert get(client, "spam/threshold-curve", prior=0.3) == curve
+    assert fitted == points
+    get(client, "spam/operating-points", prior=0.3, operating_point=points[0])
+    assert fitted == [*points, points[0]]  # the least recently used one has gone
+
+
 def test_a_prior_moves_thresholds_and_figures(client: TestClient) -> None:
     plain, moved = (
         get(client, "spam/operating-points", **query) for query in ({}, {"prior": 0.01})

@@ -3,7 +3,7 @@
 import { html, useEffect, useRef, useState } from "../vendor/htm-preact.js";
 import { getJson, isCancelled, modelPath, pause } from "../api.js";
 import { BaseRate } from "../components/threshold/base_rate.js";
-import { Curve } from "../components/threshold/curve.js";
+import { Curve, selectPoint } from "../components/threshold/curve.js";
 import { Evidence } from "../components/threshold/evidence.js";
 import { Figures } from "../components/threshold/figures.js";
 import { Handles } from "../components/threshold/handles.js";
@@ -14,6 +14,7 @@ import { Problem } from "../components/problem.js";
 
 const CURVE_DELAY_S = 0.25; // a slider asks for many
 const PLAN_DELAY_S = 0.12;
+const MAX_OWN = 4; // each is another request for every base rate
 
 export function Threshold({ choice, details, active }) {
   const isFor = details && details.model === choice.model;
@@ -47,6 +48,7 @@ function Planner({ choice, details }) {
   const policy = policyOf(choice, details);
   const [prior, setPrior] = useState(null); // null: of the policy, or none
   const [found, setFound] = useState(null); // {prior, curve, points}: of one base rate
+  const [own, setOwn] = useState([]); // operating points that were added, the last one first
   const [selected, setSelected] = useState(null); // {threshold, logit, point, review}
   const [numbers, setNumbers] = useState({ volume: 10000, minutes: 0.5 });
   const [plan, setPlan] = useState(null);
@@ -54,7 +56,20 @@ function Planner({ choice, details }) {
   const [attempt, setAttempt] = useState(0);
   const latest = useRef(null);
   latest.current = selected;
+  const added = useRef(null); // the point to select once the list has it
   const basis = { variant: choice.variant, policy, prior };
+  const readPoints = (point, signal) =>
+    getJson(modelPath(details.model, "operating-points"), { query: { ...basis, operating_point: point }, signal });
+  const add = async (text) => {
+    const { operating_point: name, operating_points: points } = await readPoints(text);
+    const point = points.find((one) => one.operating_point === name);
+    added.current = name;
+    setOwn((others) => {
+      const isListed = found.points.some((one) => one.operating_point === name);
+      return isListed ? [...others] : [name, ...others.filter((one) => one !== name)].slice(0, MAX_OWN);
+    });
+    return point;
+  };
 
   useEffect(() => {
     const reader = new AbortController();
@@ -65,18 +80,22 @@ function Planner({ choice, details }) {
       if (found) await pause(CURVE_DELAY_S, signal);
       const [curve, points, inForce] = await Promise.all([
         read("threshold-curve"),
-        read("operating-points"),
+        Promise.all((own.length ? own : [null]).map((point) => readPoints(point, signal))),
         latest.current ? null : read("plan", numbers),
       ]);
       signal.throwIfAborted();
-      const next = { prior, curve: trimmed(curve), points: points.operating_points };
-      setSelected(inForce ? initial(inForce, next) : moved(latest.current, next));
+      const next = { prior, curve: trimmed(curve), points: merged(points) };
+      const isMoved = found?.prior !== prior;
+      const same = inForce ? initial(inForce, next) : isMoved ? moved(latest.current, next) : latest.current;
+      const point = next.points.find((one) => one.operating_point === added.current);
+      added.current = null;
+      setSelected(point?.fitted ? selectPoint(point, same) : same);
       setFound(next);
       setProblem(null);
     };
     load().catch((error) => isCancelled(error) || setProblem(error));
     return () => reader.abort();
-  }, [prior, attempt]);
+  }, [prior, own, attempt]);
 
   useEffect(() => {
     // While a base rate is loading, the threshold is still one of the last.
@@ -112,7 +131,7 @@ function Planner({ choice, details }) {
           <${Handles} found=${found} selected=${selected} onSelect=${setSelected} />
         </section>
         <section class="card promised" aria-label="Operating points">
-          <${Points} found=${found} selected=${selected} onSelect=${setSelected} />
+          <${Points} found=${found} selected=${selected} onSelect=${setSelected} onAdd=${add} />
         </section>
         <section class="card evidence" aria-label="Evidence">
           <${Evidence} curve=${found?.curve} positive=${positive} />
@@ -136,6 +155,15 @@ function trimmed(curve) {
   const [first, second] = curve.points;
   const isFar = second && second.logit - first.logit > 1;
   return isFar ? { ...curve, points: curve.points.slice(1) } : curve;
+}
+
+/** The points of one response, with those that the others were asked for after its own. */
+function merged([first, ...others]) {
+  const asked = ({ operating_point: name, operating_points: points }) =>
+    points.findIndex((one) => one.operating_point === name);
+  const after = asked(first) + 1;
+  const more = others.map((one) => one.operating_points[asked(one)]);
+  return first.operating_points.toSpliced(after, 0, ...more);
 }
 
 /** What is selected at first: the threshold in force, and its operating point if it has one. */

@@ -2,10 +2,11 @@
 import { html } from "../../vendor/htm-preact.js";
 import { count, counted } from "../../format.js";
 import { inWords } from "../../points.js";
+import { AnotherPoint } from "./another.js";
 import { selectPoint } from "./curve.js";
 import { amount, percentOf, thresholdOf } from "./numbers.js";
 
-export function Points({ found, selected, onSelect }) {
+export function Points({ found, selected, onSelect, onAdd }) {
   if (!found) return html`<h2>Operating points</h2>`;
   const fitted = found.points.filter((one) => one.fitted);
   const refused = found.points.filter((one) => one.infeasible);
@@ -40,6 +41,7 @@ export function Points({ found, selected, onSelect }) {
         `,
       )}
     </div>
+    <${AnotherPoint} onAdd=${onAdd} />
     ${refused.length > 0 &&
     html`
       <h3>What these texts cannot promise</h3>
