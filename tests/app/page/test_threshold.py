@@ -388,7 +388,7 @@ def test_why_there_is_no_curve(service: Service, open_page: OpenPage) -> None:
     expect(page.locator("#view-threshold .card")).to_contain_text("no evidence (held-out scores)")
     page.locator("select[name=model]").select_option("cyberbullying_type")
     expect(title).to_have_text("This model has no threshold")
-    expect(page.locator("#view-threshold .card")).to_contain_text("among 6 labels")
+    expect(page.locator("#view-threshold .card")).to_contain_text("the one of 6 labels")
 
 
 def test_few_requests_are_sent_and_late_responses_dropped(page: Page, service: Service) -> None:
