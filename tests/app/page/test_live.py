@@ -181,6 +181,30 @@ def test_it_reads_while_it_is_shown_and_not_otherwise(small: Service, open_page:
     assert rounds(3) == 0
 
 
+RECORD_LABELS = """() => {
+    window.drawnTexts = [];
+    const draw = CanvasRenderingContext2D.prototype.fillText;
+    CanvasRenderingContext2D.prototype.fillText = function (text, ...rest) {
+        if (text) window.drawnTexts.push(text);
+        return draw.call(this, text, ...rest);
+    };
+}"""
+
+
+def test_the_axes_have_no_labels_before_there_are_data(small: Service, open_page: OpenPage) -> None:
+    page = open_page(small.url)
+    page.clock.install()
+    page.evaluate(RECORD_LABELS)
+    show(page, "live")
+    expect(page.locator(".timechart canvas")).to_have_count(3)
+    page.wait_for_timeout(300)
+    assert page.evaluate("window.drawnTexts") == []
+    for _ in range(4):
+        page.clock.run_for(2000)
+        page.wait_for_timeout(100)
+    page.wait_for_function("window.drawnTexts.some((text) => /^\\d\\d:\\d\\d:\\d\\d$/.test(text))")
+
+
 @pytest.fixture(scope="module")
 def guarded(start_shared: StartService, tmp_path_factory: pytest.TempPathFactory) -> Service:
     keys = line("classify", KEYS[Access.CLASSIFY], Access.CLASSIFY)

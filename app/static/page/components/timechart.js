@@ -31,6 +31,13 @@ export function TimeChart({ title, lines, data, options }) {
   `;
 }
 
+/** Labels of ticks: none without a line, since uPlot makes up a range then. */
+const labelled = (write) => (plot, ticks) => {
+  const [times, ...lines] = plot.data;
+  const isDrawn = times.length > 1 && lines.some((values) => values.some((value) => value !== null));
+  return ticks.map((tick) => (isDrawn ? write(tick) : ""));
+};
+
 /** What `TimeChart` draws with. Call it outside of components, for a function that stays the same. */
 export const chartOptions = (lines, format) => () => {
   const quiet = themeColor("--quiet");
@@ -43,8 +50,8 @@ export const chartOptions = (lines, format) => () => {
     padding: [8, 28, 0, 0],
     scales: { y: { range: (_, __, most) => [0, most > 0 ? 1.1 * most : 1] } },
     axes: [
-      { ...axis, grid: { show: false }, size: 26, space: 80, values: (_, ticks) => ticks.map(clock) },
-      { ...axis, size: 58, values: (_, ticks) => ticks.map(format) },
+      { ...axis, grid: { show: false }, size: 26, space: 80, values: labelled(clock) },
+      { ...axis, size: 58, values: labelled(format) },
     ],
     series: [
       {},
