@@ -9,6 +9,13 @@ export const count = (value) => whole.format(Math.round(value));
 export const counted = (value, noun, nouns = `${noun}s`) =>
   `${count(value)} ${value === 1 ? noun : nouns}`;
 
+/** What people enter: "0.5" or "0,5" → 0.5, "" → NaN */
+export const decimal = (text) => (text.trim() ? Number(text.replace(",", ".")) : NaN);
+
+/** The same, where "1,440" has thousands. */
+export const amountOf = (text) =>
+  /^\s*[1-9]\d{0,2}(,\d{3})+(\.\d*)?\s*$/.test(text) ? Number(text.replaceAll(",", "")) : decimal(text);
+
 /** 0.5 → "0.500"; never 0 or 1 unless it is */
 export function score(value) {
   if (value === null || value === undefined) return "–";

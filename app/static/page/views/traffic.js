@@ -6,7 +6,7 @@ import { PolicyFile } from "../components/policyfile.js";
 import { Problem } from "../components/problem.js";
 import { Progress } from "../components/progress.js";
 import { Interval, Promises, Wanted } from "../components/promises.js";
-import { count, counted, percent, score } from "../format.js";
+import { count, counted, decimal, percent, score } from "../format.js";
 import { evaluate, hasTooMany, heldOut, labelledRows, sourceOf, valuesOf } from "../labelled.js";
 import { html, useMemo, useRef, useState } from "../vendor/htm-preact.js";
 
@@ -18,7 +18,7 @@ export function Traffic({ choice, details }) {
   const [share, setShare] = useState("");
   const [job, setJob] = useState(null);
   const cancel = useRef(() => {});
-  const prior = share.trim() === "" ? null : Number(share.replace(",", ".")) / 100;
+  const prior = share.trim() === "" ? null : decimal(share) / 100;
   const isPriorWrong = prior !== null && !(prior >= 1e-6 && prior <= 0.9999);
   const isUsable = useMemo(() => file && isLabelled(file), [file]);
   const isRunning = job?.state === "running";
@@ -120,7 +120,7 @@ function Summary({ report, rows }) {
   ].filter(Boolean);
   return html`
     <div class="summary">
-      <h2>${counted(report.harmless + report.positive, "text")} count: ${count(report.positive)} ${positive}, ${count(report.harmless)} ${harmless}</h2>
+      <h2>${counted(report.harmless + report.positive, "text")} ${report.harmless + report.positive === 1 ? "counts" : "count"}: ${count(report.positive)} ${positive}, ${count(report.harmless)} ${harmless}</h2>
       <p class="quiet">
         ${report.model} · ${report.variant} · version <code>${report.version}</code>. Of ${counted(report.texts, "labelled text")}, ${counted(report.copies, "near copy", "near copies")}${" "}
         ${report.copies === 1 ? "does" : "do"} not count again. Figures are for ${percent(report.share, 2)} ${positive}.

@@ -1,5 +1,6 @@
 // The share of positive messages: a slider on a logarithmic scale, and a field.
 import { html, useState } from "../../vendor/htm-preact.js";
+import { decimal } from "../../format.js";
 import { percentOf } from "./numbers.js";
 
 const LOWEST = 1e-6; // as the service
@@ -21,12 +22,12 @@ export function BaseRate({ curve, prior, onChange, details, positive }) {
   const [entered, setEntered] = useState(null); // in the field, while it is edited
   const shown = prior ?? curve?.share ?? 0.01;
   const why = reasonToFix(curve, prior, details);
-  const isWrong = entered !== null && !(Number(entered) >= 100 * LOWEST && Number(entered) <= 100 * HIGHEST);
+  const isWrong = entered !== null && !(decimal(entered) >= 100 * LOWEST && decimal(entered) <= 100 * HIGHEST);
   const enter = (event) => {
     const { value } = event.target;
     setEntered(value);
-    const share = Number(value) / 100;
-    if (value.trim() && share >= LOWEST && share <= HIGHEST) onChange(share);
+    const share = decimal(value) / 100;
+    if (share >= LOWEST && share <= HIGHEST) onChange(share);
   };
   return html`
     <div class="head">

@@ -1,6 +1,6 @@
 // The next messages in numbers, with prediction intervals.
 import { html, useState } from "../../vendor/htm-preact.js";
-import { count } from "../../format.js";
+import { amountOf, counted } from "../../format.js";
 import { amount, percentOf, range } from "./numbers.js";
 
 const MAX_VOLUME = 1e9; // as the service
@@ -9,7 +9,7 @@ const MAX_MINUTES = 1440;
 export function Figures({ plan, isCurrent, numbers, onNumbers, positive }) {
   const counts = (name) => plan?.[name];
   return html`
-    <h2>Of your next ${count(numbers.volume)} messages</h2>
+    <h2>Of your next ${counted(numbers.volume, "message")}</h2>
     <p class="visually-hidden" role="status">${isCurrent ? sentence(plan, positive) : ""}</p>
     <dl class="figures">
       <${Figure} name="true_alerts" title=${`caught: ${positive} that is flagged`} value=${counts("true_alerts")} />
@@ -74,7 +74,7 @@ function Rate({ name, title, value, write = percentOf }) {
 
 function NumberField({ name, label, value, accepts, expected, onChange }) {
   const [entered, setEntered] = useState(null);
-  const isGood = (text) => text.trim() !== "" && accepts(Number(text.replaceAll(",", "")));
+  const isGood = (text) => accepts(amountOf(text));
   const isWrong = entered !== null && !isGood(entered);
   return html`
     <label class="field">
@@ -89,7 +89,7 @@ function NumberField({ name, label, value, accepts, expected, onChange }) {
         title=${isWrong ? `Expected ${expected}` : null}
         onInput=${(event) => {
           setEntered(event.target.value);
-          if (isGood(event.target.value)) onChange(Number(event.target.value.replaceAll(",", "")));
+          if (isGood(event.target.value)) onChange(amountOf(event.target.value));
         }}
         onBlur=${() => setEntered(null)}
       />
@@ -104,5 +104,5 @@ function sentence(plan, positive) {
   const parts = [say(plan.true_alerts, `${positive} caught`), say(plan.missed, "missed"), say(plan.false_alerts, "false alarms")];
   if (plan.in_review) parts.push(say(plan.in_review, "in review"));
   parts.push(say(plan.hours, "reviewer hours"));
-  return `Of your next ${count(plan.messages)} messages: ${parts.join(", ")}.`;
+  return `Of your next ${counted(plan.messages, "message")}: ${parts.join(", ")}.`;
 }

@@ -1,5 +1,6 @@
 // The threshold and the lower end of the review band: two handles on one track, and fields.
 import { html, useRef, useState } from "../../vendor/htm-preact.js";
+import { decimal } from "../../format.js";
 import { atThreshold, percentOf, thresholdOf } from "./numbers.js";
 
 const STEPS = { ArrowRight: 1, ArrowUp: 1, ArrowLeft: -1, ArrowDown: -1, PageUp: 10, PageDown: -10 };
@@ -141,7 +142,7 @@ function Handle({ name, label, index, last, text, left, onMove, indexOf }) {
 
 function ScoreField({ name, label, value, highest = 1, onChange }) {
   const [entered, setEntered] = useState(null);
-  const isGood = (text) => text.trim() !== "" && Number(text) >= 0 && Number(text) <= highest;
+  const isGood = (text) => decimal(text) >= 0 && decimal(text) <= highest;
   const isWrong = entered !== null && !isGood(entered);
   return html`
     <label class="field score">
@@ -157,7 +158,7 @@ function ScoreField({ name, label, value, highest = 1, onChange }) {
         value=${entered ?? (value === null ? "" : Number(value.toPrecision(6)))}
         onInput=${(event) => {
           setEntered(event.target.value);
-          if (isGood(event.target.value)) onChange(Number(event.target.value));
+          if (isGood(event.target.value)) onChange(decimal(event.target.value));
         }}
         onBlur=${() => setEntered(null)}
       />
