@@ -4,7 +4,8 @@ import { useEffect, useReducer } from "./vendor/htm-preact.js";
 let state = {
   service: null, // GET / of the service: its version and limits
   models: [], // of GET /models
-  choice: { model: null, variant: null, policy: null }, // variant and policy: null for the default
+  // variant and policy: null for the default; isOwn: no policy, not even the default one
+  choice: { model: null, variant: null, policy: null, isOwn: false },
   details: null, // GET /models/{model} of the choice; null while it is loading
   key: "", // the API key, if one was needed
   asking: null, // {detail, resolve}: somebody waits for a key

@@ -14,6 +14,8 @@ from dandelion.api_keys import Access
 from ...conftest import ROOT, Service, StartService
 from ..api_keys import key, line
 from .conftest import OpenPage, Violations
+from .small_service import SERVING as SMALL
+from .small_service import show, write_artifacts
 
 KEY, SLOW_KEY = key("page"), key("slow page")
 KEYS = line("page", KEY, Access.CLASSIFY)
@@ -167,6 +169,41 @@ def test_a_refusal_is_shown(page: Page) -> None:
     expect(problem).to_contain_text("The service refused the request")
     expect(problem).to_contain_text("policy: This model has no policy of this name")
     expect(problem).to_contain_text("Request")
+
+
+def test_without_the_default_policy(
+    start_shared: StartService, tmp_path_factory: pytest.TempPathFactory, open_page: OpenPage
+) -> None:
+    """It cannot be fitted for a variant without evidence, which has a threshold all the same."""
+    serving = SMALL.replace('variant = "tiny"', 'variant = "tiny"\ndefault_policy = "careful"')
+    artifacts = write_artifacts(tmp_path_factory.mktemp("artifacts"), serving)
+    service = start_shared(artifacts=artifacts)
+    service.wait_until_ready()
+    page = open_page(service.url)
+    page.locator("select[name=model]").select_option("spam")
+    policy = page.locator("select[name=policy]")
+    expect(policy.locator("option")).to_have_text(
+        ["Default (careful)", "Model's own threshold", "careful"]
+    )
+    score = page.get_by_role("button", name="Score 1 message")
+    submit(page, HARMLESS)
+    expect(page.locator(".rule")).to_contain_text("by the policy careful")
+    page.locator("select[name=variant]").select_option("plain")
+    score.click()
+    expect(page.locator(".outcome [role=alert]")).to_contain_text("or “Model's own threshold”")
+    policy.select_option("Model's own threshold")
+    asked: list[dict[str, Any]] = []
+    page.on("request", lambda one: asked.append(one.post_data_json) if one.post_data else None)
+    score.click()
+    expect(page.locator(".rule")).to_contain_text("(the model's own threshold)")
+    own = service.get("/models/spam", params={"variant": "plain"}).json()["threshold"]
+    expect(page.locator(".result mark, .result .text").first).to_be_visible()
+    assert {body["threshold"] for body in asked} == {own}
+    page.locator("select[name=variant]").select_option("tiny")
+    expect(policy).to_have_value("\n")
+    show(page, "threshold")
+    expect(page.locator("#view-threshold .predicted")).not_to_have_class(re.compile("stale"))
+    expect(page.locator("#view-threshold [role=alert]")).to_have_count(0)
 
 
 def test_a_policy_decides(page: Page) -> None:

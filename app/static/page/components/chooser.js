@@ -1,7 +1,10 @@
 // Chooses the model, its variant and its policy, for all views.
 import { html } from "../vendor/htm-preact.js";
-import { choose } from "../models.js";
+import { choose, chooseModel } from "../models.js";
 import { useShared } from "../state.js";
+
+const OWN = "\n"; // in no policy's name
+const OWN_NAME = "Model's own threshold";
 
 export function Chooser() {
   const { models, choice, details } = useShared();
@@ -15,7 +18,7 @@ export function Chooser() {
         label="Model"
         value=${choice.model}
         options=${models.map((one) => [one.model, one.model])}
-        onChange=${(value) => choose({ model: value, variant: null, policy: null })}
+        onChange=${(value) => chooseModel(value)}
       />
       <${Select}
         label="Variant"
@@ -25,9 +28,9 @@ export function Chooser() {
       />
       <${Select}
         label="Policy"
-        value=${choice.policy ?? ""}
-        options=${[["", nameDefault(details ?? model)], ...policies.map(({ name }) => [name, name])]}
-        onChange=${(value) => choose({ ...choice, policy: value || null })}
+        value=${choice.isOwn ? OWN : (choice.policy ?? "")}
+        options=${[...withoutName(details ?? model), ...policies.map(({ name }) => [name, name])]}
+        onChange=${(value) => choose({ ...choice, policy: value === OWN ? null : value || null, isOwn: value === OWN })}
       />
     </div>
   `;
@@ -52,7 +55,8 @@ const variantsOf = ({ variant, variants = [] }) => [...new Set([variant, ...vari
 const nameVariant = (name, { variant, shadow }) =>
   name === variant ? `${name} (served)` : name === shadow ? `${name} (shadow)` : name;
 
-function nameDefault({ default_policy: name, labels }) {
-  if (labels.length > 2) return "None: the highest score";
-  return name ? `Default (${name})` : "Default threshold";
+/** The choices that name no policy. */
+function withoutName({ default_policy: name, labels }) {
+  if (labels.length > 2) return [["", "None: the highest score"]];
+  return name ? [["", `Default (${name})`], [OWN, OWN_NAME]] : [["", OWN_NAME]];
 }

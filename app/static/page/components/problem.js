@@ -31,6 +31,8 @@ export function Problem({ error, onRetry }) {
       html`<ul>
         ${error.errors.map(({ pointer, detail }) => html`<li>${where(pointer)}${detail}</li>`)}
       </ul>`}
+      ${error.errors?.some(({ pointer }) => pointer === "#/policy") &&
+      html`<p>Choose another policy at the top of the page, or “Model's own threshold”.</p>`}
       ${error.requestId && html`<p class="quiet">Request <code>${error.requestId}</code></p>`}
       ${onRetry && html`<button type="button" class="button" onClick=${onRetry}>Try again</button>`}
     </div>

@@ -212,7 +212,7 @@ function useExplanations(job, visible) {
       setExplanations(next);
     };
     setError(null);
-    classifyAll(job.choice, texts, { explain: SPANS }, { signal: reader.signal, onResults }).catch((reason) => {
+    classifyAll(job.choice, texts, { ...job.fields, explain: SPANS }, { signal: reader.signal, onResults }).catch((reason) => {
       if (!isCancelled(reason)) setError(reason);
     });
     return () => reader.abort();

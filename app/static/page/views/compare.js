@@ -10,6 +10,7 @@ import { NOTHING, Source, textsOf } from "../components/source.js";
 import { download, isFormula, writeCsv } from "../csv.js";
 import { DECISIONS } from "../decisions.js";
 import { count, counted, percent, score, signed } from "../format.js";
+import { policyOf } from "../models.js";
 import { ONCE, reloadCommand, replacing } from "../settings.js";
 import { useShared } from "../state.js";
 import { html, useMemo, useRef, useState } from "../vendor/htm-preact.js";
@@ -29,11 +30,12 @@ export function Compare({ choice, details }) {
   const others = [...new Set([served.variant, ...served.variants])].filter((variant) => variant !== left);
   const right = others.includes(picked) ? picked : others[0];
   const isRunning = job?.state === "running";
-  const policy = choice.policy ?? details?.default_policy;
+  const policy = policyOf(choice, details);
   const hasPolicy = Boolean(policy) && details.labels.length === 2;
+  const byOwn = choice.isOwn || (hasPolicy && isOwn);
   const isReady = right !== undefined && details && texts.length > 0 && !isRunning;
   const submit = () => {
-    const job = { choice, details, isOwn: hasPolicy && isOwn, texts, table: source.table, variants: [left, right] };
+    const job = { choice, details, isOwn: byOwn, texts, table: source.table, variants: [left, right] };
     if (isReady) cancel.current = run(job, setJob);
   };
   return html`
@@ -61,7 +63,7 @@ export function Compare({ choice, details }) {
         `}
     ${job &&
     html`<section class="stack" aria-label="Comparison">
-      <${Outcome} job=${job} isOther=${job.variants[0] !== left || job.variants[1] !== right || job.choice.model !== choice.model || job.isOwn !== (hasPolicy && isOwn)} onCancel=${() => cancel.current()} />
+      <${Outcome} job=${job} isOther=${job.variants[0] !== left || job.variants[1] !== right || job.choice.model !== choice.model || job.isOwn !== byOwn} onCancel=${() => cancel.current()} />
     </section>`}
   `;
 }

@@ -8,6 +8,7 @@ import { Progress } from "../components/progress.js";
 import { Results } from "../components/results.js";
 import { NOTHING, Source, textsOf } from "../components/source.js";
 import { count, counted } from "../format.js";
+import { ownFields } from "../models.js";
 
 export function Messages({ choice, details }) {
   const [source, setSource] = useState(NOTHING);
@@ -83,7 +84,7 @@ function Outcome({ job, choice, onCancel, onAgain }) {
 /**
  * Score the messages of a job, and report each change of it.
  *
- * A job has `choice`, `labels` and `policies` of the model, `texts`, `table` (that they are from, or
+ * A job has `choice`, `labels` and `policies` of the model, `fields` of the requests, `texts`, `table` (that they are from, or
  * null), `state` (running, done, cancelled, failed), `done` (how many), `results` (complete only at
  * the end), `response` (what was the same for all), `waiting`, `started`, `error`.
  *
@@ -94,6 +95,7 @@ function run({ choice, details, texts, table }, onChange) {
   const results = [];
   let job = {
     ...{ choice, labels: details.labels, policies: details.policies, texts, table },
+    fields: ownFields(choice, details),
     ...{ state: "running", done: 0, results: [], response: null, waiting: null, error: null },
     started: performance.now(),
   };
@@ -102,7 +104,7 @@ function run({ choice, details, texts, table }, onChange) {
     onChange(job);
   };
   change({});
-  classifyAll(choice, texts, {}, {
+  classifyAll(choice, texts, job.fields, {
     signal: controller.signal,
     onResults: (done, found, response) => {
       results.push(...found);

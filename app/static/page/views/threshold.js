@@ -11,6 +11,7 @@ import { atThreshold } from "../components/threshold/numbers.js";
 import { Points } from "../components/threshold/points.js";
 import { RequestToCopy } from "../components/threshold/request.js";
 import { Problem } from "../components/problem.js";
+import { policyOf } from "../models.js";
 
 const CURVE_DELAY_S = 0.25; // a slider asks for many
 const PLAN_DELAY_S = 0.12;
@@ -37,8 +38,6 @@ export function Threshold({ choice, details, active }) {
     html`<${Planner} key=${key} choice=${choice} details=${details} />`}
   `;
 }
-
-const policyOf = (choice, details) => choice.policy ?? details.default_policy ?? null;
 
 const keyOf = (choice, details) =>
   JSON.stringify([details.model, details.variant, details.version, policyOf(choice, details)]);
