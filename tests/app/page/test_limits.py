@@ -123,7 +123,7 @@ def test_batches_keep_to_the_limits(page: Page) -> None:
     submit(page, *texts)
     expect(page.locator(".result")).to_have_count(len(texts))
     expect(page.get_by_text("not scored")).to_have_count(4)  # and in the count of them
-    expect(page.locator(".remark").last).to_contain_text(f"length <= {MAX_CHARS}")
+    expect(page.locator(".remark").last).to_contain_text(f"longer than the {MAX_CHARS} characters")
     assert [text for body in bodies for text in body["texts"]] == texts
     assert max(len(body["texts"]) for body in bodies) == MAX_TEXTS
     assert max(len(json.dumps(body, ensure_ascii=False).encode()) for body in bodies) <= MAX_BODY

@@ -118,11 +118,11 @@ def test_it_shows_what_the_api_returns(page: Page, service: Service) -> None:
     assert_shows(page, api(service, "plan", prior=0.01))
     page.locator("[name=has-review]").check()
     page.locator("[name=volume]").fill("250,000")
-    page.locator("[name=minutes]").fill("2")
-    page.locator("input[name=threshold]").fill("0.7")
+    page.locator("[name=minutes]").fill("2,5")
+    page.locator("input[name=threshold]").fill("0,7")
     page.locator("input[name=review-threshold]").fill("0.05")
     wait_until_current(page)
-    asked = {"threshold": 0.7, "review_threshold": 0.05, "volume": 250_000, "minutes": 2}
+    asked = {"threshold": 0.7, "review_threshold": 0.05, "volume": 250_000, "minutes": 2.5}
     plan = api(service, "plan", prior=0.01, **asked)
     assert_shows(page, plan)
     expect(page.locator(".predicted h2")).to_have_text("Of your next 250,000 messages")
@@ -137,6 +137,9 @@ def test_it_shows_what_the_api_returns(page: Page, service: Service) -> None:
     page.locator("[name=volume]").fill("many")
     expect(page.locator("[name=volume]")).to_have_attribute("aria-invalid", "true")
     assert_shows(page, plan)
+    page.locator("[name=volume]").fill("1")
+    wait_until_current(page)
+    expect(page.locator(".predicted h2")).to_have_text("Of your next 1 message")
 
 
 def test_it_states_what_the_curve_is_measured_on(page: Page, service: Service) -> None:
@@ -191,6 +194,10 @@ def test_the_base_rate_moves_everything_but_the_texts(page: Page, service: Servi
     assert after["threshold"] > before["threshold"]
     page.locator("[name=base-rate-percent]").fill("100")
     expect(page.locator("#base-rate-wrong")).to_be_visible()
+    page.locator("[name=base-rate-percent]").fill("0,5")  # with a decimal comma
+    expect(page.locator("#base-rate-wrong")).to_have_count(0)
+    wait_until_current(page)
+    assert_shows(page, api(service, "plan", prior=0.005, threshold=shown_threshold(page)))
     page.get_by_role("button", name="As measured").click()
     wait_until_current(page)
     assert_shows(page, api(service, "plan", threshold=shown_threshold(page)))
