@@ -2,7 +2,8 @@
 
 Each round measures every format in turn. The yardstick is `Classifier.scores` in processes that
 hold their texts already. The command is measured whole, reading, writing and its own process
-included; its start, timed on a file of one row in the same round, is reported by itself::
+included; its start, timed on a file of one row for each process in the same round, is reported by
+itself::
 
     python -m benchmarks.score                # prints, and writes docs/guide/scoring-files.md
     python -m benchmarks.score --rows 50000 --rounds 1 --print
@@ -26,6 +27,7 @@ from pathlib import Path
 from typing import Any, Final, NamedTuple
 
 from dandelion import Classifier
+from dandelion.bulk import BLOCK_BYTES
 
 from . import machine, samples
 from .machine import ROOT
@@ -122,10 +124,12 @@ def measure(rows: int, rounds: int, processes: int) -> Figures:
     with tempfile.TemporaryDirectory() as name:
         directory = Path(name)
         write(directory, texts)
-        (directory / "one.jsonl").write_text('{"text": "Lunch?"}\n', encoding="utf-8")
+        # A long row for each process, as the command starts no more than there are blocks.
+        long = json.dumps({"text": "Lunch?", "rest": "x" * BLOCK_BYTES}) + "\n"
+        (directory / "start.jsonl").write_text(long * processes, encoding="utf-8")
         measurements: dict[str, Callable[[], Timed]] = {
             _MEMORY: partial(_in_memory, texts, processes),
-            _START: partial(_command, directory / "one.jsonl", processes),
+            _START: partial(_command, directory / "start.jsonl", processes),
             **{one: partial(_command, directory / one, processes) for one in FORMATS},
         }
         found = interleaved(measurements, rounds)

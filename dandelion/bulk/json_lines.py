@@ -5,9 +5,12 @@ The rest of a line stays as it is, byte for byte: numbers keep their digits, mem
 
 import json
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import lru_cache
 from itertools import repeat
 from typing import Any, Final, NoReturn
+
+import msgspec
 
 from ..decision.notices import Notice
 from ..decision.rule import Verdict
@@ -17,8 +20,9 @@ from .rows import NOT_UTF_8, Rows, Scores, decoded, is_unicode
 # What RFC 8259 (section 2) calls white space.
 _SPACE: Final = " \t\n\r"
 
-
 _SPELT_BY_NUMBERS: Final = re.compile(r"\\u00[2-7]")
+
+_WRITTEN_AS_IT_IS: Final = re.compile(r"[ !#-.0-\[\]-~]+")
 
 
 def _no_number(name: str) -> NoReturn:
@@ -44,13 +48,68 @@ def parse(block: Block, layout: Layout, added: Sequence[str]) -> Rows:
         layout: of the file.
         added: the names of the members that are added.
     """
+    text, is_utf8 = decoded(block.data)
+    if is_utf8 and (rows := _all_sound(block.data, text, layout.text, added)):
+        return rows
+    # Only a line feed ends a line: a string of JSON may contain U+2028 and the like.
+    lines = text.split("\n")
+    return _each(lines, block.line, layout.text, added, is_utf8=is_utf8)
+
+
+def _all_sound(data: bytes, text: str, name: str, added: Sequence[str]) -> Rows | None:
+    """Return the rows if all are sound, which is found twice as fast; None if not surely.
+
+    Args:
+        data: lines.
+        text: the same, decoded.
+        name: of the member with the text.
+        added: the names of those that are added.
+    """
+    whole = data.removesuffix(b"\n")
+    count = whole.count(b"\n") + 1
+    is_regular = (
+        _are_plain(name, added)
+        # Each line is { … }, so that no value spans lines: as many as lines are one on each.
+        and whole.startswith(b"{")
+        and whole.endswith(b"}")
+        and whole.count(b"}\n{") == count - 1
+        and data.count(f'"{name}"'.encode()) == count
+        and not _any_of(tuple(added)).search(data)
+        and not (b"\\u00" in data and _SPELT_BY_NUMBERS.search(text))
+    )
+    if not is_regular:
+        return None
+    try:
+        texts = _texts_of(name)(data)
+    except (msgspec.MsgspecError, RecursionError):
+        return None
+    return Rows(texts, text.removesuffix("\n").split("\n"), []) if len(texts) == count else None
+
+
+@lru_cache(maxsize=8)
+def _any_of(names: tuple[str, ...]) -> re.Pattern[bytes]:
+    """Return what finds a string of JSON that is one of some names."""
+    return re.compile(f'"(?:{"|".join(map(re.escape, names))})"'.encode())
+
+
+@lru_cache(maxsize=8)
+def _texts_of(name: str) -> Callable[[bytes], list[str]]:
+    """Return what decodes lines of objects to their members of a name, all of them strings."""
+    row = msgspec.defstruct("Row", [("text", str, msgspec.field(name=name))])
+    decode = msgspec.json.Decoder(row).decode_lines
+    return lambda data: [one.text for one in decode(data)]  # type: ignore[attr-defined]
+
+
+def _each(
+    lines: Sequence[str], first: int, name: str, added: Sequence[str], *, is_utf8: bool
+) -> Rows:
+    """Judge the rows one by one; ``first`` is the number of the first line."""
     texts: list[str] = []
     raw: list[str] = []
     broken: list[BrokenRow] = []
-    decode, name, quoted = _OBJECT.raw_decode, layout.text, f'"{layout.text}"'
-    lines, is_utf8 = decoded(block.data)
-    # Only a line feed ends a line: a string of JSON may contain U+2028 and the like.
-    for number, line in enumerate(lines.split("\n"), block.line):
+    decode, quoted = _OBJECT.raw_decode, f'"{name}"'
+    is_plain = _are_plain(name, added)
+    for number, line in enumerate(lines, first):
         bare = line.strip(_SPACE)
         try:
             row, end = decode(bare)
@@ -60,6 +119,7 @@ def parse(block: Block, layout: Layout, added: Sequence[str]) -> Rows:
                 and type(row) is dict
                 and type(text) is str
                 and row.keys().isdisjoint(added)
+                and is_plain
                 and bare.count(quoted) == 1
                 and (is_utf8 or is_unicode(line))
                 and ("\\u" not in bare or _is_clear(bare, text))
@@ -77,6 +137,11 @@ def parse(block: Block, layout: Layout, added: Sequence[str]) -> Rows:
         texts.append(text)
         raw.append(line)
     return Rows(texts, raw, broken)
+
+
+def _are_plain(name: str, added: Sequence[str]) -> bool:
+    """Return whether JSON spells all of the names in one way only, unless by numbers."""
+    return all(map(_WRITTEN_AS_IT_IS.fullmatch, (name, *added)))
 
 
 def _is_clear(bare: str, text: str) -> bool:
@@ -138,13 +203,12 @@ def render(rows: Rows, scores: Scores, added: Sequence[str]) -> str:
     decisions = scores.decisions or repeat(None)
     explanations = scores.explanations or repeat(None)
     keys = zip(scores.labels, decisions, scores.each_notice(), strict=False)
-    for line, key, score, explanation in zip(
-        rows.raw, keys, scores.scores, explanations, strict=False
-    ):
+    # All at once: three times as fast as one by one.
+    shown = msgspec.json.encode(scores.scores).decode()[1:-1].split(",")
+    for line, key, score, explanation in zip(rows.raw, keys, shown, explanations, strict=False):
         before, after = around.get(key) or make(key)
         start, _, end = line.rpartition("}")
         if explanation is not None:
             after = f"{after}, {name_explanation}: {explanation}"
-        shown = "null" if score is None else repr(score)
-        lines.append(f"{start}{before}{shown}{after}}}{end}\n")
+        lines.append(f"{start}{before}{score}{after}}}{end}\n")
     return "".join(lines)

@@ -18,6 +18,7 @@ from dandelion.artifact import save
 from dandelion.bulk import MAX_ROW_BYTES, Block, Format, Layout, Scorer
 from dandelion.bulk.cutting import cut, split
 from dandelion.bulk.errors import BulkError, RefusedError
+from dandelion.bulk.job import ScoredBlock
 
 from ..examples import THREE, make_artifact
 from ..strategies import ANY_TEXT
@@ -172,9 +173,67 @@ def test_a_row_keeps_its_spelling(scorer: Scorer) -> None:
 )
 def test_a_broken_line_of_json(scorer: Scorer, line: bytes, reason: str) -> None:
     sound = b'{"text": "Lunch?"}\n'
-    written, broken = score_bytes(scorer, sound + line + b"\n\n" + sound, "jsonl")
-    assert [(one.line, one.reason, one.row) for one in broken] == [(2, reason, line)]
-    assert written.count(b"Lunch?") == 2
+    for end in (b"\n", b"\n\n"):
+        written, broken = score_bytes(scorer, sound + line + end + sound, "jsonl")
+        assert [(one.line, one.reason, one.row) for one in broken] == [(2, reason, line)]
+        assert written.count(b"Lunch?") == 2
+
+
+TRICKY_LINES = (
+    b'{"text": "a"}',
+    b'{"text": "a", "b": [{"text2": 1}]}',
+    b'{"text": "a"}{"text": "b"}',
+    b'{"text": "a", "b": {}',
+    b'{"text":',
+    b'"c"}',
+    b'{"text": "a", "b":',
+    b'{"c": 1}}',
+    b'{"text": "a", "label": 1}',
+    b'{"text": "a", "l\\u0061bel": 1}',
+    b'{"text": "a", "b": "label"}',
+    b'{"text": "a", "b": "\\"label\\""}',
+    b'{"b": "text"}',
+    b'{"text": "a", "t\\u0065xt": "b"}',
+    b'{"text": "\\u00e9\\ud83d\\ude00"}',
+    b'{"text": "\\ud83d"}',
+    b'{"text": "a", "b": 01}',
+    b'{"text": "a", "b": "\xff"}',
+    b'{"text": "a\tb"}',
+    b'{"text": 1}',
+    b' {"text": "a"}',
+    b'{"text": "a"}\r',
+    b"",
+)
+
+
+@given(lines=st.lists(st.sampled_from(TRICKY_LINES), min_size=1, max_size=4))
+@example(lines=[b'{"text": "a"}{"text": "b"}', b'{"text": "a", "b":', b'{"c": 1}}'])
+def test_lines_of_json_are_judged_one_by_one(scorer: Scorer, lines: list[bytes]) -> None:
+    """Whatever stands around a line, it is sound or broken for the same reason."""
+
+    def scored(data: bytes) -> ScoredBlock:
+        return scorer.score_block(Block(data, 0, len(data), 1, 1), Layout("jsonl", "text"))
+
+    alone = [scored(line + b"\n\n") for line in lines]
+    together = scored(b"\n".join(lines) + b"\n")
+    assert together.data == b"".join(one.data for one in alone)
+    assert [(one.row, one.reason) for one in together.broken] == [
+        (broken.row, broken.reason) for one in alone for broken in one.broken
+    ]
+
+
+def test_a_column_of_another_name(scorer: Scorer) -> None:
+    """Names that JSON can spell in several ways."""
+    for name, again in (("ä", "\\u00e4"), ("a/b", "a\\/b"), ('a"b', 'a\\"b')):
+        layout = Layout("jsonl", name)
+        sound = (json.dumps({name: "Lunch?"}, ensure_ascii=False) + "\n").encode()
+        twice = f'{{"{name}": "a", "{again}": "b"}}\n'.encode()
+        if name == 'a"b':
+            twice = f'{{"{again}": "a", "{again}": "b"}}\n'.encode()
+        data = sound + twice + sound
+        scored = scorer.score_block(Block(data, 0, len(data), 1, 4), layout)
+        assert scored.rows == 2
+        assert [one.line for one in scored.broken] == [2]
 
 
 def test_broken_rows_of_csv(scorer: Scorer) -> None:
