@@ -24,7 +24,9 @@ def body_of(texts: list[str], **fields: object) -> bytes:
 def test_a_result_has_the_contributions_of_its_text(client: TestClient, settings: Settings) -> None:
     response = post(client, body_of([TEXT, ""], explain=3)).json()
     variant = settings.artifacts / "spam" / response["variant"]
-    expected = Classifier.load(variant).explain([TEXT, ""], top=3)
+    classifier = Classifier.load(variant)
+    # One by one, as the service does: next to others, the last digit may differ.
+    expected = [classifier.explain([text], top=3)[0] for text in (TEXT, "")]
 
     for result, one in zip(response["results"], expected, strict=True):
         explanation = result["explanation"]

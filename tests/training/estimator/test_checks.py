@@ -92,7 +92,7 @@ def test_every_check_passes_but_the_exceptions_in_the_guide() -> None:
     passed = Counter(one["status"] for one in found)["passed"]
     guide = GUIDE.read_text(encoding="utf-8")
     if sklearn.__version__.startswith("1.9."):  # another version has other checks
-        assert f"With scikit-learn 1.9, {passed} of {len(found)} checks pass" in guide
+        assert f"With scikit-learn 1.9, {passed} of {len(found)} checks pass" in " ".join(guide.split())
     assert set(re.findall(r"^\| `(check_\w+)` \|", guide, re.MULTILINE)) == {*EXCEPTIONS, *SKIPPED}
 
 
