@@ -41,7 +41,7 @@ def fetch_apart(address: str, wanted: Wanted, cache: Path | None, timeout_s: flo
     }
     program = f"from {__name__} import main; main()"
     # The address is not among the arguments, which others can see.
-    done = subprocess.run(  # noqa: S603
+    done = subprocess.run(  # noqa: S603 # nosec B603
         [sys.executable, "-c", program],
         input=json.dumps(asked).encode(),
         stdout=subprocess.PIPE,
