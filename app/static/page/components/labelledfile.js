@@ -1,10 +1,10 @@
 // A labelled CSV file: which column has the texts, which the labels, and what they mean.
-import { guessTextColumn, readCsv, sizeOf } from "../csv.js";
+import { guessTextColumn, sizeOf } from "../csv.js";
 import { count, counted } from "../format.js";
 import { guessLabelColumn, guessPositive, hasTooMany, valuesOf } from "../labelled.js";
-import { html, useMemo, useState } from "../vendor/htm-preact.js";
+import { html, useMemo } from "../vendor/htm-preact.js";
 import { Select } from "./chooser.js";
-import { Problem } from "./problem.js";
+import { CsvFile } from "./csvfile.js";
 
 const LISTED = 6;
 
@@ -22,49 +22,16 @@ function guess(table, labels) {
  * @param {(file: object|null) => void} props.onChange
  */
 export function LabelledFile({ file, labels, onChange }) {
-  const [error, setError] = useState(null);
-  const [isOver, setIsOver] = useState(false);
-  const read = async (given) => {
-    if (!given) return;
-    setError(null);
-    try {
-      onChange(guess(await readCsv(given), labels));
-    } catch (reason) {
-      setError(reason);
-    }
-  };
-  const drop = (event) => {
-    event.preventDefault();
-    setIsOver(false);
-    read(event.dataTransfer.files[0]);
-  };
-  const over = (event) => {
-    if (!event.dataTransfer.types.includes("Files")) return;
-    event.preventDefault();
-    setIsOver(true);
-  };
   return html`
-    <div class=${`source dropzone ${isOver ? "over" : ""}`} onDragOver=${over} onDragLeave=${() => setIsOver(false)} onDrop=${drop}>
+    <${CsvFile}
+      class="dropzone"
+      label=${file ? "Choose another file" : "Choose a labelled CSV file"}
+      onTable=${(table) => onChange(guess(table, labels))}
+    >
       ${file
         ? html`<${Columns} file=${file} labels=${labels} onChange=${onChange} />`
         : html`<p>A CSV file with a column of texts and a column of labels, given by people who did not see the scores. The model must not have learned from these texts, or every figure is too good.</p>`}
-      <${Problem} error=${error} />
-      <div class="pick">
-        <label class="button small">
-          ${file ? "Choose another file" : "Choose a labelled CSV file"}
-          <input
-            type="file"
-            class="visually-hidden"
-            accept=".csv,.tsv,.txt,text/csv,text/tab-separated-values"
-            onChange=${(event) => {
-              read(event.target.files[0]);
-              event.target.value = ""; // the same file may be chosen again
-            }}
-          />
-        </label>
-        <span class="quiet">or drop one here</span>
-      </div>
-    </div>
+    <//>
   `;
 }
 

@@ -1,10 +1,10 @@
 // Where the messages come from: pasted, or a column of a CSV file.
-import { html, useState } from "../vendor/htm-preact.js";
-import { guessTextColumn, readCsv, sizeOf } from "../csv.js";
+import { html } from "../vendor/htm-preact.js";
+import { guessTextColumn, sizeOf } from "../csv.js";
 import { counted } from "../format.js";
 import { hasBlankLine, hasBlocks, splitMessages } from "../texts.js";
 import { Select } from "./chooser.js";
-import { Problem } from "./problem.js";
+import { CsvFile } from "./csvfile.js";
 
 const EXAMPLES = [
   "Congratulations! You have won a £500 gift card. To claim your prize call 09061 743 811 now",
@@ -36,56 +36,19 @@ const guessMode = (pasted) => (hasBlocks(pasted) ? "blocks" : "lines");
  * @param {() => void} props.onSubmit
  */
 export function Source({ source, found, onChange, onSubmit }) {
-  const [error, setError] = useState(null);
-  const [isOver, setIsOver] = useState(false);
-  const read = async (file) => {
-    if (!file) return;
-    setError(null);
-    try {
-      const table = await readCsv(file);
-      onChange({ ...source, table, column: guessTextColumn(table) });
-    } catch (reason) {
-      setError(reason);
-    }
-  };
-  const drop = (event) => {
-    if (!event.dataTransfer.files.length) return; // a piece of text, for the field
-    event.preventDefault();
-    setIsOver(false);
-    read(event.dataTransfer.files[0]);
-  };
-  const over = (event) => {
-    if (!event.dataTransfer.types.includes("Files")) return;
-    event.preventDefault();
-    setIsOver(true);
-  };
+  const examples = html`
+    <button type="button" class="button small" onClick=${() => onChange({ ...source, pasted: EXAMPLES })}>Try examples</button>
+  `;
   return html`
-    <div class=${`source ${isOver ? "over" : ""}`} onDragOver=${over} onDragLeave=${() => setIsOver(false)} onDrop=${drop}>
+    <${CsvFile}
+      label=${source.table ? "Choose another file" : "Choose a CSV file"}
+      onTable=${(table) => onChange({ ...source, table, column: guessTextColumn(table) })}
+      more=${!source.table && !source.pasted && examples}
+    >
       ${source.table
         ? html`<${Table} source=${source} onChange=${onChange} />`
         : html`<${Pasted} source=${source} found=${found} onChange=${onChange} onSubmit=${onSubmit} />`}
-      <${Problem} error=${error} />
-      <div class="pick">
-        <label class="button small">
-          ${source.table ? "Choose another file" : "Choose a CSV file"}
-          <input
-            type="file"
-            class="visually-hidden"
-            accept=".csv,.tsv,.txt,text/csv,text/tab-separated-values"
-            onChange=${(event) => {
-              read(event.target.files[0]);
-              event.target.value = ""; // the same file may be chosen again
-            }}
-          />
-        </label>
-        <span class="quiet">or drop one here</span>
-        ${!source.table &&
-        !source.pasted &&
-        html`<button type="button" class="button small" onClick=${() => onChange({ ...source, pasted: EXAMPLES })}>
-          Try examples
-        </button>`}
-      </div>
-    </div>
+    <//>
   `;
 }
 
