@@ -109,12 +109,13 @@ class Supervisor:
     def _step(self) -> None:
         """Wait for something to happen, and act on it."""
         self._start_next()
-        for number in self._events.wait(self._sources(), self._seconds()):
+        numbers = self._events.wait(self._sources(), self._seconds())
+        self._receive()  # first, as a signal may follow from what a worker answered
+        for number in numbers:
             if self._exit_code is None:
                 self._handle(number)
         for request in self._shared.requests.receive():
             self._shared.reports.reply(request.ticket, self._reply(request))
-        self._receive()
         self._collect()
         now = time.monotonic()
         self._kill_late(now)
@@ -264,7 +265,9 @@ class Supervisor:
                     self._loaded(member, message)
                 elif isinstance(message, Serves):
                     member.serving.add(message.worker)
-                    if len(member.serving) == self._workers:
+                    # The first generation replaces none: it serves as soon as one of them does.
+                    is_first = member.order.action is Action.START
+                    if is_first or len(member.serving) == self._workers:
                         self._activate(member)
 
     def _loaded(self, member: Member, message: Loaded) -> None:

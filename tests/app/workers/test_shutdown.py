@@ -12,6 +12,7 @@ from collections.abc import Callable
 from http.client import HTTPResponse
 from pathlib import Path
 
+import httpx2
 import pytest
 
 from app.settings import Settings
@@ -277,6 +278,61 @@ else:
     load, listen, metrics = lambda order: Product(config), lambda: listener, Metrics(workers=1)
     Supervisor(load, listen, 1, metrics, Shared(), Times()).run()
 """
+
+
+ONE_STARTS = """
+import os, signal, sys
+import uvicorn
+from app.telemetry import logs
+from app.telemetry.metrics import Metrics
+from app.workers import sockets
+from app.workers.generation import Product
+from app.workers.shared import Shared, Times
+from app.workers.supervisor import Supervisor
+
+async def app(scope, receive, send):
+    await receive()
+    if scope["type"] == "lifespan":
+        try:
+            os.mkdir(sys.argv[1])
+        except FileExistsError:  # in the second worker
+            os.kill(os.getpid(), signal.SIGSTOP)
+        await send({"type": "lifespan.startup.complete"})
+        await receive()
+        await send({"type": "lifespan.shutdown.complete"})
+    else:
+        await send({"type": "http.response.start", "status": 200, "headers": []})
+        await send({"type": "http.response.body"})
+
+logs.configure("json", "info")
+listener = sockets.listen(sockets.bind("127.0.0.1", 0), "127.0.0.1", 2)
+load = lambda order: Product(uvicorn.Config(app, log_config=None))
+times = Times(drain=3600)
+Supervisor(load, lambda: listener, 2, Metrics(workers=2), Shared(), times).run()
+"""
+
+
+def test_a_service_of_which_one_worker_serves_drains(
+    start_service: StartService, tmp_path: Path
+) -> None:
+    service = start_service(["-c", ONE_STARTS, str(tmp_path / "started")])
+    service.wait(lambda: len(pids(service)) == 2)
+    for _ in range(2):
+        service.wait(lambda: is_answered(service))
+    service.process.terminate()
+    service.wait(lambda: any(text.startswith("draining") for text in messages(service)))
+    service.wait(lambda: is_answered(service))
+    service.process.terminate()
+    assert service.exit_code() == 0
+    assert "Traceback" not in service.log.read_text()
+
+
+def is_answered(service: Service) -> bool:
+    """Return whether a new connection was one of the worker that serves."""
+    try:
+        return httpx2.get(f"{service.url}/", timeout=0.5).status_code == 200
+    except httpx2.TimeoutException:
+        return False
 
 
 @pytest.mark.parametrize("mode", ["one process", "its parents are killed"])
