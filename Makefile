@@ -34,7 +34,7 @@ TORCH := $(if $(TORCH_INDEX),--extra-index-url $(TORCH_INDEX))
 MINUTES_OF_TORCH := one to five minutes with the CPU build, longer with CUDA
 
 .DEFAULT_GOAL := help
-.PHONY: help serve test instructions install-training train-all report notebook promises transfer robustness cards tune bench soak wheel sbom swagger-ui page-libraries screenshots dashboard docs lint format types clean
+.PHONY: help serve test test-slow coverage instructions install-training train-all report notebook promises transfer robustness cards tune bench soak wheel sbom swagger-ui page-libraries screenshots dashboard docs lint format types clean
 
 help: ## List the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "%-16s %s\n", $$1, $$2}'
@@ -42,9 +42,16 @@ help: ## List the targets
 serve: $(VENV)/.service ## Start the service; install it first if need be (HOST=, PORT=, WORKERS=)
 	DANDELION_HOST=$(HOST) DANDELION_PORT=$(PORT) DANDELION_WORKERS=$(WORKERS) exec $(BIN)/python -m app
 
-test: $(VENV)/.dev ## Run the tests and show their coverage (PYTEST_ARGS=)
-	$(BIN)/python -m pytest --numprocesses=auto --maxprocesses=4 --dist=worksteal \
-		--cov --cov-report=term $(PYTEST_ARGS)
+PYTEST := $(BIN)/python -m pytest --numprocesses=auto --maxprocesses=4 --dist=worksteal
+
+test: $(VENV)/.dev ## Run the tests, except those that take long (PYTEST_ARGS=)
+	$(PYTEST) -m "not slow" $(PYTEST_ARGS)
+
+test-slow: $(VENV)/.dev ## Run the tests that build, train, start a cluster or drive a browser
+	$(PYTEST) -m slow $(PYTEST_ARGS)
+
+coverage: $(VENV)/.dev ## Run all tests and show their coverage
+	$(PYTEST) --cov --cov-report=term $(PYTEST_ARGS)
 
 instructions: $(VENV)/.service ## Fail where a text costs 25 % more instructions than accepted (ACCEPT=1)
 	$(BIN)/python -m benchmarks.instructions $(if $(ACCEPT),--accept)

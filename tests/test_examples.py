@@ -11,6 +11,8 @@ import pytest
 
 from .conftest import PATIENCE_S, ROOT, StartService
 
+pytestmark = pytest.mark.slow
+
 EXAMPLES = ROOT / "examples"
 
 SPAM_AND_HAM = [r"spam +1\.000 +WINNER!!.*", r"ham +0\.001 +Lunch at 12\?"]

@@ -21,6 +21,8 @@ from dandelion.manifest import content_hash
 
 from ..conftest import ROOT
 
+pytestmark = pytest.mark.slow
+
 ARTIFACT = ROOT / "artifacts" / "spam" / "dice"
 MANIFEST: dict[str, Any] = json.loads((ARTIFACT / "model.json").read_text())
 

@@ -23,6 +23,8 @@ from ..conftest import PATIENCE_S, ROOT, Service, StartService
 from ..dandelion.examples import FEATURES, make_artifact
 from ..object_store import SECRET, ObjectStore, object_store
 
+pytestmark = pytest.mark.slow
+
 TEXTS = ["Free prize!", "Lunch tomorrow?"]
 TINY, OTHER = (f"[models]\nspam = '{variant}'\n".encode() for variant in ("tiny", "other"))
 

@@ -10,6 +10,8 @@ from benchmarks.soak import generated
 
 from ..conftest import StartService
 
+pytestmark = pytest.mark.slow
+
 # `make soak` sends 20 times as many. With these, each operation has some 60.
 CASES: Final = 420
 

@@ -33,6 +33,8 @@ from ..conftest import PATIENCE_S, ROOT, Service, StartService
 from ..training.retraining.examples import HAM, SCAM, SPAM, sentences, write_base, write_rows
 from .test_prometheus import query, running, wait_for, wait_for_result
 
+pytestmark = pytest.mark.slow
+
 MODEL = "messages"
 SETTINGS = ("hidden=8", "epochs=4", "wide.bits=12", "out_of_fold=true")
 SERVING = f"""\

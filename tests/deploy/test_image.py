@@ -8,6 +8,8 @@ import pytest
 
 from ..conftest import ROOT
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.mark.timeout(900)
 def test_image_is_built_and_classifies() -> None:

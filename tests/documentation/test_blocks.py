@@ -21,7 +21,7 @@ from ..conftest import ROOT
 from .blocks import Block, Shell, blocks, matches, run_page, shell, shows
 
 # Building the site and training take long on a busy machine.
-pytestmark = pytest.mark.timeout(600)
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
 
 GUIDE: Final = sorted((ROOT / "docs" / "guide").glob("*.md"))
 # tests/test_readme.py runs each of their blocks of Python and every request, and compares the

@@ -10,7 +10,7 @@ from ..conftest import ROOT
 from .blocks import blocks, run_page, shell
 
 # Building the site and training take long on a busy machine.
-pytestmark = pytest.mark.timeout(600)
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
 
 TUTORIAL: Final = ROOT / "docs" / "tutorial.md"
 

@@ -11,7 +11,8 @@ import pytest
 from ..conftest import ROOT
 from .conftest import Environment
 
-pytestmark = pytest.mark.timeout(600)  # the first test waits for its environment
+# The first test waits for its environment.
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
 
 
 def test_the_names_of_a_wheel_are_aliases(

@@ -17,6 +17,8 @@ from cyclonedx.validation.json import JsonStrictValidator
 from ..conftest import ROOT
 from .conftest import Environment
 
+pytestmark = pytest.mark.slow
+
 PROJECT: Final = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
 
 

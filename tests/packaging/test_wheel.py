@@ -15,7 +15,8 @@ from dandelion.serving import read
 from ..conftest import ROOT, Service
 from .conftest import Environment, build, copy_sources
 
-pytestmark = pytest.mark.timeout(600)  # the first test waits for its environment
+# The first test waits for its environment.
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
 
 SPAM = "WINNER!! Claim your free prize now, call 09012345678"
 OFFLINE_PACKAGES = ("torch", "pandas", "sklearn", "scipy", "joblib", "optuna", "matplotlib")

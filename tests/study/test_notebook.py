@@ -19,6 +19,8 @@ from training.tables import figure
 
 from ..conftest import ROOT
 
+pytestmark = pytest.mark.slow
+
 ROWS = 200
 
 

@@ -4,9 +4,13 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 import training
 
 from ..conftest import ROOT
+
+pytestmark = pytest.mark.slow
 
 BLOCK = """
 import importlib.abc, importlib.machinery, importlib.util, pkgutil, sys

@@ -8,6 +8,8 @@ from .conftest import OpenPage, Violations
 from .test_files import VIEWS
 from .test_messages import open_messages, score, upload
 
+pytestmark = pytest.mark.slow
+
 FOCUSED = """() => {
     const { outlineStyle, outlineWidth } = getComputedStyle(document.activeElement);
     const within = getComputedStyle(document.activeElement.closest('.button') ?? document.body);

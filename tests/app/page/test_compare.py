@@ -19,6 +19,8 @@ from .small_service import (
     write_csv,
 )
 
+pytestmark = pytest.mark.slow
+
 COUNT = 60
 COMPARED = "Messages: different decisions first, then by the difference of the scores"
 

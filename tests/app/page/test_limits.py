@@ -17,6 +17,8 @@ from .conftest import OpenPage, Violations
 from .small_service import SERVING as SMALL
 from .small_service import show, write_artifacts
 
+pytestmark = pytest.mark.slow
+
 KEY, SLOW_KEY = key("page"), key("slow page")
 KEYS = line("page", KEY, Access.CLASSIFY)
 KEYS += line("slow", SLOW_KEY, Access.CLASSIFY, limit=4)

@@ -15,6 +15,8 @@ from ..api_keys import EVERY_SCOPE, KEYS, line
 from .conftest import OpenPage, Violations
 from .small_service import cells, check_that_it_fits, show, write_artifacts
 
+pytestmark = pytest.mark.slow
+
 PARSE = """async (text) => {
     const { parse } = await import("./static/page/metrics.js");
     return [...parse(text)].flatMap(([name, series]) =>

@@ -6,10 +6,13 @@ import re
 from pathlib import Path
 from typing import Any
 
+import pytest
 from playwright.sync_api import Page, Route, expect
 
 from ...conftest import Service
 from .conftest import OpenPage
+
+pytestmark = pytest.mark.slow
 
 SPAM = "WINNER!! Claim your free prize now, call 09012345678"
 ASTRAL = "😂𝒳 free entry 😂😂 in a weekly draw, e\u0301t voilà 👩‍👩‍👧 call 09012345678 now"

@@ -20,6 +20,8 @@ from app.settings import Settings
 from ...conftest import PATIENCE_S, ROOT, Service, StartService
 from .conftest import OpenPage, Violations
 
+pytestmark = pytest.mark.slow
+
 SERVING = """
 [models]
 cyberbullying_type = "cross_entropy-wide"

@@ -20,6 +20,8 @@ from .small_service import (
     write_csv,
 )
 
+pytestmark = pytest.mark.slow
+
 COUNT = 340
 PROMISED, WANTED = "Promised against kept", "Fitted on your texts"
 POINTS = ["fpr<=0.05", "recall>=0.9", "precision>=0.999"]

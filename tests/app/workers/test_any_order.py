@@ -18,6 +18,7 @@ from typing import Any, Final
 
 import msgspec
 import numpy as np
+import pytest
 from hypothesis import Phase, settings, strategies
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
@@ -28,6 +29,8 @@ from ...conftest import PATIENCE_S, Service, services
 from ...dandelion.examples import FEATURES, THREE, make_artifact
 from .test_reload import begin, choose, outcome, report, value, wait_for_all
 from .test_supervisor import REQUESTS, children, is_running, scrape
+
+pytestmark = pytest.mark.slow
 
 STEPS: Final = int(os.environ.get("FAULT_STEPS", "10"))
 EXAMPLES: Final = int(os.environ.get("FAULT_EXAMPLES", "3"))

@@ -31,7 +31,8 @@ FILES, ROWS = 6, 15
 ATTEMPTS = 4
 COMMAND = [sys.executable, "-m", "dandelion.command"]
 
-pytestmark = pytest.mark.timeout(600)  # Ray takes a minute to start where processors are busy
+# Ray takes a minute to start where processors are busy.
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
 
 
 @pytest.fixture(scope="module")

@@ -469,6 +469,7 @@ print("agreed")
 
 
 @needs_kernel
+@pytest.mark.slow
 def test_nothing_is_read_or_written_out_of_bounds(tmp_path: Path) -> None:
     built = tmp_path / "_kernel.so"
     build(library.SOURCE, built, "-O1", "-g", "-fsanitize=address,undefined")
