@@ -31,7 +31,7 @@ from dandelion.retraining_file import PAGE_FILE, VERDICT_FILE
 from ..conftest import ROOT
 
 # Building the site and training take long on a busy machine.
-pytestmark = pytest.mark.timeout(600)
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
 
 REFERENCE: Final = ROOT / "docs" / "reference"
 SPAM: Final = ROOT / "artifacts" / "spam" / "squared_hinge-wide"

@@ -14,7 +14,7 @@ from playwright.sync_api import Browser, Request, sync_playwright
 from ..conftest import PATIENCE_S, ROOT
 
 # Building the site and training take long on a busy machine.
-pytestmark = pytest.mark.timeout(600)
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
 
 DOCS: Final = ROOT / "docs"
 PAGES: Final = sorted(DOCS.rglob("*.md"))

@@ -244,7 +244,7 @@ def test_a_stopped_worker_is_killed_in_the_end(start_service: StartService, made
 def test_a_stopped_worker_ends_without_its_supervisor(
     start_service: StartService, made_up: Path
 ) -> None:
-    service = starts(start_service, made_up, "two workers")
+    service = starts(start_service, made_up, "two workers", shutdown_grace_s=0)
     os.kill(pids(service)[0], signal.SIGSTOP)
     service.process.kill()
     service.process.wait()
