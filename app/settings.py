@@ -89,7 +89,7 @@ class Settings(BaseSettings):
     )
 
     host: str = address.DEFAULT_HOST
-    """Address to listen on; `0.0.0.0` for every interface, `::` for every one, by IPv6 and IPv4."""
+    """Address to listen on; `0.0.0.0` is every interface by IPv4, `::` by IPv6 and IPv4."""
     port: int = Field(address.DEFAULT_PORT, ge=0, le=address.MAX_PORT)
     """Port to listen on; 0 picks a free one and logs it."""
     uds: Path | None = None
@@ -98,14 +98,14 @@ class Settings(BaseSettings):
     """Worker processes; the models are loaded once and shared by them (Linux)."""
 
     artifacts: Path | str = Field(default_factory=default_artifacts)
-    """Directory of the artifacts and `serving.toml`, or its address, such as `s3://bucket/artifacts`
-    (extra `s3`); default: `./artifacts` if it has a `serving.toml`, else those that were
-    installed."""
+    """Directory of the artifacts and `serving.toml`, or its address, such as
+    `s3://bucket/artifacts` (extra `s3`); default: `./artifacts` if it has a
+    `serving.toml`, else the installed ones."""
     cache_dir: Path | None = None
     """Directory into which artifacts at an address are fetched; by default `dandelion` in
     `$XDG_CACHE_HOME`, or in `~/.cache`."""
     models: dict[str, str] = {}
-    """Variant to serve a model with, overriding `serving.toml`: `DANDELION_MODELS__SPAM=mse`."""
+    """Variant that serves a model, overriding `serving.toml`: `DANDELION_MODELS__SPAM=mse`."""
 
     max_texts: int = Field(4096, ge=1, le=_MAX_COUNT)
     """Maximum number of texts in a request."""
@@ -124,16 +124,16 @@ class Settings(BaseSettings):
     """Maximum number of header fields in a request."""
 
     max_connections: int = Field(1000, ge=1, le=_MAX_CONNECTIONS)
-    """Open connections per worker; at the limit, the one that waits longest for its client to send
-    headers is closed for a new one."""
+    """Maximum number of open connections per worker; at the limit, a new one replaces the one that
+    has waited longest for headers from its client."""
     max_bytes_in_flight: int = Field(32_000_000, ge=1, le=_MAX_COUNT)
-    """Bytes of request bodies over 64 KiB that a worker reads or classifies at a time; a value
-    below `DANDELION_MAX_BODY_BYTES` counts as that."""
+    """Maximum number of bytes, in request bodies over 64 KiB, that a worker reads or classifies at
+    a time; at least `DANDELION_MAX_BODY_BYTES` is used."""
     max_texts_in_flight: int = Field(16_384, ge=1, le=_MAX_COUNT)
-    """Texts of large batches that a worker classifies at a time, or that wait for a thread; a
-    value below `DANDELION_MAX_TEXTS` counts as that."""
+    """Maximum number of texts, in large batches, that a worker classifies at a time or that wait
+    for a thread; at least `DANDELION_MAX_TEXTS` is used."""
     max_waiting: int = Field(256, ge=0, le=_MAX_COUNT)
-    """Requests per worker that wait for capacity; further ones get 429."""
+    """Maximum number of requests per worker that wait for capacity; further ones get 429."""
     max_wait_ms: int = Field(2000, ge=0, le=_DAY_MS)
     """Milliseconds that a request waits for capacity before it gets 429: for bytes in flight, and
     again for texts."""
@@ -144,44 +144,45 @@ class Settings(BaseSettings):
     """Seconds from the start of a connection, or from the first byte of a further request on it,
     to the end of the headers."""
     body_timeout_s: float = Field(30, ge=_MIN_TIMEOUT_S, le=_DAY_S, allow_inf_nan=False)
-    """Seconds that a request's body may take to arrive, then 408; also the time a client has to
-    read a response too large for the buffers."""
+    """Seconds that a request's body may take to arrive before it gets 408; also the time that a
+    client has to read a response too large for the buffers."""
     keep_alive_s: float = Field(75, ge=_MIN_TIMEOUT_S, le=_DAY_S, allow_inf_nan=False)
-    """Seconds that an idle connection stays open; longer than a load balancer's usual 60."""
+    """Seconds that an idle connection stays open; load balancers usually keep theirs for 60."""
     drain_s: float = Field(5, ge=0, le=_DAY_S, allow_inf_nan=False)
     """Seconds to keep serving after SIGTERM while `/readyz` responds with 503, so that load
-    balancers stop sending requests first; SIGINT skips it, 0 turns it off."""
+    balancers stop sending requests before the service stops; SIGINT skips this, 0 turns it off."""
     shutdown_grace_s: int = Field(30, ge=0, le=_DAY_S)
-    """Seconds that requests in flight then have to finish."""
+    """Seconds that requests in flight have to finish after that."""
     reload_timeout_s: float = Field(120, ge=_MIN_TIMEOUT_S, le=_DAY_S, allow_inf_nan=False)
-    """Seconds that a reload may take until its workers serve; then it has failed, and what was
-    served before stays."""
+    """Seconds that a reload may take until its workers serve; after that it has failed, and the
+    previous workers keep serving."""
     reload_drain_s: float = Field(60, ge=0, le=_DAY_S, allow_inf_nan=False)
-    """Seconds after a reload at most for which the previous workers keep the connections that they
-    have: each gets `Connection: close` with its next response."""
+    """Maximum seconds after a reload for which the previous workers keep their open connections:
+    each gets `Connection: close` with its next response."""
 
     keys_file: Path | None = None
-    """File of the API keys that requests need, see `dandelion keys new`; read again by each reload.
-    Without keys, whoever reaches the service may use it."""
+    """File of the API keys that requests need, see `dandelion keys new`; each reload reads it
+    again. Without keys, anyone who can reach the service may use it."""
     keys: SecretStr = SecretStr("")
-    """API keys, as in `DANDELION_KEYS_FILE`; no option, since other users see command lines."""
+    """API keys, as in `DANDELION_KEYS_FILE`; not an option, since other users see command lines."""
 
     cors_origins: str = ""
     """Origins whose pages may call the service from a browser, separated by commas; `*` for all."""
     trusted_proxies: str = ""
-    """Addresses or networks, separated by commas, whose `X-Forwarded-For` header is believed: the
-    access log has the client's address then, not the proxy's. `*` for all."""
+    """Addresses or networks, separated by commas, whose `X-Forwarded-For` header is trusted: the
+    access log then has the client's address, not the proxy's. `*` for all."""
     root_path: str = ""
-    """Prefix of the service's paths at a proxy, such as `/dandelion`, whether the proxy removes it
-    or not."""
+    """Prefix that the service's paths have at a proxy, such as `/dandelion`, whether or not the
+    proxy removes it."""
     protocols: str = ""
-    """Other services' protocols that are served as well, separated by commas: `perspective`,
+    """Other services' protocols to serve in addition, separated by commas: `perspective`,
     `open-inference`."""
     skip_damaged: bool = False
-    """Whether the other models are served if an artifact is damaged, instead of none."""
+    """Whether the service starts without a model whose artifact is damaged, instead of not at
+    all."""
 
     engine: Literal["auto", "compiled", "numpy"] = "auto"
-    """What computes the scores; `auto` is `compiled` where a C compiler built it, else `numpy`."""
+    """What computes the scores; `auto` is `compiled` if that engine was built, else `numpy`."""
     blas_threads: int = Field(1, ge=1, le=_MAX_THREADS)
     """Threads of NumPy's linear algebra; more than one slows down these small networks."""
 
@@ -192,23 +193,23 @@ class Settings(BaseSettings):
     access_log: bool = False
     """Whether requests to a model are logged, not only those that fail with 5xx."""
     access_log_share: float = Field(1, ge=0, le=1, allow_inf_nan=False)
-    """Share of the requests that the access log has, drawn at random; those that fail with 5xx are
-    always logged."""
+    """Share of the requests that the access log includes, drawn at random; those that fail with 5xx
+    are always logged."""
 
     traces: bool = False
     """Whether requests to a model are traced by OpenTelemetry (extra `otel`); its variables
-    `OTEL_…` say where traces are sent, and which."""
+    `OTEL_…` set where traces are sent and which are sampled."""
 
     record_file: Path | None = None
-    """File of the decision record, as JSON Lines: a line for each text, without the text; by
+    """File of the decision record, as JSON Lines: a line for each decision, without the text; by
     default decisions are not recorded."""
     record_max_bytes: int = Field(0, ge=0, le=_MAX_BYTES)
     """Size of the decision record at which it is rotated; 0 for never."""
     record_files: int = Field(9, ge=1, le=1000)
-    """Rotated files of the decision record that are kept; the oldest is deleted."""
+    """How many rotated files of the decision record are kept; the oldest is deleted."""
     record_hmac_key: SecretStr | None = None
-    """Secret of at least 32 bytes with which the decision record has an HMAC of each text. From the
-    environment alone, as options can be read by others."""
+    """Secret of at least 32 bytes; with it, the decision record has an HMAC of each text. Not an
+    option, since other users see command lines."""
 
     @classmethod
     def settings_customise_sources(
