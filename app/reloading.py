@@ -26,9 +26,9 @@ _PATIENCE_S: Final = 10.0
 
 _PROGRAM: Final = "dandelion"
 _DESCRIPTIONS: Final = {
-    "reload": "Have a running service load serving.toml, policies and artifacts again, and wait "
+    "reload": "Make a running service load serving.toml, policies and artifacts again, and wait "
     "until it serves them. If anything is wrong with them, it goes on with what it serves.",
-    "rollback": "Have a running service go back to what it served before the last reload, and "
+    "rollback": "Make a running service go back to what it served before the last reload, and "
     "wait until it serves that.",
 }
 
@@ -132,14 +132,14 @@ def parse(action: str, arguments: Sequence[str] | None, program: str) -> argpars
     parser = argparse.ArgumentParser(program, description=_DESCRIPTIONS[action], allow_abbrev=False)
     parser.add_argument(
         "--url",
-        help="of the service, such as https://host/prefix. Default: the one on this machine, at "
-        "DANDELION_HOST and DANDELION_PORT, or DANDELION_UDS.",
+        help="address of the service, such as https://host/prefix. Default: the one on this "
+        "machine, at DANDELION_HOST and DANDELION_PORT, or DANDELION_UDS.",
     )
     parser.add_argument(
         "--key-file",
         type=Path,
         metavar="FILE",
-        help="that holds an API key with scope admin; - for standard input.",
+        help="file with an API key of scope admin; - is standard input.",
     )
     given = parser.parse_args(arguments)
     if given.url is not None and not _is_url(given.url):

@@ -40,8 +40,8 @@ class _Joined(NamedTuple):
 
 _JOINED: Final = {
     "serve": _Joined("Serve the models over HTTP."),
-    "reload": _Joined("Have a running service load its models and policies again."),
-    "rollback": _Joined("Have a running service go back to what it served before."),
+    "reload": _Joined("Make a running service load its models and policies again."),
+    "rollback": _Joined("Make a running service go back to what it served before."),
     "train": _Joined(
         "Train a model, on the included data sets or on your labelled texts.", "training"
     ),

@@ -11,9 +11,9 @@ LabelColumnOption = Annotated[
     str, typer.Option("--label-column", metavar="NAME", help="Column of the labels.")
 ]
 EncodingOption = Annotated[
-    str | None, typer.Option("--encoding", metavar="NAME", help="Of the file. Default: UTF-8.")
+    str | None, typer.Option("--encoding", metavar="NAME", help="Encoding. Default: UTF-8.")
 ]
 DelimiterOption = Annotated[
     str | None,
-    typer.Option("--delimiter", metavar="CHARACTER", help="Of CSV; or `tab`. Default: a comma."),
+    typer.Option("--delimiter", metavar="CHARACTER", help="In CSV; or `tab`. Default: a comma."),
 ]

@@ -37,11 +37,12 @@ def evaluate_model(  # noqa: PLR0913, PLR0917
     positive: Annotated[
         str | None,
         typer.Option(
-            metavar="LABEL", help="Label of the positive texts, if the file has labels of its own."
+            metavar="LABEL", help="Label of the positive texts, if the file has other labels."
         ),
     ] = None,
     by: Annotated[
-        list[str] | None, typer.Option("--by", metavar="COLUMN", help="Report by its values.")
+        list[str] | None,
+        typer.Option("--by", metavar="COLUMN", help="Also report for each of its values."),
     ] = None,
     points: Annotated[
         list[str] | None,
@@ -74,7 +75,7 @@ def evaluate_model(  # noqa: PLR0913, PLR0917
     out. A file from `dandelion sample` is recognized by its columns stratum and inclusion_weight:
     estimates are then for all texts that it was drawn from.
 
-    Texts that were flagged, as in appeals, show precision alone, never what was missed.
+    If all texts were flagged before, as in appeals, they show only precision, not what was missed.
     """
     with readable_errors():
         check_output()

@@ -11,7 +11,7 @@ from .errors import UsageError, check_output, readable_errors
 
 app = typer.Typer(
     no_args_is_help=True,
-    help="Make the API keys that a service requires, see docs/guide/access.md.",
+    help="Create the API keys that a service requires, see docs/guide/access.md.",
 )
 
 
@@ -25,7 +25,7 @@ def new(
     name: Annotated[
         str,
         typer.Argument(
-            help="What logs, metrics and records call it: 1 to 64 of a to z, 0 to 9, _ and -."
+            help="Its name in logs, metrics and records: 1 to 64 of a to z, 0 to 9, _ and -."
         ),
     ],
     scope: Annotated[
@@ -36,21 +36,21 @@ def new(
         typer.Option(
             min=1,
             max=MAX_TEXTS_PER_SECOND,
-            help="Texts that may be classified with it; without a limit by default.",
+            help="Texts per second that the key may have classified; unlimited by default.",
         ),
     ] = None,
     file: Annotated[
         Path | None,
         typer.Option(
-            help="Add the line to this file, which is created if there is none; by default it is "
-            "written to standard error."
+            help="Add the line to this file, which is created if it does not exist; by default "
+            "the line goes to standard error."
         ),
     ] = None,
 ) -> None:
-    """Make a key and write it to standard output, once: it is stored nowhere.
+    """Create a key and write it to standard output, once: it is stored nowhere.
 
-    What the service needs is a line with its digest, for the file in DANDELION_KEYS_FILE. A key
-    that is lost cannot be recovered; make a new one.
+    The service needs only a line with the key's digest, in the file that DANDELION_KEYS_FILE names.
+    A lost key cannot be recovered; create a new one.
     """
     with readable_errors():
         check_output()

@@ -25,13 +25,13 @@ app = typer.Typer(
     no_args_is_help=True,
     add_completion=False,
     rich_markup_mode=None,
-    help="What a policy means for a team.",
+    help="Plan with a policy.",
 )
 
 
 @app.callback()
 def policy() -> None:
-    """What a policy means for a team."""
+    """Plan with a policy."""
 
 
 @app.command("plan")
@@ -43,7 +43,9 @@ def plan_policy(  # noqa: PLR0913, PLR0917
     ] = None,
     point: Annotated[
         str | None,
-        typer.Option("--operating-point", metavar="POINT", help="Instead: such as 'fpr<=0.01'."),
+        typer.Option(
+            "--operating-point", metavar="POINT", help="Instead of a policy, such as 'fpr<=0.01'."
+        ),
     ] = None,
     review: Annotated[
         str | None,
@@ -55,21 +57,21 @@ def plan_policy(  # noqa: PLR0913, PLR0917
     ] = None,
     prior: PriorOption = None,
     volume: Annotated[
-        float, typer.Option(parser=parse_amount, metavar="NUMBER", help="Messages a day.")
+        float, typer.Option(parser=parse_amount, metavar="NUMBER", help="Messages per day.")
     ] = 1e6,
     minutes: Annotated[
         float,
-        typer.Option(parser=parse_amount, metavar="NUMBER", help="Of a reviewer, for a message."),
+        typer.Option(parser=parse_amount, metavar="NUMBER", help="Minutes per message in review."),
     ] = 0.5,
     as_json: Annotated[bool, typer.Option("--json", help="Write one JSON object.")] = False,
     variant: VariantOption = None,
     artifacts: ArtifactsOption = None,
 ) -> None:
-    """State what a policy means a day: messages flagged and reviewed, hours, alerts, misses.
+    """State what a policy means per day: messages flagged and reviewed, hours, alerts, misses.
 
-    With a review band, reviewers read the band; without one, all that is flagged. Every number has
-    two 95 % intervals: of the mean, as far as the evidence knows the rates, and of the next day,
-    whose messages vary in addition (a prediction interval).
+    With a review band, reviewers read the messages in the band; without one, all flagged messages.
+    Every number has two 95 % intervals: one for the mean day, which reflects how well the evidence
+    determines the rates, and one for the next day, whose messages vary (a prediction interval).
     """
     with readable_errors():
         check_output()

@@ -20,15 +20,15 @@ UrlOption = Annotated[
     str | None,
     typer.Option(
         metavar="URL",
-        help="Of the service, such as https://host/prefix. Default: the one on this machine, at "
-        "DANDELION_HOST and DANDELION_PORT, or DANDELION_UDS.",
+        help="Address of the service, such as https://host/prefix. Default: the one on this "
+        "machine, at DANDELION_HOST and DANDELION_PORT, or DANDELION_UDS.",
     ),
 ]
 KeyFileOption = Annotated[
     Path | None,
     typer.Option(
         metavar="FILE",
-        help="That holds an API key with the scopes admin and metrics; - for standard input.",
+        help="File with an API key of the scopes admin and metrics; - is standard input.",
     ),
 ]
 

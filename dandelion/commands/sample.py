@@ -34,7 +34,7 @@ _LISTED: Final = 5
 def sample(  # noqa: PLR0913, PLR0917
     file: Annotated[Path, typer.Argument(metavar="FILE", help="CSV, TSV, JSON Lines or Parquet.")],
     model: Annotated[
-        str, typer.Option("--model", metavar="MODEL", help="Whose scores form the strata.")
+        str, typer.Option("--model", metavar="MODEL", help="Model whose scores form the strata.")
     ],
     count: Annotated[
         int, typer.Option("--n", min=1, metavar="NUMBER", help="Texts to draw.")
@@ -43,7 +43,7 @@ def sample(  # noqa: PLR0913, PLR0917
         Path | None,
         typer.Option(metavar="FILE", help="A new CSV file. Default: standard output."),
     ] = None,
-    seed: Annotated[int, typer.Option(min=0, help="Of what is drawn.")] = 0,
+    seed: Annotated[int, typer.Option(min=0, help="Seed of the random draw.")] = 0,
     with_scores: Annotated[
         bool,
         typer.Option("--with-scores", help="Add the scores, which labellers should not see."),
@@ -58,12 +58,12 @@ def sample(  # noqa: PLR0913, PLR0917
 
     Writes the drawn rows as CSV, in random order, with all their columns and: source_line; label,
     to be filled in; stratum and inclusion_weight, for `dandelion evaluate`. Keep these two columns
-    and all rows: leave a label empty rather than delete a row. Show labellers the text alone: a
-    weight, as a score, hints at what the model found.
+    and all rows: leave a label empty rather than delete a row. Show labellers only the text: a
+    weight, like a score, hints at what the model found.
 
-    Near copies count once. Nearly all of the highest scores are drawn, lower ones in strata that
-    grow by a constant factor, equally many from each. The file contains your texts; only you can
-    read it (mode 600).
+    Near copies count once. Nearly all texts with the highest scores are drawn, and equally many
+    from each lower stratum; strata grow by a constant factor. The file contains your texts; only
+    you can read it (mode 600).
     """
     with readable_errors():
         if output is None:
