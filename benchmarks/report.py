@@ -78,9 +78,10 @@ def _head(figures: Figures) -> str:
 # Benchmarks
 
 Measured by `make bench` on {run.date} at commit {run.commit}, and rendered from
-[benchmarks.json](benchmarks.json). {_quick(run)}All contenders of a table are measured in the same
-run, in {run.rounds} interleaved rounds (A, B, C, A, B, C …): a figure is the median, in brackets
-the lowest and the highest round. A server runs on one core, the load generator on another.
+[benchmarks.json](benchmarks.json). {_quick(run)}All programs in a table are measured in the same
+run, in {run.rounds} interleaved rounds (A, B, C, A, B, C …). Each figure is the median of the
+rounds, followed by the lowest and the highest in brackets. A server runs on one core, the load
+generator on another.
 
 The machine: {machine.processor}, {machine.cores} cores, {machine.memory_gb} GB of memory, Linux
 {machine.kernel}, Python {machine.python}; load average before the run {machine.load_before}. It is
@@ -106,8 +107,8 @@ def _remeasured(figures: Figures) -> str:
         for name, run in figures.remeasured.items()
     ]
     return (
-        "Re-measured later, each a whole part with its baselines in the same run; goals and "
-        "[scaling](scaling.md) use the later figures:\n\n" + "\n".join(items)
+        "These parts were measured again later, each as a whole, with its baselines in the same "
+        "run; goals and [scaling](scaling.md) use the later figures:\n\n" + "\n".join(items)
     )
 
 
@@ -149,9 +150,10 @@ def _goals(found: Sequence[Verdict]) -> str:
     return f"""\
 ## Goals
 
-{met} of {len(required)} met, not counting stretch goals; medians decide. *Default* is the variant
-that `artifacts/serving.toml` serves, *plain* a three-layer network on the same data set without
-the wide path and n-grams. fastText's cost is that of its own `predict` alone, a lower bound.
+{met} of {len(required)} goals are met, not counting stretch goals; medians decide. *Default* is the
+variant that `artifacts/serving.toml` serves, *plain* a three-layer network on the same data set
+without the wide path and n-grams. fastText's cost is that of its `predict` alone, which is a lower
+bound.
 
 {table(["", "goal", "measured", "met"], rows)}
 """
@@ -221,11 +223,11 @@ _HTTP_HEADER: Final = (
     *("ours: × its req/s", "ours: × its p50", "load"),
 )
 _HTTP = """\
-Ours is the service as `make serve` starts it, with its log lines discarded. The floor is a raw ASGI
-echo of the body, and a FastAPI + pydantic echo (`async def`, one constant result for each text)
-under uvicorn. Each has one worker; servers are frozen except while they are measured. The last
-column is the processor time of the load generator, as a share of its own core. Ratios are taken
-round by round."""
+*Dandelion* is the service as `make serve` starts it, with its log lines discarded. The floor is two
+servers that classify nothing: a raw ASGI echo of the body, and a FastAPI + pydantic echo
+(`async def`, one constant result for each text), both under uvicorn. Each server has one worker and
+is frozen except while it is measured. The last column is the processor time of the load generator,
+as a share of its own core. Ratios are computed in each round."""
 
 
 def _in_process(models: Mapping[str, Mapping[str, Mapping[str, Spread]]]) -> str:
@@ -242,16 +244,17 @@ def _in_process(models: Mapping[str, Mapping[str, Mapping[str, Spread]]]) -> str
 
 
 _IN_PROCESS = """\
-From raw text, one thread on one core, real texts in rotation. fastText is its own `predict` alone.
-model2vec embeds with the 50 dimensions of GloVe, a static model built only to measure its speed;
-the tokenizer splits at words and knows the same 400,000. The bare function call is the floor."""
+From raw text, with one thread on one core and real texts in rotation. For fastText, only its
+`predict` is measured. model2vec embeds with the 50 dimensions of GloVe, in a static model that was
+built only to measure its speed; the tokenizer splits into words and knows the same 400,000. The
+bare function call is the least that any of them could take."""
 
 
 def _bulk(found: Mapping[str, BulkFigures]) -> str:
     rows = [[name, _spread(one.texts_per_s), _spread(one.beyond_mb)] for name, one in found.items()]
     return f"""\
-`Classifier.scores` on SMS, the default with the engine of `make serve`, on all cores. Memory is the
-peak of the process beyond texts and scores.
+`Classifier.scores` on SMS, with the default variant and the engine of `make serve`, on all cores.
+Memory is the peak of the process, not counting texts and scores.
 
 {table(["", "texts/s", "peak memory, MB"], rows)}
 """
@@ -416,15 +419,15 @@ def _method(figures: Figures) -> str:
 ## Method
 
 `make bench` measures all of this in about {figures.run.minutes:.0f} minutes. `make bench QUICK=1`
-takes three at most and writes to the cache directory instead. The first run also fits the
+takes at most three minutes and writes to the cache directory instead. The first run also fits the
 baselines, and keeps the fits. `BENCH_ARGS="--train --image"` adds the two figures that take
 longest; otherwise they are kept with their date. `BENCH_ARGS="--only http"` re-measures one part,
 and `python -m benchmarks --render` rewrites this page, its plots and [scaling](scaling.md) from
 [benchmarks.json](benchmarks.json) without measuring anything.
 
-The texts are those of the data sets, evenly spaced in them: requests of one text rotate through 64,
-larger ones through 2,048. Every server handles 200 requests before it is measured. A response with
-a status other than 200 ends the run.
+The texts are taken from the data sets at even intervals: requests of one text rotate through 64
+texts, and larger ones through 2,048. Every server handles 200 requests before it is measured. A
+response with a status other than 200 ends the run.
 
 ```
 {commands}

@@ -101,14 +101,15 @@ def _assumptions(figures: Figures) -> str:
 # Beyond one machine
 
 Rendered by `make bench` from [benchmarks.json](benchmarks.json): nothing here was run on more than
-one machine. Measured are the texts/s of one core over HTTP and the bytes of requests and responses
-({_source(figures, Part.HTTP)}), and the memory of a worker ({_source(figures, Part.RESOURCES)}).
+one machine. Three figures are measured: the texts/s of one core over HTTP and the bytes of requests
+and responses ({_source(figures, Part.HTTP)}), and the memory of a worker
+({_source(figures, Part.RESOURCES)}).
 
 **Assumptions, not measurements:** {USD_PER_CORE_HOUR} USD per core and hour, machines of
 {CORES_PER_MACHINE} cores with {GBIT_PER_MACHINE} Gbit/s each, and cores {BUSY:.0%} busy on average,
 which leaves room for bursts and for the loss of a machine. They are constants at the top of
-`benchmarks/scaling.py`. A core is one of the measured machine; where a provider's vCPU is half a
-core, count two.
+`benchmarks/scaling.py`. A core is one of the measured machine's; if a provider's vCPU is half a
+core, count two vCPUs for each.
 """
 
 
@@ -154,7 +155,7 @@ def _saturation(figures: Figures, one: Need, many: Need) -> str:
 - **Metrics.** A scrape takes {scrape.ms.median:.1f} ms and {scrape.bytes / 1e3:.0f} kB per machine:
   every {SCRAPE_INTERVAL_S} s that is {busy_scraping:.2%} of one core, and {scraped_mb_per_s:.2f}
   MB/s for {one.machines:,} machines. The number of series does not depend on the traffic, so the
-  scraper's memory grows with the number of machines alone.
+  scraper's memory grows only with the number of machines.
 - **A log line for each request** is off by default (`DANDELION_ACCESS_LOG=true` enables it): at
   {one.requests_per_s:,.0f} requests/s it would be a data stream of its own.
 """
@@ -163,7 +164,7 @@ def _saturation(figures: Figures, one: Need, many: Need) -> str:
 _LEFT_OUT: Final = """\
 ## What the figures leave out
 
-TLS (terminated before the service here), network latency, machines that differ, and the core of the
-load generator, which a client pays for. Cost grows linearly in all of this because no request waits
-for another machine.
+TLS (which a proxy in front of the service terminates), network latency, machines that differ, and
+the core of the load generator, which a client pays for. Cost grows linearly in all of this because
+no request waits for another machine.
 """

@@ -18,31 +18,32 @@ _NONE: Final = "–"
 _METHOD: Final = f"""\
 ## How it is measured
 
-- **Sent** counts requests, or connections where no whole request is sent. A client waits 30 seconds
+- **Sent** counts requests, or connections if no complete request is sent. A client waits 30 seconds
   for a response.
-- **Lost** is a request that arrived whole on an accepted connection and got no response. On a
-  connection that is kept alive, any request that the service drops counts.
-- **CPU-s each** is the processor time of all processes of the service, divided by the number sent;
-  what the probes cost is measured for a second before and subtracted. It is left out for scenarios
-  of more than a minute, where the difference would be uncertain.
-- **Memory** is the proportional set size (PSS) of all processes, a page that several share counted
-  once: before, at its peak (sampled ten times a second), and two seconds after the end. A service
-  that takes more than {MEMORY_LIMIT_MB:,} MB is killed.
-- **`/livez`** is probed 50 times a second over a connection that is kept alive, and 50 times a
-  second over new connections; **`/metrics`** five times a second over new connections. Shown are
-  the 99th percentile and, in brackets, the maximum; of fewer than a hundred probes they are the
-  same. A probe's latency counts from when it was due, so a service that stalls for a second fails
-  all probes of this second; a failed probe counts as at least {PATIENCE_S} seconds.
+- **Lost** requests arrived completely on an accepted connection and got no response. On a
+  connection that is kept alive, every request that the service drops counts as lost.
+- **CPU-s each** is the processor time of all processes of the service, divided by the number sent.
+  The cost of the probes is measured for a second before the scenario, and subtracted. Scenarios of
+  more than a minute have no figure, because the difference would be uncertain.
+- **Memory** is the proportional set size (PSS) of all processes, in which a page that several of
+  them share counts once: before the scenario, at its peak (sampled ten times a second), and two
+  seconds after its end. A service that takes more than {MEMORY_LIMIT_MB:,} MB is killed.
+- **`/livez`** is probed 50 times a second over a connection that is kept alive ("kept"), and 50
+  times a second over new connections ("new"); **`/metrics`** is probed five times a second over new
+  connections. The table shows the 99th percentile and, in brackets, the maximum; for fewer than a
+  hundred probes they are the same. A probe's latency counts from the moment when it was due, so if
+  a service stalls for a second, all probes of this second are late; a failed probe counts as at
+  least {PATIENCE_S} seconds.
 - **Left open** are connections that the service still held two seconds after the end, or had not
   closed when it should have.
-- **Miscounted**: by how much the service's counters differ from what was sent and received. A
-  request that was lost with a worker may have been counted or not.
-- A **damaged** artifact is refused, or reloaded with the same version and the same scores of four
-  texts: the damage was in a file that no score depends on (`MODEL_CARD.md`, `evaluation.json`,
-  `reference.json`), or in white space.
+- **Miscounted** is by how much the service's counters differ from what was sent and received. A
+  request that was lost with a worker may or may not have been counted.
+- **Damaged** artifacts are either refused, or reloaded with the same version and the same scores of
+  four texts. In the second case the damage was in a file that no score depends on (`MODEL_CARD.md`,
+  `evaluation.json`, `reference.json`), or in white space.
 - **Memory per 100,000 texts** is the slope of the PSS by least squares, without the first fifth.
-- Scenarios that send again and again do so for three seconds, at least three times, each request
-  over a new connection.
+- Scenarios that send the same request repeatedly do so for three seconds, and at least three times,
+  each time over a new connection.
 """
 
 
@@ -75,18 +76,19 @@ def _head(release: str, run: Run) -> str:
     return f"""\
 # Reliability
 
-What hostile, excessive and broken requests do to the service, and so do killed processes, reloads,
-damaged artifacts, full disks and clock steps. Measured by `make soak` on {run.date}
-at commit {run.commit} (release {release}), and rendered from [reliability.json](reliability.json).
-Every scenario has a service of its own, started as `python -m app` with one worker and with two.
+This page shows how the service behaves under hostile, excessive and broken requests, killed
+processes, reloads, damaged artifacts, full disks and clock steps. Measured by `make soak` on
+{run.date} at commit {run.commit} (release {release}), and rendered from
+[reliability.json](reliability.json). Every scenario starts its own service with `python -m app`,
+once with one worker and once with two unless the table shows otherwise.
 
-Its settings are the [defaults](guide/configuration.md), except for shorter times, so that a run
-takes minutes: {settings}.
+The settings are the [defaults](guide/configuration.md), except for shorter times, so that a run
+takes only minutes: {settings}.
 
 The machine: {machine.processor}, {machine.cores} cores, {machine.memory_gb} GB of memory, Linux
 {machine.kernel}, Python {machine.python}; load average before the run {machine.load_before}. The
 service, the load and the probes share its cores, and so do other users of the machine: latencies
-are upper bounds. What `idle` shows is due to the machine alone.
+are upper bounds. The latencies of `idle` are due to the machine alone.
 {note}"""
 
 
@@ -111,7 +113,7 @@ def _older(figures: Figures) -> str:
     if not parts:
         return ""
     listed = "; ".join(f"{', '.join(names)} ({when})" for when, names in parts.items())
-    return f"Not measured again, so shown with the figures of an earlier release: {listed}."
+    return f"Not measured again, and shown with the figures of an earlier release: {listed}."
 
 
 def _goals(figures: Figures) -> str:
@@ -126,7 +128,10 @@ def _goals(figures: Figures) -> str:
             verdict = _NONE if last is None else "yes" if last.met else "**no**"
             shown = (one.shown if one else _NONE for one in found)
             rows.append([f"{group}: {goal.what}", goal.goal(), *shown, verdict])
-    text = f"{met} of {judged} met by release {releases[-1]}; the worst scenario decides."
+    text = (
+        f"Release {releases[-1]} meets {met} of the {judged} goals that were measured for it; the "
+        "worst scenario decides."
+    )
     return "\n\n".join(["## Goals", text, table(["", "goal", *releases, "met"], rows)])
 
 

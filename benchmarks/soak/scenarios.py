@@ -32,10 +32,10 @@ from .surroundings import Alone
 class Group(StrEnum):
     """What a scenario is about; the sections of the page, in this order."""
 
-    IDLE = "Nothing"
+    IDLE = "No requests"
     BODIES = "Bodies"
     EXPANSION = "Texts that grow under normalization"
-    LOAD = "More than fits"
+    LOAD = "Overload"
     PROTOCOL = "Headers, URLs, trailers, chunks"
     CONNECTIONS = "Connections that do nothing"
     UPGRADE = "Upgrade"
@@ -94,7 +94,7 @@ _RELOADS: Final = attrgetter("reloads")
 _SMUGGLED: Final = b"GET /livez HTTP/1.1\r\nHost: soak\r\n\r\n"
 
 _BODIES: Final[dict[str, tuple[str, Callable[[], bytes]]]] = {
-    "valid": ("4,096 texts, the comparison for the rows below", payloads.valid),
+    "valid": ("4,096 texts, with which the rows below are compared", payloads.valid),
     "nested": (
         'an unknown field of arrays, each 150 deep: `{"x": [[[[…]]], …]}`',
         lambda: filled(b'{"x":[', _NEST, b"]}"),
@@ -112,7 +112,7 @@ _BODIES: Final[dict[str, tuple[str, Callable[[], bytes]]]] = {
         lambda: filled(b'{"x":[', b'""', b"]}"),
     ),
     "duplicate-keys": (
-        'one name again and again: `{"texts": ["a"], "texts": ["a"], …}`',
+        'the same name again and again: `{"texts": ["a"], "texts": ["a"], …}`',
         lambda: filled(b"{", b'"texts":["a"]', b"}"),
     ),
     "unknown-keys": (
@@ -120,10 +120,10 @@ _BODIES: Final[dict[str, tuple[str, Callable[[], bytes]]]] = {
         lambda: b"{" + b",".join(b'"a%d":1' % number for number in range(640_000)) + b"}",
     ),
     "escapes": (
-        "texts of `\\u0041` alone, valid",
+        "valid texts that consist of `\\u0041`",
         lambda: of_texts(*["\\u0041" * payloads.MAX_TEXT] * 13),
     ),
-    "deep": ("arrays, four million deep", lambda: b"[" * 4_000_000 + b"]" * 4_000_000),
+    "deep": ("arrays nested four million deep", lambda: b"[" * 4_000_000 + b"]" * 4_000_000),
     "numbers": (
         'numbers instead of texts: `{"texts": [1,1,…]}`',
         lambda: filled(b'{"texts":[', b"1", b"]}"),
@@ -139,7 +139,7 @@ SCENARIOS: Final = (
     Scenario(
         "idle",
         Group.IDLE,
-        "nothing but the probes, whose latency shows how busy the machine was",
+        "only the probes, whose latency shows how busy the machine was",
         nothing,
     ),
     *(
@@ -179,7 +179,7 @@ SCENARIOS: Final = (
     Scenario(
         "abandoned",
         Group.LOAD,
-        "200 batches of 4,096 texts at once by clients that leave when they have sent them",
+        "200 batches of 4,096 texts at once by clients that disconnect once they have sent them",
         abandoned,
     ),
     Scenario(
@@ -280,7 +280,7 @@ SCENARIOS: Final = (
     Scenario(
         "slow-body",
         Group.CONNECTIONS,
-        "50 bodies, sent a byte every quarter of a second",
+        "50 bodies, of which a byte is sent every quarter of a second",
         at_once(50, held(head("Content-Length: 1000"), *[b" "] * 1000, pause_s=0.25)),
     ),
     Scenario(
@@ -328,8 +328,8 @@ SCENARIOS: Final = (
     Scenario(
         "sigterm",
         Group.SHUTDOWN,
-        "SIGTERM again and again, each time to another service, under the load of eight "
-        "connections that are kept alive, and one lane of new ones",
+        "SIGTERM again and again, each time to a new service, under the load of eight clients that "
+        "keep their connections alive, and one that opens a new connection for each request",
         terminated,
         restarts=True,
         is_probed=False,
@@ -352,8 +352,8 @@ SCENARIOS: Final = (
         Scenario(
             name,
             group,
-            f"{what}, under the load of eight connections that are kept alive, and one lane of "
-            "new ones",
+            f"{what}, under the load of eight clients that keep their connections alive, and one "
+            "that opens a new connection for each request",
             faults.under_load(act, times),
             is_probed=False,
             workers=(2,),
@@ -370,14 +370,14 @@ SCENARIOS: Final = (
             (
                 "kill-loading",
                 Group.KILLED,
-                "a reload, and `kill -9` of the process that loads",
+                "a reload, and `kill -9` of the process that loads the models",
                 faults.kill_loading,
                 _KILLS,
             ),
             (
                 "kill-in-reload",
                 Group.KILLED,
-                "a reload, and meanwhile `kill -9` of the workers' parent",
+                "`kill -9` of the workers' parent during a reload",
                 faults.kill_generation_in_reload,
                 _KILLS,
             ),
@@ -387,7 +387,7 @@ SCENARIOS: Final = (
     Scenario(
         "kill-supervisor",
         Group.KILLED,
-        "`kill -9` of the first process again and again, each time of another service, under the "
+        "`kill -9` of the first process again and again, each time of a new service, under the "
         "same load",
         faults.kill_supervisor,
         restarts=True,
@@ -397,8 +397,8 @@ SCENARIOS: Final = (
     Scenario(
         "damaged",
         Group.DAMAGE,
-        "a reload with each file of an artifact missing, empty and cut to half, and then with one "
-        "byte of one file changed, at random; the others whole",
+        "a reload with each file of an artifact missing, empty and cut in half, and then with one "
+        "byte of a file changed at random; the other files are intact",
         nothing,
         workers=(1,),
         alone=surroundings.damaged,
@@ -406,7 +406,7 @@ SCENARIOS: Final = (
     Scenario(
         "record-full",
         Group.DISK,
-        "16,384 texts to a service whose decision record may have 4 MB (`RLIMIT_FSIZE`)",
+        "16,384 texts to a service whose decision record is limited to 4 MB (`RLIMIT_FSIZE`)",
         nothing,
         workers=(2,),
         alone=surroundings.record_full,
@@ -423,7 +423,7 @@ SCENARIOS: Final = (
     Scenario(
         "log-closed",
         Group.DISK,
-        "the same with the log in a pipe that nobody reads and that is closed",
+        "the same with a log that goes to a pipe whose reading end is closed",
         nothing,
         workers=(2,),
         alone=surroundings.log_to("2> >(exec true)"),
@@ -431,9 +431,9 @@ SCENARIOS: Final = (
     Scenario(
         "clock",
         Group.CLOCK,
-        "the system's clock set a day forwards, two days back, ten years back and right again "
-        "(libfaketime; the monotonic clock goes on), under the same load, and with a key at its "
-        "limit of texts per second",
+        "the system's clock is set a day forwards, two days back, ten years back and then right "
+        "(libfaketime; the monotonic clock is not changed), under the same load, and with a key at "
+        "its limit of texts per second",
         nothing,
         workers=(2,),
         alone=surroundings.clock,
@@ -441,8 +441,8 @@ SCENARIOS: Final = (
     Scenario(
         "many-texts",
         Group.MANY,
-        "1,000,000 real texts, in batches of 256 over eight connections; those of two data sets, "
-        "again and again",
+        "1,000,000 real texts in batches of 256 over eight connections; the texts are those of two "
+        "data sets, repeated",
         faults.many_texts,
         is_probed=False,
         workers=(2,),
