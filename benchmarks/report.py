@@ -77,7 +77,8 @@ def _head(figures: Figures) -> str:
     return f"""\
 # Benchmarks
 
-Measured by `make bench` on {run.date} at commit {run.commit}, and rendered from
+This page compares the speed of the service and of the library with that of other programs. Measured
+by `make bench` on {run.date} at commit {run.commit}, and rendered from
 [benchmarks.json](benchmarks.json). {_quick(run)}All programs in a table are measured in the same
 run, in {run.rounds} interleaved rounds (A, B, C, A, B, C …). Each figure is the median of the
 rounds, followed by the lowest and the highest in brackets. A server runs on one core, the load

@@ -100,8 +100,9 @@ def _assumptions(figures: Figures) -> str:
     return f"""\
 # Beyond one machine
 
-Rendered by `make bench` from [benchmarks.json](benchmarks.json): nothing here was run on more than
-one machine. Three figures are measured: the texts/s of one core over HTTP and the bytes of requests
+This page estimates what {MESSAGES_PER_S:,} messages per second would take. It is rendered by
+`make bench` from [benchmarks.json](benchmarks.json): nothing here was run on more than one machine.
+Three figures are measured: the texts/s of one core over HTTP and the bytes of requests
 and responses ({_source(figures, Part.HTTP)}), and the memory of a worker
 ({_source(figures, Part.RESOURCES)}).
 
