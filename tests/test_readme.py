@@ -351,8 +351,8 @@ def test_losses_are_those_of_the_registry() -> None:
 def test_extras_are_documented() -> None:
     with (ROOT / "pyproject.toml").open("rb") as file:
         extras = set(tomllib.load(file)["project"]["optional-dependencies"])
-    (paragraph,) = re.findall(r"The extra .*?\n\n", OPERATING, re.DOTALL)
-    assert set(in_code(paragraph)) == extras
+    (rows,) = re.findall(r"\| extra \|.*?\n\n", OPERATING, re.DOTALL)
+    assert set(in_code(rows)) == extras
 
 
 def check_make(command: Command) -> None:
