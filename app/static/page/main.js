@@ -1,4 +1,4 @@
-// The shell: header, tabs, and the view that the address chooses.
+// The shell: header, tabs, and the view that the address names, with what is chosen (address.js).
 //
 // How a view plugs in: it is a component in views/, with a line in VIEWS. It is rendered once its tab
 // was opened, and stays (hidden) when another one is, so that nothing that was entered is lost. It
@@ -12,12 +12,13 @@
 // are shown by components/problem.js, charts drawn by components/plot.js. Texts are kept in the
 // state of components alone: never in the address, in storage, or in a log.
 import { html, render, useEffect, useState } from "./vendor/htm-preact.js";
+import { hashOf, readHash } from "./address.js";
 import { Chooser } from "./components/chooser.js";
 import { KeyDialog, KeyStatus } from "./components/key.js";
 import { Problem } from "./components/problem.js";
 import { ThemeChooser } from "./components/theme.js";
-import { start } from "./models.js";
-import { useShared } from "./state.js";
+import { chooseNamed, start } from "./models.js";
+import { get, useShared } from "./state.js";
 import { Compare } from "./views/compare.js";
 import { Live } from "./views/live.js";
 import { Messages } from "./views/messages.js";
@@ -32,18 +33,32 @@ const VIEWS = [
   { id: "live", title: "Live", component: Live },
 ];
 
-const viewOf = (hash) => VIEWS.find(({ id }) => `#${id}` === hash);
+/** The view that the address names: without any, the first one; null if it is none. */
+const viewOf = ({ view }) => (view ? VIEWS.find(({ id }) => view === id) : VIEWS[0]) ?? null;
+
+/** Let the address name what is chosen, once it is not what every visitor begins with. */
+function keepAddress(view) {
+  const { choice, models } = get();
+  // Another view in the address is one that is about to be shown.
+  if (choice.model === null || viewOf(readHash(location.hash)) !== view) return;
+  const hash = hashOf(view.id, choice);
+  const isFirst = hash === hashOf(VIEWS[0].id, { model: models[0]?.model });
+  if (hash !== location.hash && !(isFirst && !location.hash)) history.replaceState(null, "", hash);
+}
 
 function App() {
-  const { choice, details, models, problem, service } = useShared();
-  const [view, setView] = useState(viewOf(location.hash) ?? VIEWS[0]);
+  const { choice, details, missing, models, problem, service } = useShared();
+  const [view, setView] = useState(() => viewOf(readHash(location.hash)) ?? VIEWS[0]);
   const [opened, setOpened] = useState(new Set([view.id]));
   useEffect(() => {
     const follow = () => {
-      const next = viewOf(location.hash);
+      const named = readHash(location.hash);
+      const next = viewOf(named);
       if (!next) return;
       setView(next);
       setOpened((before) => new Set([...before, next.id]));
+      if (named.choice.model && get().models.length > 0) chooseNamed(named.choice);
+      keepAddress(next);
     };
     window.addEventListener("hashchange", follow);
     start();
@@ -52,15 +67,16 @@ function App() {
   useEffect(() => {
     document.title = `${view.title} · Dandelion`;
   }, [view]);
+  useEffect(() => keepAddress(view), [view, choice]);
   return html`
     <a class="skip" href="#main" onClick=${skip}>Skip to the content</a>
     <header class="top">
       <div class="bar">
-        <a class="brand" href="#messages"><img src="static/favicon.svg" alt="" width="28" height="28" />Dandelion</a>
+        <a class="brand" href=${hashOf("messages", choice)}><img src="static/favicon.svg" alt="" width="28" height="28" />Dandelion</a>
         <nav class="tabs" aria-label="Views">
           ${VIEWS.map(
             ({ id, title }) =>
-              html`<a href=${`#${id}`} aria-current=${view.id === id ? "page" : null}>${title}</a>`,
+              html`<a href=${hashOf(id, choice)} aria-current=${view.id === id ? "page" : null}>${title}</a>`,
           )}
         </nav>
         <div class="tools"><${KeyStatus} /><${ThemeChooser} /></div>
@@ -68,6 +84,7 @@ function App() {
     </header>
     <main id="main" tabindex="-1">
       <${Problem} error=${problem} onRetry=${start} />
+      ${missing && html`<p class="notice missing" role="status">There is no ${missing} here. This is ${choice.model} instead.</p>`}
       ${models.length > 0 && html`<${Chooser} />`}
       ${choice.model === null && !problem && html`<p role="status" class="quiet">Loading the models …</p>`}
       ${choice.model !== null &&

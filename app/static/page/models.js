@@ -1,4 +1,5 @@
 // Reads the models, and follows what is chosen.
+import { readHash } from "./address.js";
 import { getJson, isCancelled, modelPath } from "./api.js";
 import { get, set } from "./state.js";
 
@@ -6,18 +7,36 @@ const FIRST = { variant: null, policy: null, isOwn: false };
 
 let reading = null; // cancels the reading of details that nobody waits for any more
 
-/** Read what is served, and choose the first model. */
+/** Read what is served, and choose what was chosen before, or what the address names, or the first model. */
 export async function start() {
   set({ problem: null });
   try {
     const service = await getJson("./");
     const { models } = await getJson("models");
+    const { choice } = get();
     set({ service, models });
-    if (models.length > 0) await chooseModel(models[0].model);
+    if (models.length > 0) await chooseNamed(choice.model === null ? readHash(location.hash).choice : choice);
   } catch (problem) {
     set({ problem });
   }
 }
+
+/** Read again what is served: a response has shown that the service was reloaded since. */
+export async function refresh() {
+  try {
+    const { models } = await getJson("models");
+    set({ models });
+    if (models.length > 0) await chooseNamed(get().choice, true);
+  } catch (problem) {
+    set({ problem });
+  }
+}
+
+/** Whether an error may be due to a reload: a model, a variant or a policy is not served any more. */
+export const isOutdated = (error) => error.status === 404 || Boolean(error.errors?.some(({ pointer }) => pointer === "#/policy"));
+
+/** The loaded variants of a model, the served one first. */
+export const variantsOf = ({ variant, variants = [] }) => [...new Set([variant, ...variants])];
 
 /** The policy that decides; null for the model's own threshold. */
 export const policyOf = (choice, details) => (choice.isOwn ? null : choice.policy ?? details?.default_policy ?? null);
@@ -28,15 +47,36 @@ export const ownFields = (choice, details) => (choice.isOwn ? { threshold: detai
 /** Choose a model, with all that is its default. */
 export const chooseModel = (model) => choose({ model, ...FIRST });
 
-/** Choose a model, a variant (null for the served one), and a policy (null for the default) or none. */
-export async function choose(choice) {
+/**
+ * Choose what an address names, or what was chosen before the service was reloaded. What is not
+ * served is left out, and `missing` of the state says so.
+ */
+export async function chooseNamed({ model, variant, policy, isOwn }, isAgain = false) {
+  const { models, choice: before } = get();
+  const known = models.find((one) => one.model === model);
+  if (!known) return choose({ model: models[0].model, ...FIRST }, { missing: model && `model “${model}”` });
+  const isLoaded = !variant || variantsOf(known).includes(variant);
+  const choice = isLoaded ? { model, variant: variant === known.variant ? null : variant, policy, isOwn } : { model, ...FIRST };
+  const isSame = Object.entries(choice).every(([name, value]) => before[name] === value);
+  if (isSame && !isAgain && get().details) return undefined;
+  return choose(isSame ? before : choice, { isAgain, missing: isLoaded ? null : `variant “${variant}” of ${model}` });
+}
+
+/**
+ * Choose a model, a variant (null for the served one), and a policy (null for the default) or none.
+ *
+ * @param {object} choice
+ * @param {{isAgain?: boolean, missing?: string|null}} options whether its details are read again even
+ *   if they are known; what was named instead, and is not served
+ */
+export async function choose(choice, { isAgain = false, missing = null } = {}) {
   reading?.abort();
   const reader = new AbortController();
   reading = reader;
   const { choice: before } = get();
   const isSame = before.model === choice.model && before.variant === choice.variant && get().details;
-  set({ choice, details: isSame ? get().details : null, problem: null });
-  if (isSame) return;
+  set({ choice, details: isSame ? get().details : null, problem: null, missing });
+  if (isSame && !isAgain) return;
   try {
     const query = { variant: choice.variant };
     const details = await getJson(modelPath(choice.model), { query, signal: reader.signal });

@@ -59,7 +59,7 @@ def write_csv(path: Path, **columns: Sequence[Any]) -> Path:
 
 def show(page: Page, view: str, model: str = "spam") -> None:
     """Open a view with a model."""
-    page.locator(f"nav a[href='#{view}']").click()
+    page.locator(f"nav a[href^='#{view}']").click()
     page.locator("select[name=model]").select_option(model)
     expect(page.locator(f"#view-{view} h1")).to_be_visible()
 

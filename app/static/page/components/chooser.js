@@ -1,6 +1,6 @@
 // Chooses the model, its variant and its policy, for all views.
 import { html } from "../vendor/htm-preact.js";
-import { choose, chooseModel } from "../models.js";
+import { choose, chooseModel, variantsOf } from "../models.js";
 import { useShared } from "../state.js";
 
 const OWN = "\n"; // in no policy's name
@@ -49,8 +49,6 @@ export function Select({ label, value, options, onChange, name = label.toLowerCa
     </label>
   `;
 }
-
-const variantsOf = ({ variant, variants = [] }) => [...new Set([variant, ...variants])];
 
 const nameVariant = (name, { variant, shadow }) =>
   name === variant ? `${name} (served)` : name === shadow ? `${name} (shadow)` : name;

@@ -8,7 +8,7 @@ import { Progress } from "../components/progress.js";
 import { Results } from "../components/results.js";
 import { NOTHING, Source, textsOf } from "../components/source.js";
 import { count, counted } from "../format.js";
-import { ownFields } from "../models.js";
+import { isOutdated, ownFields, refresh } from "../models.js";
 
 export function Messages({ choice, details }) {
   const [source, setSource] = useState(NOTHING);
@@ -103,6 +103,10 @@ function run({ choice, details, texts, table }, onChange) {
     job = { ...job, ...changes };
     onChange(job);
   };
+  const fail = (error) => {
+    change({ state: "failed", results, waiting: null, error });
+    if (isOutdated(error)) refresh();
+  };
   change({});
   classifyAll(choice, texts, job.fields, {
     signal: controller.signal,
@@ -112,11 +116,11 @@ function run({ choice, details, texts, table }, onChange) {
     },
     onWait: (seconds, { message }) => change({ waiting: { seconds, detail: message } }),
   }).then(
-    () => change({ state: "done", results, waiting: null }),
-    (error) =>
-      isCancelled(error)
-        ? change({ state: "cancelled", results, waiting: null })
-        : change({ state: "failed", results, waiting: null, error }),
+    ({ response }) => {
+      change({ state: "done", results, waiting: null });
+      if (response && response.version !== details.version) refresh();
+    },
+    (error) => (isCancelled(error) ? change({ state: "cancelled", results, waiting: null }) : fail(error)),
   );
   return () => controller.abort();
 }

@@ -11,10 +11,12 @@ import { atThreshold } from "../components/threshold/numbers.js";
 import { Points } from "../components/threshold/points.js";
 import { RequestToCopy } from "../components/threshold/request.js";
 import { Problem } from "../components/problem.js";
-import { policyOf } from "../models.js";
+import { isOutdated, policyOf, refresh } from "../models.js";
 
 const CURVE_DELAY_S = 0.25; // a slider asks for many
 const PLAN_DELAY_S = 0.12;
+// Figures of two versions do not belong together.
+const RELOADED = "The service was reloaded, and has another version of this model now.";
 const MAX_OWN = 4; // each is another request for every base rate
 
 export function Threshold({ choice, details, active }) {
@@ -57,8 +59,12 @@ function Planner({ choice, details }) {
   latest.current = selected;
   const added = useRef(null); // the point to select once the list has it
   const basis = { variant: choice.variant, policy, prior };
-  const readPoints = (point, signal) =>
-    getJson(modelPath(details.model, "operating-points"), { query: { ...basis, operating_point: point }, signal });
+  const read = async (part, query, signal) => {
+    const response = await getJson(modelPath(details.model, part), { query: { ...basis, ...query }, signal });
+    if (response.version !== details.version) throw new Error(RELOADED);
+    return response;
+  };
+  const readPoints = (point, signal) => read("operating-points", { operating_point: point }, signal);
   const add = async (text) => {
     const { operating_point: name, operating_points: points } = await readPoints(text);
     const point = points.find((one) => one.operating_point === name);
@@ -73,14 +79,12 @@ function Planner({ choice, details }) {
   useEffect(() => {
     const reader = new AbortController();
     const { signal } = reader;
-    const read = (part, query) =>
-      getJson(modelPath(details.model, part), { query: { ...basis, ...query }, signal });
     const load = async () => {
       if (found) await pause(CURVE_DELAY_S, signal);
       const [curve, points, inForce] = await Promise.all([
-        read("threshold-curve"),
+        read("threshold-curve", {}, signal),
         Promise.all((own.length ? own : [null]).map((point) => readPoints(point, signal))),
-        latest.current ? null : read("plan", numbers),
+        latest.current ? null : read("plan", numbers, signal),
       ]);
       signal.throwIfAborted();
       const next = { prior, curve: trimmed(curve), points: merged(points) };
@@ -104,7 +108,7 @@ function Planner({ choice, details }) {
     const load = async () => {
       if (plan) await pause(PLAN_DELAY_S, signal);
       const query = { threshold: selected.threshold, review_threshold: selected.review?.threshold };
-      setPlan(await getJson(modelPath(details.model, "plan"), { query: { ...basis, ...query, ...numbers }, signal }));
+      setPlan(await read("plan", { ...query, ...numbers }, signal));
       setProblem(null);
     };
     load().catch((error) => isCancelled(error) || setProblem(error));
@@ -116,7 +120,10 @@ function Planner({ choice, details }) {
     return html`<${WithoutEvidence} details=${details} problem=${problem} />`;
   }
   const positive = details.labels[1];
-  const retry = () => setAttempt(attempt + 1);
+  const retry = async () => {
+    if (problem.status === undefined || isOutdated(problem)) await refresh();
+    setAttempt(attempt + 1);
+  };
   return html`
     <${Problem} error=${problem} onRetry=${retry} />
     <div class="planner" aria-busy=${String(!isCurrent)}>
