@@ -179,8 +179,19 @@ def test_it_reads_while_it_is_shown_and_not_otherwise(small: Service, open_page:
     assert rounds(3) == 0
     page.evaluate("delete document.hidden; document.dispatchEvent(new Event('visibilitychange'))")
     wait_for_readings(2)
-    page.locator("nav a[href='#messages']").click()
+    page.locator("nav a[href^='#messages']").click()
     assert rounds(3) == 0
+
+
+def test_it_says_that_the_service_is_away(small: Service, open_page: OpenPage) -> None:
+    page = open_page(small.url)
+    show(page, "live")
+    status = page.locator("#view-live .actions [role=status]")
+    expect(status).to_contain_text("Read every 2 seconds")
+    page.route("**/metrics", lambda route: route.abort())
+    expect(status).to_have_text("The service cannot be reached. Trying again …")
+    page.unroute("**/metrics")
+    expect(status).to_contain_text("Read every 2 seconds")
 
 
 RECORD_LABELS = """() => {

@@ -54,7 +54,7 @@ const CHARTS = [
 export function Live({ choice, details, active }) {
   const { models } = useShared();
   const [isPaused, setIsPaused] = useState(false);
-  const { readings, error, retry } = useReadings(active && !isPaused);
+  const { readings, error, waiting, retry } = useReadings(active && !isPaused);
   const served = models.find(({ model }) => model === choice.model);
   // As the service labels its series.
   const isServed = choice.variant === null || choice.variant === served?.variant;
@@ -74,7 +74,7 @@ export function Live({ choice, details, active }) {
         ${isPaused ? "Go on" : "Pause"}
       </button>
       <span class="quiet" role="status">
-        ${isPaused ? "Paused." : error ? "Stopped." : `Read every ${EVERY_MS / 1000} seconds while this view is shown.`}
+        ${isPaused ? "Paused." : error ? "Stopped." : waiting ? `${waiting} Trying again …` : `Read every ${EVERY_MS / 1000} seconds while this view is shown.`}
       </span>
     </div>
     ${last &&
@@ -94,22 +94,27 @@ export function Live({ choice, details, active }) {
 function useReadings(isOn) {
   const [readings, setReadings] = useState([]);
   const [error, setError] = useState(null);
+  const [waiting, setWaiting] = useState(""); // why a reading is late
   const [tries, setTries] = useState(0);
   const isShown = useIsShown();
   const isReading = isOn && isShown;
   useEffect(() => {
     if (!isReading) return undefined;
     const reader = new AbortController();
+    const { signal } = reader;
     let timer;
     const read = async () => {
       try {
-        const samples = parse(await getText("metrics", { signal: reader.signal }));
-        if (reader.signal.aborted) return;
+        const samples = parse(await getText("metrics", { signal, onWait: (_, { message }) => setWaiting(message) }));
+        if (signal.aborted) return;
         setReadings((before) => [...before, { at: Date.now(), samples }].slice(-KEPT));
         setError(null);
+        setWaiting("");
         timer = setTimeout(read, EVERY_MS);
       } catch (reason) {
-        if (!isCancelled(reason)) setError(reason);
+        if (isCancelled(reason)) return;
+        setError(reason);
+        setWaiting("");
       }
     };
     read();
@@ -122,7 +127,7 @@ function useReadings(isOn) {
     setError(null);
     setTries(tries + 1);
   };
-  return { readings, error, retry };
+  return { readings, error, waiting, retry };
 }
 
 function useIsShown() {
