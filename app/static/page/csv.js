@@ -6,6 +6,8 @@ const { Papa } = window;
 const MAX_BYTES = 200e6; // of a file: it is held in memory several times
 // What training looks for, too (training/data/columns.py): every word of a name has to match.
 const TEXT_WORD = /^(texts?|body|messages?|msg|tweets?|content|comments?|sms|sentence|post|review|email)$/;
+// By which a file for Excel may begin: it is no row, and names the separator.
+const SEPARATOR_LINE = /^"?sep=(.)"?(?:\r\n|\r|\n)/i;
 const SAMPLE = 200; // rows that a guess looks at
 
 /** Why a file cannot be used; the message is for people. */
@@ -35,9 +37,11 @@ export async function readCsv(file) {
 
 /** Read the text of a CSV file; see `readCsv`. */
 export function parseCsv(text) {
-  const found = Papa.parse(text, { skipEmptyLines: true });
+  const [line = "", delimiter = ""] = SEPARATOR_LINE.exec(text) ?? [];
+  const first = line ? 2 : 1; // the row that names the columns
+  const found = Papa.parse(text.slice(line.length), { skipEmptyLines: true, delimiter });
   const quote = found.errors.find(({ type }) => type === "Quotes");
-  if (quote) throw new CsvError(`Row ${quote.row + 1}: a quotation mark is not closed, or stands inside a field.`);
+  if (quote) throw new CsvError(`Row ${quote.row + first}: a quotation mark is not closed, or stands inside a field.`);
   const [header, ...rows] = found.data;
   if (!header || rows.length === 0) {
     throw new CsvError("There is no row below the first one, which must name the columns.");
@@ -46,7 +50,7 @@ export function parseCsv(text) {
   const wrong = rows.findIndex((row) => row.length > columns.length);
   if (wrong >= 0) {
     throw new CsvError(
-      `Row ${wrong + 2} has ${counted(rows[wrong].length, "field")}, but the first row names ${counted(columns.length, "column")}. ` +
+      `Row ${wrong + first + 1} has ${counted(rows[wrong].length, "field")}, but the first row names ${counted(columns.length, "column")}. ` +
         "Is a text with the separator not in quotation marks?" +
         (columns.length === 1 ? " If each line is a message and no line names a column, paste the lines instead." : ""),
     );
@@ -71,9 +75,11 @@ export function writeCsv(columns, rows, { isForSpreadsheets = true, delimiter = 
   return new Blob(["\ufeff", text, "\r\n"], { type: "text/csv;charset=utf-8" });
 }
 
+// Also with a decimal comma, and with separators of thousands: "-1.234,50".
+const NUMBER = /^[+-]?(\d[\d.,]*|[.,]\d+)(e[+-]?\d+)?$/i;
+
 /** Whether a spreadsheet would run a cell as a formula (OWASP: CSV injection); numbers it does not. */
-export const isFormula = (cell) =>
-  typeof cell === "string" && /^[=+\-@\t\r]/.test(cell) && !/^[+-]?(\d+\.?\d*|\.\d+)(e[+-]?\d+)?$/i.test(cell);
+export const isFormula = (cell) => typeof cell === "string" && /^[=+\-@\t\r\n＝＋－＠]/.test(cell) && !NUMBER.test(cell);
 
 const defuse = (cell) => (isFormula(cell) ? `'${cell}` : cell);
 
@@ -122,7 +128,8 @@ function decode(content) {
   try {
     return new TextDecoder("utf-8", { fatal: true }).decode(content);
   } catch {
-    return new TextDecoder("windows-1252").decode(content);
+    const hasMark = first === 0xef && second === 0xbb; // of UTF-8, all the same
+    return new TextDecoder("windows-1252").decode(content.subarray(hasMark ? 3 : 0));
   }
 }
 

@@ -243,6 +243,28 @@ def test_cells_that_a_spreadsheet_would_run_are_defused(
     assert notes == [f"'{ROWS[1][3]}", "-1.5", "'@home"]
 
 
+def test_a_file_of_a_spreadsheet_in_another_language(service: Service, open_page: OpenPage) -> None:
+    """The line that names the separator is no row, and a decimal comma makes no formula."""
+    page = open_messages(open_page, service)
+    rows = [
+        ["id", "text", "sum", "note"],
+        ["1", "Grüße, free", "-0,5", "＝1+1"],
+        ["2", "5 €", "-1.234,50", "-"],
+    ]
+    content = as_csv(rows, delimiter=";").encode("windows-1252", "replace")
+    for start in (b"", b"sep=;\r\n", b"\xef\xbb\xbf"):  # the mark of UTF-8, before none
+        upload(page, start + content)
+        expect(page.locator("select[name=column]")).to_have_value("1")
+        page.get_by_role("button", name="Score 2 messages").click()
+        expect(page.get_by_label("1 cell that would run as a formula")).to_be_checked()
+        found = download(page, ";")
+        assert found[0][:4] == rows[0]
+        assert [row[:3] for row in found[1:]] == [row[:3] for row in rows[1:]]
+        assert [row[3] for row in found[1:]] == ["?1+1", "'-"]
+    upload(page, b"sep=;\ntext;id\na;b;1\n")
+    expect(page.locator(".source [role=alert]")).to_contain_text("Row 3 has 3 fields")
+
+
 BROKEN = {
     b"": "no row below the first one",
     b"text\n": "no row below the first one",
