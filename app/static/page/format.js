@@ -12,7 +12,10 @@ export const counted = (value, noun, nouns = `${noun}s`) =>
 /** What people enter: "0.5" or "0,5" → 0.5, "" → NaN */
 export const decimal = (text) => (text.trim() ? Number(text.replace(",", ".")) : NaN);
 
-/** The same, where "1,440" has thousands. */
+/** A percentage that people enter, as a share: "0.7" → 0.007, without what division adds to the digits. */
+export const shareOf = (text) => Number((decimal(text) / 100).toPrecision(12));
+
+/** A number that people enter, as by `decimal`, where "1,440" has thousands. */
 export const amountOf = (text) =>
   /^\s*[1-9]\d{0,2}(,\d{3})+(\.\d*)?\s*$/.test(text) ? Number(text.replaceAll(",", "")) : decimal(text);
 
@@ -44,9 +47,10 @@ export const signed = (value, digits = 2) =>
 /** 75 → "1 min 15 s" */
 export function duration(seconds) {
   if (seconds < 1) return "less than a second";
-  if (seconds < 60) return `${Math.round(seconds)} s`;
-  const minutes = Math.floor(seconds / 60);
-  if (minutes < 60) return `${minutes} min ${Math.round(seconds % 60)} s`;
+  const rounded = Math.round(seconds);
+  if (rounded < 60) return `${rounded} s`;
+  const minutes = Math.floor(rounded / 60);
+  if (minutes < 60) return `${minutes} min ${rounded % 60} s`;
   return `${Math.floor(minutes / 60)} h ${minutes % 60} min`;
 }
 

@@ -159,6 +159,17 @@ def test_a_score_below_the_threshold_never_looks_equal(
     assert shown == ["<0.874", "0.874", "0.900", "<0.001", ">0.999"]
 
 
+def test_durations_have_no_sixtieth_second(service: Service, open_page: OpenPage) -> None:
+    page = open_messages(open_page, service)
+    shown = page.evaluate(
+        """async () => {
+            const { duration } = await import("./static/page/format.js");
+            return [0.4, 59.4, 59.6, 119.7, 3599.8].map(duration);
+        }"""
+    )
+    assert shown == ["less than a second", "59 s", "1 min 0 s", "2 min 0 s", "1 h 0 min"]
+
+
 def test_more_than_two_labels(service: Service, open_page: OpenPage) -> None:
     page = open_messages(open_page, service, "cyberbullying_type")
     score(page, HARMLESS, SIGNS)

@@ -98,6 +98,8 @@ def amount(value: float) -> str:
 
 
 def percent(share: float) -> str:
+    if 0.99995 <= share < 1:
+        return ">99.99 %"
     digits = 4 if share > 0.99 else 3
     return f"{float(f'{100 * share:.{digits}g}'):g} %"
 
@@ -447,6 +449,40 @@ def test_it_fits_every_screen_and_stays_where_it_is(
     assert page.evaluate(places) == before
     page.locator(".mark").first.focus()
     assert violations(page) == []
+
+
+def test_numbers_are_never_rounded_to_what_they_are_not(page: Page) -> None:
+    shown = page.evaluate(
+        """async () => {
+            const { percentOf, thresholdOf } = await import(
+                "./static/page/components/threshold/numbers.js"
+            );
+            return [
+                ...[1e-6, 9e-7, 0.9999, 0.99995, 1].map(percentOf),
+                ...[0.99991, 0.999996, 1].map(thresholdOf),
+            ];
+        }"""
+    )
+    assert shown[:5] == ["0.0001 %", "<0.0001 %", "99.99 %", ">99.99 %", "100 %"]
+    assert shown[5:] == ["0.99991", ">0.99999", "1.000"]
+
+
+def test_the_ends_of_the_base_rate(page: Page, service: Service) -> None:
+    handle(page, "threshold").press("ArrowLeft")  # to one that is given as a number
+    slider, settings = page.locator("[name=base-rate]"), []
+    for key, share in (("Home", 1e-6), ("End", 0.9999)):
+        slider.press(key)
+        wait_until_current(page)
+        expect(slider).to_have_attribute("aria-valuetext", f"{percent(share)} of the messages")
+        settings.append(snippet(page, "settings").splitlines()[-1])
+        assert_shows(page, api(service, "plan", prior=share, threshold=shown_threshold(page)))
+    assert settings == ["prior = 0.000001", "prior = 0.9999"]
+    page.locator("[name=base-rate-percent]").fill("99.99")
+    wait_until_current(page)
+    assert snippet(page, "settings").splitlines()[-1] == "prior = 0.9999"
+    page.locator("input[name=threshold]").fill("0.99999999")
+    page.locator("input[name=threshold]").blur()
+    expect(page.locator("input[name=threshold]")).to_have_value("0.99999999")
 
 
 def test_handles_are_dragged(page: Page) -> None:

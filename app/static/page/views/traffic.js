@@ -6,7 +6,7 @@ import { PolicyFile } from "../components/policyfile.js";
 import { Problem } from "../components/problem.js";
 import { Progress } from "../components/progress.js";
 import { Interval, Promises, Wanted } from "../components/promises.js";
-import { count, counted, decimal, percent, score } from "../format.js";
+import { count, counted, percent, score, shareOf } from "../format.js";
 import { evaluate, hasTooMany, heldOut, labelledRows, sourceOf, valuesOf } from "../labelled.js";
 import { html, useMemo, useRef, useState } from "../vendor/htm-preact.js";
 
@@ -18,7 +18,7 @@ export function Traffic({ choice, details }) {
   const [share, setShare] = useState("");
   const [job, setJob] = useState(null);
   const cancel = useRef(() => {});
-  const prior = share.trim() === "" ? null : decimal(share) / 100;
+  const prior = share.trim() === "" ? null : shareOf(share);
   const isPriorWrong = prior !== null && !(prior >= 1e-6 && prior <= 0.9999);
   const isUsable = useMemo(() => file && isLabelled(file), [file]);
   const isRunning = job?.state === "running";

@@ -1,6 +1,6 @@
 // The share of positive messages: a slider on a logarithmic scale, and a field.
 import { html, useState } from "../../vendor/htm-preact.js";
-import { decimal } from "../../format.js";
+import { decimal, shareOf } from "../../format.js";
 import { percentOf } from "./numbers.js";
 
 const LOWEST = 1e-6; // as the service
@@ -26,7 +26,7 @@ export function BaseRate({ curve, prior, onChange, details, positive }) {
   const enter = (event) => {
     const { value } = event.target;
     setEntered(value);
-    const share = decimal(value) / 100;
+    const share = shareOf(value);
     if (share >= LOWEST && share <= HIGHEST) onChange(share);
   };
   return html`

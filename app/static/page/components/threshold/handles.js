@@ -104,6 +104,9 @@ export function Handles({ found, selected, onSelect }) {
   `;
 }
 
+/** What a field has: six digits, or all of them where these would be 1. */
+const entryOf = (score) => (score < 1 && Number(score.toPrecision(6)) === 1 ? score : Number(score.toPrecision(6)));
+
 /** The review band ends at the threshold. */
 const lower = (review, { threshold, logit }) =>
   review.threshold <= threshold ? { ...review, logit: Math.min(review.logit, logit) } : { threshold, logit };
@@ -155,7 +158,7 @@ function ScoreField({ name, label, value, highest = 1, onChange }) {
         disabled=${value === null}
         aria-invalid=${String(isWrong)}
         title=${isWrong ? `Expected a number from 0 to ${highest === 1 ? 1 : "the threshold"}` : null}
-        value=${entered ?? (value === null ? "" : Number(value.toPrecision(6)))}
+        value=${entered ?? (value === null ? "" : entryOf(value))}
         onInput=${(event) => {
           setEntered(event.target.value);
           if (isGood(event.target.value)) onChange(decimal(event.target.value));
