@@ -15,10 +15,13 @@
     else delete document.documentElement.dataset.theme;
   }
 
-  apply(stored());
+  let chosen = stored();
+  apply(chosen);
   window.dandelionTheme = {
+    isPrinting: false,
     current: () => document.documentElement.dataset.theme ?? "system",
     choose(theme) {
+      chosen = theme;
       apply(theme);
       try {
         if (theme === "system") localStorage.removeItem(NAME);
@@ -29,4 +32,14 @@
       window.dispatchEvent(new Event("themechange"));
     },
   };
+
+  // Paper is light, and charts are drawn for it.
+  function print(isPrinting) {
+    window.dandelionTheme.isPrinting = isPrinting;
+    apply(isPrinting ? "light" : chosen);
+    window.dispatchEvent(new Event("themechange"));
+  }
+
+  window.addEventListener("beforeprint", () => print(true));
+  window.addEventListener("afterprint", () => print(false));
 })();

@@ -485,6 +485,26 @@ def test_the_ends_of_the_base_rate(page: Page, service: Service) -> None:
     expect(page.locator("input[name=threshold]")).to_have_value("0.99999999")
 
 
+def test_it_is_printed_light_and_marks_stay_in_place(service: Service, open_page: OpenPage) -> None:
+    page = open_page(f"{service.url}#threshold?model=spam", scheme="dark", width=1920)
+    wait_until_current(page)
+    page.evaluate("dispatchEvent(new Event('beforeprint'))")
+    page.emulate_media(media="print")
+    page.set_viewport_size({"width": 718, "height": 1000})  # A4
+    assert page.evaluate("getComputedStyle(document.documentElement).colorScheme") == "light"
+    widths = page.locator(".chart").first.evaluate(
+        "(chart) => [chart, ...chart.querySelectorAll('.plot, .uplot')].map((e) => e.clientWidth)"
+    )
+    assert len({*widths}) == 1
+    assert widths[0] <= 600
+    expect(page.locator("nav.tabs")).to_be_hidden()
+    expect(page.locator(".overlay .line").first).to_be_visible()
+    assert page.evaluate("document.documentElement.scrollWidth") <= 718
+    page.emulate_media(media="screen")
+    page.evaluate("dispatchEvent(new Event('afterprint'))")
+    assert page.evaluate("getComputedStyle(document.documentElement).colorScheme") == "light dark"
+
+
 def test_handles_are_dragged(page: Page) -> None:
     handle(page, "threshold").scroll_into_view_if_needed()
     box = handle(page, "threshold").bounding_box()

@@ -1,6 +1,8 @@
 // A chart by uPlot: as wide as its place, in the colours of the theme.
 import { html, useEffect, useRef } from "../vendor/htm-preact.js";
 
+const PRINTED = 600; // pixels: as wide as a card on a sheet of paper
+
 /** The value of a colour of page.css in the current theme: themeColor("--accent"). */
 export function themeColor(name) {
   const probe = document.createElement("span");
@@ -12,8 +14,8 @@ export function themeColor(name) {
 }
 
 /**
- * A chart. It is drawn again where `options` is another function, the theme changes or the place is
- * resized; new `data` alone only move it. A canvas says nothing to a screen reader: put the numbers
+ * A chart. It is drawn again where `options` is another function, the theme changes, the page is
+ * printed or the place is resized; new `data` alone only move it. A canvas says nothing to a screen reader: put the numbers
  * into the page, too.
  *
  * @param {object} props
@@ -30,8 +32,8 @@ export function Plot({ options, data, label, onReady }) {
   useEffect(() => {
     const draw = () => {
       plot.current?.destroy();
-      const width = place.current.clientWidth;
-      const complete = { ...options(), width: width || 600 };
+      const width = place.current.clientWidth || 600;
+      const complete = { ...options(), width: window.dandelionTheme.isPrinting ? Math.min(width, PRINTED) : width };
       plot.current = new window.uPlot(complete, latest.current, place.current);
       onReady?.(plot.current);
     };
@@ -40,6 +42,7 @@ export function Plot({ options, data, label, onReady }) {
     const resized = new ResizeObserver(([{ contentRect }]) => {
       const { current } = plot;
       const width = Math.round(contentRect.width);
+      if (window.dandelionTheme.isPrinting) return; // `draw` has chosen it
       if (width > 0 && width !== current.width) current.setSize({ width, height: current.height });
     });
     resized.observe(place.current);
