@@ -97,6 +97,11 @@ def test_a_key_is_asked_for_and_kept_in_memory(
     page.keyboard.press("Escape")
     expect(page.get_by_role("alert")).to_contain_text("An API key is needed")
     page.get_by_role("button", name="Try again").click()
+    page.get_by_label("API key", exact=True).fill(f"“{KEY}”")  # from a word processor
+    expect(dialog.get_by_role("alert")).to_contain_text("typographic quotation marks")
+    expect(page.get_by_role("button", name="Use this key")).to_be_disabled()
+    page.keyboard.press("Enter")
+    assert violations(page) == []
     enter_key(page, key("unknown"))
     expect(dialog).to_contain_text("The API key is not valid")
     enter_key(page, KEY)

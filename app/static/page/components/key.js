@@ -2,6 +2,9 @@
 import { html, useEffect, useRef, useState } from "../vendor/htm-preact.js";
 import { answerKey, set, useShared } from "../state.js";
 
+// What a header can have of it (RFC 6750): not the quotation marks of a word processor, for example.
+const KEY = /^[!-~]+$/;
+
 /** A dialog, open while a request waits for a key. */
 export function KeyDialog() {
   const { asking, key } = useShared();
@@ -21,10 +24,11 @@ export function KeyDialog() {
     if (!isAnswered.current) answerKey("");
     isAnswered.current = false;
   };
+  const isWrong = entered.trim() !== "" && !KEY.test(entered.trim());
   const submit = (event) => {
     event.preventDefault();
     const given = entered.trim();
-    if (!given) return;
+    if (!KEY.test(given)) return;
     setEntered("");
     answerKey(given);
   };
@@ -40,13 +44,16 @@ export function KeyDialog() {
             name="key"
             autocomplete="off"
             spellcheck=${false}
+            aria-invalid=${String(isWrong)}
+            aria-describedby=${isWrong ? "key-wrong" : null}
             value=${entered}
             onInput=${(event) => setEntered(event.target.value)}
           />
         </label>
+        ${isWrong && html`<p class="wrong" id="key-wrong" role="alert">A key has letters, digits and ASCII signs only: no spaces, accents or typographic quotation marks.</p>`}
         <p class="quiet">The key stays in memory until you close this page, and is stored nowhere.</p>
         <div class="actions">
-          <button type="submit" class="button primary" disabled=${!entered.trim()}>Use this key</button>
+          <button type="submit" class="button primary" disabled=${!KEY.test(entered.trim())}>Use this key</button>
           <button type="button" class="button" onClick=${() => answerKey("")}>Cancel</button>
         </div>
       </form>
