@@ -96,6 +96,14 @@ def test_what_made_the_scores_is_marked(service: Service, open_page: OpenPage) -
     assert shown == 3 + len(results[0]["explanation"]["spans"])
 
 
+def test_each_text_has_its_own_direction(service: Service, open_page: OpenPage) -> None:
+    page = open_messages(open_page, service)
+    score(page, "سلام (free)!", HARMLESS)
+    expect(page.locator(".sum")).to_have_count(2)
+    directions = "elements => elements.map((one) => getComputedStyle(one).direction)"
+    assert page.locator(".result .text").evaluate_all(directions) == ["rtl", "ltr"]
+
+
 def test_results_are_narrowed_and_sorted(service: Service, open_page: OpenPage) -> None:
     page = open_messages(open_page, service)
     score(page, HARMLESS, SPAM, SIGNS)

@@ -19,9 +19,9 @@ function levelOf(contribution, strongest) {
  * @param {number} props.strongest the largest size of a contribution among all that is shown
  */
 export function Explained({ text, explanation, strongest }) {
-  if (!explanation) return html`<p class="text">${text}</p>`;
+  if (!explanation) return html`<p class="text" dir="auto">${text}</p>`;
   return html`
-    <p class="text">
+    <p class="text" dir="auto">
       ${cut(text, explanation.spans).map(({ text: part, contribution }) => {
         const level = contribution === null ? 0 : levelOf(contribution, strongest);
         if (level === 0) return part;
@@ -53,7 +53,7 @@ export function Sum({ text, explanation }) {
     ...cut(text, explanation.spans)
       .filter(({ contribution }) => contribution !== null)
       .sort((a, b) => Math.abs(b.contribution) - Math.abs(a.contribution))
-      .map(({ text: part, contribution }) => [html`<q>${part}</q>`, contribution]),
+      .map(({ text: part, contribution }) => [html`<q dir="auto">${part}</q>`, contribution]),
     ["All other words", explanation.rest],
   ];
   if (explanation.penalty !== undefined) rows.push(["Several windows", explanation.penalty]);

@@ -64,6 +64,7 @@ function Pasted({ source, found, onChange, onSubmit }) {
         name="messages"
         rows="8"
         placeholder="Paste messages, one per line"
+        dir="auto"
         spellcheck=${false}
         value=${source.pasted}
         onInput=${(event) => onChange({ ...source, pasted: event.target.value })}
@@ -106,7 +107,7 @@ function Table({ source, onChange }) {
       options=${table.columns.map((name, at) => [String(at), name])}
       onChange=${(value) => onChange({ ...source, column: Number(value) })}
     />
-    <p class="sample"><span class="quiet">For example:</span> ${shortened(sample)}</p>
+    <p class="sample"><span class="quiet">For example:</span> <bdi>${shortened(sample)}</bdi></p>
   `;
 }
 
