@@ -1,5 +1,5 @@
 // Two variants on the same texts.
-import { decisionOf } from "./decisions.js";
+import { decisionOf, isScored } from "./decisions.js";
 
 /**
  * Compare the results of two variants.
@@ -7,10 +7,11 @@ import { decisionOf } from "./decisions.js";
  * @param {object[]} left results of the service, in the order of the texts
  * @param {object[]} right
  * @param {string[]} labels of the model
- * @returns {Array<{at: number, left: string, right: string, differs: boolean, difference: number}>}
+ * @returns {Array<{at: number, left: string, right: string, differs: boolean, difference: number|null}>}
  *   those with different decisions first, then by the difference of the scores, the largest first.
  *   `left` and `right` are decisions, see `decisionOf`; `difference` is that of the scores, right
- *   minus left, or with more than two labels half the sum of the differences of all
+ *   minus left, or with more than two labels half the sum of the differences of all; null without
+ *   a score of both
  */
 export function compare(left, right, labels) {
   const rows = left.map((one, at) => {
@@ -23,11 +24,11 @@ export function compare(left, right, labels) {
 }
 
 function difference(left, right) {
+  if (!isScored(left) || !isScored(right)) return null;
   if (left.scores && right.scores) {
     const names = Object.keys(left.scores);
     return names.reduce((sum, name) => sum + Math.abs(right.scores[name] - left.scores[name]) / 2, 0);
   }
-  if (typeof left.score !== "number" || typeof right.score !== "number") return 0;
   return right.score - left.score;
 }
 

@@ -143,6 +143,22 @@ def test_where_a_policy_decides_the_thresholds_of_the_variants_can(
     expect(page.locator("#view-compare")).to_contain_text("comparison of another choice")
 
 
+def test_without_a_score_there_is_no_difference(small: Service, open_page: OpenPage) -> None:
+    page = open_page(small.url, width=360)
+    show(page, "compare")
+    page.locator("#view-compare textarea").fill("Lunch at 12?\n!!\n??")
+    page.get_by_role("button", name="Compare on 3 messages").click()
+    expect(page.get_by_role("table", name=COMPARED)).to_be_visible()
+    (lunch, *others) = [row[-1] for row in cells(page, COMPARED)]
+    difference = lunch.split()[0].lstrip("+−")
+    assert float(difference) > 0
+    assert others == ["", ""]
+    expect(page.locator(".summary")).to_contain_text(f"differ by {difference} on average")
+    # Words are not broken on a phone.
+    badges = page.locator(".compared .badge")
+    assert {badges.nth(at).evaluate("(one) => one.getClientRects().length") for at in (0, 1)} == {1}
+
+
 def test_another_variant_on_the_left(small: Service, open_page: OpenPage) -> None:
     page = open_page(small.url)
     show(page, "compare")

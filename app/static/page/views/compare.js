@@ -96,14 +96,16 @@ function Rows({ job }) {
   const { rows, variants, results, texts, labels } = job;
   const [shown, setShown] = useState(SHOWN);
   const differing = rows.filter(({ differs }) => differs).length;
-  const moved = rows.reduce((sum, { difference }) => sum + Math.abs(difference), 0) / rows.length;
+  const differences = rows.map(({ difference }) => difference).filter((one) => one !== null);
+  const moved = differences.reduce((sum, one) => sum + Math.abs(one), 0) / differences.length;
   return html`
     <div class="summary">
       <p class="visually-hidden" role="status">The comparison is done.</p>
       <h2>
         ${variants.join(" and ")} disagree on ${count(differing)} of ${counted(rows.length, "message")} (${percent(differing / rows.length)})
       </h2>
-      <p class="quiet">Their scores differ by ${moved.toFixed(3)} on average. If the variants are calibrated differently, a larger score need not mean more: look at the decisions.</p>
+      ${differences.length > 0 &&
+      html`<p class="quiet">Their scores differ by ${moved.toFixed(3)} on average. If the variants are calibrated differently, a larger score need not mean more: look at the decisions.</p>`}
     </div>
     <div class="table-scroll" tabindex="0" role="region" aria-labelledby="pairs">
       <table class="measured two-names">
@@ -127,11 +129,11 @@ function Rows({ job }) {
           ${rows.slice(0, shown).map(
             (row) => html`
               <tr key=${row.at} class=${row.differs ? "differs" : ""}>
-                <th scope="row"><${Folded} text=${texts[row.at]}>${texts[row.at]}<//></th>
+                <th scope="row"><${Folded} text=${texts[row.at]}><div dir="auto">${texts[row.at]}</div><//></th>
                 ${["left", "right"].map(
                   (side, place) => html`<td><span class="badge">${named(row[side])}</span> ${scoreOf(results[place][row.at])}</td>`,
                 )}
-                <td>${labels.length > 2 ? row.difference.toFixed(3) : signed(row.difference, 3)}${row.differs && html`<span class="meaning">decided differently</span>`}</td>
+                <td>${row.difference === null ? "" : labels.length > 2 ? row.difference.toFixed(3) : signed(row.difference, 3)}${row.differs && html`<span class="meaning">decided differently</span>`}</td>
               </tr>
             `,
           )}
