@@ -186,8 +186,14 @@ def _next(found: RetrainingVerdict, requirements: Sequence[Requirement]) -> str:
 def _artifact(which: str, one: Compared) -> str:
     return (
         f"- {which}: {one.variant}, version `{one.content_hash[:12]}`; it decides by "
-        f"{as_markdown(one.decides)}, at a score of {one.threshold:.4f}\n"
+        f"{_rule(one.decides)}, at a score of {one.threshold:.4f}\n"
     )
+
+
+def _rule(decides: str) -> str:
+    """Write how a variant decides, an operating point as code: readable without Markdown, too."""
+    what, _, point = decides.partition(", ")
+    return f"{what}, `{point}`" if point and "`" not in decides else as_markdown(decides)
 
 
 def _percent(share: float | None) -> str:

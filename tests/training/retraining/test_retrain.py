@@ -12,6 +12,7 @@ from typer.testing import CliRunner
 
 from dandelion import Classifier, retraining_file
 from dandelion.artifact import save
+from dandelion.gate import Gate, judge
 from dandelion.manifest import load_manifest
 from dandelion.reference_file import read as read_reference
 from training import configuration
@@ -22,6 +23,7 @@ from training.data.splits import Protocol
 from training.evaluation import read_folds
 from training.experiment import Run, train
 from training.reference import write_reference
+from training.retraining.page import verdict as as_page
 from training.retraining.parts import held_out
 
 from ...dandelion.examples import THREE, make_artifact
@@ -77,6 +79,13 @@ def test_feedback_is_learnt_and_compared_with_what_is_served(artifacts: Path) ->
         assert compared.content_hash == manifest.content_hash
     page = (new / "VERDICT.md").read_text()
     assert "**It passes the gate.**" in page
+    # An operating point reads the same with and without Markdown.
+    candidate = replace(
+        verdict.candidate, decides="its operating point, fpr<=0.01[ordinary],recall>=0.9"
+    )
+    found = as_page(replace(verdict, candidate=candidate), judge(Gate(), verdict))
+    assert "it decides by its operating point, `fpr<=0.01[ordinary],recall>=0.9`, at" in found
+    assert f"- served: first, version `{verdict.serving.content_hash[:12]}`" in found
     card = (new / "MODEL_CARD.md").read_text()
     said = done.output + page + card + (new / "verdict.json").read_text()
     assert not any(str(row["text"]) in said for row in rows)
