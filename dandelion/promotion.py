@@ -10,7 +10,8 @@ import os
 import stat
 import sys
 import tomllib
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -23,6 +24,9 @@ from .json_values import loads
 from .serving import ServingError, choices, read_serving_file
 from .serving_edit import Value, edited
 from .writing import write_atomically
+
+if sys.platform != "win32":
+    import fcntl
 
 HISTORY_FILE: Final = "promotions.jsonl"
 _MAX_BYTES: Final = 2**26
@@ -171,14 +175,24 @@ def _check(one: Promotion) -> None:
 _COUNTS: Final = ("texts", "disagreements")
 
 
-def require_recordable(artifacts: Path) -> None:
-    """Check, before anything is changed, that a promotion can be recorded.
+@contextmanager
+def alone(artifacts: Path) -> Iterator[None]:
+    """Keep other promotions out while one is carried out and recorded; Windows has no such lock.
 
     Raises:
-        OSError: it cannot.
+        PromotionError: another one is running.
+        OSError: a promotion cannot be recorded.
     """
-    with (artifacts / HISTORY_FILE).open("a", encoding="utf-8"):
-        pass
+    path = artifacts / HISTORY_FILE
+    with path.open("a", encoding="utf-8") as file:
+        if sys.platform != "win32":
+            try:
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                raise PromotionError(f"{path}: another promotion is running. Try again.") from None
+            except OSError:  # a file system without locks
+                pass
+        yield
 
 
 def record(artifacts: Path, promotion: Promotion) -> None:

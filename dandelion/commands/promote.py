@@ -308,14 +308,14 @@ def _change(artifacts: Path, step: Promotion, service: RunningService | None) ->
         ServingError: the file cannot be edited.
     """
     old, new = promotion.change(artifacts, step)
-    promotion.require_recordable(artifacts)
-    promotion.replace_serving_file(artifacts, old, new)
-    code = 0 if service is None else service.reload()
-    if code not in {0, _INTERRUPTED}:
-        promotion.replace_serving_file(artifacts, new, old)
-        typer.echo(f"error: not reloaded, so {SERVING_FILE} is as it was before", err=True)
-        raise typer.Exit(FAILED)
-    promotion.record(artifacts, step)
+    with promotion.alone(artifacts):
+        promotion.replace_serving_file(artifacts, old, new)
+        code = 0 if service is None else service.reload()
+        if code not in {0, _INTERRUPTED}:
+            promotion.replace_serving_file(artifacts, new, old)
+            typer.echo(f"error: not reloaded, so {SERVING_FILE} is as it was before", err=True)
+            raise typer.Exit(FAILED)
+        promotion.record(artifacts, step)
     typer.echo(_outcome(step, reloaded=service is not None))
     if code:
         raise typer.Exit(code)

@@ -260,6 +260,16 @@ def test_a_step_does_not_undo_another_that_was_taken_meanwhile(artifacts: Path) 
     assert [one["variant"] for one in lines(artifacts)] == ["other"]
 
 
+def test_two_promotions_do_not_run_at_once(artifacts: Path) -> None:
+    with promotion.alone(artifacts):
+        result = run(artifacts, "spam")
+    assert result.exit_code == FAILED
+    assert "another promotion is running" in result.output
+    assert (artifacts / "serving.toml").read_text() == SERVING
+    assert not lines(artifacts)
+    assert run(artifacts, "spam").exit_code == 0
+
+
 def test_a_file_that_was_changed_meanwhile_is_not_replaced(artifacts: Path) -> None:
     with pytest.raises(promotion.ServingError, match="changed meanwhile"):
         promotion.replace_serving_file(artifacts, b"other", b"new")
