@@ -116,7 +116,7 @@ def _check(files: Sequence[File]) -> None:
         raise RefusedError(f"the inputs are of different formats ({names}): score each by itself")
     sources, outputs = {file.source for file in files}, set[str]()
     for file in files:
-        for name in (file.output, file.side_file):
+        for name in (file.output, file.side_file, file.output + DONE):
             if name in sources:
                 raise RefusedError(f"{shown(name)} is an input itself; choose another output")
             if name in outputs:

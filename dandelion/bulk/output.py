@@ -7,6 +7,7 @@ valid. What was written after the state is cut off when an interrupted run goes 
 
 import math
 import os
+import shutil
 import sys
 import time
 from collections.abc import Iterator, Mapping
@@ -19,18 +20,13 @@ from typing import Any, BinaryIO, Final, Self
 from .errors import BulkError, RefusedError
 from .job import BrokenRow
 from .side_file import written
-from .state import State, read_state
+from .state import State, aside, read_state
 
 if sys.platform != "win32":
     import fcntl
 
 # How often the state is written; what was scored since is scored again after an interruption.
 _STATE_EVERY_S: Final = 1.0
-
-
-def state_path(output: Path) -> Path:
-    """Return where it stands how far an output has come."""
-    return output.with_name(f"{output.name}.part.state")
 
 
 class Output:
@@ -65,10 +61,9 @@ class Output:
         is_made_aside: bool = False,
     ) -> None:
         self.path, self._side_file = path, side_file
-        part = path.with_name(f"{path.name}.part")
-        self.parts = part, part.with_name(f"{part.name}.errors")
-        self._state_path = state_path(path)
-        self.made = part.with_name(f"{part.name}.made") if is_made_aside else part
+        part, errors, made, self._state_path = aside(path)
+        self.parts = part, errors
+        self.made = made if is_made_aside else part
         self._files: list[BinaryIO] = []
         if path.exists() and not path.is_file():
             raise RefusedError(f"{path}: not a regular file; - is standard output")
@@ -164,7 +159,7 @@ class Output:
                 self._side_file.unlink(missing_ok=True)  # of an earlier run
                 errors.unlink(missing_ok=True)
             elif errors.exists():
-                errors.replace(self._side_file)
+                shutil.move(errors, self._side_file)  # it may be on another file system
             if self.made.exists():
                 self.made.replace(self.path)
             part.unlink(missing_ok=True)
@@ -253,7 +248,7 @@ class Pipe:
 
     def __init__(self, stream: BinaryIO, side_file: Path | None) -> None:
         self._stream, self._side_file = stream, side_file
-        self._part = side_file and side_file.with_name(f"{side_file.name}.part")
+        self._part = side_file and aside(side_file).part
         self._errors: BinaryIO | None = None
         self.state, self.is_new = State({}), True
         if self._part is not None:

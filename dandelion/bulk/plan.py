@@ -3,6 +3,7 @@
 import glob
 from collections import Counter
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final
@@ -11,6 +12,7 @@ from .errors import RefusedError
 from .extras import parquet_module
 from .job import Format
 from .sources import NAMES, PIPE, Kind, kind_of, open_file
+from .state import aside
 
 SIDE_FILE: Final = ".errors.jsonl"
 """The end of the side file's name, behind the output's."""
@@ -101,6 +103,15 @@ def plan(request: Request) -> list[Item]:
         if any(item.is_stream for item in items):
             raise RefusedError("a pipe has no shards: its size is not known")
         items = _shard(items, request.shard)
+    for item in items:
+        _check_side_file(item)
+    _check_apart(sources, items)
+    written = Counter(path for item in items for path in (item.output, item.side_file) if path)
+    for twice, count in written.most_common(1):
+        if count > 1:
+            raise RefusedError(
+                f"two inputs would be written to {twice}: rename one, or score it alone"
+            )
     return items
 
 
@@ -161,7 +172,6 @@ def _output(request: Request, form: Format, source: str) -> tuple[Path | None, b
             f"{output}: {NAMES[kind.format]}, but the input is {NAMES[form]}: the output has the "
             "format of the input"
         )
-    _check_apart(source, output)
     if not output.parent.is_dir():
         raise RefusedError(f"{output.parent}: no such directory")
     packs = output.suffix.lower() == ".gz"
@@ -179,13 +189,8 @@ def _into_directory(sources: Sequence[str], request: Request) -> list[Item]:
     items = []
     for source in sources:
         kind, output = _known_kind(source, request.format), directory / Path(source).name
-        _check_apart(source, output)
         side_file = output.with_name(output.name + SIDE_FILE)
         items.append(Item(source, kind.format, kind.is_packed, output, kind.is_packed, side_file))
-    names = Counter(path for item in items for path in (item.output, item.side_file))
-    twice, count = names.most_common(1)[0]
-    if count > 1:
-        raise RefusedError(f"two inputs would be written to {twice}: rename one, or score it alone")
     return items
 
 
@@ -201,9 +206,42 @@ def _known_kind(source: str, form: Format | None) -> Kind:
     return kind
 
 
-def _check_apart(source: str, output: Path) -> None:
-    if source != PIPE and output.exists() and output.samefile(source):
-        raise RefusedError(f"{output} is the input itself; choose another output")
+def _check_side_file(item: Item) -> None:
+    """Check that a side file can be written, and is no other file of the run.
+
+    Raises:
+        RefusedError: it cannot, or it is.
+    """
+    side_file, output = item.side_file, item.output
+    if side_file is None:
+        return
+    if side_file.exists() and not side_file.is_file():
+        raise RefusedError(f"{side_file}: not a regular file, where the side file would be")
+    if (output is None or side_file.parent != output.parent) and not side_file.parent.is_dir():
+        raise RefusedError(f"{side_file.parent}: no such directory")
+    others = () if output is None else (output, *aside(output))
+    if side_file.resolve() in {path.resolve() for path in others}:
+        raise RefusedError(f"{side_file} is an output itself; choose another file for --errors")
+
+
+def _check_apart(sources: Sequence[str], items: Sequence[Item]) -> None:
+    """Check that no input is replaced, emptied or removed.
+
+    Raises:
+        RefusedError: one is what a run writes, for good or aside.
+    """
+    inputs = {
+        (status.st_dev, status.st_ino)
+        for status in (Path(source).stat() for source in sources if source != PIPE)
+    }
+    for item in items:
+        own = () if item.output is None else (item.output, *aside(item.output))
+        errors = () if item.side_file is None else (item.side_file, aside(item.side_file).part)
+        for path in (*own, *errors):
+            with suppress(OSError):
+                status = path.stat()
+                if (status.st_dev, status.st_ino) in inputs:
+                    raise RefusedError(f"{path} is the input itself; choose another output")
 
 
 def _shard(items: Sequence[Item], shard: Shard) -> list[Item]:
@@ -234,13 +272,17 @@ def _size(item: Item) -> int:
 
 def _named(item: Item, shard: Shard) -> Item:
     """Put the shard into the names of its outputs, so that all of them can be in one directory."""
-    if item.output is None:
-        return item
-    name = item.output.name
-    extensions = "".join(Path(name).suffixes[-2:] if item.packs else Path(name).suffixes[-1:])
-    stem = name.removesuffix(extensions)
-    output = item.output.with_name(f"{stem}{shard.infix()}{extensions}")
-    side_file = item.side_file
-    if side_file == item.output.with_name(item.output.name + SIDE_FILE):
-        side_file = output.with_name(output.name + SIDE_FILE)
+    output, side_file = item.output, item.side_file
+    if output is not None:
+        extensions = "".join(output.suffixes[-2:] if item.packs else output.suffixes[-1:])
+        is_default = side_file == output.with_name(output.name + SIDE_FILE)
+        output = _with_infix(output, shard.infix(), extensions)
+        if is_default:
+            return replace(item, output=output, side_file=output.with_name(output.name + SIDE_FILE))
+    if side_file is not None:
+        side_file = _with_infix(side_file, shard.infix(), side_file.suffix)
     return replace(item, output=output, side_file=side_file)
+
+
+def _with_infix(path: Path, infix: str, extensions: str) -> Path:
+    return path.with_name(f"{path.name.removesuffix(extensions)}{infix}{extensions}")

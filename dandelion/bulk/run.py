@@ -1,8 +1,10 @@
 """Score files on this machine."""
 
 import gzip
+import hashlib
 import itertools
 import json
+import os
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
 from importlib.metadata import version
@@ -11,7 +13,7 @@ from typing import Any, Final, Protocol
 
 from .beginning import Asked
 from .cutting import BLOCK_BYTES
-from .errors import RefusedError
+from .errors import BulkError, RefusedError
 from .extras import parquet_module
 from .job import Block, Job, Layout, ScoredBlock
 from .output import Output, Pipe
@@ -25,6 +27,9 @@ from .workers import Workers
 _EXPLAINED_BYTES: Final = 2**15
 
 _LISTED: Final = 5
+
+# Of the beginning and of the end of an input, which an interrupted run must find again.
+_MARKED_BYTES: Final = 2**20
 
 # How many times as large a packed file may be when it is unpacked.
 _LIKELY_PACKING: Final = 5
@@ -131,12 +136,19 @@ def score_files(
     with Workers(options.job, _useful_workers(items, options)) as workers:
         for item in items:
             if item.output is not None:
-                item.output.parent.mkdir(parents=True, exist_ok=True)
+                _create(item.output.parent)
             one = _Run(item, options, workers, watch, totals, stdout)
             outputs.append(one.parquet() if item.format == "parquet" else one.text())
     for output in outputs:
         output.forget()
     return totals
+
+
+def _create(directory: Path) -> None:
+    try:
+        directory.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise BulkError(f"{directory}: cannot be created: {error.strerror or error}") from error
 
 
 def _check(items: Sequence[Item], options: Options) -> None:
@@ -329,15 +341,25 @@ class _Run:
             self.totals.side_files.append(self.item.side_file)
 
 
+def _mark(path: Path) -> dict[str, Any]:
+    """Return what shows that a file has changed; its middle is not read."""
+    with path.open("rb") as file:
+        status = os.fstat(file.fileno())
+        digest = hashlib.sha256(file.read(_MARKED_BYTES))
+        file.seek(max(status.st_size - _MARKED_BYTES, 0))
+        digest.update(file.read(_MARKED_BYTES))
+    return {
+        "size": status.st_size,
+        "modified_ns": status.st_mtime_ns,
+        "sha256_of_ends": digest.hexdigest(),
+    }
+
+
 def _made_of(item: Item, options: Options, layout: Layout) -> dict[str, Any]:
     """Return everything that an output depends on, named as users name it, as JSON."""
-    known = {"size": 0, "modified_ns": 0}
-    if item.source != PIPE:
-        status = Path(item.source).stat()
-        known = {"size": status.st_size, "modified_ns": status.st_mtime_ns}
     values = {
         **options.made_of(),
-        "the input": known,
+        "the input": None if item.is_stream else _mark(Path(item.source)),
         "the layout": asdict(layout),
         "the shard": item.part,
     }

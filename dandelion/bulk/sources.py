@@ -11,6 +11,7 @@ from pathlib import Path, PurePath
 from types import TracebackType
 from typing import BinaryIO, Final, Self, cast
 
+from ..tables.decoding import gzip_problem
 from .errors import BulkError, RefusedError
 from .job import Format
 
@@ -142,7 +143,9 @@ class Unpacked:
         try:
             yield
         except _DAMAGED as error:
-            raise BulkError(f"{self._name}: damaged or incomplete gzip: {error}") from None
+            raise BulkError(
+                f"{self._name}: damaged or incomplete gzip: {gzip_problem(error)}"
+            ) from None
         except OSError as error:
             raise BulkError(f"{self._name}: cannot be read: {error.strerror or error}") from error
 

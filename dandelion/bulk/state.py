@@ -4,7 +4,7 @@ import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 from ..json_values import ANYTHING, COUNT, OBJECT, is_a, loads, record
 from .errors import RefusedError
@@ -18,6 +18,33 @@ _check: Final = record(
     },
     ANYTHING,
 )
+
+
+class Aside(NamedTuple):
+    """The files next to an output until it is complete.
+
+    Attributes:
+        part: the output, or the scores of Parquet.
+        errors: the side file.
+        made: the output, if that is not what is appended to.
+        state: how far it has come.
+    """
+
+    part: Path
+    errors: Path
+    made: Path
+    state: Path
+
+
+def aside(output: Path) -> Aside:
+    """Return the paths of the files next to an output."""
+    part = f"{output.name}.part"
+    return Aside(
+        output.with_name(part),
+        output.with_name(f"{part}.errors"),
+        output.with_name(f"{part}.made"),
+        output.with_name(f"{part}.state"),
+    )
 
 
 @dataclass(frozen=True, slots=True)

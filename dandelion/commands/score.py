@@ -14,12 +14,12 @@ from ..bulk import file_scoring, ray_engine
 from ..bulk.addresses import File, plan_files
 from ..bulk.errors import BulkError, RefusedError
 from ..bulk.job import Format, Job, added_columns
-from ..bulk.output import state_path
 from ..bulk.plan import SIDE_FILE, Item, Request, Shard, plan
 from ..bulk.ray_engine import Cluster
 from ..bulk.rows import NOT_UTF_8
 from ..bulk.run import Options, Totals, score_files
-from ..bulk.sources import FORMATS, PIPE
+from ..bulk.sources import FORMATS, PIPE, kind_of
+from ..bulk.state import aside
 from ..bulk.workers import usable_cores
 from ..classifier import Classifier
 from ..decision.policy import Policy
@@ -221,7 +221,7 @@ def _run(request: Request, options: Options, cluster: Cluster | None, *, is_quie
         if files:
             typer.echo("Files that are complete are kept: go on with --resume.", err=True)
         elif not isinstance(error, RefusedError) and any(
-            item.output is not None and state_path(item.output).exists() for item in items
+            item.output is not None and aside(item.output).state.exists() for item in items
         ):
             typer.echo("What is complete is kept: go on with --resume.", err=True)
         raise
@@ -237,7 +237,9 @@ def _run(request: Request, options: Options, cluster: Cluster | None, *, is_quie
         where = ", ".join(map(str, totals.side_files)) or "--errors FILE keeps them"
         typer.echo(f"Left out {number_of(totals.broken, 'row')} ({where}):", err=True)
         for source, line, reason in totals.listed:
-            typer.echo(f"  {source}, line {line}: {reason}", err=True)
+            kind = kind_of(source, request.format)
+            unit = "row" if kind is not None and kind.format == "parquet" else "line"
+            typer.echo(f"  {source}, {unit} {line}: {reason}", err=True)
         if any(reason == NOT_UTF_8 for _, _, reason in totals.listed):
             typer.echo(_OTHER_ENCODING, err=True)
     return totals

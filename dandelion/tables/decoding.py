@@ -63,8 +63,16 @@ def unpack(data: bytes) -> bytes:
                     )
                 pieces.append(piece)
     except (OSError, EOFError, zlib.error) as error:
-        raise DecodingError(f"damaged or incomplete gzip: {error}. Compress it again") from None
+        problem = gzip_problem(error)
+        raise DecodingError(f"damaged or incomplete gzip: {problem}. Compress it again") from None
     return b"".join(pieces)
+
+
+def gzip_problem(error: Exception) -> str:
+    """Return what is wrong with gzip, without the bytes that Python's message may quote."""
+    if isinstance(error, gzip.BadGzipFile) and str(error).startswith("Not a gzipped file"):
+        return "it is something else, or something else follows it"
+    return str(error)
 
 
 def check_encoding(name: str) -> None:

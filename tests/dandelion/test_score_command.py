@@ -313,6 +313,15 @@ def test_a_full_disk_is_an_error(artifacts: Path, tmp_path: Path) -> None:
     assert output.read_bytes().count(b"\n") == 50_000
 
 
+def test_rows_of_parquet_are_no_lines(artifacts: Path, tmp_path: Path) -> None:
+    parquet.write_table(pa.table({"text": [TEXT, None]}), tmp_path / "a.parquet")
+    files = str(tmp_path / "a.parquet"), str(tmp_path / "b.parquet")
+    options = "--model", "spam", "--artifacts", str(artifacts), "--workers", "1"
+    done = CliRunner().invoke(app, ["score", *files, *options])
+    assert done.exit_code == 5
+    assert f"  {files[0]}, row 2: no text\n" in done.output
+
+
 def test_exit_codes_are_in_the_help() -> None:
     done = subprocess.run(
         [*COMMAND[:-1], "--help"],

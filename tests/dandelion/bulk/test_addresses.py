@@ -212,6 +212,14 @@ def test_what_cannot_be_done_is_refused(
             plan_files(request)
 
 
+def test_what_marks_an_output_as_complete_replaces_no_input(memory: str) -> None:
+    system, _ = remote.file_system("memory://")
+    system.pipe_file("/out/a.csv.done", CSV)
+    request = Request(["memory://out/a.csv.done"], "memory://out/a.csv", "csv")
+    with pytest.raises(RefusedError, match=r"a\.csv\.done is an input itself"):
+        plan_files(request)
+
+
 def test_a_file_that_cannot_be_written_leaves_nothing_that_looks_complete(
     inputs: Path, options: Options, tmp_path: Path
 ) -> None:

@@ -49,6 +49,49 @@ def test_requests_that_are_refused(
         plan(Request(inputs_, output))
 
 
+@pytest.mark.parametrize(
+    ("source", "output", "side_file", "message"),
+    [
+        ("a.csv", "b.csv", "a.csv", "a.csv is the input itself"),
+        ("a.csv", "b.csv", "link.csv", "link.csv is the input itself"),
+        ("a.csv", "-", "a.csv", "a.csv is the input itself"),
+        ("a.csv.part", "-", "a.csv", "a.csv.part is the input itself"),
+        ("b.csv.errors.jsonl", "b.csv", None, "b.csv.errors.jsonl is the input itself"),
+        ("a.csv.part", "a.csv", None, "a.csv.part is the input itself"),
+        ("a.csv", "b.csv", "sub/../b.csv", "b.csv is an output itself"),
+        ("a.csv", "b.csv", "b.csv.part", "b.csv.part is an output itself"),
+        ("a.csv", "b.csv", "sub", "sub: not a regular file"),
+        ("a.csv", "b.csv", "/dev/null", "/dev/null: not a regular file"),
+        ("a.csv", "b.csv", "no/errors.jsonl", "no: no such directory"),
+    ],
+)
+def test_no_file_of_a_run_replaces_another(  # noqa: PLR0917
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    source: str,
+    output: str,
+    side_file: str | None,
+    message: str,
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "sub").mkdir()
+    (tmp_path / source).write_text("text\nLunch?\n")
+    (tmp_path / "link.csv").symlink_to(source)
+    request = Request([source], output, "csv", side_file and Path(side_file))
+    with pytest.raises(RefusedError, match=message):
+        plan(request)
+
+
+def test_each_shard_has_its_side_file(tmp_path: Path) -> None:
+    (tmp_path / "a.csv").write_text("text\nLunch?\n")
+    source, output = str(tmp_path / "a.csv"), str(tmp_path / "b.csv")
+    for name, wanted in ((None, "b.2-of-3.csv.errors.jsonl"), ("e.jsonl", "e.2-of-3.jsonl")):
+        side_file = name and tmp_path / name
+        for target in (output, "-") if name else (output,):
+            (item,) = plan(Request([source], target, None, side_file, Shard(2, 3)))
+            assert item.side_file == tmp_path / wanted
+
+
 def test_a_pipe_has_no_shards(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "a.jsonl")
     for source in (str(tmp_path / "a.jsonl"), "-"):

@@ -19,6 +19,7 @@ from dandelion.bulk import MAX_ROW_BYTES, Block, Format, Layout, Scorer
 from dandelion.bulk.cutting import cut, split
 from dandelion.bulk.errors import BulkError, RefusedError
 from dandelion.bulk.job import ScoredBlock
+from dandelion.bulk.sources import Unpacked
 
 from ..examples import THREE, make_artifact
 from ..strategies import ANY_TEXT
@@ -380,6 +381,17 @@ def test_other_delimiters_are_recognized_and_kept(scorer: Scorer) -> None:
 def test_damaged_gzip_is_an_error(scorer: Scorer, data: bytes) -> None:
     with pytest.raises(BulkError, match="damaged or incomplete gzip"):
         score_bytes(scorer, data, "csv")
+
+
+@pytest.mark.parametrize(
+    "before", [b"", gzip.compress(b"text\nLunch?\n", mtime=0)], ids=["all of it", "the end"]
+)
+def test_what_is_not_gzip_is_not_quoted(before: bytes) -> None:
+    stream = Unpacked(io.BytesIO(before + b"secret"), "a.csv.gz", is_packed=True)
+    with pytest.raises(BulkError) as caught:
+        stream.read(1000)
+    problem = "damaged or incomplete gzip: it is something else, or something else follows it"
+    assert str(caught.value) == f"a.csv.gz: {problem}"
 
 
 def test_packed_blocks_are_the_same_bytes_packed(scorer: Scorer) -> None:

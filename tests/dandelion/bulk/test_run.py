@@ -8,6 +8,7 @@ import shutil
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import pytest
 
@@ -97,9 +98,12 @@ def test_what_has_changed_is_not_resumed(
     ):
         with pytest.raises(RefusedError, match=f"changed since the interrupted run: .*{message}"):
             run(artifact, source, tmp_path / "b.jsonl", resumes=True, **change)
-    os.utime(source, (1, 1))
-    with pytest.raises(RefusedError, match="the input"):
-        run(artifact, source, tmp_path / "b.jsonl", resumes=True)
+    data, times = source.read_bytes(), source.stat()
+    for content, at in ((data, 1), (data[:-3] + b'!"}', times.st_mtime_ns)):
+        source.write_bytes(content)
+        os.utime(source, ns=(at, at))
+        with pytest.raises(RefusedError, match="the input"):
+            run(artifact, source, tmp_path / "b.jsonl", resumes=True)
     (tmp_path / "b.jsonl.part.state").write_text("{}")
     with pytest.raises(RefusedError, match="damaged"):
         run(artifact, source, tmp_path / "b.jsonl", resumes=True)
@@ -210,6 +214,18 @@ def test_a_stale_side_file_goes(artifact: Path, tmp_path: Path) -> None:
     assert (tmp_path / "b.jsonl.errors.jsonl").exists()
     source.write_text('{"text": "Lunch?"}\n')
     run(artifact, source, tmp_path / "b.jsonl")
+    assert set(contents(tmp_path)) == {"a.jsonl", "b.jsonl"}
+
+
+def test_a_side_file_may_be_on_another_file_system(artifact: Path, tmp_path: Path) -> None:
+    source = tmp_path / "a.jsonl"
+    source.write_text('{"text": "Lunch?"}\n{"text": 1}\n')
+    memory = Path("/dev/shm")
+    with TemporaryDirectory(dir=memory if memory.is_dir() else None) as elsewhere:
+        side_file = Path(elsewhere) / "errors.jsonl"
+        items = plan(Request([str(source)], str(tmp_path / "b.jsonl"), side_file=side_file))
+        totals = score_files(items, Options(job_of(artifact), ADDED, "compiled"), Recorder())
+        assert (totals.rows, json_rows(side_file.read_bytes())[0]["line"]) == (1, 2)
     assert set(contents(tmp_path)) == {"a.jsonl", "b.jsonl"}
 
 
