@@ -14,7 +14,7 @@ from ..tables.delimited import recognize_delimiter
 from ..tables.naming import text_column
 from .delimited import field_writer, records
 from .errors import RefusedError
-from .job import Format, Layout
+from .job import UTF_8, Format, Layout
 from .records import lines_of, long_fields
 
 BEGINNING_BYTES: Final = 2**20
@@ -34,9 +34,11 @@ class Asked:
         delimiter: of CSV; None recognizes it.
         added: the names of the columns that are added.
         is_packed: whether the output is packed with gzip.
+        encoding: see `Layout`.
 
     Raises:
-        RefusedError: there is a delimiter, but it is not CSV.
+        RefusedError: there is a delimiter, but it is not CSV; or an encoding, but it is neither CSV
+            nor TSV.
     """
 
     name: str
@@ -45,10 +47,15 @@ class Asked:
     delimiter: str | None
     added: tuple[str, ...]
     is_packed: bool = False
+    encoding: str = UTF_8
 
     def __post_init__(self) -> None:
         if self.delimiter is not None and self.format != "csv":
             raise RefusedError(f"{self.name}: only CSV has a delimiter; leave out --delimiter")
+        if self.encoding != UTF_8 and self.format not in {"csv", "tsv"}:
+            raise RefusedError(
+                f"{self.name}: only CSV and TSV have encodings; leave out --encoding"
+            )
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,14 +83,16 @@ def begin(data: bytes, asked: Asked) -> Beginning:
         asked: what is known.
 
     Raises:
-        RefusedError: it is not text in UTF-8, the column of the texts is missing or cannot be
-            guessed, or it has a column with the name of an added one.
+        RefusedError: it is not text in the encoding, the column of the texts is missing or cannot
+            be guessed, or it has a column with the name of an added one.
     """
     try:
         require_text(data, takes_encoding=False)
     except DecodingError as error:
         raise RefusedError(f"{asked.name}: {error}.") from None
     mark = codecs.BOM_UTF8 if data.startswith(codecs.BOM_UTF8) else b""
+    if mark and asked.encoding != UTF_8:
+        raise RefusedError(f"{asked.name}: UTF-8, by its first bytes; leave out --encoding")
     rest = data[len(mark) :]
     if asked.format == "jsonl":
         return _of_json_lines(rest, mark, asked)
@@ -114,7 +123,8 @@ def _of_json_lines(data: bytes, mark: bytes, asked: Asked) -> Beginning:
 
 
 def _of_delimited(data: bytes, mark: bytes, asked: Asked) -> Beginning:
-    text = data.decode(errors="surrogateescape")
+    encoding = asked.encoding
+    text = data.decode(encoding, "surrogateescape")
     delimiter = "\t"
     if asked.format == "csv":
         delimiter = asked.delimiter or recognize_delimiter(text)
@@ -123,7 +133,7 @@ def _of_delimited(data: bytes, mark: bytes, asked: Asked) -> Beginning:
     with long_fields():
         found = next(records(lines, unknown), None)
     if found is None:
-        layout = Layout(asked.format, asked.text or "text", delimiter=delimiter)
+        layout = Layout(asked.format, asked.text or "text", delimiter=delimiter, encoding=encoding)
         return Beginning(layout, mark, len(mark), 1)
     number, raw, fields = found
     is_whole = len(data) < BEGINNING_BYTES - len(mark) or len(raw) < len(text) // 2
@@ -142,12 +152,13 @@ def _of_delimited(data: bytes, mark: bytes, asked: Asked) -> Beginning:
         delimiter,
         end or "\n",
         is_packed=asked.is_packed,
+        encoding=encoding,
     )
     write = field_writer(layout)
     names = [raw.removesuffix(end), *map(write, asked.added)]
-    head = delimiter.join(names).encode(errors="surrogateescape") + layout.line_end.encode()
+    head = delimiter.join(names).encode(encoding, "surrogateescape") + layout.line_end.encode()
     before = "".join(lines[:number]) + raw
-    size = len(before.encode(errors="surrogateescape"))
+    size = len(before.encode(encoding, "surrogateescape"))
     line = 1 + number + len(lines_of(raw))
     return Beginning(layout, mark + head, len(mark) + size, line)
 

@@ -10,7 +10,7 @@ from itertools import repeat
 from ..decision.notices import Notice
 from ..decision.rule import Verdict
 from ..tables.delimited import explain
-from .job import Block, BrokenRow, Layout
+from .job import UTF_8, Block, BrokenRow, Layout
 from .records import lines_of, long_fields
 from .rows import NOT_UTF_8, Rows, Scores, decoded, is_unicode
 
@@ -27,7 +27,8 @@ def parse(block: Block, layout: Layout) -> Rows:
     """
     rows = Rows([], [], [])
     width, at = len(layout.columns), layout.at
-    text, is_utf8 = decoded(block.data)
+    encoding = layout.encoding
+    text, is_sound = decoded(block.data, encoding)
     with long_fields():
         for number, raw, fields in records(lines_of(text), layout):
             reason = ""
@@ -35,10 +36,10 @@ def parse(block: Block, layout: Layout) -> Rows:
                 reason = f"invalid CSV: {explain(fields)}"
             elif len(fields) != width:
                 reason = f"wrong number of fields: {len(fields)}, but the header has {width}"
-            elif not is_utf8 and not is_unicode(raw):
-                reason = NOT_UTF_8
+            elif not is_sound and not is_unicode(raw):
+                reason = NOT_UTF_8 if encoding == UTF_8 else f"not {encoding}"
             if reason:
-                row = raw.encode(errors="surrogateescape")
+                row = raw.encode(encoding, "surrogateescape")
                 rows.broken.append(BrokenRow(block.line + number, reason, row))
             else:
                 rows.texts.append(fields[at])  # type: ignore[index]

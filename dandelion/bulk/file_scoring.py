@@ -235,7 +235,7 @@ def _score_parquet(  # noqa: PLR0913, PLR0917
 
 def _asked(file: File, options: Options) -> Asked:
     name = shown(file.source)
-    return Asked(name, file.format, options.text, options.delimiter, options.added, file.packs)
+    return options.asked(name, file.format, is_packed=file.packs)
 
 
 def _before(file: File, made_of: dict[str, Any]) -> Done | None:
@@ -262,7 +262,9 @@ def _made_of(file: File, options: Options) -> dict[str, Any]:
     values = {
         **options.made_of(),
         "the input": [file.source, file.size, file.mark],
-        "--format, --text-column or --delimiter": [file.format, options.text, options.delimiter],
+        "--format, --text-column, --delimiter or --encoding": [
+            *(file.format, options.text, options.delimiter, options.encoding)
+        ],
         "the output": [file.packs, file.side_file],
     }
     found: dict[str, Any] = json.loads(json.dumps(values))

@@ -13,6 +13,8 @@ from ..lines import MAX_LINE_BYTES
 
 Format = Literal["csv", "tsv", "jsonl", "parquet"]
 
+UTF_8: Final = "utf-8"
+
 MAX_ROW_BYTES: Final = MAX_LINE_BYTES
 """The largest row; a larger one is broken. As much as a request to the service may contain."""
 
@@ -50,6 +52,7 @@ class Layout:
         delimiter: between the fields of CSV and TSV, an ASCII character.
         line_end: of the header of CSV and TSV: what ends a last row that has no end.
         is_packed: whether scored blocks are packed with gzip.
+        encoding: of CSV and TSV, see `dandelion.tables.decoding.single_byte_encoding`; or UTF-8.
     """
 
     format: Format
@@ -59,6 +62,7 @@ class Layout:
     delimiter: str = ","
     line_end: str = "\n"
     is_packed: bool = False
+    encoding: str = UTF_8
 
 
 @dataclass(frozen=True, slots=True)

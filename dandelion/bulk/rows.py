@@ -5,7 +5,7 @@ from typing import Final, NamedTuple
 
 from ..decision.notices import Notice
 from ..decision.rule import Verdict
-from .job import BrokenRow
+from .job import UTF_8, BrokenRow
 
 NOT_UTF_8: Final = "not UTF-8"
 """The reason for a row of a text file in another encoding."""
@@ -61,9 +61,9 @@ def is_unicode(text: str) -> bool:
     return True
 
 
-def decoded(data: bytes) -> tuple[str, bool]:
-    """Decode UTF-8: with halves of surrogate pairs for other bytes, and whether there are none."""
+def decoded(data: bytes, encoding: str = UTF_8) -> tuple[str, bool]:
+    """Decode text: with halves of surrogate pairs for wrong bytes, and whether there are none."""
     try:
-        return data.decode(), True
+        return data.decode(encoding), True
     except UnicodeDecodeError:
-        return data.decode(errors="surrogateescape"), False
+        return data.decode(encoding, "surrogateescape"), False

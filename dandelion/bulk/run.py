@@ -15,7 +15,7 @@ from .beginning import Asked
 from .cutting import BLOCK_BYTES
 from .errors import BulkError, RefusedError
 from .extras import parquet_module
-from .job import Block, Job, Layout, ScoredBlock
+from .job import UTF_8, Block, Format, Job, Layout, ScoredBlock
 from .output import Output, Pipe
 from .plan import Item
 from .reading import ALL, TextFile
@@ -60,6 +60,7 @@ class Options:
         engine: that computes the scores: the last digit may depend on it.
         text: the column of the texts; None guesses it.
         delimiter: of CSV; None recognizes it.
+        encoding: of CSV and TSV, see `Layout`.
         workers: processes that score.
         resumes: whether to go on with what an interrupted run has left.
     """
@@ -69,6 +70,7 @@ class Options:
     engine: str
     text: str | None = None
     delimiter: str | None = None
+    encoding: str = UTF_8
     workers: int = 1
     resumes: bool = False
 
@@ -76,6 +78,10 @@ class Options:
     def block_bytes(self) -> int:
         """See `BLOCK_BYTES`."""
         return BLOCK_BYTES if self.job.explain is None else _EXPLAINED_BYTES
+
+    def asked(self, name: str, form: Format, *, is_packed: bool) -> Asked:
+        """Return what is known of a file before it is read, see `Asked`."""
+        return Asked(name, form, self.text, self.delimiter, self.added, is_packed, self.encoding)
 
     def made_of(self) -> dict[str, Any]:
         """Return what an output depends on besides its file, named as users name it."""
@@ -201,7 +207,7 @@ def _useful_workers(items: Sequence[Item], options: Options) -> int:
 
 def _asked(item: Item, options: Options) -> Asked:
     name = "standard input" if item.source == PIPE else item.source
-    return Asked(name, item.format, options.text, options.delimiter, options.added, item.packs)
+    return options.asked(name, item.format, is_packed=item.packs)
 
 
 def _open_parquet(item: Item, options: Options) -> Any:

@@ -106,7 +106,7 @@ class Scorer:
         else:
             rows = delimited.parse(block, layout)
             written = delimited.render(rows, self.score(rows.texts), layout)
-        data = written.encode()
+        data = written.encode(layout.encoding)
         if layout.is_packed and data:
             data = gzip.compress(data, _GZIP_LEVEL, mtime=0)
         return ScoredBlock(data, len(rows.raw), tuple(rows.broken))

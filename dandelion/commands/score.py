@@ -3,7 +3,7 @@
 import re
 import signal
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated, Final, Literal, cast
@@ -13,7 +13,7 @@ import typer
 from ..bulk import file_scoring, ray_engine
 from ..bulk.addresses import File, plan_files
 from ..bulk.errors import BulkError, RefusedError
-from ..bulk.job import Format, Job, added_columns
+from ..bulk.job import UTF_8, Format, Job, added_columns
 from ..bulk.plan import SIDE_FILE, Item, Request, Shard, plan
 from ..bulk.ray_engine import Cluster
 from ..bulk.rows import NOT_UTF_8
@@ -27,6 +27,7 @@ from ..explanation import MAX_SPANS
 from ..json_values import quoted
 from ..plural import number_of
 from ..remote import is_address
+from ..tables.decoding import DecodingError, single_byte_encoding
 from ..tables.delimited import delimiter_named
 from .artifacts import ArtifactsOption, VariantOption, choose, locate
 from .errors import UsageError, check_output, readable_errors
@@ -38,8 +39,8 @@ BROKEN_ROWS: Final = 5
 """The exit code if rows were left out."""
 
 _OTHER_ENCODING: Final = (
-    "Text is read as UTF-8. Convert a file in another encoding first, such as one that Excel "
-    "saved: iconv -f cp1252 -t utf-8"
+    "Text is read as UTF-8. Give --encoding for CSV and TSV in another encoding, such as cp1252 of "
+    "Excel; or convert the file first: iconv -f cp1252 -t utf-8"
 )
 
 _TERMINATED: Final = 128 + signal.SIGTERM  # the convention of shells
@@ -106,6 +107,14 @@ def score(  # noqa: PLR0913, PLR0917
         typer.Option(
             metavar="CHARACTER",
             help="Delimiter of a CSV file. Default: recognized from the first line.",
+        ),
+    ] = None,
+    encoding: Annotated[
+        str | None,
+        typer.Option(
+            metavar="NAME",
+            help="Encoding of CSV and TSV, of both IN and OUT: one with one byte for each "
+            "character, such as cp1252. Default: UTF-8.",
         ),
     ] = None,
     prefix: Annotated[
@@ -183,12 +192,14 @@ def score(  # noqa: PLR0913, PLR0917
             prefix,
             explain,
         )
+        added = added_columns(job, is_binary=classifier.decision.is_binary)
         options = Options(
             job,
-            added_columns(job, is_binary=classifier.decision.is_binary),
+            added,
             classifier.engine,
             text_column,
             _delimiter(delimiter),
+            _encoding(encoding, (*added, *classifier.manifest.labels)),
             workers or usable_cores(),
             resumes,
         )
@@ -279,6 +290,23 @@ def _delimiter(name: str | None) -> str | None:
         raise UsageError(str(error)) from None
     if not found.isascii():
         raise UsageError(f"the delimiter {found!r} is not in ASCII")
+    return found
+
+
+def _encoding(name: str | None, written: Sequence[str]) -> str:
+    """Return an encoding in which all that is written can be encoded."""
+    if name is None:
+        return UTF_8
+    try:
+        found = single_byte_encoding(name) or UTF_8
+        "".join(written).encode(found)
+    except DecodingError as error:
+        raise UsageError(str(error)) from None
+    except UnicodeEncodeError:
+        raise UsageError(
+            f"the labels or added columns contain characters that {quoted(name)} lacks. Convert "
+            "the file to UTF-8 first"
+        ) from None
     return found
 
 

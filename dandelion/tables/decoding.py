@@ -20,6 +20,9 @@ _CHUNK_BYTES: Final = 2**20
 # An encoding of host names, which limits their length, is none of files.
 _PROBE: Final = "More characters than a part of a host name may have, which are sixty-three.\n"
 
+# Where there are no other bytes, as in ISO-2022-JP, this makes two bytes one character.
+_SHIFT: Final = b"\x1b$B!!\x1b(B"
+
 # The most that is quoted of an encoding's name.
 _NAME_CHARS: Final = 40
 
@@ -100,6 +103,41 @@ def check_encoding(name: str) -> None:
             f"{name[:_NAME_CHARS]!r} is not an encoding of text files. Encodings are, for example, "
             "utf-8, utf-16, cp1252 and gb18030 (--encoding)"
         )
+
+
+def single_byte_encoding(name: str) -> str | None:
+    """Return the usual name of an encoding with one byte for each character, which extends ASCII.
+
+    So rows and fields are found by their bytes, and what is decoded can be encoded again. None for
+    UTF-8, which is the default.
+
+    Raises:
+        DecodingError: it is another encoding, or none of text files.
+
+    Example:
+        >>> single_byte_encoding("Windows-1252"), single_byte_encoding("UTF-8")
+        ('cp1252', None)
+    """
+    check_encoding(name)
+    usual = codecs.lookup(name).name
+    if usual in {"utf-8", "utf-8-sig"}:
+        return None
+    every = bytes(range(256)) + _SHIFT
+    try:
+        text = every.decode(usual, "surrogateescape")
+        is_fit = (
+            len(text) == len(every)
+            and text[:128] == every[:128].decode("ascii")
+            and text.encode(usual, "surrogateescape") == every
+        )
+    except ValueError:
+        is_fit = False
+    if not is_fit:
+        raise DecodingError(
+            f"{name[:_NAME_CHARS]!r} is not one of the encodings with one byte for each character, "
+            f"such as cp1252. Convert the file first: iconv -f {name[:_NAME_CHARS]} -t utf-8"
+        )
+    return usual
 
 
 def decode(data: bytes, encoding: str | None = None) -> str:

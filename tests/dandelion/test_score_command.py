@@ -94,6 +94,12 @@ def test_what_decides_and_another_encoding_are_named(artifacts: Path, tmp_path: 
     decides = f"spam/squared_hinge-wide, version {manifest.version}: positive at"
     assert f"{decides} {manifest.threshold:.4g} ({manifest.operating_point}).\n" in errors
     assert "iconv -f cp1252 -t utf-8" in errors
+    run(artifacts, *options, "--encoding", "Windows-1252")
+    head, first, _ = (tmp_path / "b.csv").read_text("cp1252").splitlines()
+    assert (head, first[:13]) == ("id;text;label;score;decision;notice", "1;Grüße;ham;0")
+    address = "file://" + str(tmp_path / "c.csv")
+    run(artifacts, options[0], address, *options[2:], "--encoding", "cp1252")
+    assert (tmp_path / "c.csv").read_bytes() == (tmp_path / "b.csv").read_bytes()
     _, errors = run(artifacts, *options, "--policy", "strict", "--prior", "0.1", code=5)
     assert re.search(rf"{decides} [\d.]+ \(policy strict, fpr<=0.01, prior 0.1\)\.\n", errors)
     _, errors = run(artifacts, *options, "--threshold", "0.5", code=5)
@@ -247,6 +253,13 @@ def test_real_messages(artifacts: Path, tmp_path: Path, data_dir: Path) -> None:
         (["a.jsonl", "b.jsonl", "--model", "spam", "--format", "xls"], "unknown format 'xls'"),
         (["a.jsonl", "b.jsonl", "--model", "spam", "--delimiter", "ab"], "the delimiter 'ab'"),
         (["a.jsonl", "b.jsonl", "--model", "spam", "--delimiter", ";"], "only CSV has a delimiter"),
+        (["a.jsonl", "b.jsonl", "--model", "spam", "--encoding", "cp1252"], "only CSV and TSV"),
+        (["a.jsonl", "b.jsonl", "--model", "spam", "--encoding", "utf-16"], "iconv -f utf-16"),
+        (["a.jsonl", "b.jsonl", "--model", "spam", "--encoding", "no"], "not an encoding"),
+        (
+            ["a.jsonl", "b.jsonl", "--model", "spam", "--encoding", "cp1252", "--prefix", "ж"],
+            "contain characters that 'cp1252' lacks",
+        ),
         (["a.jsonl", "b.jsonl", "--model", "mood", "--threshold", "0.5"], "has no threshold"),
         (["a.jsonl", "b.jsonl", "--model", "spam", "--policy", "no"], "has no policy 'no'"),
         (["a.jsonl", "-", "--model", "spam", "--resume"], "standard output cannot be resumed"),

@@ -8,6 +8,7 @@ import hashlib
 import json
 import os
 import pkgutil
+import re
 import subprocess
 import sys
 import time
@@ -28,6 +29,7 @@ from dandelion.tables import (
     read,
     suggestion,
 )
+from dandelion.tables.decoding import DecodingError, single_byte_encoding
 
 from .table_files import (
     WRITERS,
@@ -338,6 +340,21 @@ def test_bytes_in_any_encoding_are_read_or_refused(encoding: str) -> None:
             assert message.isprintable()
         else:
             assert len(table.columns) > 0
+
+
+@pytest.mark.parametrize("encoding", ENCODINGS)
+def test_encodings_with_one_byte_for_each_character(encoding: str) -> None:
+    try:
+        usual = single_byte_encoding(encoding)
+    except DecodingError:
+        assert not re.fullmatch("cp125.|iso8859.*|latin_1|koi8.*|mac_roman|utf_8", encoding)
+    else:
+        several = "utf_(7|16|32)|iso2022|hz|shift|euc|gb|big5|cp(037|9|1026|1140)|johab|idna|rot"
+        assert not re.match(several, encoding)
+        assert (usual is None) == encoding.startswith("utf_8")
+        every = bytes(range(256))
+        text = "".join(bytes([one]).decode(encoding, "surrogateescape") for one in every)
+        assert text == every.decode(encoding, "surrogateescape") or usual is None
 
 
 def test_a_wrong_byte_after_a_mark_is_counted_from_the_start_of_the_file() -> None:

@@ -97,6 +97,27 @@ def test_json_lines_keep_their_members(
     assert not broken
 
 
+@pytest.mark.parametrize("form", ["csv", "tsv"])
+@settings(max_examples=40)
+@given(text=st.text(st.sampled_from('ab,;"\r\n\té€…ÿß')), block_bytes=BLOCK_BYTES)
+def test_an_encoding_makes_no_other_difference(
+    scorer: Scorer, form: Format, text: str, block_bytes: int
+) -> None:
+    data = ("text,€\n" if form == "csv" else "text\t€\n") + text
+    wanted, left_out = score_bytes(scorer, data.encode(), form)
+    given = data.encode("cp1252")
+    written, broken = score_bytes(scorer, given, form, block_bytes, encoding="cp1252")
+    assert written == wanted.decode().encode("cp1252")
+    assert broken == [one._replace(row=one.row.decode().encode("cp1252")) for one in left_out]
+
+
+def test_a_byte_that_an_encoding_lacks_breaks_its_row_alone(scorer: Scorer) -> None:
+    data = b"text,b\n\x80 5,\xe9\nb\x81,c\n"
+    written, broken = score_bytes(scorer, data, "csv", encoding="cp1252")
+    assert [line[:5] for line in written.splitlines()] == [b"text,", b"\x80 5,\xe9"]
+    assert [tuple(one) for one in broken] == [(3, "not cp1252", b"b\x81,c\n")]
+
+
 @settings(max_examples=40)
 @given(rows=st.lists(st.tuples(TEXT, TEXT)), block_bytes=BLOCK_BYTES)
 def test_tsv_keeps_its_lines(
@@ -349,6 +370,21 @@ def test_files_that_do_not_fit_are_refused(
 ) -> None:
     with pytest.raises(RefusedError, match=message):
         score_bytes(scorer, data, form, text=None)
+
+
+@pytest.mark.parametrize(
+    ("data", "form", "message"),
+    [
+        (b"\xef\xbb\xbftext\n", "csv", "UTF-8, by its first bytes"),
+        ("text\n".encode("utf-16"), "csv", "not UTF-8, but utf-16"),
+        (b"{}", "jsonl", "only CSV and TSV have encodings"),
+    ],
+)
+def test_another_encoding_than_the_given_one_is_refused(
+    scorer: Scorer, data: bytes, form: Format, message: str
+) -> None:
+    with pytest.raises(RefusedError, match=message):
+        score_bytes(scorer, data, form, encoding="cp1252")
 
 
 def test_a_named_column_must_be_there(scorer: Scorer) -> None:
