@@ -140,12 +140,14 @@ def file_system(address: str) -> tuple[Any, str]:
 
         system, path = url_to_fs(address)
     except ImportError as error:
-        extra = "s3" if scheme == "s3" else "remote"
-        needs = f"the extra `{extra}`"
         if scheme != "s3" and (error.name or "").partition(".")[0] != "fsspec":
-            needs = f"the package of fsspec for {scheme}:// addresses ({error.name or error})"
+            raise RemoteError(
+                f"{shown(address)}: needs the package of fsspec for {scheme}:// addresses, which "
+                f"is not installed: {error.name or error}"
+            ) from error
+        extra = "s3" if scheme == "s3" else "remote"
         raise RemoteError(
-            f"{shown(address)}: needs {needs}, which is not installed. "
+            f"{shown(address)}: needs the extra `{extra}`, which is not installed. "
             f"Install it: {install_command(extra)}"
         ) from error
     except ValueError as error:
