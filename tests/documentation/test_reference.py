@@ -14,6 +14,7 @@ from typing import Any, Final
 import msgspec
 import pytest
 import typer
+from fastapi.testclient import TestClient
 
 import dandelion
 import dandelion.client
@@ -23,8 +24,11 @@ from app import errors, settings
 from app.api.problems import ProblemDetails
 from app.api.schemas import ClassifyRequest
 from app.errors import FieldError, Problem
+from app.main import create_app
 from dandelion import policy_file
 from dandelion.artifact import load
+from dandelion.decision.calibration import Calibration
+from dandelion.decision.policy import Basis, PolicyChoice, PolicyError, resolve
 from dandelion.manifest import FORMAT_VERSION, Manifest
 from dandelion.retraining_file import PAGE_FILE, VERDICT_FILE
 
@@ -169,16 +173,64 @@ def documented_errors() -> dict[str, int]:
 
 @pytest.mark.parametrize(("name", "problem"), problems().items())
 def test_every_error_is_in_the_reference(name: str, problem: Problem) -> None:
-    detail = problem.errors[0].detail if problem.errors else problem.detail
+    assert_documented(*shown_of(problem))
+
+
+def shown_of(problem: Problem) -> tuple[str, int]:
+    return problem.errors[0].detail if problem.errors else problem.detail, problem.status
+
+
+def assert_documented(detail: str, status: int) -> None:
     found = {each for row, each in documented_errors().items() if re.fullmatch(row, detail)}
-    assert found == {problem.status}
+    assert found == {status}, detail
 
 
-def test_every_error_in_the_reference_exists() -> None:
-    details = [
-        (one.errors[0].detail if one.errors else one.detail, one.status)
-        for one in problems().values()
-    ]
+@pytest.fixture(scope="module")
+def refusals(tmp_path_factory: pytest.TempPathFactory) -> list[tuple[str, int]]:
+    """What the service responds where the detail depends on the request or on the evidence."""
+    artifacts = tmp_path_factory.mktemp("artifacts")
+    (artifacts / "spam").symlink_to(SPAM.parent)
+    (artifacts / "serving.toml").write_text(f'[models]\nspam = "{SPAM.name}"\n')
+    keys = "".join(f"{number:016x}" for number in range(60))
+    with TestClient(create_app(settings.Settings(artifacts=artifacts))) as client:
+        version = client.get("/models/spam").json()["version"]
+        flagged = {"version": version, "logits": [9.0] * 60, "copies": keys, "digests": keys}
+        strata = {"strata": ["a", "b"], "weights": [1, 1]}
+        bodies = [
+            *[{}, {"text": []}, {"texts": ["a"], "label": 1}, [], {"texts": [1]}],
+            *[{"texts": ["a"], "operating_point": point} for point in POINTS],
+            {"scored": {"logit": 0}, "labels": [1]},
+            {"texts": ["a", "b"], "labels": [None, None]},
+            {"texts": ["a", "b"], "labels": [1, None], **strata},
+            {"texts": ["a"], "labels": [1, 0]},
+            {"scored": flagged, "labels": [1] * 60, "prior": 0.1},
+        ]
+        responses = [
+            client.post(
+                "/models/spam/evaluation" if "labels" in body else "/classify/spam", json=body
+            )
+            for body in bodies
+        ]
+        plan = "/models/spam/plan"
+        queries = ({"threshold": 2}, {"review_threshold": 0.5}, {"x": 1}, {"minutes": "x"})
+        responses += [client.get(plan, params=query) for query in queries]
+    found = [(one.json()["errors"][0]["detail"], one.status_code) for one in responses]
+    basis = Basis.of(1 - 1e-7, Calibration("temperature", 1.0, 1.0, 0.0), None)
+    with pytest.raises(PolicyError) as caught:
+        resolve(PolicyChoice(prior=0.9999), basis)
+    return [*found, (str(caught.value), 422)]
+
+
+POINTS: Final = ("fpr<0.1", "f1[x]", "fpr<=0.1[x]", "recall>=0.5[wikipedia_context_harmless]")
+
+
+def test_every_refusal_is_in_the_reference(refusals: list[tuple[str, int]]) -> None:
+    for detail, status in refusals:
+        assert_documented(detail, status)
+
+
+def test_every_error_in_the_reference_exists(refusals: list[tuple[str, int]]) -> None:
+    details = [*map(shown_of, problems().values()), *refusals]
     for pattern, status in documented_errors().items():
         assert any(re.fullmatch(pattern, each) and at == status for each, at in details), pattern
 
