@@ -6,7 +6,7 @@ its policy file; else the share in the evidence of the artifact.
 """
 
 from dataclasses import dataclass
-from typing import Any, Literal, get_args
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,7 +20,6 @@ from .reference_file import ContentCounts
 Weighting = Literal["training", "prior", "policy_file"]
 """Which texts are the reference: the artifact's held-out ones, as they are or weighted by a prior;
 or the user's own, of a policy file."""
-WEIGHTINGS: tuple[Weighting, ...] = get_args(Weighting)
 
 Floats = NDArray[np.float64]
 

@@ -5,7 +5,6 @@ the content hashes of both artifacts, so that nothing can be concluded from it a
 text. ``VERDICT.md`` next to it has the same for people.
 """
 
-import hashlib
 import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields
@@ -195,15 +194,6 @@ def read(directory: Path) -> RetrainingVerdict:
         RetrainingFileError: it is missing, cannot be read, is damaged or of another format.
     """
     return _parse(directory / VERDICT_FILE, _data(directory))
-
-
-def sha256_of(directory: Path) -> str:
-    """Return the SHA-256 of the file of an artifact, hexadecimal.
-
-    Raises:
-        RetrainingFileError: it is missing or cannot be read.
-    """
-    return hashlib.sha256(_data(directory)).hexdigest()
 
 
 def _data(directory: Path) -> bytes:

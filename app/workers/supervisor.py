@@ -325,11 +325,10 @@ class Supervisor:
             self._restart_at = time.monotonic() + _SHORT_LIFE_S
         else:
             self._metrics.generations.count_reload(Outcome.FAILED)
-        goes_on = self._current.number if self._current else 0
         _log.error(
             "%s failed; generation %d goes on",
             member.order.action.value,
-            goes_on,
+            self._current.number if self._current else 0,
             extra={"generation": member.number, "reason": reason, **(facts or {})},
         )
         self._retire(member)

@@ -185,21 +185,6 @@ def _is_text(kind: Any) -> bool:
     )
 
 
-def score_table(
-    scorer: Scorer, table: Any, layout: Layout, row: int
-) -> tuple[Any, list[BrokenRow]]:
-    """Return a table with the added columns, without the broken rows, and these.
-
-    Args:
-        scorer: of the job.
-        table: with all columns of the file.
-        layout: of the file.
-        row: the number of the table's first row.
-    """
-    scored = score_texts(scorer, packed(table.select([layout.at])), row)
-    return joined(table, scored, row), list(scored.broken)
-
-
 def packed(table: Any) -> bytes:
     """Return a table as a message of Arrow, without what does not belong to its rows."""
     sink = pa.BufferOutputStream()

@@ -138,7 +138,7 @@ def row_of(number: int, file: File) -> dict[str, Any]:
 
 @dataclass(frozen=True, slots=True)
 class Software:
-    """What scores depend on beside the job: it must be the same everywhere.
+    """What scores depend on besides the job: it must be the same on all machines.
 
     Attributes:
         version: of Dandelion.
