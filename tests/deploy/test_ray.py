@@ -3,6 +3,7 @@
 import json
 import re
 import shlex
+import tomllib
 from importlib.resources import files
 from pathlib import Path
 from typing import Any
@@ -42,6 +43,28 @@ def test_the_job_starts_as_many_actors_as_its_cluster_has_processors() -> None:
     assert f"--workers {processors}" in spec["entrypoint"]
     (container,) = group["template"]["spec"]["containers"]
     assert container["resources"]["limits"]["cpu"] == group["rayStartParams"]["num-cpus"]
+
+
+def test_the_machines_install_the_wheel_that_is_built() -> None:
+    """No registry of packages has it."""
+    cluster = load("cluster.yaml")
+    ((there, here),) = cluster["file_mounts"].items()
+    assert f"--wheel-dir {here} " in (ROOT / "Makefile").read_text(encoding="utf-8")
+    places = {
+        "cluster.yaml": (there, *cluster["setup_commands"]),
+        "job.yaml": ("/tmp", *re.findall("#   RUN (.+)", (DIRECTORY / "job.yaml").read_text())),
+    }
+    for name, (directory, command) in places.items():
+        *_, package = shlex.split(command)
+        pattern = re.escape(f"$(echo {directory}/dandelion_text-*.whl)") + r"\[([\w,]+)\]"
+        found = re.fullmatch(pattern, package)
+        assert found, name
+        assert set(found[1].split(",")) <= set(extras()), name
+
+
+def extras() -> list[str]:
+    with (ROOT / "pyproject.toml").open("rb") as file:
+        return [*tomllib.load(file)["project"]["optional-dependencies"]]
 
 
 def commands() -> list[str]:
