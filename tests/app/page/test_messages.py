@@ -79,6 +79,16 @@ def test_what_made_the_scores_is_marked(service: Service, open_page: OpenPage) -
         found = row.locator("mark").all_text_contents()
         spans = [(one["start"], one["end"]) for one in result["explanation"]["spans"]]
         assert set(found) <= {text[start:end] for start, end in spans}
+        raised, lowered = (
+            {
+                text[one["start"] : one["end"]]
+                for one in result["explanation"]["spans"]
+                if (one["contribution"] > 0) is is_raised
+            }
+            for is_raised in (True, False)
+        )
+        assert set(row.locator("mark.raises").all_text_contents()) <= raised
+        assert set(row.locator("mark.lowers").all_text_contents()) <= lowered
         strongest = max(result["explanation"]["spans"], key=lambda one: one["contribution"])
         if result["label"] == "spam":
             assert text[strongest["start"] : strongest["end"]] in found
@@ -102,6 +112,31 @@ def test_each_text_has_its_own_direction(service: Service, open_page: OpenPage) 
     expect(page.locator(".sum")).to_have_count(2)
     directions = "elements => elements.map((one) => getComputedStyle(one).direction)"
     assert page.locator(".result .text").evaluate_all(directions) == ["rtl", "ltr"]
+
+
+LINE = """(mark) => {
+    const { borderBottomStyle, borderBottomWidth } = getComputedStyle(mark);
+    return [borderBottomStyle, parseFloat(borderBottomWidth)];
+}"""
+
+
+def test_marks_differ_by_more_than_their_colours(service: Service, open_page: OpenPage) -> None:
+    """By the style of their lines, and the strength by its width; the legend shows both."""
+    page = open_messages(open_page, service)
+    score(page, SPAM, HARMLESS)
+    expect(page.locator(".sum")).to_have_count(2)
+    for name, words, style in (
+        ("raises", "raised it", "solid"),
+        ("lowers", "lowered it", "dashed"),
+    ):
+        legend = page.locator(".legend span", has_text=words).locator("mark")
+        shown = legend.evaluate_all(f"marks => marks.map({LINE})")
+        assert [line for line, _ in shown] == [style] * 3
+        widths = [width for _, width in shown]
+        assert widths == sorted(set(widths))
+        marks = page.locator(f".results mark.{name}").evaluate_all(f"marks => marks.map({LINE})")
+        assert marks
+        assert all(one in shown for one in marks)
 
 
 def test_results_are_narrowed_and_sorted(service: Service, open_page: OpenPage) -> None:

@@ -113,9 +113,12 @@ def assert_shows(page: Page, plan: dict[str, Any]) -> None:
         ends = f"{amount(value['predicted_lower'])} to {amount(value['predicted_upper'])}"
         expect(figure.locator("strong")).to_have_text(amount(value["estimate"]))
         expect(figure.locator(".interval")).to_have_text(f"[{ends}]")
-    for name in ("precision", "recall"):
-        rate = page.locator(f"[data-rate={name}] dd strong")
-        expect(rate).to_have_text(percent(plan[name]["estimate"]))
+    for name in ("precision", "recall", "fpr", "alerts_per_10000"):
+        rate, value = page.locator(f"[data-rate={name}] dd"), plan[name]
+        write = amount if name == "alerts_per_10000" else percent
+        expect(rate.locator("strong")).to_have_text(write(value["estimate"]))
+        ends = f"[{write(value['lower'])} to {write(value['upper'])}]"
+        expect(rate.locator(".interval")).to_have_text(ends)
 
 
 def test_it_shows_what_the_api_returns(page: Page, service: Service) -> None:
