@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol
-from urllib.parse import urlsplit
+from urllib.parse import parse_qs, urlsplit
 
 import pytest
 from playwright.sync_api import Browser, ConsoleMessage, Page, expect, sync_playwright
@@ -26,6 +26,13 @@ CHROMIUM = "/usr/bin/chromium"
 ARGUMENTS = ["--no-sandbox", "--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE 127.0.0.1"]
 
 expect.set_options(timeout=1000 * PATIENCE_S)
+
+VIEWS = ("messages", "threshold", "traffic", "compare", "live")
+# What a request asks for in its address.
+ASKED = {
+    *("variant", "policy", "prior", "operating_point"),
+    *("threshold", "review_threshold", "volume", "minutes"),
+}
 
 STORED = """async () => ({
     local: Object.keys(localStorage),
@@ -111,6 +118,10 @@ def check(page: Page, seen: Seen) -> None:
     elsewhere = [url for url in seen.requested if not url.startswith((origin, "data:", "blob:"))]
     assert elsewhere == []
     assert urlsplit(page.url).query == ""
+    assert urlsplit(page.url).fragment in {"", *VIEWS}
+    for url in seen.requested:  # what is pasted is never in an address
+        asked = parse_qs(urlsplit(url).query, keep_blank_values=True)
+        assert asked.keys() <= ASKED, url
     if page.evaluate("isSecureContext"):
         stored = page.evaluate(STORED)
         assert set(stored.pop("local")) <= {"dandelion-theme"}

@@ -6,8 +6,7 @@ import pytest
 from playwright.sync_api import Page, expect
 
 from ...conftest import Service
-from .conftest import OpenPage, Violations
-from .test_files import VIEWS
+from .conftest import VIEWS, OpenPage, Violations
 from .test_messages import open_messages, score, upload
 
 pytestmark = pytest.mark.slow

@@ -8,10 +8,10 @@ import pytest
 from fastapi.testclient import TestClient
 
 from ...conftest import ROOT
+from .conftest import VIEWS
 
 PAGE = ROOT / "app" / "static" / "page"
 VENDOR = PAGE / "vendor"
-VIEWS = ("messages", "threshold", "traffic", "compare", "live")
 MAX_BYTES = 150_000
 
 
