@@ -7,3 +7,7 @@ class BulkError(Exception):
 
 class RefusedError(BulkError):
     """What is asked for does not fit the files or what is already written; nothing was changed."""
+
+
+class NotStartedError(BulkError):
+    """There is nothing to run on, so no file was touched."""

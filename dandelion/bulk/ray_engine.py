@@ -22,7 +22,7 @@ from ..engines import library
 from ..installation import install_command
 from ..json_values import loads
 from .addresses import File
-from .errors import BulkError, RefusedError
+from .errors import BulkError, NotStartedError, RefusedError
 from .file_scoring import Done, collect, score_task, tidied
 from .run import Options, Totals, Watch
 from .scorer import Scorer
@@ -33,8 +33,8 @@ class Cluster:
     """Where to score.
 
     Attributes:
-        address: of a running cluster, ``auto`` for the one that this machine is part of, or
-            ``ray://host:10001``; None starts Ray on this machine.
+        address: of a cluster that this machine is part of, ``auto`` for the one that runs; None
+            starts Ray on this machine.
         actors: that score, each on one processor; None for one for each processor of the cluster.
     """
 
@@ -52,8 +52,9 @@ def score_files(files: Sequence[File], options: Options, cluster: Cluster, watch
         watch: learns how far the work is.
 
     Raises:
-        RefusedError: a file does not fit what is asked for, Ray is not installed, or the software
-            of a machine differs from this one's.
+        NotStartedError: Ray is not installed, there is no such cluster, or it cannot be started.
+        RefusedError: a file does not fit what is asked for, or the software of a machine differs
+            from this one's.
         BulkError: a file cannot be read or written, or Ray failed.
     """
     watch.begin(sum(file.size for file in files))
@@ -66,8 +67,7 @@ def _connected(cluster: Cluster) -> Iterator[Any]:
     """Import Ray, and connect to a cluster or start one, unless this process is connected.
 
     Raises:
-        RefusedError: Ray is not installed.
-        BulkError: there is no such cluster, or Ray cannot be started.
+        NotStartedError: Ray is not installed, there is no such cluster, or it cannot be started.
     """
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
     # Else it warns of lost references to arguments of actors; `_results` keeps them.
@@ -76,7 +76,7 @@ def _connected(cluster: Cluster) -> Iterator[Any]:
         import ray  # noqa: PLC0415 - an extra
         import ray.data  # noqa: PLC0415
     except ImportError as error:
-        raise RefusedError(
+        raise NotStartedError(
             f"--engine ray needs the extra `ray`, which is not installed. Install it: "
             f"{install_command('ray')}"
         ) from error
@@ -96,7 +96,7 @@ def _connected(cluster: Cluster) -> Iterator[Any]:
         problem = f"no cluster of Ray at {cluster.address}"
         if cluster.address is None:
             problem = "Ray could not be started on this machine, which may be too busy"
-        raise BulkError(f"{problem} ({type(error).__name__}). Nothing was begun") from error
+        raise NotStartedError(f"{problem} ({type(error).__name__})") from error
     try:
         yield ray
     finally:

@@ -12,7 +12,7 @@ import typer
 
 from ..bulk import file_scoring, ray_engine
 from ..bulk.addresses import File, plan_files
-from ..bulk.errors import BulkError, RefusedError
+from ..bulk.errors import BulkError, NotStartedError, RefusedError
 from ..bulk.job import UTF_8, Format, Job, added_columns
 from ..bulk.plan import SIDE_FILE, Item, Request, Shard, plan
 from ..bulk.ray_engine import Cluster
@@ -153,8 +153,8 @@ def score(  # noqa: PLR0913, PLR0917
         str | None,
         typer.Option(
             metavar="ADDRESS",
-            help="Address of the Ray cluster: auto for the one that this machine is part of, or "
-            "ray://host:10001. Default: Ray is started on this machine.",
+            help="Address of the Ray cluster that this machine is part of; auto finds it. Default: "
+            "Ray is started on this machine.",
         ),
     ] = None,
     is_quiet: Annotated[bool, typer.Option("--quiet", help="Show no progress.")] = False,
@@ -206,6 +206,11 @@ def score(  # noqa: PLR0913, PLR0917
         cluster = Cluster(ray_address, workers) if engine == "ray" else None
         if cluster is None and ray_address is not None:
             raise UsageError("--ray-address needs --engine ray")
+        if ray_address is not None and "://" in ray_address:
+            raise UsageError(
+                "--ray-address: Ray Data does not work through an address such as ray://host. Run "
+                "the command on a machine of the cluster, with --ray-address auto"
+            )
         if not is_quiet:
             typer.echo(_what_decides(classifier, in_force, threshold), err=True)
         totals = _run(request, options, cluster, is_quiet=is_quiet)
@@ -229,7 +234,7 @@ def _run(request: Request, options: Options, cluster: Cluster | None, *, is_quie
                 items = plan(request)
                 totals = score_files(items, options, progress, sys.stdout and sys.stdout.buffer)
     except (BulkError, KeyboardInterrupt, _TerminatedError) as error:
-        if files:
+        if files and not isinstance(error, NotStartedError):
             typer.echo("Files that are complete are kept: go on with --resume.", err=True)
         elif not isinstance(error, RefusedError) and any(
             item.output is not None and aside(item.output).state.exists() for item in items

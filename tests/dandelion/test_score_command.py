@@ -263,6 +263,11 @@ def test_real_messages(artifacts: Path, tmp_path: Path, data_dir: Path) -> None:
         (["a.jsonl", "b.jsonl", "--model", "mood", "--threshold", "0.5"], "has no threshold"),
         (["a.jsonl", "b.jsonl", "--model", "spam", "--policy", "no"], "has no policy 'no'"),
         (["a.jsonl", "-", "--model", "spam", "--resume"], "standard output cannot be resumed"),
+        (["a.jsonl", "b.jsonl", "--model", "spam", "--ray-address", "auto"], "needs --engine ray"),
+        (
+            ["a.jsonl", "b.jsonl", "--model=spam", "--engine=ray", "--ray-address=ray://host"],
+            "does not work through an address such as ray://",
+        ),
     ],
 )
 def test_wrong_usage(
