@@ -254,7 +254,8 @@ def too_much_to_explain(max_texts: int, max_chars: int) -> Problem:
     """422: explanations were asked for more texts, or longer ones, than one request may have."""
     return invalid_field(
         "explain",
-        f"Explanations are limited to {max_texts} texts with {max_chars} characters in all of them",
+        f"Explanations are limited to {max_texts} texts with {max_chars} characters in all of "
+        "them, before and after Unicode normalization (NFKC)",
     )
 
 

@@ -155,7 +155,10 @@ class ServiceLimits(BaseModel):
     request_chars: int = Field(description="Characters of all texts, after normalization.")
     body_bytes: int
     explained_texts: int = Field(description="Texts of a request with `explain`.")
-    explained_chars: int = Field(description="Characters of all texts of such a request.")
+    explained_chars: int = Field(
+        description="Characters of all texts of such a request, before and after Unicode "
+        "normalization (NFKC)."
+    )
 
 
 class ServiceIndex(BaseModel):

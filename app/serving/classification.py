@@ -191,18 +191,22 @@ class Classification:
         The batch that is returned has only the texts that were classified.
 
         Raises:
-            Problem: 422, a text or all of them are too long after normalization.
+            Problem: 422, a text or all of them are too long after normalization, or to explain.
         """
         extras, texts = batch.extras, batch.texts
         if extras is None:
             return batch, decide(batch, self._limits.chunks(texts), check, is_nfkc=True)
         failed: dict[int, str] = {}
+        chunks: Iterable[Sequence[str]]
         chunks = self._limits.chunks(texts, failed if extras.is_reporting else None)
+        if extras.top:
+            chunks = extras.checked(chunks)
         timed = decide(batch, chunks, check, is_nfkc=True)
         if failed:
             extras = extras.without(failed)
             texts = [text for place, text in enumerate(texts) if place not in failed]
-        extras = extras.explained(batch.served.classifier, texts, check)
+        if extras.top:
+            extras = extras.explained(batch.served.classifier, texts, check)
         return batch._replace(texts=texts, extras=extras), timed
 
 

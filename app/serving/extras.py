@@ -1,6 +1,6 @@
 """What a request wants in addition to decisions: explanations, and errors in the place of texts."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Final, NamedTuple, Self
 
 from dandelion import Classifier
@@ -31,7 +31,7 @@ class Extras(NamedTuple):
     explanations: Sequence[Explanation] = ()
 
     def check(self, texts: Sequence[str]) -> None:
-        """Check that the texts can be explained, if that is wanted.
+        """Check that the texts, as they were sent, can be explained, if that is wanted.
 
         Raises:
             Problem: 422, there are too many of them or they are too long.
@@ -39,7 +39,20 @@ class Extras(NamedTuple):
         if not self.top:
             return
         if len(texts) > MAX_EXPLAINED_TEXTS or sum(map(len, texts)) > MAX_EXPLAINED_CHARS:
-            raise errors.too_much_to_explain(MAX_EXPLAINED_TEXTS, MAX_EXPLAINED_CHARS)
+            raise _too_much()
+
+    def checked(self, chunks: Iterable[Sequence[str]]) -> Iterator[Sequence[str]]:
+        """Yield the texts to explain, once normalized; normalization may make them longer.
+
+        Raises:
+            Problem: 422, they are too long.
+        """
+        left = MAX_EXPLAINED_CHARS
+        for chunk in chunks:
+            left -= sum(map(len, chunk))
+            if left < 0:
+                raise _too_much()
+            yield chunk
 
     def without(self, failed: Mapping[int, str]) -> Self:
         """Add the errors of texts, by their position among those that had none before."""
@@ -57,17 +70,19 @@ class Extras(NamedTuple):
         return self._replace(errors=found)
 
     def explained(self, classifier: Classifier, texts: Sequence[str], check: Check) -> Self:
-        """Add explanations of the classified texts, if they are wanted.
+        """Add explanations of the classified texts.
 
         Args:
             classifier: of the model.
             texts: raw, those without an error.
             check: called before each text; may end it.
         """
-        if not self.top:
-            return self
         found = []
         for text in texts:
             check()
             found += classifier.explain([text], self.top)
         return self._replace(explanations=found)
+
+
+def _too_much() -> errors.Problem:
+    return errors.too_much_to_explain(MAX_EXPLAINED_TEXTS, MAX_EXPLAINED_CHARS)

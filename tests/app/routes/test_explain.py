@@ -93,6 +93,27 @@ def test_refuses_too_much_to_explain(made_up: Path) -> None:
             assert post(client, body_of(texts)).status_code == 200
 
 
+def test_refuses_texts_that_normalization_makes_too_long_to_explain(made_up: Path) -> None:
+    almost = "\ufdfa" * (MAX_EXPLAINED_CHARS // 18)  # each becomes 18 characters
+    with connect(Settings(artifacts=made_up)) as client:
+        (result,) = post(client, body_of([almost], explain=1)).json()["results"]
+        assert result["explanation"]["spans"]
+        assert post(client, body_of([almost, almost])).status_code == 200
+        refused = post(client, body_of([almost, almost], explain=1))
+        problem = assert_problem(refused, 422, "after Unicode normalization")
+        assert problem["errors"][0]["pointer"] == "#/explain"
+
+
+def test_a_text_that_is_left_out_is_not_too_much_to_explain(made_up: Path) -> None:
+    almost, longer = "\ufdfa" * (MAX_EXPLAINED_CHARS // 18), "\ufdfa" * MAX_EXPLAINED_CHARS
+    with connect(Settings(artifacts=made_up)) as client:
+        texts = [longer[: MAX_EXPLAINED_CHARS - len(almost)], almost]
+        response = post(client, body_of(texts, explain=1, on_error="report"))
+        error, result = response.json()["results"]
+        assert "after Unicode normalization" in error["error"]["detail"]
+        assert result["explanation"]["spans"]
+
+
 def test_explanations_end_at_the_deadline(made_up: Path) -> None:
     with connect(Settings(artifacts=made_up, request_timeout_ms=1)) as client:
         texts = ["wörd " * 600] * MAX_EXPLAINED_TEXTS
