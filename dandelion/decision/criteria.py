@@ -1,6 +1,7 @@
 """Thresholds that are best by a criterion, without a promise: macro-F1, F1 and costs."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator
+from functools import reduce
 from typing import Final, NamedTuple
 
 import numpy as np
@@ -52,7 +53,7 @@ def best(
         among: bool[601], the grid points that can be thresholds, at least one; None for all.
     """
     allowed = np.arange(len(GRID)) if among is None else np.flatnonzero(among)
-    values = criterion(point, _weighted(evidence, evidence.counts), prior)[allowed]
+    values = criterion(point, _weighted(evidence, evidence.counts.items()), prior)[allowed]
     chosen = _middle(values)
     drawn = criterion(point, _weighted(evidence, _resampled(evidence)), prior)[:, allowed]
     # By how much a choice looks better on the texts it was made on: once in the evidence, and once
@@ -104,18 +105,20 @@ def from_above(counts: Floats) -> Floats:
     return above
 
 
-def _weighted(evidence: Evidence, counts: Mapping[str, Counts]) -> Floats:
+def _weighted(evidence: Evidence, counts: Iterable[tuple[str, Counts]]) -> Floats:
+    """Return the sum of the counts of all sources, one after the other."""
     weights = evidence.weights or {}
-    total: Floats = np.sum(
-        [table * weights.get(source, 1.0) for source, table in counts.items()], axis=0
-    )
+    weighted = (np.multiply(table, weights.get(source, 1.0)) for source, table in counts)
+    total: Floats = reduce(np.add, weighted)
     return total
 
 
-def _resampled(evidence: Evidence) -> dict[str, Counts]:
-    """Draw the texts of each source again, with replacement: source → int64[draws, 2, 602]."""
+def _resampled(evidence: Evidence) -> Iterator[tuple[str, Counts]]:
+    """Draw the texts of each source again, with replacement: source and int64[draws, 2, 602].
+
+    Four megabytes for each source, so they are not kept.
+    """
     rng = np.random.default_rng(_SEED)
-    drawn = {}
     for source, table in evidence.counts.items():
         flat = table.ravel()
         used = np.flatnonzero(flat)
@@ -123,8 +126,7 @@ def _resampled(evidence: Evidence) -> dict[str, Counts]:
         again = np.zeros((DRAWS, flat.size), dtype=np.int64)
         if texts:
             again[:, used] = rng.multinomial(texts, flat[used] / texts, size=DRAWS)
-        drawn[source] = again.reshape(DRAWS, 2, CELLS)
-    return drawn
+        yield source, again.reshape(DRAWS, 2, CELLS)
 
 
 def _middle(values: Floats) -> int:

@@ -1,6 +1,7 @@
 """Thresholds fitted to operating points."""
 
 import json
+import tracemalloc
 from collections.abc import Callable
 
 import numpy as np
@@ -10,6 +11,7 @@ from hypothesis import strategies as st
 from scipy import stats
 
 from dandelion.decision import evidence as evidence_file
+from dandelion.decision.criteria import DRAWS
 from dandelion.decision.evidence import CELLS, GRID, Evidence, flagged
 from dandelion.decision.operating_points import (
     Constraint,
@@ -257,6 +259,18 @@ def test_of_equal_thresholds_the_middle_of_the_widest_run_is_chosen() -> None:
     assert fitted.logit == pytest.approx(-7, abs=0.06) or fitted.logit == pytest.approx(0, abs=0.06)
     separable = Evidence.of(np.array([-2.0, 6.0]), np.array([0, 1]), origins[:2], ["all"])
     assert fit("macro_f1", separable).logit == pytest.approx(2, abs=0.06)
+
+
+def test_a_criterion_takes_less_memory_than_the_draws_of_all_sources() -> None:
+    logits, labels = normal(2000, 500)
+    names = [str(number) for number in range(32)]
+    evidence = Evidence.of(logits, labels, np.arange(len(labels)) % len(names), names)
+    tracemalloc.start()
+    fit("f1", evidence)
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    of_all = len(names) * DRAWS * 2 * CELLS * np.dtype(np.int64).itemsize
+    assert peak < of_all / 2
 
 
 def test_one_class_alone_meets_no_criterion(evidence: Evidence) -> None:
