@@ -311,7 +311,7 @@ def test_a_terminal_has_a_bar(artifacts: Path, tmp_path: Path) -> None:
                 shown += piece
     os.close(ours)
     assert process.returncode == 0
-    assert re.search(rb"100%.* texts/s", shown)
+    assert re.search(rb"100%.* texts/s.* \S*\d:\d\d:\d\d", shown)  # what is left
 
 
 def test_a_full_disk_is_an_error(artifacts: Path, tmp_path: Path) -> None:
