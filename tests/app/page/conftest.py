@@ -11,6 +11,7 @@ import shutil
 import subprocess
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any, Protocol
 from urllib.parse import parse_qs, urlsplit
@@ -50,6 +51,12 @@ def browser() -> Iterator[Browser]:
         browser = playwright.chromium.launch(executable_path=CHROMIUM, args=ARGUMENTS)
         yield browser
         browser.close()
+
+
+@pytest.fixture(scope="module")
+def start_shared(start_shared: StartService) -> StartService:
+    """Start services that have more time than by default: on a busy machine, all takes longer."""
+    return partial(start_shared, request_timeout_ms=1000 * PATIENCE_S)
 
 
 @pytest.fixture(scope="module")

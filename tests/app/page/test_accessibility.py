@@ -42,7 +42,7 @@ def test_everything_can_be_done_by_the_keyboard(service: Service, open_page: Ope
     assert page.evaluate("document.activeElement.id") == "main"
     assert page.url == f"{service.url}/"
     tab_to(page, "Model")
-    page.keyboard.type("spam")
+    page.keyboard.press("s")  # a second letter may come too late to be part of the name
     expect(page.locator(".about em")).to_have_text("spam")
     tab_to(page, "Messages")
     page.keyboard.insert_text("Free entry: claim your prize now\nSee you at six")
