@@ -1,6 +1,7 @@
 """The page as a whole: its tabs and colours; without a mouse, without scripts, on any width."""
 
 import re
+from typing import Any
 
 import pytest
 from playwright.sync_api import Page, expect
@@ -114,6 +115,54 @@ def test_the_theme_can_be_chosen(service: Service, open_page: OpenPage) -> None:
     assert page.evaluate(background) == light
     page.locator("select[name=theme]").select_option("system")
     assert page.evaluate(background) == dark
+
+
+def test_what_is_pressed_does_not_lose_the_focus(service: Service, open_page: OpenPage) -> None:
+    page = open_messages(open_page, service)
+    focused = page.locator(":focus")
+    page.get_by_role("button", name="Try examples").press("Enter")
+    expect(focused).to_have_attribute("name", "messages")
+    page.route("**/classify/**", lambda route: None)  # it never ends
+    page.get_by_role("button", name="Score 8 messages").press("Enter")
+    expect(page.get_by_role("button", name="Cancel")).to_be_visible()
+    expect(focused).to_have_text("Score 8 messages")
+    expect(focused).to_be_disabled()
+    page.keyboard.press("Enter")  # once is enough
+    expect(page.locator("progress")).to_have_count(1)
+    page.get_by_role("button", name="Cancel").click()
+    upload(page, b"text\nHello\n")
+    page.get_by_role("button", name="Remove").press("Enter")
+    expect(focused).to_have_attribute("type", "file")
+    page.evaluate("location.hash = '#threshold'")
+    page.locator("[name=base-rate-percent]").fill("1")
+    page.get_by_role("button", name="As measured").press("Enter")
+    expect(focused).to_have_text("As measured")
+    expect(focused).to_be_disabled()
+
+
+def test_nothing_is_lost_where_the_system_sets_the_colours(
+    service: Service, open_page: OpenPage
+) -> None:
+    """High contrast: backgrounds are gone, and all text is of one colour."""
+    page = open_messages(open_page, service, forced_colors="active")
+    ink = "getComputedStyle(document.body).color"
+
+    def colour(selector: str, name: str, pseudo: str = "") -> Any:
+        return page.locator(selector).first.evaluate(
+            "(one, [name, pseudo]) => getComputedStyle(one, pseudo || null)[name]", [name, pseudo]
+        )
+
+    score(page, "Claim your free prize now", "See you at six")
+    expect(page.locator(".result mark").first).to_be_visible()
+    assert colour(".result mark", "color") == page.evaluate(ink)
+    assert colour(".result mark", "backgroundColor") == "rgba(0, 0, 0, 0)"
+    assert colour(".meter-threshold", "backgroundColor") == page.evaluate(ink)
+    page.evaluate("location.hash = '#threshold'")
+    expect(page.locator(".planner")).to_have_attribute("aria-busy", "false")
+    for selector, pseudo in ((".overlay .line", ""), (".handle.threshold", "::before")):
+        assert colour(selector, "backgroundColor", pseudo) == page.evaluate(ink)
+    assert colour(".point[aria-pressed=true]", "outlineStyle") == "solid"
+    assert colour(".tabs a:not([aria-current])", "borderBottomColor") != page.evaluate(ink)
 
 
 def test_without_scripts_a_line_says_so(service: Service, open_page: OpenPage) -> None:

@@ -3,6 +3,13 @@ import { readCsv } from "../csv.js";
 import { html, useState } from "../vendor/htm-preact.js";
 import { Problem } from "./problem.js";
 
+/** What a button does that goes away with the file: the focus moves to where another is chosen. */
+export const leaving = (act) => (event) => {
+  const input = event.target.closest(".source").querySelector("input[type=file]");
+  act();
+  setTimeout(() => input.focus()); // once it is rendered, which may move it
+};
+
 /**
  * @param {object} props
  * @param {string} props.class of the area, in addition to `source`

@@ -4,7 +4,7 @@ import { count, counted } from "../format.js";
 import { guessLabelColumn, guessPositive, hasTooMany, valuesOf } from "../labelled.js";
 import { html, useMemo } from "../vendor/htm-preact.js";
 import { Select } from "./chooser.js";
-import { CsvFile } from "./csvfile.js";
+import { CsvFile, leaving } from "./csvfile.js";
 
 const LISTED = 6;
 
@@ -48,7 +48,7 @@ function Columns({ file, labels, onChange }) {
     <div class="file">
       <strong>${table.name}</strong>
       <span class="quiet">${sizeOf(table)}</span>
-      <button type="button" class="button small" onClick=${() => onChange(null)}>Remove</button>
+      <button type="button" class="button small" onClick=${leaving(() => onChange(null))}>Remove</button>
     </div>
     <div class="choices">
       <${Select} label="Column with the texts" name="text-column" value=${String(text)} options=${options}

@@ -4,7 +4,7 @@ import { guessTextColumn, sizeOf } from "../csv.js";
 import { counted } from "../format.js";
 import { hasBlankLine, hasBlocks, splitMessages } from "../texts.js";
 import { Select } from "./chooser.js";
-import { CsvFile } from "./csvfile.js";
+import { CsvFile, leaving } from "./csvfile.js";
 
 const EXAMPLES = [
   "Congratulations! You have won a £500 gift card. To claim your prize call 09061 743 811 now",
@@ -36,8 +36,12 @@ const guessMode = (pasted) => (hasBlocks(pasted) ? "blocks" : "lines");
  * @param {() => void} props.onSubmit
  */
 export function Source({ source, found, onChange, onSubmit }) {
+  const tryThem = (event) => {
+    event.target.closest(".source").querySelector("textarea").focus(); // the button goes away
+    onChange({ ...source, pasted: EXAMPLES });
+  };
   const examples = html`
-    <button type="button" class="button small" onClick=${() => onChange({ ...source, pasted: EXAMPLES })}>Try examples</button>
+    <button type="button" class="button small" onClick=${tryThem}>Try examples</button>
   `;
   return html`
     <${CsvFile}
@@ -98,7 +102,7 @@ function Table({ source, onChange }) {
     <div class="file">
       <strong>${table.name}</strong>
       <span class="quiet">${sizeOf(table)}</span>
-      <button type="button" class="button small" onClick=${() => onChange({ ...source, table: null })}>Remove</button>
+      <button type="button" class="button small" onClick=${leaving(() => onChange({ ...source, table: null }))}>Remove</button>
     </div>
     <${Select}
       label="Column with the texts"

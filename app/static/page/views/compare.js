@@ -33,10 +33,10 @@ export function Compare({ choice, details }) {
   const policy = policyOf(choice, details);
   const hasPolicy = Boolean(policy) && details.labels.length === 2;
   const byOwn = choice.isOwn || (hasPolicy && isOwn);
-  const isReady = right !== undefined && details && texts.length > 0 && !isRunning;
+  const isReady = right !== undefined && details && texts.length > 0;
   const submit = () => {
     const job = { choice, details, isOwn: byOwn, texts, table: source.table, variants: [left, right] };
-    if (isReady) cancel.current = run(job, setJob);
+    if (isReady && !isRunning) cancel.current = run(job, setJob);
   };
   return html`
     <div class="intro">
@@ -56,7 +56,7 @@ export function Compare({ choice, details }) {
             </div>
             ${hasPolicy && !isOwn && html`<p class="quiet">A policy with a policy file fits only one variant: if yours has one, choose the threshold of each variant.</p>`}
             <${Source} source=${source} found=${texts.length} onChange=${setSource} onSubmit=${submit} />
-            <button type="button" class="button primary" disabled=${!isReady} onClick=${submit}>
+            <button type="button" class="button primary" disabled=${!isReady} aria-disabled=${String(isRunning)} onClick=${submit}>
               ${texts.length > 0 ? `Compare on ${counted(texts.length, "message")}` : "Compare"}
             </button>
           </div>

@@ -37,7 +37,7 @@ export function Messages({ choice, details }) {
     <div class="columns">
       <div class="card stack">
         <${Source} source=${source} found=${texts.length} onChange=${setSource} onSubmit=${submit} />
-        <button type="button" class="button primary wide" disabled=${isRunning || texts.length === 0 || !details} onClick=${submit}>
+        <button type="button" class="button primary wide" disabled=${texts.length === 0 || !details} aria-disabled=${String(isRunning)} onClick=${submit}>
           ${texts.length > 0 ? `Score ${counted(texts.length, "message")}` : "Score"}
         </button>
       </div>

@@ -22,10 +22,10 @@ export function Traffic({ choice, details }) {
   const isPriorWrong = prior !== null && !(prior >= 1e-6 && prior <= 0.9999);
   const isUsable = useMemo(() => file && isLabelled(file), [file]);
   const isRunning = job?.state === "running";
-  const isReady = details && isUsable && !isPriorWrong && !isRunning;
+  const isReady = details && isUsable && !isPriorWrong;
   const submit = () => {
     const wanted = [...new Set(points.split("\n").map((line) => line.trim()).filter(Boolean))];
-    if (isReady) cancel.current = run({ choice, details, file, wanted, prior }, setJob);
+    if (isReady && !isRunning) cancel.current = run({ choice, details, file, wanted, prior }, setJob);
   };
   if (details && details.labels.length > 2) {
     return html`<${Intro} /><p class="notice">This model has ${details.labels.length} labels and returns the one with the highest score: it has no threshold, so nothing can be promised. Choose a model with two labels.</p>`;
@@ -50,7 +50,7 @@ export function Traffic({ choice, details }) {
         </div>
       `}
       <div class="actions">
-        <button type="button" class="button primary" disabled=${!isReady} onClick=${submit}>Evaluate</button>
+        <button type="button" class="button primary" disabled=${!isReady} aria-disabled=${String(isRunning)} onClick=${submit}>Evaluate</button>
         <span class="quiet">Only this service scores your texts, and it keeps none of them.</span>
       </div>
     </div>

@@ -76,7 +76,7 @@ export function BaseRate({ curve, prior, onChange, details, positive }) {
           onBlur=${() => setEntered(null)}
         />
       </label>
-      <button type="button" class="button small" disabled=${why !== null || prior === null} onClick=${() => onChange(null)}>
+      <button type="button" class="button small" disabled=${why !== null} aria-disabled=${String(prior === null)} onClick=${() => onChange(null)}>
         As measured
       </button>
     </div>
