@@ -57,6 +57,14 @@ def retrain(  # noqa: PLR0913, PLR0917
             help="The positive label of --add, if its labels are neither the model's nor 0 and 1.",
         ),
     ] = None,
+    feedback_encoding: Annotated[
+        str | None,
+        typer.Option("--add-encoding", help="The encoding of --add. Default: UTF-8."),
+    ] = None,
+    feedback_delimiter: Annotated[
+        str | None,
+        typer.Option("--add-delimiter", help="The delimiter of --add. Default: recognized."),
+    ] = None,
     weight: Annotated[
         float,
         typer.Option(
@@ -112,7 +120,13 @@ def retrain(  # noqa: PLR0913, PLR0917
             run.Request(
                 model,
                 add,
-                Columns(feedback_text, feedback_label, feedback_positive, encoding, delimiter),
+                Columns(
+                    feedback_text,
+                    feedback_label,
+                    feedback_positive,
+                    feedback_encoding,
+                    feedback_delimiter,
+                ),
                 directory,
                 _read_custom(requests),
                 variant,

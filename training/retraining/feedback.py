@@ -103,7 +103,9 @@ def read(paths: Sequence[Path], names: Sequence[str], columns: Columns) -> Feedb
     try:
         found = [_read(path, names, columns) for path in paths]
     except TableError as error:
-        raise DatasetError(str(error)) from error
+        # --encoding and --delimiter are of --data.
+        message = re.sub("--(encoding|delimiter)", r"--add-\1", str(error))
+        raise DatasetError(message) from error
     rows = [row for one in found for row in one.rows]
     sources = tuple(dict.fromkeys(row.source for row in rows))
     if len(sources) > _MAX_SOURCES:

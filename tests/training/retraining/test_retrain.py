@@ -117,6 +117,21 @@ def test_feedback_is_learnt_and_compared_with_what_is_served(artifacts: Path) ->
     assert "was retrained with feedback" in refused.output
 
 
+def test_feedback_and_data_have_options_of_their_own(artifacts: Path) -> None:
+    few = "too little feedback"
+    export = artifacts / "export.csv"
+    export.write_bytes("text,label\nGrüße,ham\n".encode("cp1252"))
+    for options, wanted in (
+        (["--encoding=cp1252"], "--add-encoding cp1252"),  # what is asked for
+        (["--add-encoding=cp1252"], few),
+    ):
+        assert wanted in " ".join(retrain(artifacts, export, *options).output.split())
+    export.write_bytes("text,label\nGrüße,ham\n".encode())
+    assert "--add-delimiter" in retrain(artifacts, export, "--add-delimiter=ab").output
+    lines = write_rows(artifacts / "export.jsonl", [{"text": "Grüße", "label": "ham"}])
+    assert few in retrain(artifacts, lines, "--delimiter=,").output
+
+
 def test_an_echo_is_refused_unless_forced(artifacts: Path) -> None:
     classifier = Classifier.load(artifacts / "messages" / "first")
     rows = feedback_rows()
