@@ -202,7 +202,7 @@ def expand(pattern: str) -> dict[str, tuple[int, str]]:
     system, path = file_system(pattern)
     is_local = not is_address(pattern)
     try:
-        is_pattern = has_wildcard(path)
+        is_pattern = has_wildcard(pattern)
         found = system.glob(path, detail=True) if is_pattern else {path: system.info(path)}
         return {
             (name if is_local else system.unstrip_protocol(name)): (
@@ -217,8 +217,8 @@ def expand(pattern: str) -> dict[str, tuple[int, str]]:
 
 
 def has_wildcard(name: str) -> bool:
-    """Return whether a name is a pattern."""
-    return not _WILDCARDS.isdisjoint(name)
+    """Return whether a name is a pattern; that of an existing file of this machine is none."""
+    return not _WILDCARDS.isdisjoint(name) and (is_address(name) or not Path(name).exists())
 
 
 def is_directory(name: str) -> bool:

@@ -234,7 +234,7 @@ def _run(request: Request, options: Options, cluster: Cluster | None, *, is_quie
                 items = plan(request)
                 totals = score_files(items, options, progress, sys.stdout and sys.stdout.buffer)
     except (BulkError, KeyboardInterrupt, _TerminatedError) as error:
-        if files and not isinstance(error, NotStartedError):
+        if len(files) > 1 and not isinstance(error, NotStartedError):
             typer.echo("Files that are complete are kept: go on with --resume.", err=True)
         elif not isinstance(error, RefusedError) and any(
             item.output is not None and aside(item.output).state.exists() for item in items

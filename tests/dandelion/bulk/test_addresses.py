@@ -212,6 +212,13 @@ def test_what_cannot_be_done_is_refused(
             plan_files(request)
 
 
+def test_a_file_whose_name_looks_like_a_pattern(tmp_path: Path) -> None:
+    path = tmp_path / "a[1].csv"
+    path.write_bytes(CSV)
+    (file,) = plan_files(Request([str(path)], "memory://out/b.csv"))
+    assert (file.source, file.output) == (str(path), "memory:///out/b.csv")
+
+
 def test_what_marks_an_output_as_complete_replaces_no_input(memory: str) -> None:
     system, _ = remote.file_system("memory://")
     system.pipe_file("/out/a.csv.done", CSV)
