@@ -125,8 +125,11 @@ def check(page: Page, seen: Seen) -> None:
     elsewhere = [url for url in seen.requested if not url.startswith((origin, "data:", "blob:"))]
     assert elsewhere == []
     assert urlsplit(page.url).query == ""
-    assert urlsplit(page.url).fragment in {"", *VIEWS}
-    for url in seen.requested:  # what is pasted is never in an address
+    # What is pasted is never in an address: neither in the page's own nor in that of a request.
+    view, _, chosen = urlsplit(page.url).fragment.partition("?")
+    assert view in {"", *VIEWS}
+    assert parse_qs(chosen, keep_blank_values=True).keys() <= {"model", "variant", "policy"}
+    for url in seen.requested:
         asked = parse_qs(urlsplit(url).query, keep_blank_values=True)
         assert asked.keys() <= ASKED, url
     if page.evaluate("isSecureContext"):
