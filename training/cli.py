@@ -40,6 +40,7 @@ from .tables import visible
 
 app = typer.Typer(
     no_args_is_help=True,
+    rich_markup_mode=None,  # plain text, as for every command of `dandelion`
     pretty_exceptions_enable=False,
     help="Train and evaluate text classifiers.",
 )
@@ -259,8 +260,8 @@ def evaluate_artifact(  # noqa: PLR0913, PLR0917
 ) -> None:
     """Score an artifact's test fold again, and compare the metrics with the recorded ones.
 
-    If it was trained on custom data, give --data, several in the same order, and the options that
-    it was trained with.
+    For a model that was trained on custom data, give its files with --data, in the same order, and
+    the options that it was trained with.
     """
     with readable_errors():
         classifier = Classifier.load(path)
