@@ -137,7 +137,8 @@ def test_a_reload_of_the_service_is_noticed(
     assert page.locator(".figures").inner_text() == figures
     problem.get_by_role("button", name="Try again").click()
     # What is served now has no evidence.
-    expect(page.locator("#view-threshold h2")).to_have_text("There is no curve for this model")
+    title = page.locator("#view-threshold h2").first
+    expect(title).to_have_text("There is no curve for this model")
     expect(page.locator("select[name=variant] option").first).to_have_text("plain (served)")
     reload(service, artifacts, SERVING.replace('mood = "tiny"\n', ""), "tiny")
     show(page, "messages")
