@@ -172,9 +172,11 @@ def _output(request: Request, form: Format, source: str) -> tuple[Path | None, b
             f"{output}: {NAMES[kind.format]}, but the input is {NAMES[form]}: the output has the "
             "format of the input"
         )
+    packs = output.suffix.lower() == ".gz"
+    if output.is_symlink() and (output.is_file() or not output.exists()):
+        output = output.resolve()  # a link stays one, and its parts are where its file is
     if not output.parent.is_dir():
         raise RefusedError(f"{output.parent}: no such directory")
-    packs = output.suffix.lower() == ".gz"
     return output, packs, request.side_file or output.with_name(output.name + SIDE_FILE)
 
 

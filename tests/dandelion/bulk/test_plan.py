@@ -82,6 +82,17 @@ def test_no_file_of_a_run_replaces_another(  # noqa: PLR0917
         plan(request)
 
 
+def test_a_link_stays_one(tmp_path: Path) -> None:
+    (tmp_path / "a.csv").write_text("text\nLunch?\n")
+    (tmp_path / "elsewhere").mkdir()
+    link, target = tmp_path / "b.csv.gz", tmp_path / "elsewhere" / "c"
+    link.symlink_to(target)
+    for _ in range(2):  # before and after there is an output
+        (item,) = plan(Request([str(tmp_path / "a.csv")], str(link)))
+        assert (item.output, item.packs) == (target, True)
+        target.touch()
+
+
 def test_each_shard_has_its_side_file(tmp_path: Path) -> None:
     (tmp_path / "a.csv").write_text("text\nLunch?\n")
     source, output = str(tmp_path / "a.csv"), str(tmp_path / "b.csv")
