@@ -96,11 +96,12 @@ export function download(blob, name) {
 export const sizeOf = ({ rows, columns }) =>
   `${counted(rows.length, "row")}, ${counted(columns.length, "column")} named in the first row`;
 
-/** The index of the column that has the texts: the only one of such a name, else the longest one. */
+/** The index of the column that has the texts: the only one of such a name with any, else the longest one. */
 export function guessTextColumn({ columns, rows }) {
+  const hasText = (at) => rows.some((row) => row[at].trim());
   const named = columns.flatMap((name, at) => {
     const words = name.replace(AGAIN, "").toLowerCase().match(/[\p{L}\p{N}]+/gu) ?? [];
-    return words.length > 0 && words.every((word) => TEXT_WORD.test(word)) ? [at] : [];
+    return words.length > 0 && words.every((word) => TEXT_WORD.test(word)) && hasText(at) ? [at] : [];
   });
   if (named.length === 1) return named[0];
   const lengths = columns.map((_, at) =>

@@ -32,14 +32,16 @@ export function guessLabelColumn(table, textColumn, labels) {
   if (named !== undefined) return named;
   const others = table.columns.map((_, at) => at).filter((at) => at !== textColumn);
   const few = others.filter((at) => valuesOf(table, at).length === 2);
-  const known = few.find((at) => valuesOf(table, at).some(([value]) => value === labels[1]));
+  const known = few.find((at) => valuesOf(table, at).some(([value]) => isCalled(value, labels[1])));
   return known ?? few[0] ?? others[0] ?? textColumn;
 }
+
+const isCalled = (value, label) => value.toLowerCase() === label.toLowerCase();
 
 /** The label that means positive, most likely: the model's, 1 or true, else the rarer one. */
 export function guessPositive(values, labels) {
   const names = values.map(([value]) => value);
-  const known = names.find((name) => name === labels[1]) ?? names.find((name) => POSITIVE.includes(name.toLowerCase()));
+  const known = names.find((name) => isCalled(name, labels[1])) ?? names.find((name) => POSITIVE.includes(name.toLowerCase()));
   return known ?? names.at(-1) ?? "";
 }
 

@@ -165,6 +165,29 @@ def check_promises(page: Page, service: Service, report: dict[str, Any]) -> None
                 assert found.endswith(f"held out {percent(expected)}")
 
 
+def test_labels_the_wrong_way_round_are_noticed(
+    small: Service, open_page: OpenPage, tmp_path: Path
+) -> None:
+    """The label is guessed in any case of its letters, and an empty column is no guess."""
+    rows = sorted(zip(*labelled_texts(200), strict=True), key=lambda row: row[1])[-80:]
+    texts = [text for text, _ in rows]
+    verdicts = [{"spam": "SPAM", "ham": "no spam"}[label] for _, label in rows]
+    assert verdicts.count("SPAM") > verdicts.count("no spam") > 0  # not the rarer one
+    columns = {"text": [""] * len(texts), "Kommentar": texts, "Status": verdicts}
+    page = open_page(small.url)
+    drop(page, write_csv(tmp_path / "own.csv", **columns), [])
+    for name, value in (("text-column", "1"), ("label-column", "2"), ("positive", "SPAM")):
+        expect(page.locator(f"select[name={name}]")).to_have_value(value)
+    button = page.get_by_role("button", name="Evaluate")
+    button.click()
+    summary = page.locator("#view-traffic .summary")
+    expect(summary).to_contain_text("AUROC")
+    expect(summary).not_to_contain_text("the wrong way round")
+    page.locator("select[name=positive]").select_option("no spam")
+    button.click()
+    expect(summary).to_contain_text("are the labels the wrong way round")
+
+
 def test_a_share_of_the_traffic_is_used(small: Service, open_page: OpenPage, file: Path) -> None:
     page = open_page(small.url)
     drop(page, file)

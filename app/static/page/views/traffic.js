@@ -110,6 +110,7 @@ function Summary({ report, rows }) {
   const [harmless, positive] = report.labels;
   const { calibration } = report;
   const remarks = [
+    report.auroc?.upper < 0.5 && "AUROC below 50 %: are the labels the wrong way round, or are these texts for another model?",
     report.contradictions > 0 &&
       `${counted(report.contradictions, "group")} of near copies ${report.contradictions === 1 ? "has" : "have"} both labels: each counts with the label of its majority.`,
     rows.unlabelled > 0 && `${counted(rows.unlabelled, "row")} without a label ${rows.unlabelled === 1 ? "does" : "do"} not count.`,
