@@ -159,7 +159,8 @@ class Output:
                 self._side_file.unlink(missing_ok=True)  # of an earlier run
                 errors.unlink(missing_ok=True)
             elif errors.exists():
-                shutil.move(errors, self._side_file)  # it may be on another file system
+                with self._readable_errors(self._side_file):
+                    shutil.move(errors, self._side_file)  # it may be on another file system
             if self.made.exists():
                 self.made.replace(self.path)
             part.unlink(missing_ok=True)
@@ -200,11 +201,12 @@ class Output:
         self.close()
 
     @contextmanager
-    def _readable_errors(self) -> Iterator[None]:
+    def _readable_errors(self, path: Path | None = None) -> Iterator[None]:
         try:
             yield
         except OSError as error:
-            raise BulkError(f"{self.path}: cannot be written: {error.strerror or error}") from error
+            reason = error.strerror or error
+            raise BulkError(f"{path or self.path}: cannot be written: {reason}") from error
 
 
 def _shorten(file: BinaryIO, size: int, path: Path) -> None:

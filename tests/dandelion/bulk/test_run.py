@@ -15,6 +15,7 @@ import pytest
 from dandelion import Classifier
 from dandelion.bulk import output as output_module
 from dandelion.bulk.errors import BulkError, RefusedError
+from dandelion.bulk.job import BrokenRow
 from dandelion.bulk.output import Output
 from dandelion.bulk.plan import Request, Shard, plan
 from dandelion.bulk.run import Options, score_files
@@ -227,6 +228,13 @@ def test_a_side_file_may_be_on_another_file_system(artifact: Path, tmp_path: Pat
         totals = score_files(items, Options(job_of(artifact), ADDED, "compiled"), Recorder())
         assert (totals.rows, json_rows(side_file.read_bytes())[0]["line"]) == (1, 2)
     assert set(contents(tmp_path)) == {"a.jsonl", "b.jsonl"}
+
+
+def test_a_side_file_that_cannot_be_written_is_named(tmp_path: Path) -> None:
+    with Output(tmp_path / "b.jsonl", tmp_path / "no" / "errors", {}, resumes=False) as output:
+        output.write(b"", (BrokenRow(1, "invalid JSON", b"?"),), 0, 1, 2)
+        with pytest.raises(BulkError, match="no/errors: cannot be written: No such file"):
+            output.finish()
 
 
 def test_nothing_is_left_if_nothing_was_scored(
