@@ -62,7 +62,7 @@ export function parseCsv(text) {
 /**
  * Write a CSV file (RFC 4180, with a byte order mark, by which spreadsheets know UTF-8).
  *
- * @param {string[]} columns
+ * @param {string[]} columns one of the same name as another gets a number
  * @param {Array<Array<string|number|null>>} rows
  * @param {object} options
  * @param {boolean} [options.isForSpreadsheets] put ' before each cell that a spreadsheet would run
@@ -71,7 +71,7 @@ export function parseCsv(text) {
  */
 export function writeCsv(columns, rows, { isForSpreadsheets = true, delimiter = "," } = {}) {
   const safe = isForSpreadsheets ? (row) => row.map(defuse) : (row) => row;
-  const text = Papa.unparse([safe(columns), ...rows.map(safe)], { newline: "\r\n", delimiter });
+  const text = Papa.unparse([safe(unique(columns)), ...rows.map(safe)], { newline: "\r\n", delimiter });
   return new Blob(["\ufeff", text, "\r\n"], { type: "text/csv;charset=utf-8" });
 }
 
@@ -138,11 +138,17 @@ function decode(content) {
 const AGAIN = / \(\d+\)$/;
 
 function unique(names) {
-  const seen = new Map();
+  const used = new Set();
+  const times = new Map(); // of each name
   return names.map((name, at) => {
     const base = name || `column ${at + 1}`;
-    const times = (seen.get(base) ?? 0) + 1;
-    seen.set(base, times);
-    return times === 1 ? base : `${base} (${times})`;
+    let found = base;
+    for (let next = (times.get(base) ?? 0) + 1; ; next += 1) {
+      times.set(base, next);
+      if (next > 1) found = `${base} (${next})`;
+      if (!used.has(found)) break;
+    }
+    used.add(found);
+    return found;
   });
 }

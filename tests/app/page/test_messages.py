@@ -286,6 +286,19 @@ def test_a_csv_file_is_scored(service: Service, open_page: OpenPage) -> None:
         assert rows[3][7] == "no_content"
 
 
+def test_a_file_can_be_scored_again_and_again(service: Service, open_page: OpenPage) -> None:
+    page = open_messages(open_page, service)
+    added = ["label", "score", "decision", "note"]
+    columns = ["text", *added, "dandelion_note (2)", *(f"dandelion_{name}" for name in added)]
+    upload(page, as_csv([columns, [HARMLESS, *columns[1:]]]).encode())
+    page.get_by_role("button", name="Score 1 message").click()
+    header, row = download(page)
+    numbers = [2, 2, 2, 3]
+    new = [f"dandelion_{name} ({at})" for name, at in zip(added, numbers, strict=True)]
+    assert header == [*columns, *new]
+    assert row[:-4] == [HARMLESS, *columns[1:]]
+
+
 def test_cells_that_a_spreadsheet_would_run_are_defused(
     service: Service, open_page: OpenPage
 ) -> None:
