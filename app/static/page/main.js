@@ -84,7 +84,7 @@ function App() {
     </header>
     <main id="main" tabindex="-1">
       <${Problem} error=${problem} onRetry=${start} />
-      ${missing && html`<p class="notice missing" role="status">There is no ${missing} here. This is ${choice.model} instead.</p>`}
+      ${missing && html`<p class="notice missing" role="status">${missing}</p>`}
       ${models.length > 0 && html`<${Chooser} />`}
       ${choice.model === null && !problem && html`<p role="status" class="quiet">Loading the models …</p>`}
       ${choice.model !== null &&

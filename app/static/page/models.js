@@ -54,35 +54,43 @@ export const chooseModel = (model) => choose({ model, ...FIRST });
 export async function chooseNamed({ model, variant, policy, isOwn }, isAgain = false) {
   const { models, choice: before } = get();
   const known = models.find((one) => one.model === model);
-  if (!known) return choose({ model: models[0].model, ...FIRST }, { missing: model && `model “${model}”` });
+  if (!known) {
+    const [{ model: first }] = models;
+    return choose({ model: first, ...FIRST }, { missing: model && `There is no model “${model}” here. This is ${first} instead.` });
+  }
   const isLoaded = !variant || variantsOf(known).includes(variant);
   const choice = isLoaded ? { model, variant: variant === known.variant ? null : variant, policy, isOwn } : { model, ...FIRST };
   const isSame = Object.entries(choice).every(([name, value]) => before[name] === value);
   if (isSame && !isAgain && get().details) return undefined;
-  return choose(isSame ? before : choice, { isAgain, missing: isLoaded ? null : `variant “${variant}” of ${model}` });
+  const missing = isLoaded ? null : `${model} has no variant “${variant}” here. This is the served one instead.`;
+  return choose(isSame ? before : choice, { isAgain, missing, isNamed: true });
 }
 
 /**
  * Choose a model, a variant (null for the served one), and a policy (null for the default) or none.
  *
  * @param {object} choice
- * @param {{isAgain?: boolean, missing?: string|null}} options whether its details are read again even
- *   if they are known; what was named instead, and is not served
+ * @param {object} options
+ * @param {boolean} [options.isAgain] whether its details are read again even if they are known
+ * @param {string|null} [options.missing] see state.js
+ * @param {boolean} [options.isNamed] whether the policy is one of an address, and not of the list
  */
-export async function choose(choice, { isAgain = false, missing = null } = {}) {
+export async function choose(choice, { isAgain = false, missing = null, isNamed = false } = {}) {
   reading?.abort();
   const reader = new AbortController();
   reading = reader;
   const { choice: before } = get();
   const isSame = before.model === choice.model && before.variant === choice.variant && get().details;
   set({ choice, details: isSame ? get().details : null, problem: null, missing });
-  if (isSame && !isAgain) return;
+  if (isSame && !isAgain && !isNamed) return;
   try {
     const query = { variant: choice.variant };
     const details = await getJson(modelPath(choice.model), { query, signal: reader.signal });
     const { choice: current } = get(); // another policy may have been chosen since
     const hasPolicy = details.policies.some(({ name }) => name === current.policy);
-    set({ details, choice: hasPolicy || !current.policy ? current : { ...current, policy: null } });
+    const isLost = current.policy !== null && !hasPolicy;
+    set({ details, choice: isLost ? { ...current, policy: null } : current });
+    if (isLost && isNamed) set({ missing: `${choice.model} has no policy “${current.policy}” here. This is its default instead.` });
   } catch (problem) {
     if (!isCancelled(problem)) set({ problem });
   }

@@ -10,7 +10,7 @@ let state = {
   key: "", // the API key, if one was needed
   asking: null, // {detail, resolve}: somebody waits for a key
   problem: null, // why the models could not be read
-  missing: null, // what the address names, and is not served: "model “spam”"
+  missing: null, // a sentence about what the address names, if it is not served
 };
 const listeners = new Set();
 

@@ -74,7 +74,11 @@ def test_back_leads_to_what_was_shown(small: Service, open_page: OpenPage) -> No
 
 @pytest.mark.parametrize(
     ("named", "missing", "model"),
-    [("model=fraud", "model “fraud”", "mood"), ("model=spam&variant=old", "variant “old”", "spam")],
+    [
+        ("model=fraud", "There is no model “fraud” here. This is mood instead.", "mood"),
+        ("model=spam&variant=old", "spam has no variant “old” here", "spam"),
+        ("model=spam&policy=strict", "spam has no policy “strict” here", "spam"),
+    ],
 )
 def test_what_is_not_served_is_said(  # noqa: PLR0917
     small: Service,
@@ -85,7 +89,7 @@ def test_what_is_not_served_is_said(  # noqa: PLR0917
     model: str,
 ) -> None:
     page = open_page(f"{small.url}/#messages?{named}")
-    expect(page.locator(".missing")).to_contain_text(f"There is no {missing}")
+    expect(page.locator(".missing")).to_contain_text(missing)
     expect(page.locator("select[name=model]")).to_have_value(model)
     assert violations(page) == []
     expect(page).to_have_url(f"{small.url}/#messages?model={model}")
