@@ -34,6 +34,8 @@ from training.data.splits import Protocol, split
 from training.errors import DatasetError
 from training.quality.metrics import evaluate
 
+pytestmark = pytest.mark.slow
+
 WORDS = (
     ["lunch", "home", "mum", "later", "Saturday", "bus"],
     ["prize", "win", "free", "claim", "£1000", "call"],

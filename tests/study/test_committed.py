@@ -34,6 +34,8 @@ from training.quality.metrics import FITTED, evaluate, evaluate_classes
 
 from ..conftest import ROOT
 
+pytestmark = pytest.mark.slow
+
 ARTIFACTS = ROOT / "artifacts"
 DIRECTORY = ROOT / "docs" / "results"
 STORED: dict[str, type] = {
@@ -208,7 +210,6 @@ def test_artifacts_are_small_and_nothing_in_them_can_run() -> None:
     assert {file.suffix for file in files} == {".json", ".safetensors", ".txt", ".md"}
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize(
     "directory", DIRECTORIES, ids=lambda path: f"{path.parent.name}-{path.name}"
 )
@@ -246,7 +247,6 @@ def test_committed_artifact(
             np.testing.assert_allclose(recorded[metric], value, atol=1e-6, err_msg=metric)
 
 
-@pytest.mark.slow
 def test_training_makes_a_committed_artifact_again(data_dir: Path, tmp_path: Path) -> None:
     """Where machine and libraries are the same, the same content; else about as good."""
     names = ["--model=spam", "--variant=mse", "--output", tmp_path]

@@ -42,6 +42,8 @@ from training.errors import ConfigurationError
 from .conftest import one_by_one
 from .test_plots import words
 
+pytestmark = pytest.mark.slow
+
 SMS = SourceCounts("sms", positives=100, flagged_positives=80, negatives=1000, flagged_negatives=5)
 TALK = SourceCounts("talk", positives=0, flagged_positives=0, negatives=400, flagged_negatives=20)
 

@@ -15,6 +15,8 @@ from training.errors import ConfigurationError
 from ..conftest import ROOT
 from ..dandelion.examples import make_artifact
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture
 def known(tmp_path: Path) -> Path:

@@ -32,6 +32,8 @@ from training.data.datasets import Source
 
 from .conftest import one_by_one
 
+pytestmark = pytest.mark.slow
+
 LOSSES = ("dice", "mse", "weighted_bce")
 SHORT = "epochs = 1\nhidden = 8\nbatch_size = 64\nextra_words = 20\n"
 WIDE = "[wide]\nbits = 10\nsurface_dimensions = 2\n"

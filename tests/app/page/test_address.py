@@ -13,6 +13,8 @@ from ...conftest import Service, StartService
 from .conftest import OpenPage, Violations
 from .small_service import SERVING, show, write_artifacts
 
+pytestmark = pytest.mark.slow
+
 TEXT = "Free entry: claim your prize"
 
 

@@ -231,6 +231,7 @@ def test_models_are_added_and_removed(shared: tuple[Service, Path]) -> None:
     assert "[models.spam.policies.strict]" in str(failed["reason"])
     choose(artifacts, TWO)
     assert change(service)["state"] == "serving"
+    wait_for_one_generation(service)
     assert service.post("/classify/mood", json={"texts": ["a"]}).status_code == 200
 
 

@@ -28,6 +28,8 @@ from training.errors import ConfigurationError
 
 from .conftest import COPIED
 
+pytestmark = pytest.mark.slow
+
 Learn = Callable[..., learning.Learned]
 COPIES = Augmentation(kinds=("leet",), share=0.5)
 
