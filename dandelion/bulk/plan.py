@@ -103,10 +103,11 @@ def plan(request: Request) -> list[Item]:
         if any(item.is_stream for item in items):
             raise RefusedError("a pipe has no shards: its size is not known")
         items = _shard(items, request.shard)
+    items = [replace(item, output=_where_it_leads(item.output)) for item in items]
     for item in items:
         _check_side_file(item)
     _check_apart(sources, items)
-    written = Counter(path for item in items for path in (item.output, item.side_file) if path)
+    written = Counter(path for item in items for path in _written(item))
     for twice, count in written.most_common(1):
         if count > 1:
             raise RefusedError(
@@ -172,11 +173,9 @@ def _output(request: Request, form: Format, source: str) -> tuple[Path | None, b
             f"{output}: {NAMES[kind.format]}, but the input is {NAMES[form]}: the output has the "
             "format of the input"
         )
-    packs = output.suffix.lower() == ".gz"
-    if output.is_symlink() and (output.is_file() or not output.exists()):
-        output = output.resolve()  # a link stays one, and its parts are where its file is
     if not output.parent.is_dir():
         raise RefusedError(f"{output.parent}: no such directory")
+    packs = output.suffix.lower() == ".gz"
     return output, packs, request.side_file or output.with_name(output.name + SIDE_FILE)
 
 
@@ -208,6 +207,30 @@ def _known_kind(source: str, form: Format | None) -> Kind:
     return kind
 
 
+def _where_it_leads(output: Path | None) -> Path | None:
+    """Return the file to which an output that is a link leads, so that the link stays one.
+
+    Raises:
+        RefusedError: there is no directory for it.
+    """
+    if output is None or not output.is_symlink() or (output.exists() and not output.is_file()):
+        return output
+    file = output.resolve()
+    if not file.parent.is_dir():
+        raise RefusedError(f"{file.parent}: no such directory")
+    return file
+
+
+def _written(item: Item) -> list[Path]:
+    """Return the paths of all files that a run writes for an item, for good or aside."""
+    paths = [item.output, item.side_file]
+    if item.output is not None:
+        paths += aside(item.output)
+    elif item.side_file is not None:
+        paths.append(aside(item.side_file).part)
+    return [path for path in paths if path is not None]
+
+
 def _check_side_file(item: Item) -> None:
     """Check that a side file can be written, and is no other file of the run.
 
@@ -230,16 +253,14 @@ def _check_apart(sources: Sequence[str], items: Sequence[Item]) -> None:
     """Check that no input is replaced, emptied or removed.
 
     Raises:
-        RefusedError: one is what a run writes, for good or aside.
+        RefusedError: one is what a run writes.
     """
     inputs = {
         (status.st_dev, status.st_ino)
         for status in (Path(source).stat() for source in sources if source != PIPE)
     }
     for item in items:
-        own = () if item.output is None else (item.output, *aside(item.output))
-        errors = () if item.side_file is None else (item.side_file, aside(item.side_file).part)
-        for path in (*own, *errors):
+        for path in _written(item):
             with suppress(OSError):
                 status = path.stat()
                 if (status.st_dev, status.st_ino) in inputs:

@@ -87,10 +87,29 @@ def test_a_link_stays_one(tmp_path: Path) -> None:
     (tmp_path / "elsewhere").mkdir()
     link, target = tmp_path / "b.csv.gz", tmp_path / "elsewhere" / "c"
     link.symlink_to(target)
+    source = str(tmp_path / "a.csv")
     for _ in range(2):  # before and after there is an output
-        (item,) = plan(Request([str(tmp_path / "a.csv")], str(link)))
+        (item,) = plan(Request([source], str(link)))
         assert (item.output, item.packs) == (target, True)
+        assert item.side_file == tmp_path / "b.csv.gz.errors.jsonl"
         target.touch()
+    (part,) = plan(Request([source], str(link), shard=Shard(1, 1)))
+    assert part.output == tmp_path / "b.1-of-1.csv.gz"
+    (tmp_path / "out").mkdir()
+    (tmp_path / "out" / "a.csv").symlink_to(target)
+    (item,) = plan(Request([str(tmp_path / "*.csv")], str(tmp_path / "out")))
+    assert item.output == target
+    target.unlink()
+    target.parent.rmdir()
+    with pytest.raises(RefusedError, match="elsewhere: no such directory"):
+        plan(Request([source], str(link)))
+
+
+def test_what_one_file_has_aside_is_no_output_of_another(tmp_path: Path) -> None:
+    for name in ("a.csv", "a.csv.part"):
+        (tmp_path / name).write_text("text\nLunch?\n")
+    with pytest.raises(RefusedError, match=r"two inputs would be written to .*a\.csv\.part"):
+        plan(Request([str(tmp_path / "a.csv*")], str(tmp_path / "out"), "csv"))
 
 
 def test_each_shard_has_its_side_file(tmp_path: Path) -> None:
