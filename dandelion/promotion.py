@@ -176,7 +176,7 @@ _COUNTS: Final = ("texts", "disagreements")
 
 
 @contextmanager
-def alone(artifacts: Path) -> Iterator[None]:
+def locked(artifacts: Path) -> Iterator[None]:
     """Keep other promotions out while one is carried out and recorded; Windows has no such lock.
 
     Raises:

@@ -259,12 +259,11 @@ def _before(file: File, made_of: dict[str, Any]) -> Done | None:
 
 def _made_of(file: File, options: Options) -> dict[str, Any]:
     """Return everything that an output depends on, named as users name it, as JSON."""
+    asked = [file.format, options.text, options.delimiter, options.encoding]
     values = {
         **options.made_of(),
         "the input": [file.source, file.size, file.mark],
-        "--format, --text-column, --delimiter or --encoding": [
-            *(file.format, options.text, options.delimiter, options.encoding)
-        ],
+        "--format, --text-column, --delimiter or --encoding": asked,
         "the output": [file.packs, file.side_file],
     }
     found: dict[str, Any] = json.loads(json.dumps(values))

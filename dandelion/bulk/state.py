@@ -77,9 +77,9 @@ class State:
         Raises:
             OSError: it cannot be written.
         """
-        aside = path.with_name(f"{path.name}.new")  # a fixed name: an interruption leaves one
-        aside.write_text(json.dumps(asdict(self)), encoding="utf-8")
-        aside.replace(path)
+        new = path.with_name(f"{path.name}.new")  # a fixed name: an interruption leaves one
+        new.write_text(json.dumps(asdict(self)), encoding="utf-8")
+        new.replace(path)
 
     def check_same(self, made_of: Mapping[str, Any], name: str) -> None:
         """Check that an output is still to be made of the same.

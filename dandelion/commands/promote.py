@@ -308,7 +308,7 @@ def _change(artifacts: Path, step: Promotion, service: RunningService | None) ->
         ServingError: the file cannot be edited.
     """
     old, new = promotion.change(artifacts, step)
-    with promotion.alone(artifacts):
+    with promotion.locked(artifacts):
         promotion.replace_serving_file(artifacts, old, new)
         code = 0 if service is None else service.reload()
         if code not in {0, _INTERRUPTED}:

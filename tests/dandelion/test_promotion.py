@@ -261,7 +261,7 @@ def test_a_step_does_not_undo_another_that_was_taken_meanwhile(artifacts: Path) 
 
 
 def test_two_promotions_do_not_run_at_once(artifacts: Path) -> None:
-    with promotion.alone(artifacts):
+    with promotion.locked(artifacts):
         result = run(artifacts, "spam")
     assert result.exit_code == FAILED
     assert "another promotion is running" in result.output
