@@ -15,8 +15,8 @@ export function themeColor(name) {
 
 /**
  * A chart. It is drawn again where `options` is another function, the theme changes, the page is
- * printed or the place is resized; new `data` alone only move it. A canvas says nothing to a screen reader: put the numbers
- * into the page, too.
+ * printed or the place is resized; new `data` alone only move it. A canvas says nothing to a screen
+ * reader: put the numbers into the page, too.
  *
  * @param {object} props
  * @param {() => object} props.options uPlot's, without the width; called when it is drawn
