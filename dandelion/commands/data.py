@@ -15,5 +15,7 @@ EncodingOption = Annotated[
 ]
 DelimiterOption = Annotated[
     str | None,
-    typer.Option("--delimiter", metavar="CHARACTER", help="In CSV; or `tab`. Default: a comma."),
+    typer.Option(
+        "--delimiter", metavar="CHARACTER", help="Delimiter of CSV, or `tab`. Default: a comma."
+    ),
 ]

@@ -37,7 +37,8 @@ def evaluate_model(  # noqa: PLR0913, PLR0917
     positive: Annotated[
         str | None,
         typer.Option(
-            metavar="LABEL", help="Label of the positive texts, if the file has other labels."
+            metavar="LABEL",
+            help="Label of the positive texts, if the labels of the file are not the model's.",
         ),
     ] = None,
     by: Annotated[

@@ -44,7 +44,9 @@ def plan_policy(  # noqa: PLR0913, PLR0917
     point: Annotated[
         str | None,
         typer.Option(
-            "--operating-point", metavar="POINT", help="Instead of a policy, such as 'fpr<=0.01'."
+            "--operating-point",
+            metavar="POINT",
+            help="Operating point instead of a policy, such as 'fpr<=0.01'.",
         ),
     ] = None,
     review: Annotated[
