@@ -1,6 +1,7 @@
 """Which files are scored, into which, and which part of each: fixed before anything is read."""
 
 import glob
+import os
 from collections import Counter
 from collections.abc import Sequence
 from contextlib import suppress
@@ -211,11 +212,13 @@ def _where_it_leads(output: Path | None) -> Path | None:
     """Return the file to which an output that is a link leads, so that the link stays one.
 
     Raises:
-        RefusedError: there is no directory for it.
+        RefusedError: it leads to itself, or there is no directory for the file.
     """
     if output is None or not output.is_symlink() or (output.exists() and not output.is_file()):
         return output
-    file = output.resolve()
+    file = Path(os.path.realpath(output))
+    if file.is_symlink():
+        raise RefusedError(f"{output}: a link that leads to itself")
     if not file.parent.is_dir():
         raise RefusedError(f"{file.parent}: no such directory")
     return file

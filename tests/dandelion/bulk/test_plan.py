@@ -103,6 +103,10 @@ def test_a_link_stays_one(tmp_path: Path) -> None:
     target.parent.rmdir()
     with pytest.raises(RefusedError, match="elsewhere: no such directory"):
         plan(Request([source], str(link)))
+    link.unlink()
+    link.symlink_to(link)
+    with pytest.raises(RefusedError, match="leads to itself"):
+        plan(Request([source], str(link)))
 
 
 def test_what_one_file_has_aside_is_no_output_of_another(tmp_path: Path) -> None:
