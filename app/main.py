@@ -163,7 +163,7 @@ def assemble(  # noqa: PLR0913, PLR0917
     app = _create_framework(registry, metrics, phase, control, lifespan)
     app.include_router(index.router(app.version, _limits(settings)))
     if admin_is_open(settings, keys):
-        app.include_router(admin.router(control))
+        app.include_router(admin.router(control, metrics.generations))
     requests = evaluation_schemas.limited(settings.max_texts, settings.max_text_chars)
     evaluations = _create_evaluations(settings, requests, admission, pool, limits)
     app.include_router(evaluation.router(registry, evaluations))

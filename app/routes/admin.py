@@ -4,12 +4,14 @@ from datetime import UTC, datetime
 from http import HTTPStatus
 from typing import Any
 
+import msgspec
 from fastapi import APIRouter, Request, Response
 
 from .. import errors
 from ..api import problems
 from ..api.admin_schemas import Begun, ReloadReport
-from ..serving.generations import Action, Control, Refused, Report
+from ..serving.generations import Action, Control, Refused, Report, State
+from ..telemetry.generation_metrics import GenerationMetrics
 
 _REFUSALS = problems.documented(
     errors.browser_refused(),
@@ -19,11 +21,12 @@ _REFUSALS = problems.documented(
 )
 
 
-def router(control: Control) -> APIRouter:
+def router(control: Control, generations: GenerationMetrics) -> APIRouter:
     """Return the routes.
 
     Args:
         control: how to ask for another generation.
+        generations: which of them have workers that accept connections.
     """
     routes = APIRouter(tags=["admin"], prefix="/admin")
 
@@ -76,6 +79,9 @@ def router(control: Control) -> APIRouter:
         found = control.reports.find(int(generation)) if is_number else None
         if found is None:
             raise errors.unknown_generation()
+        if found.state is State.SERVING and generations.accept_before(found.generation):
+            # Who asks next, on a new connection, might get what was served before.
+            found = msgspec.structs.replace(found, state=State.LOADING, finished=None)
         return _facts(found)
 
     return routes

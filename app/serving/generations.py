@@ -50,9 +50,9 @@ class State(StrEnum):
     """What became of a generation."""
 
     LOADING = "loading"
-    """It loads and checks its artifacts, and starts its workers."""
+    """It loads and checks its artifacts, and its workers take over."""
     SERVING = "serving"
-    """Its workers accept connections."""
+    """Its workers accept connections; no others do."""
     FAILED = "failed"
     """It never served; the one before goes on."""
     SUPERSEDED = "superseded"

@@ -80,6 +80,13 @@ class GenerationMetrics:
         for each, gauge in self._worker.items():
             gauge.set(each is state)
 
+    def accept_before(self, generation: int) -> bool:
+        """Return whether workers of earlier generations accept connections."""
+        return any(
+            count.generation < generation and count.state is WorkerState.CURRENT
+            for count in self.workers()
+        )
+
     def workers(self) -> list[WorkerCount]:
         """Count the workers that run, by generation and state."""
         generations = self._counters.by_process(_GENERATION)

@@ -211,12 +211,12 @@ class WorkerServer(Server):
 
     def _stop_accepting(self) -> None:
         """Close the sockets here; others have them as well, and accept what waits in the queues."""
-        self._member.on_retire()
         for server in self.servers:
             server.close()
         for each in self._listening:
             each.close()
         self._listening = []
+        self._member.on_retire()
 
 
 class SingleServer(Server):

@@ -231,7 +231,6 @@ def test_models_are_added_and_removed(shared: tuple[Service, Path]) -> None:
     assert "[models.spam.policies.strict]" in str(failed["reason"])
     choose(artifacts, TWO)
     assert change(service)["state"] == "serving"
-    wait_for_one_generation(service)
     assert service.post("/classify/mood", json={"texts": ["a"]}).status_code == 200
 
 
@@ -504,6 +503,28 @@ def test_a_generation_that_was_stopped_retires(start: Callable[..., Service]) ->
     assert change(service)["state"] == "serving"
     service.wait(lambda: not is_running(first))
     assert [line for line in service.lines() if line["level"] == "ERROR"] == []
+
+
+def test_it_serves_once_no_worker_accepts_connections_for_what_was_served_before(
+    start: Callable[..., Service],
+) -> None:
+    service = start(workers=1)
+    (before,) = pids(service)
+    os.kill(before, signal.SIGSTOP)  # it cannot close its sockets
+    try:
+        os.kill(service.process.pid, signal.SIGHUP)
+        service.wait(lambda: "another generation serves" in map(message, service.lines()))
+        found = report(service, 2)
+        assert (found["state"], found["finished"]) == ("loading", None)
+    finally:
+        os.kill(before, signal.SIGCONT)
+    found = outcome(service, 2)
+    assert found["state"] == "serving"
+    assert found["finished"] is not None
+
+
+def message(line: dict[str, object]) -> str:
+    return str(line["message"])
 
 
 def test_a_worker_that_is_killed_during_a_reload_is_replaced(
