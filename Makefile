@@ -47,7 +47,7 @@ PYTEST := $(BIN)/python -m pytest --numprocesses=auto --maxprocesses=4 --dist=wo
 test: $(VENV)/.dev ## Run the tests, except those that take long (PYTEST_ARGS=)
 	$(PYTEST) -m "not slow" $(PYTEST_ARGS)
 
-test-slow: $(VENV)/.dev ## Run the tests that build, train, start a cluster or drive a browser
+test-slow: $(VENV)/.dev ## Run the tests that build, train, measure, start a cluster or drive a browser
 	$(PYTEST) -m slow $(PYTEST_ARGS)
 
 coverage: $(VENV)/.dev ## Run all tests and show their coverage

@@ -14,6 +14,8 @@ from benchmarks.figures import Part
 from ..conftest import ROOT
 from .examples import figures, run, stored_figures
 
+pytestmark = pytest.mark.slow
+
 DOCS = ROOT / "docs"
 
 

@@ -13,6 +13,8 @@ from benchmarks.markdown import wrap
 from ..conftest import ROOT
 from .examples import figures, run, stored_figures
 
+pytestmark = pytest.mark.slow
+
 DOCS = ROOT / "docs"
 
 

@@ -21,6 +21,8 @@ from benchmarks.soak.scenarios import SCENARIOS, Group
 
 from ..conftest import ROOT
 
+pytestmark = pytest.mark.slow
+
 DOCS = ROOT / "docs"
 RESPONSE = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"
 REQUEST = b"GET / HTTP/1.1\r\nHost: soak\r\n\r\n"

@@ -28,6 +28,8 @@ from dandelion.decision import buckets
 from ..app.api_keys import CONFIGURED, EVERY_SCOPE, KEYS, bearer
 from ..conftest import PATIENCE_S, ROOT, Service, StartService
 
+pytestmark = pytest.mark.slow
+
 # No other test sends texts to this model.
 P99 = (
     "histogram_quantile(0.99, sum by (le) "

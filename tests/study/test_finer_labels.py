@@ -19,6 +19,8 @@ from training.runs import run_all
 
 from .conftest import one_by_one
 
+pytestmark = pytest.mark.slow
+
 LOGITS = st.lists(st.lists(st.floats(-5, 5), min_size=3, max_size=3), min_size=1, max_size=20).map(
     np.array
 )

@@ -12,6 +12,8 @@ from training.data.splits import Protocol
 from training.experiment import Run
 from training.runs import run_all
 
+pytestmark = pytest.mark.slow
+
 SCALE = imbalance.Scale(models=("tiny",), shares=(0.13, 0.01), seeds=(0, 1), epochs=2)
 
 

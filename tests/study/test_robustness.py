@@ -31,6 +31,8 @@ from training.quality.metrics import Labels
 from ..conftest import ROOT
 from .conftest import one_by_one
 
+pytestmark = pytest.mark.slow
+
 ARTIFACTS = ROOT / "artifacts"
 SPAM = ARTIFACTS / "spam" / "squared_hinge-wide"
 
