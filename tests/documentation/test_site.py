@@ -3,13 +3,14 @@
 import re
 from collections import Counter
 from collections.abc import Iterator
+from contextlib import suppress
 from html.parser import HTMLParser
 from pathlib import Path
 from typing import Final
 
 import pytest
 from markdown_it import MarkdownIt
-from playwright.sync_api import Browser, Request, sync_playwright
+from playwright.sync_api import Browser, Error, Request, sync_playwright
 
 from ..conftest import PATIENCE_S, ROOT
 
@@ -147,9 +148,13 @@ def test_browser_reads_and_searches_without_a_server(site: Path, browser: Browse
     page.goto(f"file://{site}/index.html")
     page.get_by_label("Search", exact=True).first.click()
     page.get_by_text("Type to start searching").wait_for()
-    page.get_by_placeholder("Search").press_sequentially("precision")
     result = page.locator(".md-search-result__item a").first
-    result.wait_for()
+    for _ in range(6):  # what is typed while the index loads may be lost
+        page.get_by_placeholder("Search").fill("")
+        page.get_by_placeholder("Search").press_sequentially("precision")
+        with suppress(Error):
+            result.wait_for(timeout=PATIENCE_S * 1000 / 6)
+            break
     result.click()
     page.wait_for_url(f"file://{site}/*/**")
     assert "precision" in page.locator("article").inner_text().lower()
